@@ -1,0 +1,13 @@
+export { AssertionError, assert, unreachable } from "./assert.ts";
+export { fromBase64, fromBase64Url, toBase64, toBase64Url } from "./base64.ts";
+export type { Branded } from "./brand.ts";
+export { ByteReader } from "./byte-reader.ts";
+export { ByteWriter } from "./byte-writer.ts";
+export { compareBytes, concatBytes, EMPTY_BYTES, equalBytes, fromHex, toHex } from "./bytes.ts";
+export { crc32c } from "./crc32c.ts";
+export { DecodeError } from "./decode-error.ts";
+export { after, earliest, type Instant, instant, msBetween, NEVER } from "./instant.ts";
+export { OrderedMap } from "./ordered-map.ts";
+export { Rng } from "./rng.ts";
+export { checksum64, sipHash } from "./siphash.ts";
+export { isWellFormed, utf8Decode, utf8Encode, utf8Length } from "./utf8.ts";

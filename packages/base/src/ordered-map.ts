@@ -1,0 +1,127 @@
+import { assert } from "./assert.ts";
+
+/** Below this many, removed keys are not worth a sweep. */
+const REMOVED_KEYS_MIN = 32;
+
+/**
+ * A map that iterates in ascending key order (numbers by value, strings by UTF-16 code unit), so
+ * that replicas with equal contents behave alike however they came by them.
+ *
+ * Lookups cost what a Map costs. Keys set in ascending order are appended; any other new key makes
+ * the next iteration sort. Iteration sees the keys present when it began, less those deleted since.
+ */
+export class OrderedMap<K extends string | number, V> {
+  readonly #values = new Map<K, V>();
+  /** Invariant: holds every key of `#values`; what it holds beyond them is skipped. */
+  #keys: K[] = [];
+  /** Invariant: all keys before this position have been deleted. */
+  #first = 0;
+  #isSorted = true;
+
+  constructor(entries: Iterable<readonly [K, V]> = []) {
+    for (const [key, value] of entries) this.set(key, value);
+  }
+
+  get size(): number {
+    return this.#values.size;
+  }
+
+  get(key: K): V | undefined {
+    return this.#values.get(key);
+  }
+
+  has(key: K): boolean {
+    return this.#values.has(key);
+  }
+
+  set(key: K, value: V): this {
+    const sizeBefore = this.#values.size;
+    this.#values.set(key, value);
+    if (this.#values.size !== sizeBefore) this.#append(key);
+    return this;
+  }
+
+  delete(key: K): boolean {
+    if (!this.#values.delete(key)) return false;
+    const removed = this.#keys.length - this.#values.size;
+    if (this.#values.size === 0) this.clear();
+    else if (removed > REMOVED_KEYS_MIN && removed > this.#values.size) this.#sweep();
+    return true;
+  }
+
+  clear(): void {
+    this.#values.clear();
+    this.#keys = [];
+    this.#first = 0;
+    this.#isSorted = true;
+  }
+
+  firstKey(): K | undefined {
+    const keys = this.#sorted();
+    while (this.#first < keys.length) {
+      const key = keys[this.#first];
+      if (key !== undefined && this.#values.has(key)) return key;
+      this.#first += 1;
+    }
+    return undefined;
+  }
+
+  lastKey(): K | undefined {
+    const keys = this.#sorted();
+    for (let i = keys.length - 1; i >= this.#first; i -= 1) {
+      const key = keys[i];
+      if (key !== undefined && this.#values.has(key)) return key;
+    }
+    return undefined;
+  }
+
+  *keys(): IterableIterator<K> {
+    const keys = this.#sorted();
+    const end = keys.length;
+    for (let i = this.#first; i < end; i += 1) {
+      const key = keys[i];
+      if (key !== undefined && this.#values.has(key)) yield key;
+    }
+  }
+
+  *values(): IterableIterator<V> {
+    for (const key of this.keys()) yield this.#values.get(key) as V;
+  }
+
+  *entries(): IterableIterator<[K, V]> {
+    for (const key of this.keys()) yield [key, this.#values.get(key) as V];
+  }
+
+  [Symbol.iterator](): IterableIterator<[K, V]> {
+    return this.entries();
+  }
+
+  #append(key: K): void {
+    assert(!Number.isNaN(key), "a key can be compared");
+    const last = this.#keys[this.#keys.length - 1];
+    if (last !== undefined && !(key > last)) this.#isSorted = false;
+    this.#keys.push(key);
+  }
+
+  /** Iterations under way hold the old array, so a new order is always a new array. */
+  #sorted(): readonly K[] {
+    if (!this.#isSorted) {
+      this.#keys = [...this.#values.keys()].sort(compareKeys);
+      this.#first = 0;
+      this.#isSorted = true;
+    }
+    return this.#keys;
+  }
+
+  #sweep(): void {
+    if (this.#isSorted) this.#keys = this.#keys.filter((key) => this.#values.has(key));
+    else this.#keys = [...this.#values.keys()].sort(compareKeys);
+    this.#first = 0;
+    this.#isSorted = true;
+  }
+}
+
+function compareKeys<K extends string | number>(a: K, b: K): number {
+  if (a < b) return -1;
+  return a > b ? 1 : 0;
+}

@@ -18,7 +18,11 @@ export function crc32c(bytes: Uint8Array, seed = 0): number {
   const t = TABLES;
   for (; at < wholeEnd; at += 8) {
     const b = bytes;
-    crc ^= byteAt(b, at) | (byteAt(b, at + 1) << 8) | (byteAt(b, at + 2) << 16) | (byteAt(b, at + 3) << 24);
+    crc ^=
+      byteAt(b, at) |
+      (byteAt(b, at + 1) << 8) |
+      (byteAt(b, at + 2) << 16) |
+      (byteAt(b, at + 3) << 24);
     crc =
       entry(t, 1792 + (crc & 0xff)) ^
       entry(t, 1536 + ((crc >>> 8) & 0xff)) ^

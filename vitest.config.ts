@@ -1,0 +1,35 @@
+import { defineConfig } from "vitest/config";
+
+// Packages are read as source, so that no test needs a build. Both lists are wanted: the second one
+// is what Vitest consults for code that runs under Node.
+const conditions = ["@cubby/source", "module", "node", "import", "default"];
+const resolution = { resolve: { conditions }, ssr: { resolve: { conditions } } };
+
+export default defineConfig({
+  ...resolution,
+  test: {
+    projects: [
+      {
+        ...resolution,
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts", "tools/**/*.test.ts"],
+          exclude: ["**/*.e2e.test.ts"],
+          testTimeout: 10_000,
+        },
+      },
+      {
+        ...resolution,
+        test: {
+          name: "e2e",
+          include: ["packages/*/src/**/*.e2e.test.ts", "tests/e2e/**/*.test.ts"],
+          // Real processes on two cores: side by side they would only slow each other down.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          teardownTimeout: 20_000,
+        },
+      },
+    ],
+  },
+});

@@ -13,7 +13,7 @@ export default defineConfig({
         ...resolution,
         test: {
           name: "unit",
-          include: ["packages/*/src/**/*.test.ts", "tools/**/*.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "tools/*.test.ts"],
           exclude: ["**/*.e2e.test.ts"],
           testTimeout: 10_000,
         },

@@ -1,0 +1,62 @@
+import { destination, pino } from "pino";
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What the shell writes for operators: fields first, then a sentence. */
+export type Log = {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+};
+
+export type ReplicaLog = Log & {
+  /** Writes out what is buffered, before the process ends. */
+  flushSync(): void;
+};
+
+/** Buffered up to here before a write, and dropped beyond the maximum: a log never stops a replica. */
+const BUFFERED_BYTES_MIN = 4096;
+const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
+const FLUSH_MS = 250;
+
+/** JSON lines to a file descriptor, written by the kernel while the event loop goes on. */
+export function createLog(level: LogLevel, fields: object, fileDescriptor = 2): ReplicaLog {
+  const out = destination({
+    fd: fileDescriptor,
+    sync: false,
+    minLength: BUFFERED_BYTES_MIN,
+    maxLength: BUFFERED_BYTES_MAX,
+    periodicFlush: FLUSH_MS,
+  });
+  // A closed or full stderr is no reason for a lock service to stop (P30).
+  out.on("error", ignore);
+  const logger = pino({ level, base: fields, timestamp: pino.stdTimeFunctions.isoTime }, out);
+  return {
+    debug: (values, message) => logger.debug(values, message),
+    info: (values, message) => logger.info(values, message),
+    warn: (values, message) => logger.warn(values, message),
+    error: (values, message) => logger.error(values, message),
+    flushSync: () => {
+      try {
+        out.flushSync();
+      } catch (error) {
+        ignore(error);
+      }
+    },
+  };
+}
+
+/** For tests and for embedding: says nothing. */
+export const SILENT_LOG: ReplicaLog = {
+  debug: ignore,
+  info: ignore,
+  warn: ignore,
+  error: ignore,
+  flushSync: () => ignore(undefined),
+};
+
+function ignore(_error: unknown): void {
+  // Nowhere is left to say it.
+}

@@ -1,0 +1,108 @@
+import { CubbyError, type ErrorCode } from "@cubby/protocol";
+
+/*
+ * The one place where names of the operating system's errors are known. Each row says why its code
+ * is the right one; what is not listed is `internal`, and its text is kept as the cause.
+ */
+
+/** The platform's name of an error (EADDRINUSE, …), or "" when it has none. */
+export function platformCode(error: unknown): string {
+  if (!(error instanceof Error) || !("code" in error)) return "";
+  return typeof error.code === "string" ? error.code : "";
+}
+
+/** Why a socket could not be opened for listening. */
+export function listenError(setting: string, address: string, error: unknown): CubbyError {
+  const options = { cause: error };
+  switch (platformCode(error)) {
+    case "EADDRINUSE":
+      return new CubbyError(
+        "address_in_use",
+        `${setting} ${address} is taken by another process. Choose a free port.`,
+        options,
+      );
+    case "EACCES":
+      // A port below 1024, or a policy of the system: the setting is what the operator can change.
+      return new CubbyError(
+        "config_invalid",
+        `This user may not listen on ${setting} ${address}. Choose a port above 1023.`,
+        options,
+      );
+    case "EADDRNOTAVAIL":
+    case "EAFNOSUPPORT":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return new CubbyError(
+        "config_invalid",
+        `This machine has no address like ${setting} ${address}. Correct the host.`,
+        options,
+      );
+    case "EMFILE":
+    case "ENFILE":
+      return new CubbyError(
+        "overloaded",
+        `No file descriptor is left to listen on ${setting} ${address}. Raise the limit.`,
+        options,
+      );
+    default:
+      return new CubbyError(
+        "internal",
+        `Cannot listen on ${setting} ${address}: ${messageOf(error)}.`,
+        options,
+      );
+  }
+}
+
+/** Why a directory or a file in it cannot be used. */
+export function directoryError(path: string, error: unknown): CubbyError {
+  return new CubbyError(directoryCode(error), `${path}: ${messageOf(error)}.`, { cause: error });
+}
+
+function directoryCode(error: unknown): ErrorCode {
+  switch (platformCode(error)) {
+    // Permission, and a file system mounted read-only: the operator gives us the directory.
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return "directory_denied";
+    // The path itself is wrong.
+    case "ENOENT":
+    case "ENOTDIR":
+    case "EISDIR":
+    case "ELOOP":
+    case "ENAMETOOLONG":
+      return "config_invalid";
+    case "ENOSPC":
+    case "EDQUOT":
+      return "disk_full";
+    case "EIO":
+      return "disk_failed";
+    default:
+      return "internal";
+  }
+}
+
+/** What the end of a connection means. Every one of these is ordinary: hosts and processes die. */
+export function connectionErrorCode(error: unknown): ErrorCode {
+  switch (platformCode(error)) {
+    // Nobody listens there, or no way leads there: nothing was sent.
+    case "ECONNREFUSED":
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return "unreachable";
+    // The other side went away, perhaps with what we had sent.
+    case "ECONNRESET":
+    case "ECONNABORTED":
+    case "EPIPE":
+    case "ETIMEDOUT":
+      return "connection_lost";
+    default:
+      return "connection_lost";
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

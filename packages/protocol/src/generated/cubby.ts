@@ -449,6 +449,120 @@ export interface SequencerToken {
   lockGeneration: number;
 }
 
+/** One entry of the log. Everything that a replica does to its state, it does by applying one. */
+export interface Command {
+  /** PML-21: applied only while this is the cell's Paxos epoch. BeginEpoch alone is exempt. */
+  paxosEpoch: number;
+  /** The master's running number: leads from an applied command back to the caller. */
+  proposal: number;
+  /** 0 for what the master does on its own account, and for BeginSession. */
+  sessionId: number;
+  requestNumber: number;
+  lowestUnanswered: number;
+  /** SEQ-7: checked again when the command is applied. */
+  guard: Uint8Array;
+  body:
+    | { $case: "beginEpoch"; value: BeginEpoch }
+    | { $case: "setStretch"; value: SetStretch }
+    | { $case: "beginSession"; value: BeginSession }
+    | { $case: "expireSession"; value: ExpireSession }
+    | { $case: "endLockDelay"; value: EndLockDelay }
+    | { $case: "endSession"; value: EndSession }
+    | { $case: "cancel"; value: Cancel }
+    | { $case: "openNode"; value: OpenNode }
+    | { $case: "closeHandle"; value: CloseHandle }
+    | { $case: "writeContents"; value: WriteContents }
+    | { $case: "deleteNode"; value: DeleteNode }
+    | { $case: "acquireLock"; value: AcquireLock }
+    | { $case: "releaseLock"; value: ReleaseLock }
+    | undefined;
+}
+
+/** FO-1: a new master's first command. It raises the client epoch by one. */
+export interface BeginEpoch {
+  paxosEpoch: number;
+  masterId: number;
+  /** Random bytes of the new master; the first that the cell ever sees key its check digits (HND-6). */
+  keyMaterial: Uint8Array;
+  /** Quotas are replicated, so that replicas with different configurations still apply alike. */
+  quotas: Quotas | undefined;
+}
+
+export interface Quotas {
+  sessionsMax: number;
+  nodesMax: number;
+  childrenMax: number;
+  handlesPerSessionMax: number;
+}
+
+/** SES-5: the longest lease that the master may grant beyond what a session asked for. */
+export interface SetStretch {
+  stretchMs: number;
+}
+
+export interface BeginSession {
+  leaseMs: number;
+  caches: boolean;
+  clientName: string;
+}
+
+/** The master's decision, valid in its own epoch alone. */
+export interface ExpireSession {
+  sessionId: number;
+}
+
+/** LCK-7: ends the lock-delay that began at this index of the log, and no later one. */
+export interface EndLockDelay {
+  path: string;
+  beganAt: number;
+}
+
+export interface OpenNode {
+  path: string;
+  /** Bit 0: read; bit 1: write and lock; bit 2: change ACL. */
+  access: number;
+  create: CreateMode;
+  kind: NodeKind;
+  ephemeral: boolean;
+  initialContents: Uint8Array;
+  lockDelayMs: number;
+  /** The directory handle that the name was relative to; "" and 0 for a path from the root. */
+  directoryPath: string;
+  directoryInstance: number;
+}
+
+export interface CloseHandle {
+  handleId: number;
+}
+
+export interface WriteContents {
+  path: string;
+  instance: number;
+  contents: Uint8Array;
+  hasIfGeneration: boolean;
+  ifGeneration: number;
+}
+
+export interface DeleteNode {
+  path: string;
+  instance: number;
+}
+
+export interface AcquireLock {
+  path: string;
+  instance: number;
+  handleId: number;
+  mode: LockMode;
+  /** A lock that is not free leaves no result, and the master queues the caller again. */
+  wait: boolean;
+  /** LCK-8: what holds when this holder fails. */
+  lockDelayMs: number;
+}
+
+export interface ReleaseLock {
+  handleId: number;
+}
+
 function createBaseRequest(): Request {
   return {
     tag: 0,
@@ -5400,6 +5514,1842 @@ export const SequencerToken: MessageFns<SequencerToken> = {
     message.instance = object.instance ?? 0;
     message.mode = object.mode ?? 0;
     message.lockGeneration = object.lockGeneration ?? 0;
+    return message;
+  },
+};
+
+function createBaseCommand(): Command {
+  return {
+    paxosEpoch: 0,
+    proposal: 0,
+    sessionId: 0,
+    requestNumber: 0,
+    lowestUnanswered: 0,
+    guard: new Uint8Array(0),
+    body: undefined,
+  };
+}
+
+export const Command: MessageFns<Command> = {
+  encode(message: Command, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paxosEpoch !== 0) {
+      writer.uint32(8).uint64(message.paxosEpoch);
+    }
+    if (message.proposal !== 0) {
+      writer.uint32(16).uint64(message.proposal);
+    }
+    if (message.sessionId !== 0) {
+      writer.uint32(24).uint64(message.sessionId);
+    }
+    if (message.requestNumber !== 0) {
+      writer.uint32(32).uint64(message.requestNumber);
+    }
+    if (message.lowestUnanswered !== 0) {
+      writer.uint32(40).uint64(message.lowestUnanswered);
+    }
+    if (message.guard.length !== 0) {
+      writer.uint32(50).bytes(message.guard);
+    }
+    switch (message.body?.$case) {
+      case "beginEpoch":
+        BeginEpoch.encode(message.body.value, writer.uint32(82).fork()).join();
+        break;
+      case "setStretch":
+        SetStretch.encode(message.body.value, writer.uint32(90).fork()).join();
+        break;
+      case "beginSession":
+        BeginSession.encode(message.body.value, writer.uint32(98).fork()).join();
+        break;
+      case "expireSession":
+        ExpireSession.encode(message.body.value, writer.uint32(106).fork()).join();
+        break;
+      case "endLockDelay":
+        EndLockDelay.encode(message.body.value, writer.uint32(114).fork()).join();
+        break;
+      case "endSession":
+        EndSession.encode(message.body.value, writer.uint32(122).fork()).join();
+        break;
+      case "cancel":
+        Cancel.encode(message.body.value, writer.uint32(130).fork()).join();
+        break;
+      case "openNode":
+        OpenNode.encode(message.body.value, writer.uint32(138).fork()).join();
+        break;
+      case "closeHandle":
+        CloseHandle.encode(message.body.value, writer.uint32(146).fork()).join();
+        break;
+      case "writeContents":
+        WriteContents.encode(message.body.value, writer.uint32(154).fork()).join();
+        break;
+      case "deleteNode":
+        DeleteNode.encode(message.body.value, writer.uint32(162).fork()).join();
+        break;
+      case "acquireLock":
+        AcquireLock.encode(message.body.value, writer.uint32(170).fork()).join();
+        break;
+      case "releaseLock":
+        ReleaseLock.encode(message.body.value, writer.uint32(178).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Command {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCommand();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.paxosEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.proposal = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.sessionId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.requestNumber = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.lowestUnanswered = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.guard = reader.bytes();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.body = { $case: "beginEpoch", value: BeginEpoch.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.body = { $case: "setStretch", value: SetStretch.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.body = { $case: "beginSession", value: BeginSession.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.body = { $case: "expireSession", value: ExpireSession.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.body = { $case: "endLockDelay", value: EndLockDelay.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.body = { $case: "endSession", value: EndSession.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.body = { $case: "cancel", value: Cancel.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.body = { $case: "openNode", value: OpenNode.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.body = { $case: "closeHandle", value: CloseHandle.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.body = { $case: "writeContents", value: WriteContents.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.body = { $case: "deleteNode", value: DeleteNode.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.body = { $case: "acquireLock", value: AcquireLock.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.body = { $case: "releaseLock", value: ReleaseLock.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Command {
+    return {
+      paxosEpoch: isSet(object.paxosEpoch)
+        ? globalThis.Number(object.paxosEpoch)
+        : isSet(object.paxos_epoch)
+        ? globalThis.Number(object.paxos_epoch)
+        : 0,
+      proposal: isSet(object.proposal) ? globalThis.Number(object.proposal) : 0,
+      sessionId: isSet(object.sessionId)
+        ? globalThis.Number(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.Number(object.session_id)
+        : 0,
+      requestNumber: isSet(object.requestNumber)
+        ? globalThis.Number(object.requestNumber)
+        : isSet(object.request_number)
+        ? globalThis.Number(object.request_number)
+        : 0,
+      lowestUnanswered: isSet(object.lowestUnanswered)
+        ? globalThis.Number(object.lowestUnanswered)
+        : isSet(object.lowest_unanswered)
+        ? globalThis.Number(object.lowest_unanswered)
+        : 0,
+      guard: isSet(object.guard) ? bytesFromBase64(object.guard) : new Uint8Array(0),
+      body: isSet(object.beginEpoch)
+        ? { $case: "beginEpoch", value: BeginEpoch.fromJSON(object.beginEpoch) }
+        : isSet(object.begin_epoch)
+        ? { $case: "beginEpoch", value: BeginEpoch.fromJSON(object.begin_epoch) }
+        : isSet(object.setStretch)
+        ? { $case: "setStretch", value: SetStretch.fromJSON(object.setStretch) }
+        : isSet(object.set_stretch)
+        ? { $case: "setStretch", value: SetStretch.fromJSON(object.set_stretch) }
+        : isSet(object.beginSession)
+        ? { $case: "beginSession", value: BeginSession.fromJSON(object.beginSession) }
+        : isSet(object.begin_session)
+        ? { $case: "beginSession", value: BeginSession.fromJSON(object.begin_session) }
+        : isSet(object.expireSession)
+        ? { $case: "expireSession", value: ExpireSession.fromJSON(object.expireSession) }
+        : isSet(object.expire_session)
+        ? { $case: "expireSession", value: ExpireSession.fromJSON(object.expire_session) }
+        : isSet(object.endLockDelay)
+        ? { $case: "endLockDelay", value: EndLockDelay.fromJSON(object.endLockDelay) }
+        : isSet(object.end_lock_delay)
+        ? { $case: "endLockDelay", value: EndLockDelay.fromJSON(object.end_lock_delay) }
+        : isSet(object.endSession)
+        ? { $case: "endSession", value: EndSession.fromJSON(object.endSession) }
+        : isSet(object.end_session)
+        ? { $case: "endSession", value: EndSession.fromJSON(object.end_session) }
+        : isSet(object.cancel)
+        ? { $case: "cancel", value: Cancel.fromJSON(object.cancel) }
+        : isSet(object.openNode)
+        ? { $case: "openNode", value: OpenNode.fromJSON(object.openNode) }
+        : isSet(object.open_node)
+        ? { $case: "openNode", value: OpenNode.fromJSON(object.open_node) }
+        : isSet(object.closeHandle)
+        ? { $case: "closeHandle", value: CloseHandle.fromJSON(object.closeHandle) }
+        : isSet(object.close_handle)
+        ? { $case: "closeHandle", value: CloseHandle.fromJSON(object.close_handle) }
+        : isSet(object.writeContents)
+        ? { $case: "writeContents", value: WriteContents.fromJSON(object.writeContents) }
+        : isSet(object.write_contents)
+        ? { $case: "writeContents", value: WriteContents.fromJSON(object.write_contents) }
+        : isSet(object.deleteNode)
+        ? { $case: "deleteNode", value: DeleteNode.fromJSON(object.deleteNode) }
+        : isSet(object.delete_node)
+        ? { $case: "deleteNode", value: DeleteNode.fromJSON(object.delete_node) }
+        : isSet(object.acquireLock)
+        ? { $case: "acquireLock", value: AcquireLock.fromJSON(object.acquireLock) }
+        : isSet(object.acquire_lock)
+        ? { $case: "acquireLock", value: AcquireLock.fromJSON(object.acquire_lock) }
+        : isSet(object.releaseLock)
+        ? { $case: "releaseLock", value: ReleaseLock.fromJSON(object.releaseLock) }
+        : isSet(object.release_lock)
+        ? { $case: "releaseLock", value: ReleaseLock.fromJSON(object.release_lock) }
+        : undefined,
+    };
+  },
+
+  toJSON(message: Command): unknown {
+    const obj: any = {};
+    if (message.paxosEpoch !== 0) {
+      obj.paxosEpoch = Math.round(message.paxosEpoch);
+    }
+    if (message.proposal !== 0) {
+      obj.proposal = Math.round(message.proposal);
+    }
+    if (message.sessionId !== 0) {
+      obj.sessionId = Math.round(message.sessionId);
+    }
+    if (message.requestNumber !== 0) {
+      obj.requestNumber = Math.round(message.requestNumber);
+    }
+    if (message.lowestUnanswered !== 0) {
+      obj.lowestUnanswered = Math.round(message.lowestUnanswered);
+    }
+    if (message.guard.length !== 0) {
+      obj.guard = base64FromBytes(message.guard);
+    }
+    if (message.body?.$case === "beginEpoch") {
+      obj.beginEpoch = BeginEpoch.toJSON(message.body.value);
+    } else if (message.body?.$case === "setStretch") {
+      obj.setStretch = SetStretch.toJSON(message.body.value);
+    } else if (message.body?.$case === "beginSession") {
+      obj.beginSession = BeginSession.toJSON(message.body.value);
+    } else if (message.body?.$case === "expireSession") {
+      obj.expireSession = ExpireSession.toJSON(message.body.value);
+    } else if (message.body?.$case === "endLockDelay") {
+      obj.endLockDelay = EndLockDelay.toJSON(message.body.value);
+    } else if (message.body?.$case === "endSession") {
+      obj.endSession = EndSession.toJSON(message.body.value);
+    } else if (message.body?.$case === "cancel") {
+      obj.cancel = Cancel.toJSON(message.body.value);
+    } else if (message.body?.$case === "openNode") {
+      obj.openNode = OpenNode.toJSON(message.body.value);
+    } else if (message.body?.$case === "closeHandle") {
+      obj.closeHandle = CloseHandle.toJSON(message.body.value);
+    } else if (message.body?.$case === "writeContents") {
+      obj.writeContents = WriteContents.toJSON(message.body.value);
+    } else if (message.body?.$case === "deleteNode") {
+      obj.deleteNode = DeleteNode.toJSON(message.body.value);
+    } else if (message.body?.$case === "acquireLock") {
+      obj.acquireLock = AcquireLock.toJSON(message.body.value);
+    } else if (message.body?.$case === "releaseLock") {
+      obj.releaseLock = ReleaseLock.toJSON(message.body.value);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Command>): Command {
+    return Command.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Command>): Command {
+    const message = createBaseCommand();
+    message.paxosEpoch = object.paxosEpoch ?? 0;
+    message.proposal = object.proposal ?? 0;
+    message.sessionId = object.sessionId ?? 0;
+    message.requestNumber = object.requestNumber ?? 0;
+    message.lowestUnanswered = object.lowestUnanswered ?? 0;
+    message.guard = object.guard ?? new Uint8Array(0);
+    switch (object.body?.$case) {
+      case "beginEpoch": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "beginEpoch", value: BeginEpoch.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "setStretch": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "setStretch", value: SetStretch.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "beginSession": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "beginSession", value: BeginSession.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "expireSession": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "expireSession", value: ExpireSession.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "endLockDelay": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "endLockDelay", value: EndLockDelay.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "endSession": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "endSession", value: EndSession.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "cancel": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "cancel", value: Cancel.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "openNode": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "openNode", value: OpenNode.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "closeHandle": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "closeHandle", value: CloseHandle.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "writeContents": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "writeContents", value: WriteContents.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "deleteNode": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "deleteNode", value: DeleteNode.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "acquireLock": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "acquireLock", value: AcquireLock.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "releaseLock": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "releaseLock", value: ReleaseLock.fromPartial(object.body.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseBeginEpoch(): BeginEpoch {
+  return { paxosEpoch: 0, masterId: 0, keyMaterial: new Uint8Array(0), quotas: undefined };
+}
+
+export const BeginEpoch: MessageFns<BeginEpoch> = {
+  encode(message: BeginEpoch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.paxosEpoch !== 0) {
+      writer.uint32(8).uint64(message.paxosEpoch);
+    }
+    if (message.masterId !== 0) {
+      writer.uint32(16).uint32(message.masterId);
+    }
+    if (message.keyMaterial.length !== 0) {
+      writer.uint32(26).bytes(message.keyMaterial);
+    }
+    if (message.quotas !== undefined) {
+      Quotas.encode(message.quotas, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginEpoch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginEpoch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.paxosEpoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.masterId = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyMaterial = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.quotas = Quotas.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BeginEpoch {
+    return {
+      paxosEpoch: isSet(object.paxosEpoch)
+        ? globalThis.Number(object.paxosEpoch)
+        : isSet(object.paxos_epoch)
+        ? globalThis.Number(object.paxos_epoch)
+        : 0,
+      masterId: isSet(object.masterId)
+        ? globalThis.Number(object.masterId)
+        : isSet(object.master_id)
+        ? globalThis.Number(object.master_id)
+        : 0,
+      keyMaterial: isSet(object.keyMaterial)
+        ? bytesFromBase64(object.keyMaterial)
+        : isSet(object.key_material)
+        ? bytesFromBase64(object.key_material)
+        : new Uint8Array(0),
+      quotas: isSet(object.quotas) ? Quotas.fromJSON(object.quotas) : undefined,
+    };
+  },
+
+  toJSON(message: BeginEpoch): unknown {
+    const obj: any = {};
+    if (message.paxosEpoch !== 0) {
+      obj.paxosEpoch = Math.round(message.paxosEpoch);
+    }
+    if (message.masterId !== 0) {
+      obj.masterId = Math.round(message.masterId);
+    }
+    if (message.keyMaterial.length !== 0) {
+      obj.keyMaterial = base64FromBytes(message.keyMaterial);
+    }
+    if (message.quotas !== undefined) {
+      obj.quotas = Quotas.toJSON(message.quotas);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BeginEpoch>): BeginEpoch {
+    return BeginEpoch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BeginEpoch>): BeginEpoch {
+    const message = createBaseBeginEpoch();
+    message.paxosEpoch = object.paxosEpoch ?? 0;
+    message.masterId = object.masterId ?? 0;
+    message.keyMaterial = object.keyMaterial ?? new Uint8Array(0);
+    message.quotas = (object.quotas !== undefined && object.quotas !== null)
+      ? Quotas.fromPartial(object.quotas)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseQuotas(): Quotas {
+  return { sessionsMax: 0, nodesMax: 0, childrenMax: 0, handlesPerSessionMax: 0 };
+}
+
+export const Quotas: MessageFns<Quotas> = {
+  encode(message: Quotas, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionsMax !== 0) {
+      writer.uint32(8).uint64(message.sessionsMax);
+    }
+    if (message.nodesMax !== 0) {
+      writer.uint32(16).uint64(message.nodesMax);
+    }
+    if (message.childrenMax !== 0) {
+      writer.uint32(24).uint64(message.childrenMax);
+    }
+    if (message.handlesPerSessionMax !== 0) {
+      writer.uint32(32).uint64(message.handlesPerSessionMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Quotas {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuotas();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sessionsMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.nodesMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.childrenMax = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.handlesPerSessionMax = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Quotas {
+    return {
+      sessionsMax: isSet(object.sessionsMax)
+        ? globalThis.Number(object.sessionsMax)
+        : isSet(object.sessions_max)
+        ? globalThis.Number(object.sessions_max)
+        : 0,
+      nodesMax: isSet(object.nodesMax)
+        ? globalThis.Number(object.nodesMax)
+        : isSet(object.nodes_max)
+        ? globalThis.Number(object.nodes_max)
+        : 0,
+      childrenMax: isSet(object.childrenMax)
+        ? globalThis.Number(object.childrenMax)
+        : isSet(object.children_max)
+        ? globalThis.Number(object.children_max)
+        : 0,
+      handlesPerSessionMax: isSet(object.handlesPerSessionMax)
+        ? globalThis.Number(object.handlesPerSessionMax)
+        : isSet(object.handles_per_session_max)
+        ? globalThis.Number(object.handles_per_session_max)
+        : 0,
+    };
+  },
+
+  toJSON(message: Quotas): unknown {
+    const obj: any = {};
+    if (message.sessionsMax !== 0) {
+      obj.sessionsMax = Math.round(message.sessionsMax);
+    }
+    if (message.nodesMax !== 0) {
+      obj.nodesMax = Math.round(message.nodesMax);
+    }
+    if (message.childrenMax !== 0) {
+      obj.childrenMax = Math.round(message.childrenMax);
+    }
+    if (message.handlesPerSessionMax !== 0) {
+      obj.handlesPerSessionMax = Math.round(message.handlesPerSessionMax);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Quotas>): Quotas {
+    return Quotas.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Quotas>): Quotas {
+    const message = createBaseQuotas();
+    message.sessionsMax = object.sessionsMax ?? 0;
+    message.nodesMax = object.nodesMax ?? 0;
+    message.childrenMax = object.childrenMax ?? 0;
+    message.handlesPerSessionMax = object.handlesPerSessionMax ?? 0;
+    return message;
+  },
+};
+
+function createBaseSetStretch(): SetStretch {
+  return { stretchMs: 0 };
+}
+
+export const SetStretch: MessageFns<SetStretch> = {
+  encode(message: SetStretch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.stretchMs !== 0) {
+      writer.uint32(8).uint64(message.stretchMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetStretch {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetStretch();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.stretchMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetStretch {
+    return {
+      stretchMs: isSet(object.stretchMs)
+        ? globalThis.Number(object.stretchMs)
+        : isSet(object.stretch_ms)
+        ? globalThis.Number(object.stretch_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: SetStretch): unknown {
+    const obj: any = {};
+    if (message.stretchMs !== 0) {
+      obj.stretchMs = Math.round(message.stretchMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetStretch>): SetStretch {
+    return SetStretch.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetStretch>): SetStretch {
+    const message = createBaseSetStretch();
+    message.stretchMs = object.stretchMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseBeginSession(): BeginSession {
+  return { leaseMs: 0, caches: false, clientName: "" };
+}
+
+export const BeginSession: MessageFns<BeginSession> = {
+  encode(message: BeginSession, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leaseMs !== 0) {
+      writer.uint32(8).uint64(message.leaseMs);
+    }
+    if (message.caches !== false) {
+      writer.uint32(16).bool(message.caches);
+    }
+    if (message.clientName !== "") {
+      writer.uint32(26).string(message.clientName);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginSession {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginSession();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.leaseMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.caches = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.clientName = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BeginSession {
+    return {
+      leaseMs: isSet(object.leaseMs)
+        ? globalThis.Number(object.leaseMs)
+        : isSet(object.lease_ms)
+        ? globalThis.Number(object.lease_ms)
+        : 0,
+      caches: isSet(object.caches) ? globalThis.Boolean(object.caches) : false,
+      clientName: isSet(object.clientName)
+        ? globalThis.String(object.clientName)
+        : isSet(object.client_name)
+        ? globalThis.String(object.client_name)
+        : "",
+    };
+  },
+
+  toJSON(message: BeginSession): unknown {
+    const obj: any = {};
+    if (message.leaseMs !== 0) {
+      obj.leaseMs = Math.round(message.leaseMs);
+    }
+    if (message.caches !== false) {
+      obj.caches = message.caches;
+    }
+    if (message.clientName !== "") {
+      obj.clientName = message.clientName;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BeginSession>): BeginSession {
+    return BeginSession.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BeginSession>): BeginSession {
+    const message = createBaseBeginSession();
+    message.leaseMs = object.leaseMs ?? 0;
+    message.caches = object.caches ?? false;
+    message.clientName = object.clientName ?? "";
+    return message;
+  },
+};
+
+function createBaseExpireSession(): ExpireSession {
+  return { sessionId: 0 };
+}
+
+export const ExpireSession: MessageFns<ExpireSession> = {
+  encode(message: ExpireSession, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sessionId !== 0) {
+      writer.uint32(8).uint64(message.sessionId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExpireSession {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExpireSession();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sessionId = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExpireSession {
+    return {
+      sessionId: isSet(object.sessionId)
+        ? globalThis.Number(object.sessionId)
+        : isSet(object.session_id)
+        ? globalThis.Number(object.session_id)
+        : 0,
+    };
+  },
+
+  toJSON(message: ExpireSession): unknown {
+    const obj: any = {};
+    if (message.sessionId !== 0) {
+      obj.sessionId = Math.round(message.sessionId);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExpireSession>): ExpireSession {
+    return ExpireSession.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExpireSession>): ExpireSession {
+    const message = createBaseExpireSession();
+    message.sessionId = object.sessionId ?? 0;
+    return message;
+  },
+};
+
+function createBaseEndLockDelay(): EndLockDelay {
+  return { path: "", beganAt: 0 };
+}
+
+export const EndLockDelay: MessageFns<EndLockDelay> = {
+  encode(message: EndLockDelay, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.beganAt !== 0) {
+      writer.uint32(16).uint64(message.beganAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndLockDelay {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndLockDelay();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.beganAt = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EndLockDelay {
+    return {
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      beganAt: isSet(object.beganAt)
+        ? globalThis.Number(object.beganAt)
+        : isSet(object.began_at)
+        ? globalThis.Number(object.began_at)
+        : 0,
+    };
+  },
+
+  toJSON(message: EndLockDelay): unknown {
+    const obj: any = {};
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.beganAt !== 0) {
+      obj.beganAt = Math.round(message.beganAt);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<EndLockDelay>): EndLockDelay {
+    return EndLockDelay.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<EndLockDelay>): EndLockDelay {
+    const message = createBaseEndLockDelay();
+    message.path = object.path ?? "";
+    message.beganAt = object.beganAt ?? 0;
+    return message;
+  },
+};
+
+function createBaseOpenNode(): OpenNode {
+  return {
+    path: "",
+    access: 0,
+    create: 0,
+    kind: 0,
+    ephemeral: false,
+    initialContents: new Uint8Array(0),
+    lockDelayMs: 0,
+    directoryPath: "",
+    directoryInstance: 0,
+  };
+}
+
+export const OpenNode: MessageFns<OpenNode> = {
+  encode(message: OpenNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.access !== 0) {
+      writer.uint32(16).uint32(message.access);
+    }
+    if (message.create !== 0) {
+      writer.uint32(24).int32(message.create);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(32).int32(message.kind);
+    }
+    if (message.ephemeral !== false) {
+      writer.uint32(40).bool(message.ephemeral);
+    }
+    if (message.initialContents.length !== 0) {
+      writer.uint32(50).bytes(message.initialContents);
+    }
+    if (message.lockDelayMs !== 0) {
+      writer.uint32(56).uint64(message.lockDelayMs);
+    }
+    if (message.directoryPath !== "") {
+      writer.uint32(66).string(message.directoryPath);
+    }
+    if (message.directoryInstance !== 0) {
+      writer.uint32(72).uint64(message.directoryInstance);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenNode {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOpenNode();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.access = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.create = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ephemeral = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.initialContents = reader.bytes();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.lockDelayMs = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.directoryPath = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.directoryInstance = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): OpenNode {
+    return {
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      access: isSet(object.access) ? globalThis.Number(object.access) : 0,
+      create: isSet(object.create) ? createModeFromJSON(object.create) : 0,
+      kind: isSet(object.kind) ? nodeKindFromJSON(object.kind) : 0,
+      ephemeral: isSet(object.ephemeral) ? globalThis.Boolean(object.ephemeral) : false,
+      initialContents: isSet(object.initialContents)
+        ? bytesFromBase64(object.initialContents)
+        : isSet(object.initial_contents)
+        ? bytesFromBase64(object.initial_contents)
+        : new Uint8Array(0),
+      lockDelayMs: isSet(object.lockDelayMs)
+        ? globalThis.Number(object.lockDelayMs)
+        : isSet(object.lock_delay_ms)
+        ? globalThis.Number(object.lock_delay_ms)
+        : 0,
+      directoryPath: isSet(object.directoryPath)
+        ? globalThis.String(object.directoryPath)
+        : isSet(object.directory_path)
+        ? globalThis.String(object.directory_path)
+        : "",
+      directoryInstance: isSet(object.directoryInstance)
+        ? globalThis.Number(object.directoryInstance)
+        : isSet(object.directory_instance)
+        ? globalThis.Number(object.directory_instance)
+        : 0,
+    };
+  },
+
+  toJSON(message: OpenNode): unknown {
+    const obj: any = {};
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.access !== 0) {
+      obj.access = Math.round(message.access);
+    }
+    if (message.create !== 0) {
+      obj.create = createModeToJSON(message.create);
+    }
+    if (message.kind !== 0) {
+      obj.kind = nodeKindToJSON(message.kind);
+    }
+    if (message.ephemeral !== false) {
+      obj.ephemeral = message.ephemeral;
+    }
+    if (message.initialContents.length !== 0) {
+      obj.initialContents = base64FromBytes(message.initialContents);
+    }
+    if (message.lockDelayMs !== 0) {
+      obj.lockDelayMs = Math.round(message.lockDelayMs);
+    }
+    if (message.directoryPath !== "") {
+      obj.directoryPath = message.directoryPath;
+    }
+    if (message.directoryInstance !== 0) {
+      obj.directoryInstance = Math.round(message.directoryInstance);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<OpenNode>): OpenNode {
+    return OpenNode.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<OpenNode>): OpenNode {
+    const message = createBaseOpenNode();
+    message.path = object.path ?? "";
+    message.access = object.access ?? 0;
+    message.create = object.create ?? 0;
+    message.kind = object.kind ?? 0;
+    message.ephemeral = object.ephemeral ?? false;
+    message.initialContents = object.initialContents ?? new Uint8Array(0);
+    message.lockDelayMs = object.lockDelayMs ?? 0;
+    message.directoryPath = object.directoryPath ?? "";
+    message.directoryInstance = object.directoryInstance ?? 0;
+    return message;
+  },
+};
+
+function createBaseCloseHandle(): CloseHandle {
+  return { handleId: 0 };
+}
+
+export const CloseHandle: MessageFns<CloseHandle> = {
+  encode(message: CloseHandle, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.handleId !== 0) {
+      writer.uint32(8).uint64(message.handleId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CloseHandle {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCloseHandle();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.handleId = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CloseHandle {
+    return {
+      handleId: isSet(object.handleId)
+        ? globalThis.Number(object.handleId)
+        : isSet(object.handle_id)
+        ? globalThis.Number(object.handle_id)
+        : 0,
+    };
+  },
+
+  toJSON(message: CloseHandle): unknown {
+    const obj: any = {};
+    if (message.handleId !== 0) {
+      obj.handleId = Math.round(message.handleId);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CloseHandle>): CloseHandle {
+    return CloseHandle.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CloseHandle>): CloseHandle {
+    const message = createBaseCloseHandle();
+    message.handleId = object.handleId ?? 0;
+    return message;
+  },
+};
+
+function createBaseWriteContents(): WriteContents {
+  return { path: "", instance: 0, contents: new Uint8Array(0), hasIfGeneration: false, ifGeneration: 0 };
+}
+
+export const WriteContents: MessageFns<WriteContents> = {
+  encode(message: WriteContents, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.instance !== 0) {
+      writer.uint32(16).uint64(message.instance);
+    }
+    if (message.contents.length !== 0) {
+      writer.uint32(26).bytes(message.contents);
+    }
+    if (message.hasIfGeneration !== false) {
+      writer.uint32(32).bool(message.hasIfGeneration);
+    }
+    if (message.ifGeneration !== 0) {
+      writer.uint32(40).uint64(message.ifGeneration);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WriteContents {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWriteContents();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.instance = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.contents = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.hasIfGeneration = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.ifGeneration = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WriteContents {
+    return {
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      instance: isSet(object.instance) ? globalThis.Number(object.instance) : 0,
+      contents: isSet(object.contents) ? bytesFromBase64(object.contents) : new Uint8Array(0),
+      hasIfGeneration: isSet(object.hasIfGeneration)
+        ? globalThis.Boolean(object.hasIfGeneration)
+        : isSet(object.has_if_generation)
+        ? globalThis.Boolean(object.has_if_generation)
+        : false,
+      ifGeneration: isSet(object.ifGeneration)
+        ? globalThis.Number(object.ifGeneration)
+        : isSet(object.if_generation)
+        ? globalThis.Number(object.if_generation)
+        : 0,
+    };
+  },
+
+  toJSON(message: WriteContents): unknown {
+    const obj: any = {};
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.instance !== 0) {
+      obj.instance = Math.round(message.instance);
+    }
+    if (message.contents.length !== 0) {
+      obj.contents = base64FromBytes(message.contents);
+    }
+    if (message.hasIfGeneration !== false) {
+      obj.hasIfGeneration = message.hasIfGeneration;
+    }
+    if (message.ifGeneration !== 0) {
+      obj.ifGeneration = Math.round(message.ifGeneration);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WriteContents>): WriteContents {
+    return WriteContents.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WriteContents>): WriteContents {
+    const message = createBaseWriteContents();
+    message.path = object.path ?? "";
+    message.instance = object.instance ?? 0;
+    message.contents = object.contents ?? new Uint8Array(0);
+    message.hasIfGeneration = object.hasIfGeneration ?? false;
+    message.ifGeneration = object.ifGeneration ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeleteNode(): DeleteNode {
+  return { path: "", instance: 0 };
+}
+
+export const DeleteNode: MessageFns<DeleteNode> = {
+  encode(message: DeleteNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.instance !== 0) {
+      writer.uint32(16).uint64(message.instance);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteNode {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteNode();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.instance = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteNode {
+    return {
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      instance: isSet(object.instance) ? globalThis.Number(object.instance) : 0,
+    };
+  },
+
+  toJSON(message: DeleteNode): unknown {
+    const obj: any = {};
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.instance !== 0) {
+      obj.instance = Math.round(message.instance);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeleteNode>): DeleteNode {
+    return DeleteNode.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteNode>): DeleteNode {
+    const message = createBaseDeleteNode();
+    message.path = object.path ?? "";
+    message.instance = object.instance ?? 0;
+    return message;
+  },
+};
+
+function createBaseAcquireLock(): AcquireLock {
+  return { path: "", instance: 0, handleId: 0, mode: 0, wait: false, lockDelayMs: 0 };
+}
+
+export const AcquireLock: MessageFns<AcquireLock> = {
+  encode(message: AcquireLock, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.path !== "") {
+      writer.uint32(10).string(message.path);
+    }
+    if (message.instance !== 0) {
+      writer.uint32(16).uint64(message.instance);
+    }
+    if (message.handleId !== 0) {
+      writer.uint32(24).uint64(message.handleId);
+    }
+    if (message.mode !== 0) {
+      writer.uint32(32).int32(message.mode);
+    }
+    if (message.wait !== false) {
+      writer.uint32(40).bool(message.wait);
+    }
+    if (message.lockDelayMs !== 0) {
+      writer.uint32(48).uint64(message.lockDelayMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AcquireLock {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAcquireLock();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.instance = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.handleId = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mode = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.wait = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.lockDelayMs = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AcquireLock {
+    return {
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      instance: isSet(object.instance) ? globalThis.Number(object.instance) : 0,
+      handleId: isSet(object.handleId)
+        ? globalThis.Number(object.handleId)
+        : isSet(object.handle_id)
+        ? globalThis.Number(object.handle_id)
+        : 0,
+      mode: isSet(object.mode) ? lockModeFromJSON(object.mode) : 0,
+      wait: isSet(object.wait) ? globalThis.Boolean(object.wait) : false,
+      lockDelayMs: isSet(object.lockDelayMs)
+        ? globalThis.Number(object.lockDelayMs)
+        : isSet(object.lock_delay_ms)
+        ? globalThis.Number(object.lock_delay_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: AcquireLock): unknown {
+    const obj: any = {};
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.instance !== 0) {
+      obj.instance = Math.round(message.instance);
+    }
+    if (message.handleId !== 0) {
+      obj.handleId = Math.round(message.handleId);
+    }
+    if (message.mode !== 0) {
+      obj.mode = lockModeToJSON(message.mode);
+    }
+    if (message.wait !== false) {
+      obj.wait = message.wait;
+    }
+    if (message.lockDelayMs !== 0) {
+      obj.lockDelayMs = Math.round(message.lockDelayMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AcquireLock>): AcquireLock {
+    return AcquireLock.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AcquireLock>): AcquireLock {
+    const message = createBaseAcquireLock();
+    message.path = object.path ?? "";
+    message.instance = object.instance ?? 0;
+    message.handleId = object.handleId ?? 0;
+    message.mode = object.mode ?? 0;
+    message.wait = object.wait ?? false;
+    message.lockDelayMs = object.lockDelayMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseReleaseLock(): ReleaseLock {
+  return { handleId: 0 };
+}
+
+export const ReleaseLock: MessageFns<ReleaseLock> = {
+  encode(message: ReleaseLock, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.handleId !== 0) {
+      writer.uint32(8).uint64(message.handleId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseLock {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseLock();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.handleId = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReleaseLock {
+    return {
+      handleId: isSet(object.handleId)
+        ? globalThis.Number(object.handleId)
+        : isSet(object.handle_id)
+        ? globalThis.Number(object.handle_id)
+        : 0,
+    };
+  },
+
+  toJSON(message: ReleaseLock): unknown {
+    const obj: any = {};
+    if (message.handleId !== 0) {
+      obj.handleId = Math.round(message.handleId);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReleaseLock>): ReleaseLock {
+    return ReleaseLock.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseLock>): ReleaseLock {
+    const message = createBaseReleaseLock();
+    message.handleId = object.handleId ?? 0;
     return message;
   },
 };

@@ -23,8 +23,9 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["packages/*/src/**/*.e2e.test.ts", "tests/e2e/**/*.test.ts"],
-          // Real processes on two cores: side by side they would only slow each other down.
+          // Real processes on two cores: one file after the other, and after all unit tests.
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -8,8 +8,8 @@ import type { SourceFile } from "./source-file.ts";
 const file = (path: string, text: string): SourceFile => ({ path, text });
 
 /** In two pieces, so that this file does not break the rule that it tests. */
-const TODO = `TO${"DO"}`;
-const FIXME = `FIX${"ME"}`;
+const unfinished = `TO${"DO"}`;
+const broken = `FIX${"ME"}`;
 
 function importing(path: string, specifier: string): string[] {
   const findings = checkImports([file(path, `import { x } from "${specifier}";\n`)]);
@@ -93,11 +93,11 @@ describe("text", () => {
 
   it("asks for an issue number, and has no other way to leave work behind", () => {
     const comments = (text: string) => checkComments([file("tools/a.ts", `${text}\n`)]);
-    expect(comments(`// ${TODO}(#12): the rest.`)).toEqual([]);
-    expect(comments(`// ${TODO}: the rest.`)).toHaveLength(1);
-    expect(comments(`const a = 1; /* ${TODO} */`)).toHaveLength(1);
-    expect(comments(` * ${FIXME}: wrong.`)).toHaveLength(1);
-    expect(comments(`const state = "${TODO}";`)).toEqual([]);
+    expect(comments(`// ${unfinished}(#12): the rest.`)).toEqual([]);
+    expect(comments(`// ${unfinished}: the rest.`)).toHaveLength(1);
+    expect(comments(`const a = 1; /* ${unfinished} */`)).toHaveLength(1);
+    expect(comments(` * ${broken}: wrong.`)).toHaveLength(1);
+    expect(comments(`const state = "${unfinished}";`)).toEqual([]);
   });
 
   it("refuses commented-out code, not sentences", () => {

@@ -27,8 +27,10 @@ export function markedBlocks(markdown: string): Block[] {
   const blocks: Block[] = [];
   for (const match of markdown.matchAll(MARKED_BLOCK)) {
     const [, language = "", script = ""] = match;
-    if (!["sh", "bash"].includes(language)) {
-      throw new Error(`README.md: a marked block is in "${language}": only sh blocks are run.`);
+    if (!["sh", "bash", "console"].includes(language)) {
+      throw new Error(
+        `README.md: a marked block is in "${language}": only sh, bash and console blocks are run.`,
+      );
     }
     blocks.push({ line: markdown.slice(0, match.index).split("\n").length, script });
   }

@@ -1,0 +1,84 @@
+import type { Status } from "@cubby/protocol";
+
+/*
+ * What the commands need of a cell. The client package has all of it and more; a test gives a fake.
+ */
+
+/** Metadata of a node, for `ls -l` and `stat`. */
+export type NodeStat = {
+  readonly kind: "file" | "directory";
+  readonly instance: number;
+  readonly contentGeneration: number;
+  readonly lockGeneration: number;
+  readonly aclGeneration: number;
+  readonly checksum: string;
+  readonly sizeBytes: number;
+  readonly childCount: number;
+  readonly ephemeral: boolean;
+  readonly lock: "free" | "exclusive" | "shared";
+  readonly lockHolders: number;
+  readonly lockDelayed: boolean;
+};
+
+export type DirectoryChild = { readonly name: string; readonly stat: NodeStat };
+
+export type OpenRequest = {
+  readonly write?: boolean;
+  readonly create?: boolean;
+  readonly mustCreate?: boolean;
+  readonly kind?: "file" | "directory";
+  readonly lockDelayMs?: number;
+  readonly contents?: Uint8Array;
+};
+
+export type AcquireRequest = {
+  readonly mode: "exclusive" | "shared";
+  /** 0 tries once; undefined waits without end. Throws lock_held when the time is over. */
+  readonly waitMs: number | undefined;
+};
+
+export interface OpenNode {
+  readonly created: boolean;
+  read(): Promise<{ readonly contents: Uint8Array; readonly stat: NodeStat }>;
+  stat(): Promise<NodeStat>;
+  list(): Promise<readonly DirectoryChild[]>;
+  write(contents: Uint8Array, ifGeneration?: number): Promise<NodeStat>;
+  delete(): Promise<void>;
+  acquire(request: AcquireRequest): Promise<HeldLock>;
+}
+
+/** A lock in hand. */
+export type HeldLock = {
+  readonly sequencerText: string;
+  /** Aborts when the lock is lost. */
+  readonly signal: AbortSignal;
+  release(): Promise<void>;
+};
+
+export interface CellSession {
+  open(path: string, request: OpenRequest): Promise<OpenNode>;
+  /** Waits to be elected, then runs `lead` and gives its answer. */
+  elect<T>(
+    path: string,
+    request: { readonly value: Uint8Array; readonly lockDelayMs?: number },
+    lead: (lock: { readonly sequencerText: string; readonly signal: AbortSignal }) => Promise<T>,
+  ): Promise<T>;
+  checkSequencer(
+    path: string,
+    sequencerText: string,
+  ): Promise<{ readonly valid: boolean; readonly reason: string }>;
+  close(): Promise<void>;
+}
+
+export type ReplicaAnswer = {
+  readonly address: string;
+  /** Undefined when the replica could not be asked; `problem` says why. */
+  readonly status: Status | undefined;
+  readonly problem: string;
+};
+
+export interface CellAccess {
+  connect(url: string, options: { readonly timeoutMs?: number }): Promise<CellSession>;
+  /** Asks every replica that the url or an answering replica names. */
+  statuses(url: string, options: { readonly timeoutMs: number }): Promise<ReplicaAnswer[]>;
+}

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
+import { CubbyError } from "@cubby/protocol";
+import { DeadManSwitch } from "./process/dead-man-switch.ts";
+
+/** Passed on to the command, which decides what they mean to it. */
+const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
+/** As shells have it: a command that cannot be found. */
+const EXIT_NOT_FOUND = 127;
+
+export type GuardedCommand = {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts when the lock is lost. */
+  readonly signal: AbortSignal;
+  /** Between SIGTERM and SIGKILL after a loss. */
+  readonly graceMs: number;
+};
+
+/**
+ * Runs a command that must not outlive a lock. Returns its exit code, 128 + n when signal n ended
+ * it. When the lock is lost the command's whole process group is told to end, then made to, and
+ * the answer is the error lock_lost. If this process is killed the group is killed too.
+ */
+export async function runGuardedCommand(guarded: GuardedCommand): Promise<number> {
+  const [program = "", ...args] = guarded.command;
+  const child = spawn(program, args, { stdio: "inherit", env: guarded.env, detached: true });
+  const ended = exitCodeOf(child, program);
+  const { pid } = child;
+  if (pid === undefined) return ended;
+
+  const deadMan = DeadManSwitch.arm({ pid, wholeGroup: true });
+  const stopForwarding = forwardSignals(pid);
+  let killTimer: NodeJS.Timeout | undefined;
+  const onLoss = (): void => {
+    signalGroup(pid, "SIGTERM");
+    // A stopped process takes its SIGTERM only once it runs.
+    signalGroup(pid, "SIGCONT");
+    killTimer = setTimeout(() => signalGroup(pid, "SIGKILL"), guarded.graceMs);
+  };
+  guarded.signal.addEventListener("abort", onLoss, { once: true });
+  if (guarded.signal.aborted) onLoss();
+  try {
+    const code = await ended;
+    if (guarded.signal.aborted) {
+      throw new CubbyError("lock_lost", "The lock was lost while the command ran; it was ended.", {
+        cause: guarded.signal.reason,
+      });
+    }
+    return code;
+  } finally {
+    guarded.signal.removeEventListener("abort", onLoss);
+    clearTimeout(killTimer);
+    stopForwarding();
+    // What the command left behind in its group goes with the lock that it was started under.
+    if (guarded.signal.aborted) signalGroup(pid, "SIGKILL");
+    deadMan.disarm();
+  }
+}
+
+function exitCodeOf(child: ChildProcess, program: string): Promise<number> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => {
+      process.stderr.write(`cubby: cannot run ${program}: ${error.message}\n`);
+      resolve(EXIT_NOT_FOUND);
+    });
+    child.once("exit", (code, signal) => {
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    });
+  });
+}
+
+/** Returns how to undo it. */
+function forwardSignals(pid: number): () => void {
+  const handlers: [NodeJS.Signals, () => void][] = FORWARDED.map((signal) => [
+    signal,
+    () => signalGroup(pid, signal),
+  ]);
+  // Ctrl-Z stops the command with us: it must not run on while nobody renews the session.
+  handlers.push([
+    "SIGTSTP",
+    () => {
+      signalGroup(pid, "SIGSTOP");
+      process.kill(process.pid, "SIGSTOP");
+    },
+  ]);
+  handlers.push(["SIGCONT", () => signalGroup(pid, "SIGCONT")]);
+  for (const [signal, handler] of handlers) process.on(signal, handler);
+  return () => {
+    for (const [signal, handler] of handlers) process.off(signal, handler);
+  };
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch {
+    // The group has ended: there is nobody to tell.
+  }
+}

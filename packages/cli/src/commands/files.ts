@@ -1,0 +1,207 @@
+import { toBase64, utf8Decode, utf8Encode } from "@cubby/base";
+import { baseName, CubbyError, cellRoot, parentOf } from "@cubby/protocol";
+import type { Command } from "commander";
+import type { CellSession, DirectoryChild, NodeStat } from "../cell-access.ts";
+import type { Context } from "../context.ts";
+import {
+  type CellOptions,
+  cellUrl,
+  parseCount,
+  printJson,
+  withCellOptions,
+  withExamples,
+  withSession,
+} from "../options.ts";
+import { formatTable } from "../table.ts";
+
+/** `ls`, `cat`, `put`, `mkdir`, `rm`, `stat`. */
+export function addFileCommands(program: Command, context: Context): void {
+  addLs(program, context);
+  addCat(program, context);
+  addPut(program, context);
+  addMkdir(program, context);
+  addRm(program, context);
+  addStat(program, context);
+}
+
+function addLs(program: Command, context: Context): void {
+  const command = program.command("ls").description("list a directory");
+  withCellOptions(command)
+    .argument("[path]", "a directory, or a file to list alone (default: the cell's root)")
+    .option("-l, --long", "with generations, size and lock")
+    .action(async (path: string | undefined, options: CellOptions & { long?: boolean }) => {
+      const children = await withSession(context, options, (session) =>
+        list(session, path ?? cellRoot(cellNameOf(cellUrl(context, options)))),
+      );
+      if (options.json === true) printJson(context, children);
+      else context.writeOut(options.long === true ? longListing(children) : shortListing(children));
+    });
+  withExamples(command, "cubby ls /ls/local", "cubby ls -l /ls/local/web --json");
+}
+
+async function list(session: CellSession, path: string): Promise<readonly DirectoryChild[]> {
+  const node = await session.open(path, {});
+  const stat = await node.stat();
+  return stat.kind === "directory" ? node.list() : [{ name: baseName(path), stat }];
+}
+
+function shortListing(children: readonly DirectoryChild[]): string {
+  return children
+    .map(({ name, stat }) => `${name}${stat.kind === "directory" ? "/" : ""}\n`)
+    .join("");
+}
+
+function longListing(children: readonly DirectoryChild[]): string {
+  const header = ["kind", "size", "instance", "content", "lock gen", "lock", "checksum", "name"];
+  const rows = children.map(({ name, stat }) => [
+    stat.ephemeral ? "ephemeral" : stat.kind,
+    String(stat.kind === "directory" ? stat.childCount : stat.sizeBytes),
+    String(stat.instance),
+    String(stat.contentGeneration),
+    String(stat.lockGeneration),
+    lockText(stat),
+    stat.checksum,
+    name,
+  ]);
+  const rightAligned = ["size", "instance", "content", "lock gen"];
+  return `${formatTable(header, rows, { rightAligned })}\n`;
+}
+
+function lockText(stat: NodeStat): string {
+  if (stat.lockDelayed) return "delayed";
+  return stat.lock === "shared" ? `shared by ${stat.lockHolders}` : stat.lock;
+}
+
+function addCat(program: Command, context: Context): void {
+  const command = program.command("cat").description("write a file's contents to standard output");
+  withCellOptions(command)
+    .argument("<path>")
+    .action(async (path: string, options: CellOptions) => {
+      const { contents, stat } = await withSession(context, options, async (session) =>
+        (await session.open(path, {})).read(),
+      );
+      if (options.json !== true) return context.writeOut(contents);
+      printJson(context, { path, ...contentsAsJson(contents), stat });
+    });
+  withExamples(command, "cubby cat /ls/local/greeting");
+}
+
+/** Text where it is text; base64 where it is not. */
+function contentsAsJson(contents: Uint8Array): { text: string } | { base64: string } {
+  try {
+    return { text: utf8Decode(contents) };
+  } catch {
+    return { base64: toBase64(contents) };
+  }
+}
+
+function addPut(program: Command, context: Context): void {
+  const command = program.command("put").description("write a whole file, creating it if need be");
+  withCellOptions(command)
+    .argument("<path>")
+    .argument("[value]", "the contents; standard input when left out or -")
+    .option("--if-generation <n>", "write only over this content generation; never create")
+    .action(
+      async (
+        path: string,
+        value: string | undefined,
+        options: CellOptions & { ifGeneration?: string },
+      ) => {
+        const ifGeneration =
+          options.ifGeneration === undefined
+            ? undefined
+            : parseCount(options.ifGeneration, "--if-generation", 0, Number.MAX_SAFE_INTEGER);
+        const contents =
+          value === undefined || value === "-" ? await context.readInput() : utf8Encode(value);
+        const stat = await withSession(context, options, async (session) => {
+          const create = ifGeneration === undefined;
+          const node = await session.open(path, { write: true, create, kind: "file" });
+          return node.write(contents, ifGeneration);
+        });
+        if (options.json === true) printJson(context, { path, stat });
+        else context.writeOut(`${path}: content generation ${stat.contentGeneration}\n`);
+      },
+    );
+  withExamples(
+    command,
+    "cubby put /ls/local/greeting hello",
+    "cubby put /ls/local/config --if-generation 12 < config.json",
+  );
+}
+
+function addMkdir(program: Command, context: Context): void {
+  const command = program.command("mkdir").description("make a directory");
+  withCellOptions(command)
+    .argument("<path>")
+    .option("-p, --parents", "make missing parents too; an existing directory is fine")
+    .action(async (path: string, options: CellOptions & { parents?: boolean }) => {
+      const stat = await withSession(context, options, async (session) => {
+        const paths = options.parents === true ? [...ancestorsOf(path), path] : [path];
+        let made: NodeStat | undefined;
+        for (const each of paths) {
+          const mustCreate = options.parents !== true;
+          const request = { write: true, create: true, mustCreate, kind: "directory" } as const;
+          made = await (await session.open(each, request)).stat();
+        }
+        return made;
+      });
+      if (options.json === true) printJson(context, { path, stat });
+    });
+  withExamples(command, "cubby mkdir /ls/local/web", "cubby mkdir -p /ls/local/web/eu/leader");
+}
+
+/** Below the cell's root, outermost first. */
+function ancestorsOf(path: string): string[] {
+  const ancestors: string[] = [];
+  for (let at = parentOf(path); at !== undefined && parentOf(at) !== undefined; at = parentOf(at)) {
+    ancestors.unshift(at);
+  }
+  return ancestors;
+}
+
+function addRm(program: Command, context: Context): void {
+  const command = program.command("rm").description("delete files and empty directories");
+  withCellOptions(command)
+    .argument("<path...>")
+    .action(async (paths: readonly string[], options: CellOptions) => {
+      await withSession(context, options, async (session) => {
+        for (const path of paths) await (await session.open(path, { write: true })).delete();
+      });
+      if (options.json === true) printJson(context, { deleted: paths });
+    });
+  withExamples(command, "cubby rm /ls/local/greeting");
+}
+
+function addStat(program: Command, context: Context): void {
+  const command = program.command("stat").description("show a node's metadata");
+  withCellOptions(command)
+    .argument("<path>")
+    .action(async (path: string, options: CellOptions) => {
+      const stat = await withSession(context, options, async (session) =>
+        (await session.open(path, {})).stat(),
+      );
+      if (options.json === true) return printJson(context, { path, stat });
+      context.writeOut(`${statText(path, stat)}\n`);
+    });
+  withExamples(command, "cubby stat /ls/local/web/leader");
+}
+
+function statText(path: string, stat: NodeStat): string {
+  const size =
+    stat.kind === "directory" ? `${stat.childCount} children` : `${stat.sizeBytes} bytes`;
+  return [
+    `${path}: ${stat.ephemeral ? "ephemeral " : ""}${stat.kind}, ${size}`,
+    `  instance            ${stat.instance}`,
+    `  content generation  ${stat.contentGeneration}`,
+    `  lock generation     ${stat.lockGeneration}`,
+    `  ACL generation      ${stat.aclGeneration}`,
+    `  checksum            ${stat.checksum}`,
+    `  lock                ${lockText(stat)}`,
+  ].join("\n");
+}
+
+function cellNameOf(url: string): string {
+  const name = url.slice(url.lastIndexOf("/") + 1);
+  if (name !== "") return name;
+  throw new CubbyError("invalid_argument", `The url ${url} does not end in the cell's name.`);
+}

@@ -1,0 +1,156 @@
+import { utf8Encode } from "@cubby/base";
+import { CubbyError, LOCK_DELAY_MS_MAX } from "@cubby/protocol";
+import type { Command } from "commander";
+import { runGuardedCommand } from "../child-command.ts";
+import type { Context } from "../context.ts";
+import { parseDurationMs } from "../duration.ts";
+import {
+  type CellOptions,
+  printJson,
+  withCellOptions,
+  withExamples,
+  withSession,
+} from "../options.ts";
+
+type GuardOptions = CellOptions & { readonly killAfter: string; readonly lockDelay?: string };
+type LockOptions = GuardOptions & {
+  readonly shared?: boolean;
+  /** False for `--no-wait`. */
+  readonly wait?: string | false;
+};
+type ElectOptions = GuardOptions & { readonly value?: string };
+
+/** A lock in hand, as far as a command that runs under it is concerned. */
+type Guard = { readonly sequencerText: string; readonly signal: AbortSignal };
+
+/** `lock` and `elect`. Both answer with the exit code of the command that they ran. */
+export function addLockCommands(
+  program: Command,
+  context: Context,
+  onExitCode: (code: number) => void,
+): void {
+  addLock(program, context, onExitCode);
+  addElect(program, context, onExitCode);
+}
+
+function addLock(program: Command, context: Context, onExitCode: (code: number) => void): void {
+  const command = program.command("lock").description("run a command while holding a lock");
+  withGuardOptions(withCellOptions(command))
+    .option("--shared", "in shared mode")
+    .option("-w, --wait <seconds>", "wait this long at most, then exit 80")
+    .option("-n, --no-wait", "do not wait: exit 80 when another holds the lock")
+    .action(async (path: string, words: readonly string[], options: LockOptions) => {
+      const waitMs = waitMsOf(options);
+      const lockDelay = lockDelayMsOf(options);
+      const code = await withSession(context, options, async (session) => {
+        const request = { write: true, create: true, ...lockDelay };
+        const node = await session.open(path, request);
+        const mode = options.shared === true ? "shared" : "exclusive";
+        const lock = await node.acquire({ mode, waitMs });
+        try {
+          return await runUnder(lock, path, words, context, options);
+        } finally {
+          // Bounded, and never in the way of the command's own result.
+          await lock.release().catch(() => undefined);
+        }
+      });
+      onExitCode(code);
+    });
+  withExamples(
+    command,
+    "cubby lock /ls/local/nightly -n -- node report.js",
+    "cubby lock /ls/local/deploy -w 30 --lock-delay 5s -- ./deploy.sh",
+  );
+  command.addHelpText("after", EXIT_CODES);
+}
+
+function addElect(program: Command, context: Context, onExitCode: (code: number) => void): void {
+  const command = program
+    .command("elect")
+    .description("stand for election; when elected, write who leads and run a command");
+  withGuardOptions(withCellOptions(command))
+    .option("--value <text>", "what the winner writes into the file, for others to find it")
+    .action(async (path: string, words: readonly string[], options: ElectOptions) => {
+      const lockDelay = lockDelayMsOf(options);
+      const code = await withSession(context, options, (session) =>
+        session.elect(path, { value: utf8Encode(options.value ?? ""), ...lockDelay }, (lock) =>
+          runUnder(lock, path, words, context, options),
+        ),
+      );
+      onExitCode(code);
+    });
+  withExamples(command, "cubby elect /ls/local/web/leader --value web1:8080 -- node jobs.js");
+  command.addHelpText("after", EXIT_CODES);
+}
+
+const EXIT_CODES = `
+The command finds CUBBY_SEQUENCER and CUBBY_LOCK_PATH in its environment. Its exit code is passed
+on, 128 + n when signal n ended it. Other codes: 80 busy, 81 lost, 82 the cell cannot be reached.
+`;
+
+function withGuardOptions(command: Command): Command {
+  return command
+    .argument("<path>", "the file whose lock it is; made when missing")
+    .argument("<command...>", "what to run, after --")
+    .option("--lock-delay <duration>", "how long the lock stays closed if this holder fails")
+    .option("--kill-after <duration>", "after a loss, between SIGTERM and SIGKILL", "5s");
+}
+
+async function runUnder(
+  lock: Guard,
+  path: string,
+  command: readonly string[],
+  context: Context,
+  options: GuardOptions,
+): Promise<number> {
+  if (options.json === true) {
+    // To standard error: standard output belongs to the command.
+    const held = { held: path, sequencer: lock.sequencerText };
+    context.writeError(`${JSON.stringify(held)}\n`);
+  }
+  return runGuardedCommand({
+    command,
+    env: { ...context.env, CUBBY_SEQUENCER: lock.sequencerText, CUBBY_LOCK_PATH: path },
+    signal: lock.signal,
+    graceMs: parseDurationMs(options.killAfter, "--kill-after"),
+  });
+}
+
+function lockDelayMsOf(options: GuardOptions): { lockDelayMs?: number } {
+  if (options.lockDelay === undefined) return {};
+  const lockDelayMs = parseDurationMs(options.lockDelay, "--lock-delay");
+  if (lockDelayMs > LOCK_DELAY_MS_MAX) {
+    throw new CubbyError("invalid_argument", "A lock-delay is 60s at most.");
+  }
+  return { lockDelayMs };
+}
+
+function waitMsOf(options: LockOptions): number | undefined {
+  if (options.wait === false) return 0;
+  return options.wait === undefined ? undefined : parseDurationMs(options.wait, "--wait");
+}
+
+/** `sequencer check`: is this token still that of the lock's holder? */
+export function addSequencerCommands(
+  program: Command,
+  context: Context,
+  onExitCode: (code: number) => void,
+): void {
+  const group = program.command("sequencer").description("sequencers: proofs of holding a lock");
+  const check = group
+    .command("check")
+    .description("ask the master whether a sequencer is still valid; exit 83 when it is not");
+  withCellOptions(check)
+    .argument("<path>", "the lock that it must be for")
+    .argument("<token>", "as found in CUBBY_SEQUENCER")
+    .action(async (path: string, token: string, options: CellOptions) => {
+      const { valid, reason } = await withSession(context, options, (session) =>
+        session.checkSequencer(path, token),
+      );
+      if (options.json === true) printJson(context, { path, valid, reason });
+      if (!valid) throw new CubbyError("sequencer_stale", reason);
+      if (options.json !== true) context.writeOut("valid\n");
+      onExitCode(0);
+    });
+  withExamples(check, 'cubby sequencer check /ls/local/nightly "$CUBBY_SEQUENCER"');
+}

@@ -1,0 +1,67 @@
+import { CubbyError, type Status } from "@cubby/protocol";
+import type { Command } from "commander";
+import type { ReplicaAnswer } from "../cell-access.ts";
+import type { Context } from "../context.ts";
+import {
+  type CellOptions,
+  cellUrl,
+  printJson,
+  timeoutMs,
+  withCellOptions,
+  withExamples,
+} from "../options.ts";
+import { formatTable } from "../table.ts";
+
+/** Long enough for a busy replica; a dead one says so at once. */
+const ASK_MS_MAX = 2_000;
+
+export function addStatusCommand(program: Command, context: Context): void {
+  const command = program.command("status").description("ask every replica how it is");
+  withCellOptions(command).action(async (options: CellOptions) => {
+    const url = cellUrl(context, options);
+    const answers = await context.cells.statuses(url, {
+      timeoutMs: Math.min(timeoutMs(options), ASK_MS_MAX),
+    });
+    if (options.json === true) printJson(context, answers);
+    else context.writeOut(`${statusTable(answers)}\n`);
+    if (answers.every(({ status }) => status === undefined)) {
+      throw new CubbyError("unreachable", `No replica of ${url} answers.`);
+    }
+  });
+  withExamples(command, "cubby status", "cubby status --cell cubby://10.0.0.1:7070/prod --json");
+}
+
+const HEADER = [
+  "replica",
+  "address",
+  "role",
+  "ballot",
+  "chosen",
+  "applied",
+  "lease left",
+  "sessions",
+  "disk",
+];
+
+export function statusTable(answers: readonly ReplicaAnswer[]): string {
+  const rows = answers.map(({ address, status, problem }) =>
+    status === undefined ? ["?", address, `unreachable: ${problem}`] : statusRow(address, status),
+  );
+  // An unreachable replica's words may run past the columns; they are its whole row.
+  return formatTable(HEADER, rows, { rightAligned: ["chosen", "applied", "lease left"] });
+}
+
+function statusRow(address: string, status: Status): string[] {
+  const master = status.role === "master";
+  return [
+    String(status.replicaId),
+    address,
+    master ? "master *" : status.role,
+    status.ballot,
+    String(status.chosen),
+    String(status.applied),
+    master ? `${status.leaseLeftMs} ms` : "-",
+    String(status.sessions),
+    status.disk,
+  ];
+}

@@ -1,0 +1,29 @@
+import type { CellAccess } from "./cell-access.ts";
+
+/** Everything that a command touches of the world, so that tests can give it another one. */
+export type Context = {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  writeOut(data: string | Uint8Array): void;
+  writeError(text: string): void;
+  /** All of standard input. */
+  readInput(): Promise<Uint8Array>;
+  readonly cells: CellAccess;
+};
+
+export function processContext(cells: CellAccess): Context {
+  return {
+    env: process.env,
+    writeOut: (data) => {
+      process.stdout.write(data);
+    },
+    writeError: (text) => {
+      process.stderr.write(text);
+    },
+    readInput: async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    },
+    cells,
+  };
+}

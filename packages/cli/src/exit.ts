@@ -1,0 +1,28 @@
+import { CommanderError } from "commander";
+import { CubbyError, ERROR_CODES } from "@cubby/protocol";
+
+/** As sysexits has it: the command was used wrongly. */
+export const EXIT_USAGE = ERROR_CODES.invalid_argument.exitCode;
+const EXIT_INTERNAL = ERROR_CODES.internal.exitCode;
+
+/** The exit code for whatever ended a command. */
+export function exitCodeFor(error: unknown): number {
+  if (error instanceof CubbyError) return ERROR_CODES[error.code].exitCode;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+  return EXIT_INTERNAL;
+}
+
+/** What the user reads on standard error; "" when commander has said it already. */
+export function describeError(error: unknown, json: boolean): string {
+  if (error instanceof CommanderError) return "";
+  if (!(error instanceof CubbyError)) {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return json ? `${JSON.stringify({ error: { code: "internal", message: text } })}\n` : `${text}\n`;
+  }
+  const { code, message, outcome, retryable, help } = error;
+  if (json) {
+    return `${JSON.stringify({ error: { code, message, outcome, retryable, help } })}\n`;
+  }
+  const fate = outcome === "unknown" ? " It may or may not have taken effect." : "";
+  return `cubby: ${message}${fate}\n  ${help}\n`;
+}

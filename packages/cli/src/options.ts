@@ -1,0 +1,78 @@
+import { CubbyError } from "@cubby/protocol";
+import type { Command } from "commander";
+import type { CellSession } from "./cell-access.ts";
+import type { Context } from "./context.ts";
+import { parseDurationMs } from "./duration.ts";
+
+/** Where `dev` puts its replicas when it is not told otherwise: 7070, 7080, … */
+export const PORT_BASE_DEFAULT = 7_070;
+export const PORT_STEP = 10;
+export const CELL_NAME_DEFAULT = "local";
+const REPLICAS_DEFAULT = 5;
+
+/** The url of a cell as `dev` starts it. */
+export function loopbackUrl(
+  ports: readonly number[] = defaultPorts(),
+  cellName: string = CELL_NAME_DEFAULT,
+): string {
+  return `cubby://${ports.map((port) => `127.0.0.1:${port}`).join(",")}/${cellName}`;
+}
+
+function defaultPorts(): number[] {
+  return Array.from({ length: REPLICAS_DEFAULT }, (_, i) => PORT_BASE_DEFAULT + i * PORT_STEP);
+}
+
+export type CellOptions = { readonly cell?: string; readonly timeout?: string; json?: boolean };
+
+/** The options of every command that speaks to a cell. */
+export function withCellOptions(command: Command): Command {
+  return command
+    .option("--cell <url>", "the cell, as cubby://host:port,…/name (or CUBBY_CELL)")
+    .option("--timeout <duration>", "how long to try before giving up", "10s")
+    .option("--json", "print JSON");
+}
+
+/** The cell that is meant: the option, the environment, or the local one. */
+export function cellUrl(context: Context, options: CellOptions): string {
+  return options.cell ?? context.env["CUBBY_CELL"] ?? loopbackUrl();
+}
+
+/** Opens a session for as long as `use` takes, and ends it, which frees what it held. */
+export async function withSession<T>(
+  context: Context,
+  options: CellOptions,
+  use: (session: CellSession) => Promise<T>,
+): Promise<T> {
+  const session = await context.cells.connect(cellUrl(context, options), {
+    timeoutMs: timeoutMs(options),
+  });
+  try {
+    return await use(session);
+  } finally {
+    // A cell that cannot be told ends the session by itself, and its error must not hide ours.
+    await session.close().catch(() => undefined);
+  }
+}
+
+export function timeoutMs(options: CellOptions): number {
+  return parseDurationMs(options.timeout ?? "10s", "--timeout");
+}
+
+export function parseCount(text: string, what: string, least: number, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw new CubbyError(
+    "invalid_argument",
+    `${what} "${text}" is no whole number from ${least} to ${most}.`,
+  );
+}
+
+/** Help text of a command: an example or two below the options. */
+export function withExamples(command: Command, ...examples: readonly string[]): Command {
+  const lines = examples.map((example) => `  $ ${example}`);
+  return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}\n`);
+}
+
+export function printJson(context: Context, value: unknown): void {
+  context.writeOut(`${JSON.stringify(value)}\n`);
+}

@@ -1,0 +1,305 @@
+import { utf8Decode, utf8Encode } from "@cubby/base";
+import { CubbyError, type ErrorCode, Status } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import type { CellSession, NodeStat, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
+import type { Context } from "./context.ts";
+import { runCubby } from "./program.ts";
+
+const STAT: NodeStat = {
+  kind: "file",
+  instance: 3,
+  contentGeneration: 12,
+  lockGeneration: 5,
+  aclGeneration: 1,
+  checksum: "00112233aabbccdd",
+  sizeBytes: 5,
+  childCount: 0,
+  ephemeral: false,
+  lock: "free",
+  lockHolders: 0,
+  lockDelayed: false,
+};
+
+/** A world of one file, which writes down what it is asked. */
+class FakeWorld {
+  readonly asked: unknown[] = [];
+  out = "";
+  error = "";
+  input = "";
+  failure: ErrorCode | undefined;
+  answers: ReplicaAnswer[] = [];
+  readonly loss = new AbortController();
+  sequencerValid = true;
+
+  readonly context: Context = {
+    env: { PATH: process.env["PATH"], CUBBY_CELL: "cubby://127.0.0.1:7999/local" },
+    writeOut: (data) => {
+      this.out += typeof data === "string" ? data : utf8Decode(data);
+    },
+    writeError: (text) => {
+      this.error += text;
+    },
+    readInput: async () => utf8Encode(this.input),
+    cells: {
+      connect: async (url) => {
+        this.asked.push(["connect", url]);
+        if (this.failure === "unreachable") throw new CubbyError("unreachable", "Nobody is there.");
+        return this.#session;
+      },
+      statuses: async (url) => {
+        this.asked.push(["statuses", url]);
+        return this.answers;
+      },
+    },
+  };
+
+  readonly #node: OpenNode = {
+    created: false,
+    read: async () => ({ contents: utf8Encode("hello"), stat: STAT }),
+    stat: async () => STAT,
+    list: async () => [{ name: "greeting", stat: STAT }],
+    write: async (contents, ifGeneration) => {
+      this.asked.push(["write", utf8Decode(contents), ifGeneration]);
+      this.#mayFail();
+      return { ...STAT, contentGeneration: 13 };
+    },
+    delete: async () => {
+      this.asked.push(["delete"]);
+      this.#mayFail();
+    },
+    acquire: async (request) => {
+      this.asked.push(["acquire", request]);
+      this.#mayFail();
+      return {
+        sequencerText: "cs1.token",
+        signal: this.loss.signal,
+        release: async () => {
+          this.asked.push(["release"]);
+        },
+      };
+    },
+  };
+
+  readonly #session: CellSession = {
+    open: async (path: string, request: OpenRequest) => {
+      this.asked.push(["open", path, request]);
+      return this.#node;
+    },
+    elect: async (path, { value }, lead) => {
+      this.asked.push(["elect", path, utf8Decode(value)]);
+      return lead({ sequencerText: "cs1.token", signal: this.loss.signal });
+    },
+    checkSequencer: async () => ({ valid: this.sequencerValid, reason: "Generation 4 is over." }),
+    close: async () => {
+      this.asked.push(["close"]);
+    },
+  };
+
+  async run(...args: string[]): Promise<number> {
+    return runCubby(args, this.context);
+  }
+
+  #mayFail(): void {
+    if (this.failure !== undefined) throw new CubbyError(this.failure, "As the test has it.");
+  }
+}
+
+const SESSION = ["connect", "cubby://127.0.0.1:7999/local"];
+
+describe("files on the command line", () => {
+  it("writes an argument, or standard input without one, and ends the session", async () => {
+    const world = new FakeWorld();
+    world.input = "from a pipe";
+    expect(await world.run("put", "/ls/local/greeting", "hello")).toBe(0);
+    expect(await world.run("put", "/ls/local/greeting")).toBe(0);
+    const open = ["open", "/ls/local/greeting", { write: true, create: true, kind: "file" }];
+    expect(world.asked).toEqual([
+      SESSION,
+      open,
+      ["write", "hello", undefined],
+      ["close"],
+      SESSION,
+      open,
+      ["write", "from a pipe", undefined],
+      ["close"],
+    ]);
+    expect(world.out).toBe("/ls/local/greeting: content generation 13\n".repeat(2));
+  });
+
+  it("compares and swaps without creating, and exits 79 on another generation", async () => {
+    const world = new FakeWorld();
+    world.failure = "generation_mismatch";
+    expect(await world.run("put", "/ls/local/a", "x", "--if-generation", "7")).toBe(79);
+    expect(world.asked[1]).toEqual([
+      "open",
+      "/ls/local/a",
+      { write: true, create: false, kind: "file" },
+    ]);
+    expect(world.asked[2]).toEqual(["write", "x", 7]);
+    expect(world.error).toMatch(/^cubby: \[generation_mismatch\]/);
+  });
+
+  it("writes a file's bytes and nothing else", async () => {
+    const world = new FakeWorld();
+    expect(await world.run("cat", "/ls/local/greeting")).toBe(0);
+    expect(world.out).toBe("hello");
+  });
+
+  it("lists with metadata, as a table or as JSON", async () => {
+    const world = new FakeWorld();
+    expect(await world.run("ls", "-l", "/ls/local/greeting")).toBe(0);
+    expect(world.out.split("\n")).toEqual([
+      "kind  size  instance  content  lock gen  lock  checksum          name",
+      "file     5         3       12         5  free  00112233aabbccdd  greeting",
+      "",
+    ]);
+    world.out = "";
+    expect(await world.run("ls", "--json", "/ls/local/greeting")).toBe(0);
+    expect(JSON.parse(world.out)).toEqual([{ name: "greeting", stat: STAT }]);
+  });
+
+  it("makes missing parents, outermost first", async () => {
+    const world = new FakeWorld();
+    expect(await world.run("mkdir", "-p", "/ls/local/a/b")).toBe(0);
+    const paths = world.asked.filter((asked) => Array.isArray(asked) && asked[0] === "open");
+    const request = { write: true, create: true, mustCreate: false, kind: "directory" };
+    expect(paths).toEqual([
+      ["open", "/ls/local/a", request],
+      ["open", "/ls/local/a/b", request],
+    ]);
+  });
+});
+
+describe("exit codes", () => {
+  it("are 64 for a command that is used wrongly", async () => {
+    for (const args of [
+      ["nonsense"],
+      ["cat"],
+      ["cat", "/ls/local/a", "--nonsense"],
+      ["put", "/ls/local/a", "x", "--if-generation", "seven"],
+      ["lock", "/ls/local/a"],
+      ["lock", "/ls/local/a", "--lock-delay", "2m", "--", "true"],
+    ]) {
+      const world = new FakeWorld();
+      expect([args, await world.run(...args)]).toEqual([args, 64]);
+      expect(world.error).not.toBe("");
+    }
+  });
+
+  it("are 0 for help, which shows an example of each command", async () => {
+    for (const name of ["ls", "cat", "put", "mkdir", "rm", "stat", "lock", "elect", "status"]) {
+      const world = new FakeWorld();
+      expect(await world.run(name, "--help")).toBe(0);
+      expect(world.out).toContain("Examples:\n  $ cubby ");
+      expect(world.out).toContain("--json");
+    }
+  });
+
+  it("are those of the error table, and errors are JSON when JSON is asked for", async () => {
+    const world = new FakeWorld();
+    world.failure = "not_empty";
+    expect(await world.run("rm", "/ls/local/a", "--json")).toBe(65);
+    expect(JSON.parse(world.error)).toMatchObject({
+      error: { code: "not_empty", outcome: "not-applied", retryable: false },
+    });
+  });
+
+  it("are 82 when the cell cannot be reached", async () => {
+    const world = new FakeWorld();
+    world.failure = "unreachable";
+    expect(await world.run("cat", "/ls/local/a")).toBe(82);
+  });
+});
+
+describe("lock and elect on the command line", () => {
+  const succeed = ["--", "/bin/sh", "-c", 'test "$CUBBY_SEQUENCER $CUBBY_LOCK_PATH" = "$0"'];
+
+  it("runs the command with the sequencer in its environment, and gives the lock back", async () => {
+    const world = new FakeWorld();
+    const code = await world.run("lock", "/ls/local/a", ...succeed, "cs1.token /ls/local/a");
+    expect(code).toBe(0);
+    expect(world.asked.slice(1)).toEqual([
+      ["open", "/ls/local/a", { write: true, create: true }],
+      ["acquire", { mode: "exclusive", waitMs: undefined }],
+      ["release"],
+      ["close"],
+    ]);
+  });
+
+  it("hands over mode, wait and lock-delay", async () => {
+    const world = new FakeWorld();
+    const options = ["--shared", "-w", "2", "--lock-delay", "3s"];
+    expect(await world.run("lock", "/ls/local/a", ...options, "--", "true")).toBe(0);
+    expect(world.asked.slice(1, 3)).toEqual([
+      ["open", "/ls/local/a", { write: true, create: true, lockDelayMs: 3_000 }],
+      ["acquire", { mode: "shared", waitMs: 2_000 }],
+    ]);
+  });
+
+  it("exits 80 when the lock is busy and -n does not wait", async () => {
+    const world = new FakeWorld();
+    world.failure = "lock_held";
+    expect(await world.run("lock", "/ls/local/a", "-n", "--", "true")).toBe(80);
+    expect(world.asked[2]).toEqual(["acquire", { mode: "exclusive", waitMs: 0 }]);
+  });
+
+  it("passes the command's exit code on", async () => {
+    const world = new FakeWorld();
+    expect(await world.run("lock", "/ls/local/a", "--", "/bin/sh", "-c", "exit 9")).toBe(9);
+    expect(await world.run("elect", "/ls/local/a", "--", "/bin/sh", "-c", "exit 9")).toBe(9);
+  });
+
+  it("exits 81 when the lock is lost under the command", async () => {
+    const world = new FakeWorld();
+    world.loss.abort();
+    expect(await world.run("lock", "/ls/local/a", "--", "sleep", "30")).toBe(81);
+    expect(world.asked.slice(-2)).toEqual([["release"], ["close"]]);
+  });
+
+  it("stands for election with what the winner writes", async () => {
+    const world = new FakeWorld();
+    expect(await world.run("elect", "/ls/local/a", "--value", "web1:80", "--", "true")).toBe(0);
+    expect(world.asked[1]).toEqual(["elect", "/ls/local/a", "web1:80"]);
+  });
+});
+
+describe("sequencer check", () => {
+  it("exits 0 for a valid sequencer and 83 for a stale one, with the reason", async () => {
+    const world = new FakeWorld();
+    expect(await world.run("sequencer", "check", "/ls/local/a", "cs1.token")).toBe(0);
+    world.sequencerValid = false;
+    expect(await world.run("sequencer", "check", "/ls/local/a", "cs1.token")).toBe(83);
+    expect(world.error).toContain("Generation 4 is over.");
+  });
+});
+
+describe("status", () => {
+  const status = Status.fromPartial({
+    replicaId: 1,
+    role: "master",
+    ballot: "3.0.1",
+    chosen: 120,
+    applied: 119,
+    leaseLeftMs: 480,
+    sessions: 4,
+    disk: "ok",
+  });
+
+  it("names every replica, those that do not answer too", async () => {
+    const world = new FakeWorld();
+    world.answers = [
+      { address: "127.0.0.1:7070", status, problem: "" },
+      { address: "127.0.0.1:7080", status: undefined, problem: "connection refused" },
+    ];
+    expect(await world.run("status")).toBe(0);
+    const [, master, silent] = world.out.split("\n");
+    expect(master).toMatch(/^1 +127\.0\.0\.1:7070 +master \* .*3\.0\.1 +120 +119 +480 ms +4 +ok$/);
+    expect(silent).toMatch(/^\? +127\.0\.0\.1:7080 +unreachable: connection refused$/);
+  });
+
+  it("exits 82 when none answers", async () => {
+    const world = new FakeWorld();
+    world.answers = [{ address: "127.0.0.1:7070", status: undefined, problem: "refused" }];
+    expect(await world.run("status")).toBe(82);
+  });
+});

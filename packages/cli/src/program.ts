@@ -1,0 +1,50 @@
+import { Command } from "commander";
+import { addFileCommands } from "./commands/files.ts";
+import { addLockCommands, addSequencerCommands } from "./commands/lock.ts";
+import { addStatusCommand } from "./commands/status.ts";
+import type { Context } from "./context.ts";
+import { describeError, exitCodeFor } from "./exit.ts";
+
+/** Runs one command line, without the program's own name, and answers its exit code. */
+export async function runCubby(
+  args: readonly string[],
+  context: Context,
+  addMore: (program: Command, onExitCode: (code: number) => void) => void = () => undefined,
+): Promise<number> {
+  let exitCode = 0;
+  const onExitCode = (code: number): void => {
+    exitCode = code;
+  };
+  const program = createProgram(context);
+  addFileCommands(program, context);
+  addLockCommands(program, context, onExitCode);
+  addSequencerCommands(program, context, onExitCode);
+  addStatusCommand(program, context);
+  addMore(program, onExitCode);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    context.writeError(describeError(error, args.includes("--json")));
+    return exitCodeFor(error);
+  }
+}
+
+function createProgram(context: Context): Command {
+  return new Command("cubby")
+    .description("A distributed lock service: locks, leader election, and small reliable files.")
+    .helpCommand(false)
+    .showHelpAfterError("Run the command with --help to see how it is used.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.writeOut(text),
+      writeErr: (text) => context.writeError(text),
+    })
+    .addHelpText(
+      "after",
+      `
+A cell is named by --cell or CUBBY_CELL, as cubby://host:port,host:port/name; without either it is
+the one that \`cubby dev\` starts. \`cubby COMMAND --help\` shows examples.
+`,
+    );
+}

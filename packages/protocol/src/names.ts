@@ -1,8 +1,6 @@
-import { utf8Length } from "@cubby/base";
+import { isWellFormed, utf8Length } from "@cubby/base";
 import { CubbyError } from "./errors.ts";
 import { NAME_BYTES_MAX } from "./limits.ts";
-
-const LONE_SURROGATE = /[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/;
 
 /** NS-1: every name starts here; the next part is the cell. */
 export const ROOT = "/ls";
@@ -32,7 +30,7 @@ export function relativeNameProblem(name: string): string | undefined {
 }
 
 function partsProblem(joined: string): string | undefined {
-  if (LONE_SURROGATE.test(joined)) return "is not well-formed Unicode";
+  if (!isWellFormed(joined)) return "is not well-formed Unicode";
   for (const part of joined.split("/")) {
     if (part === "") return "has an empty part";
     if (part === "." || part === "..") return `has a part "${part}"`;

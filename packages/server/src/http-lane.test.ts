@@ -1,0 +1,520 @@
+import { request as httpRequest } from "node:http";
+import { connect, type Socket } from "node:net";
+import { instant } from "@cubby/base";
+import { ERROR_CODES, Reply, Request } from "@cubby/protocol";
+import { afterEach, describe, expect, test } from "vitest";
+import type { Address } from "./address.ts";
+import { CALL_NAMES, pathOfCall } from "./http-calls.ts";
+import { HttpLane, type HttpLaneLimits, type HttpPages } from "./http-lane.ts";
+import { type CallName, ConnectionIds } from "./lane.ts";
+import { SILENT_LOG } from "./log.ts";
+
+const open: { close(): unknown }[] = [];
+
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.close();
+});
+
+type Script = (lane: HttpLane, connection: number, request: Request) => void;
+
+async function startLane(
+  script: Script,
+  options: { limits?: Partial<HttpLaneLimits>; pages?: Partial<HttpPages>; host?: string } = {},
+) {
+  const requests: Request[] = [];
+  const disconnected: number[] = [];
+  let nowMs = 1_000;
+  const lane = new HttpLane({
+    ids: new ConnectionIds(),
+    handler: {
+      onRequest: (connection, request) => {
+        requests.push(request);
+        script(lane, connection, request);
+      },
+      onDisconnected: (connection) => disconnected.push(connection),
+    },
+    pages: {
+      metrics: async () => ({ contentType: "text/plain", text: "cubby_up 1\n" }),
+      live: () => ({ ok: true, reason: "" }),
+      ready: () => ({ ok: false, reason: "No master is known." }),
+      ...options.pages,
+    },
+    log: SILENT_LOG,
+    limits: { sweepMs: 10, ...options.limits },
+    now: () => instant(nowMs),
+  });
+  open.push(lane);
+  const address = await lane.listen({ host: options.host ?? "127.0.0.1", port: 0 });
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  return { lane, address, requests, disconnected, pass };
+}
+
+type Answer = { status: number; body: string; json: Record<string, unknown> };
+
+function ask(
+  address: Address,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Answer> {
+  const { method = "POST", body = "" } = options;
+  const headers = { "content-type": "application/json", ...options.headers };
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({ ...address, path, method, headers, agent: false }, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        text += chunk;
+      });
+      response.on("end", () => {
+        const json = text.startsWith("{") ? JSON.parse(text) : {};
+        resolve({ status: response.statusCode ?? 0, body: text, json });
+      });
+    });
+    request.on("error", reject);
+    request.end(body);
+  });
+}
+
+function codeOf(answer: Answer): unknown {
+  return (answer.json["error"] as { code?: unknown } | undefined)?.code;
+}
+
+function done(request: Request, result: Reply["result"], clientEpoch = 3): Reply {
+  return { tag: request.tag, clientEpoch, result };
+}
+
+const cancelled: Script = (lane, connection, request) =>
+  lane.send(connection, done(request, { $case: "cancel", value: { released: false } }));
+
+async function eventually(reached: () => boolean): Promise<void> {
+  while (!reached()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const HANDLE = Uint8Array.of(1, 2, 250);
+const STAT = {
+  kind: 1,
+  instance: 7,
+  contentGeneration: 2,
+  lockGeneration: 0,
+  aclGeneration: 1,
+  checksum: "00ff00ff00ff00ff",
+  sizeBytes: 3,
+  childCount: 0,
+  ephemeral: false,
+  lockMode: 0,
+  lockHolders: 0,
+  lockDelayed: false,
+  readAcl: "",
+  writeAcl: "",
+  changeAcl: "",
+} as const;
+
+/** Every call, with every field set, and a result of every kind. */
+const CALLS: { [Name in CallName]: [NonNullable<Request["call"]>, NonNullable<Reply["result"]>] } =
+  {
+    locate: [
+      { $case: "locate", value: {} },
+      {
+        $case: "locate",
+        value: {
+          cellName: "local",
+          replicaId: 1,
+          masterId: 2,
+          masterAddress: "127.0.0.1:2",
+          replicas: [{ replicaId: 1, address: "127.0.0.1:1" }],
+        },
+      },
+    ],
+    getStatus: [
+      { $case: "getStatus", value: {} },
+      {
+        $case: "getStatus",
+        value: Reply.fromJSON({ getStatus: { role: "master", peers: [{ replicaId: 2 }] } }).result
+          ?.value as never,
+      },
+    ],
+    createSession: [
+      { $case: "createSession", value: { leaseMs: 12_000, caches: true, clientName: "é" } },
+      {
+        $case: "createSession",
+        value: { sessionId: 2 ** 53 - 1, leaseMs: 12_000, inFlightMax: 256 },
+      },
+    ],
+    keepAlive: [
+      { $case: "keepAlive", value: { acknowledgedEpoch: 4 } },
+      { $case: "keepAlive", value: { leaseMs: 1, heldMs: 0, failOverEpoch: 0 } },
+    ],
+    endSession: [
+      { $case: "endSession", value: {} },
+      { $case: "endSession", value: {} },
+    ],
+    cancel: [
+      { $case: "cancel", value: { requestNumber: 8 } },
+      { $case: "cancel", value: { released: true } },
+    ],
+    open: [
+      {
+        $case: "open",
+        value: {
+          name: "/ls/local/a",
+          directory: HANDLE,
+          read: true,
+          write: true,
+          changeAcl: true,
+          create: 2,
+          kind: 2,
+          ephemeral: true,
+          initialContents: Uint8Array.of(0, 255),
+          lockDelayMs: 10,
+          hasLockDelay: true,
+        },
+      },
+      { $case: "open", value: { handle: HANDLE, created: false, stat: STAT } },
+    ],
+    close: [
+      { $case: "close", value: { handle: HANDLE } },
+      { $case: "close", value: {} },
+    ],
+    getContentsAndStat: [
+      { $case: "getContentsAndStat", value: { handle: HANDLE } },
+      { $case: "getContentsAndStat", value: { contents: new Uint8Array(0), stat: STAT } },
+    ],
+    getStat: [
+      { $case: "getStat", value: { handle: HANDLE } },
+      { $case: "getStat", value: STAT },
+    ],
+    readDir: [
+      { $case: "readDir", value: { handle: HANDLE, after: "b" } },
+      { $case: "readDir", value: { entries: [{ name: "a", stat: STAT }], more: false } },
+    ],
+    setContents: [
+      {
+        $case: "setContents",
+        value: { handle: HANDLE, contents: HANDLE, hasIfGeneration: true, ifGeneration: 6 },
+      },
+      { $case: "setContents", value: STAT },
+    ],
+    delete: [
+      { $case: "delete", value: { handle: HANDLE } },
+      { $case: "delete", value: {} },
+    ],
+    acquire: [
+      { $case: "acquire", value: { handle: HANDLE, mode: 2, wait: true } },
+      { $case: "acquire", value: { sequencer: HANDLE, lockGeneration: 5 } },
+    ],
+    release: [
+      { $case: "release", value: { handle: HANDLE } },
+      { $case: "release", value: {} },
+    ],
+    getSequencer: [
+      { $case: "getSequencer", value: { handle: HANDLE } },
+      { $case: "getSequencer", value: { sequencer: HANDLE } },
+    ],
+    checkSequencer: [
+      { $case: "checkSequencer", value: { sequencer: HANDLE, mode: 1, name: "/ls/local/a" } },
+      { $case: "checkSequencer", value: { valid: false, reason: "stale" } },
+    ],
+  };
+
+describe("an HTTP lane", () => {
+  test.each(CALL_NAMES)("carries %s there and back without loss", async (name) => {
+    const [call, result] = CALLS[name];
+    const { address, requests } = await startLane((lane, connection, request) =>
+      lane.send(connection, done(request, result)),
+    );
+    const envelope = {
+      tag: 1,
+      sessionId: 2 ** 53 - 1,
+      requestNumber: 9,
+      lowestUnanswered: 2,
+      clientEpoch: 3,
+      guard: HANDLE,
+    };
+    const sent: Request = { ...envelope, call };
+    const json = Request.toJSON(sent) as Record<string, unknown>;
+    const own = json[name] as object;
+    // Flat, but for Cancel, whose requestNumber is not the envelope's.
+    const body = name === "cancel" ? json : { ...json, [name]: undefined, ...own };
+    const answer = await ask(address, pathOfCall(name), {
+      body: JSON.stringify({ ...body, tag: undefined }),
+    });
+    expect(answer.status).toBe(200);
+    expect(answer.json["clientEpoch"]).toBe(3);
+    const received = requests[0];
+    // `Uint8Array.from` and Buffer compare alike only as plain arrays.
+    expect(Request.toJSON(received as Request)).toEqual(Request.toJSON(sent));
+    const { clientEpoch, ...fields } = answer.json;
+    expect(Reply.fromJSON({ tag: 1, clientEpoch, [name]: fields })).toEqual(
+      Reply.fromJSON(Reply.toJSON({ tag: 1, clientEpoch: 3, result })),
+    );
+  });
+
+  test("answers with fields that are zero, too", async () => {
+    const { address } = await startLane((lane, connection, request) =>
+      lane.send(connection, done(request, { $case: "getStat", value: { ...STAT, kind: 0 } }, 0)),
+    );
+    const answer = await ask(address, "/v1/GetStat", { body: "{}" });
+    expect(answer.json).toEqual({
+      ...STAT,
+      kind: "NODE_KIND_UNSPECIFIED",
+      lockMode: "FREE",
+      clientEpoch: 0,
+    });
+  });
+
+  test("answers an error with the table's row, and with the master's address", async () => {
+    const { address } = await startLane((lane, connection, request) => {
+      const value = {
+        code: ERROR_CODES.not_master.id,
+        detail: "Replica 2 is the master.",
+        masterId: 2,
+        masterAddress: "127.0.0.1:9",
+      };
+      lane.send(connection, done(request, { $case: "error", value }));
+    });
+    const answer = await ask(address, "/v1/GetStat", { body: "{}" });
+    expect(answer.status).toBe(421);
+    expect(answer.json).toEqual({
+      error: {
+        code: "not_master",
+        id: ERROR_CODES.not_master.id,
+        outcome: "not-applied",
+        retryable: true,
+        detail: "Replica 2 is the master.",
+        help: ERROR_CODES.not_master.help,
+        masterId: 2,
+        masterAddress: "127.0.0.1:9",
+      },
+      clientEpoch: 3,
+    });
+  });
+
+  test.each([
+    ["a field that is not known", { nmae: "x" }, "nmae"],
+    ["a prototype for a field", JSON.parse('{"__proto__": {"name": "x"}}'), "__proto__"],
+    ["a string for a switch", { read: "false" }, "read"],
+    ["a number for a name", { name: 5 }, "name"],
+    ["a number above 2^53", { lockDelayMs: 2 ** 53 }, "lockDelayMs"],
+    ["a negative number", { sessionId: -1 }, "sessionId"],
+    ["a fraction", { sessionId: "1.5" }, "sessionId"],
+    ["bytes that are not base64", { directory: "a b" }, "directory"],
+    ["a name that the enum has not", { create: "PERHAPS" }, "PERHAPS"],
+    ["a number that the enum has not", { create: 99 }, "99"],
+    ["an object for a field", { name: {} }, "name"],
+    ["null", { name: null }, "name"],
+    ["a list for the call", { open: [] }, "open"],
+  ])("refuses %s and names it", async (_what, body, named) => {
+    const { address, requests } = await startLane(cancelled);
+    const answer = await ask(address, "/v1/Open", { body: JSON.stringify(body) });
+    expect(answer.status).toBe(400);
+    expect(codeOf(answer)).toBe("invalid_argument");
+    expect(JSON.stringify(answer.json)).toContain(named);
+    expect(requests).toEqual([]);
+  });
+
+  test.each([
+    ["no JSON", "{"],
+    ["a list", "[]"],
+    ["a word", "null"],
+    ["nesting without end", "[".repeat(400_000)],
+    ["an object nested without end", '{"name":'.repeat(50_000)],
+  ])("refuses a body of %s", async (_what, body) => {
+    const { address } = await startLane(cancelled);
+    const answer = await ask(address, "/v1/Open", { body });
+    expect([answer.status, codeOf(answer)]).toEqual([400, "invalid_argument"]);
+  });
+
+  test("refuses a body that is not UTF-8", async () => {
+    const { address } = await startLane(cancelled);
+    const socket = raw(address);
+    socket.write(`${head("/v1/Open", 12)}{"name":"\xff"}`, "latin1");
+    expect(await textOf(socket)).toContain("not JSON in UTF-8");
+  });
+
+  test("refuses a body above the limit, declared or chunked, before it is parsed", async () => {
+    const { address, requests } = await startLane(cancelled, { limits: { bodyBytesMax: 1_000 } });
+    const body = JSON.stringify({ name: "x".repeat(1_000) });
+    const declared = await ask(address, "/v1/Open", { body });
+    expect([declared.status, codeOf(declared)]).toEqual([413, "frame_too_long"]);
+    const socket = raw(address);
+    const start = head("/v1/Open", 0).replace("content-length: 0", "transfer-encoding: chunked");
+    socket.write(`${start}400\r\n${"x".repeat(1_024)}\r\n`);
+    expect(await textOf(socket)).toContain("frame_too_long");
+    const fits = await ask(address, "/v1/Cancel", { body: "{}".padEnd(1_000) });
+    expect(fits.status).toBe(200);
+    expect(requests).toHaveLength(1);
+  });
+
+  test.each([
+    ["a form", { "content-type": "application/x-www-form-urlencoded" }],
+    ["plain text", { "content-type": "text/plain" }],
+    ["JSON's namesake", { "content-type": "application/jsonp" }],
+    ["compressed JSON", { "content-encoding": "gzip" }],
+  ])("refuses %s", async (_what, headers) => {
+    const { address, requests } = await startLane(cancelled);
+    const answer = await ask(address, "/v1/Cancel", { headers, body: "{}" });
+    expect([answer.status, codeOf(answer)]).toEqual([400, "invalid_argument"]);
+    expect(requests).toEqual([]);
+  });
+
+  test.each([
+    ["another site's name", { host: "evil.example" }],
+    ["a name that begins like ours", { host: "localhost.evil.example:80" }],
+    ["an address of the network", { host: "10.0.0.1:7422" }],
+    ["another site's page", { origin: "http://evil.example" }],
+    ["a page without an origin", { origin: "null" }],
+    ["a page of another port", { origin: "http://127.0.0.1:3000" }],
+  ])("refuses a browser led here by %s", async (_what, headers) => {
+    const { address, requests } = await startLane(cancelled);
+    for (const path of ["/v1/Cancel", "/metrics", "/livez", "/"]) {
+      const method = path === "/v1/Cancel" ? "POST" : "GET";
+      const answer = await ask(address, path, { method, headers });
+      expect([answer.status, codeOf(answer)]).toEqual([403, "permission_denied"]);
+    }
+    expect(requests).toEqual([]);
+  });
+
+  test("takes the names of this machine, and its own pages", async () => {
+    const { address } = await startLane(cancelled);
+    for (const host of ["localhost", "LOCALHOST:7422", "127.0.0.1:1", "[::1]:7422", "127.9.9.9"]) {
+      const headers = { host, origin: `http://${host}` };
+      expect((await ask(address, "/v1/Cancel", { headers })).status).toBe(200);
+    }
+  });
+
+  test("answers an unknown path, and GET of a call, in the same form", async () => {
+    const { address } = await startLane(cancelled);
+    for (const [method, path, status] of [
+      ["POST", "/v1/Nothing", 404],
+      ["POST", "/v1/open", 404],
+      ["POST", "/v1/__proto__", 404],
+      ["GET", "/", 404],
+      ["GET", "/v1/../../etc/passwd", 404],
+      ["DELETE", "/metrics", 404],
+      ["GET", "/v1/Open", 400],
+    ] as const) {
+      const answer = await ask(address, path, { method });
+      expect([path, answer.status]).toEqual([path, status]);
+      expect(codeOf(answer)).toBe(status === 404 ? "not_found" : "invalid_argument");
+    }
+  });
+
+  test("serves the pages for operators", async () => {
+    const { address } = await startLane(cancelled);
+    const metrics = await ask(address, "/metrics?x=1", { method: "GET" });
+    expect([metrics.status, metrics.body]).toEqual([200, "cubby_up 1\n"]);
+    const live = await ask(address, "/livez", { method: "GET" });
+    expect([live.status, live.json]).toEqual([200, { ok: true, reason: "" }]);
+    const ready = await ask(address, "/readyz", { method: "GET" });
+    expect([ready.status, ready.json]).toEqual([503, { ok: false, reason: "No master is known." }]);
+  });
+
+  test("answers internal when the metrics fail", async () => {
+    const { address } = await startLane(cancelled, {
+      pages: { metrics: () => Promise.reject(new Error("no")) },
+    });
+    expect((await ask(address, "/metrics", { method: "GET" })).status).toBe(500);
+  });
+
+  test("holds a call until its reply, and ends its virtual connection after that", async () => {
+    const held: (() => void)[] = [];
+    const { address, disconnected, lane } = await startLane((_lane, connection, request) => {
+      held.push(() => cancelled(lane, connection, request));
+    });
+    const first = ask(address, "/v1/KeepAlive");
+    const second = ask(address, "/v1/Cancel");
+    await eventually(() => held.length === 2);
+    expect([lane.has(1), lane.has(2), disconnected]).toEqual([true, true, []]);
+    held[1]?.();
+    held[1]?.();
+    expect(disconnected).toEqual([]);
+    expect((await second).status).toBe(200);
+    held[0]?.();
+    expect((await first).status).toBe(200);
+    await eventually(() => disconnected.length === 2);
+    expect([lane.has(1), lane.has(2)]).toEqual([false, false]);
+  });
+
+  test("tells the core of a client that leaves, with all calls that it had pipelined", async () => {
+    const { address, requests, disconnected, lane } = await startLane(() => undefined);
+    const socket = raw(address);
+    socket.write(`${head("/v1/KeepAlive", 0)}${head("/v1/KeepAlive", 0)}`);
+    await eventually(() => requests.length === 2);
+    socket.destroy();
+    await eventually(() => disconnected.length === 2);
+    lane.send(1, { tag: 1, clientEpoch: 0, result: { $case: "endSession", value: {} } });
+  });
+
+  test("turns away calls above the cap", async () => {
+    const { address, requests } = await startLane(() => undefined, { limits: { callsMax: 1 } });
+    const socket = raw(address);
+    socket.write(head("/v1/KeepAlive", 0));
+    await eventually(() => requests.length === 1);
+    const answer = await ask(address, "/v1/KeepAlive");
+    expect([answer.status, codeOf(answer)]).toEqual([503, "overloaded"]);
+  });
+
+  test("sends no_quorum for a reply whose lease has ended", async () => {
+    const started = await startLane((lane, connection, request) => {
+      const reply = done(request, { $case: "getStat", value: STAT });
+      lane.send(connection, reply, instant(1_000));
+    });
+    const answer = await ask(started.address, "/v1/GetStat");
+    expect([answer.status, codeOf(answer)]).toEqual([503, "no_quorum"]);
+  });
+
+  test("ends headers and bodies that do not come to their end in time", async () => {
+    const { address } = await startLane(cancelled, {
+      limits: { headersMs: 30, requestMs: 60 },
+    });
+    const headers = raw(address);
+    headers.write("POST /v1/Open HTTP/1.1\r\nHost: localhost\r\nX-Drip:");
+    expect(await textOf(headers)).toContain("408");
+    const body = raw(address);
+    body.write(`${head("/v1/Open", 100)}{`);
+    expect(await textOf(body)).toContain("408");
+  });
+
+  test.each([
+    ["garbage", "\x00\x01\x02\x03\r\n\r\n", "400"],
+    ["the session lane", "CUBBY/1 session\n\x00\x00", "400"],
+    ["endless headers", `GET / HTTP/1.1\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, "431"],
+    [
+      "a call with two lengths",
+      "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+      "400",
+    ],
+  ])("answers %s and lives", async (_what, bytes, status) => {
+    const { address } = await startLane(cancelled);
+    const socket = raw(address);
+    socket.write(bytes);
+    const text = await textOf(socket);
+    expect(text).toContain(`HTTP/1.1 ${status}`);
+    expect(text).toContain('"code":"bad_frame"');
+  });
+});
+
+function raw(address: Address): Socket {
+  const socket = connect(address);
+  socket.on("error", () => socket.destroy());
+  open.push({ close: () => socket.destroy() });
+  return socket;
+}
+
+function head(path: string, bodyBytes: number): string {
+  return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${bodyBytes}\r\n\r\n`;
+}
+
+/** What comes until an answer is whole: its headers, and a body that ends in a brace. */
+function textOf(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+      if (text.includes("\r\n\r\n") && text.endsWith("}")) resolve(text);
+    });
+    socket.on("close", () => resolve(text));
+  });
+}

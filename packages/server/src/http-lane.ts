@@ -1,0 +1,372 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { assert, type Instant, NEVER } from "@cubby/base";
+import { CubbyError, ERROR_CODES, FRAME_BYTES_MAX, type Reply } from "@cubby/protocol";
+import { type Address, isLoopback, listenOn } from "./address.ts";
+import { type Clock, monotonicNow } from "./clock.ts";
+import { bodyOfReply, callOfPath, errorBody, requestOfBody } from "./http-calls.ts";
+import {
+  type CallName,
+  type ConnectionIds,
+  countError,
+  createLaneCounters,
+  type LaneCounters,
+  type LaneHandler,
+} from "./lane.ts";
+import type { Log } from "./log.ts";
+import { platformCode } from "./platform-errors.ts";
+
+export type Health = { readonly ok: boolean; readonly reason: string };
+
+/** What the lane serves beside the calls. */
+export type HttpPages = {
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+  /** The process can do its work: the event loop turns and the disk answers. */
+  live(): Health;
+  /** The replica can serve: a master is known and, on the master, its lease is live. */
+  ready(): Health;
+};
+
+export type HttpLaneLimits = {
+  readonly connectionsMax: number;
+  /** Calls that have not been answered, over all connections. */
+  readonly callsMax: number;
+  readonly bodyBytesMax: number;
+  readonly headerBytesMax: number;
+  readonly headersMs: number;
+  /** From the first byte of a request to its last. A held call is not bound by it. */
+  readonly requestMs: number;
+  readonly idleMs: number;
+  readonly sweepMs: number;
+};
+
+export const HTTP_LANE_LIMITS: HttpLaneLimits = {
+  connectionsMax: 1_024,
+  callsMax: 4_096,
+  bodyBytesMax: FRAME_BYTES_MAX,
+  headerBytesMax: 16 * 1024,
+  headersMs: 5_000,
+  requestMs: 10_000,
+  idleMs: 5_000,
+  sweepMs: 1_000,
+};
+
+export type HttpLaneOptions = {
+  readonly ids: ConnectionIds;
+  readonly handler: LaneHandler;
+  readonly pages: HttpPages;
+  readonly log: Log;
+  readonly limits?: Partial<HttpLaneLimits>;
+  readonly now?: Clock;
+};
+
+/** A request under way. To the core it is a connection of its own that carries one call. */
+type HeldCall = { readonly socket: Socket; readonly response: ServerResponse };
+
+const TAG = 1;
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/**
+ * The HTTP lane: every call of the schema as POST /v1/<Call>, and the pages for operators. Each call
+ * is a virtual connection out of the same numbers as the session lane's, which ends with the reply
+ * or with the client.
+ */
+export class HttpLane {
+  readonly counters: LaneCounters = createLaneCounters();
+  readonly #ids: ConnectionIds;
+  readonly #handler: LaneHandler;
+  readonly #pages: HttpPages;
+  readonly #log: Log;
+  readonly #limits: HttpLaneLimits;
+  readonly #now: Clock;
+  readonly #server: Server;
+  readonly #calls = new Map<number, HeldCall>();
+  #loopbackOnly = true;
+
+  constructor(options: HttpLaneOptions) {
+    this.#ids = options.ids;
+    this.#handler = options.handler;
+    this.#pages = options.pages;
+    this.#log = options.log;
+    this.#limits = { ...HTTP_LANE_LIMITS, ...options.limits };
+    this.#now = options.now ?? monotonicNow;
+    this.#server = createServer({
+      maxHeaderSize: this.#limits.headerBytesMax,
+      headersTimeout: this.#limits.headersMs,
+      requestTimeout: this.#limits.requestMs,
+      keepAliveTimeout: this.#limits.idleMs,
+      connectionsCheckingInterval: this.#limits.sweepMs,
+      noDelay: true,
+    });
+    this.#server.maxConnections = this.#limits.connectionsMax;
+    this.#server.on("request", (request, response) => this.#onRequest(request, response));
+    this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
+    this.#server.on("connection", (socket) => this.#onConnection(socket));
+    this.#server.on("drop", () => {
+      this.counters.refusedTotal += 1;
+    });
+  }
+
+  async listen(address: Address): Promise<Address> {
+    this.#loopbackOnly = isLoopback(address.host);
+    const bound = await listenOn(this.#server, "httpAddress", address);
+    // An accept that fails (EMFILE, ECONNABORTED) costs that connection, not the lane (P30).
+    this.#server.on("error", (error) => this.#log.warn({ error }, "HTTP lane: accept failed"));
+    return bound;
+  }
+
+  /** True while the call is unanswered and its client is there. */
+  has(connection: number): boolean {
+    return this.#calls.has(connection);
+  }
+
+  /** Answers a call. As in the session lane, a reply that has outlived its lease does not leave. */
+  send(connection: number, reply: Reply, validUntil: Instant = NEVER): void {
+    const call = this.#calls.get(connection);
+    if (call === undefined || call.response.headersSent) return;
+    if (reply.result?.$case === "error") countError(this.counters, reply.result.value.code);
+    const { status, body } = bodyOfReply(reply);
+    if (this.#now() < validUntil) {
+      this.#answer(call.response, status, body);
+    } else {
+      const detail = "The master lease ended before the reply could leave.";
+      this.#answerError(call.response, new CubbyError("no_quorum", detail));
+    }
+  }
+
+  /** Ends a call whose client should ask elsewhere. `onDisconnected` comes later. */
+  disconnect(connection: number): void {
+    this.#calls.get(connection)?.socket.destroy();
+  }
+
+  close(): Promise<void> {
+    if (!this.#server.listening) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  #onConnection(socket: Socket): void {
+    this.counters.connectionsTotal += 1;
+    this.counters.connections += 1;
+    // Pipelined calls behind the first hear of the end only here: their responses have no socket.
+    socket.on("close", () => {
+      this.counters.connections -= 1;
+      this.counters.bytesIn += socket.bytesRead;
+      this.counters.bytesOut += socket.bytesWritten;
+      for (const [id, call] of this.#calls) if (call.socket === socket) this.#finish(id);
+    });
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse): void {
+    // Errors of a request end as "close" or in `clientError`.
+    request.on("error", (error) => this.#log.debug({ error }, "HTTP request"));
+    response.on("error", (error) => this.#log.debug({ error }, "HTTP response"));
+    const problem = this.#originProblem(request);
+    if (problem !== undefined) {
+      this.#reject(request, response, new CubbyError("permission_denied", problem));
+      return;
+    }
+    const path = (request.url ?? "").split("?", 1)[0] ?? "";
+    const call = callOfPath(path);
+    if (call !== undefined) {
+      this.#onCall(call, request, response);
+    } else if (request.method === "GET" || request.method === "HEAD") {
+      this.#onPage(path, request, response);
+    } else {
+      this.#reject(request, response, new CubbyError("not_found", `No call ${shown(path)}.`));
+    }
+  }
+
+  /**
+   * A page of another site must not drive this replica through the user's browser, neither by a
+   * name that it points at 127.0.0.1 (DNS rebinding), nor by a request of its own (CSRF).
+   */
+  #originProblem(request: IncomingMessage): string | undefined {
+    const host = request.headers.host ?? "";
+    if (this.#loopbackOnly && !isLoopbackHost(host)) {
+      return `The Host ${shown(host)} is not a loopback address, and this replica serves no other.`;
+    }
+    const { origin } = request.headers;
+    if (origin === undefined || origin === `http://${host}`) return undefined;
+    return `Pages of ${shown(origin)} may not call this replica.`;
+  }
+
+  #onCall(name: CallName, request: IncomingMessage, response: ServerResponse): void {
+    const problem = this.#callProblem(name, request);
+    if (problem !== undefined) {
+      this.#reject(request, response, problem);
+      return;
+    }
+    const chunks: Uint8Array[] = [];
+    let bodyBytes = 0;
+    request.on("data", (chunk: Uint8Array) => {
+      bodyBytes += chunk.length;
+      if (bodyBytes <= this.#limits.bodyBytesMax) chunks.push(chunk);
+      else if (!response.headersSent) this.#reject(request, response, this.#tooLong());
+    });
+    request.on("end", () => {
+      if (response.headersSent || request.socket.destroyed) return;
+      this.#onBody(name, request.socket, response, Buffer.concat(chunks, bodyBytes));
+    });
+  }
+
+  /** What can be refused before a byte of the body is read. */
+  #callProblem(name: CallName, request: IncomingMessage): CubbyError | undefined {
+    if (request.method !== "POST") {
+      return new CubbyError("invalid_argument", `Use POST for ${name}, not ${request.method}.`);
+    }
+    const type = request.headers["content-type"];
+    const declared = Number(request.headers["content-length"] ?? "0");
+    if (declared > this.#limits.bodyBytesMax) return this.#tooLong();
+    const empty = request.headers["transfer-encoding"] === undefined && declared === 0;
+    if (type === undefined ? !empty : !/^application\/json\s*(;|$)/i.test(type)) {
+      return new CubbyError(
+        "invalid_argument",
+        `Send the body as "Content-Type: application/json", not ${shown(type ?? "nothing")}.`,
+      );
+    }
+    const encoding = request.headers["content-encoding"] ?? "identity";
+    if (encoding !== "identity") {
+      return new CubbyError("invalid_argument", `Send the body plain, not as ${shown(encoding)}.`);
+    }
+    if (this.#calls.size >= this.#limits.callsMax) {
+      return new CubbyError("overloaded", `${this.#calls.size} calls wait here, the limit.`);
+    }
+    return undefined;
+  }
+
+  #onBody(name: CallName, socket: Socket, response: ServerResponse, body: Uint8Array): void {
+    const request = this.#parse(name, response, body);
+    if (request === undefined) return;
+    const id = this.#ids.next();
+    this.#calls.set(id, { socket, response });
+    response.on("close", () => this.#finish(id));
+    this.counters.requests[name] += 1;
+    this.#handler.onRequest(id, request);
+  }
+
+  #parse(name: CallName, response: ServerResponse, body: Uint8Array) {
+    try {
+      return requestOfBody(name, body, TAG);
+    } catch (error) {
+      if (!(error instanceof CubbyError)) throw error;
+      this.counters.badTotal += 1;
+      this.#answerError(response, error);
+      return undefined;
+    }
+  }
+
+  /** The virtual connection is over, by its reply or because the client left. */
+  #finish(id: number): void {
+    if (this.#calls.delete(id)) this.#handler.onDisconnected(id);
+  }
+
+  #onPage(path: string, request: IncomingMessage, response: ServerResponse): void {
+    switch (path) {
+      case "/livez":
+        this.#answerHealth(response, this.#pages.live());
+        return;
+      case "/readyz":
+        this.#answerHealth(response, this.#pages.ready());
+        return;
+      case "/metrics":
+        this.#onMetrics(response);
+        return;
+      default:
+        this.#reject(request, response, new CubbyError("not_found", `No page ${shown(path)}.`));
+    }
+  }
+
+  #onMetrics(response: ServerResponse): void {
+    this.#pages.metrics().then(
+      ({ contentType, text }) => this.#answer(response, 200, text, contentType),
+      (error: unknown) => {
+        this.#log.error({ error }, "HTTP lane: metrics failed");
+        this.#answerError(response, new CubbyError("internal", "The metrics failed."));
+      },
+    );
+  }
+
+  #answerHealth(response: ServerResponse, health: Health): void {
+    this.#answer(response, health.ok ? 200 : 503, JSON.stringify(health));
+  }
+
+  /** Refuses a request whose body may not have been read: the connection ends with the answer. */
+  #reject(request: IncomingMessage, response: ServerResponse, error: CubbyError): void {
+    this.counters.badTotal += 1;
+    if (!request.complete) response.setHeader("Connection", "close");
+    this.#answerError(response, error);
+  }
+
+  #tooLong(): CubbyError {
+    const detail = `A body here is at most ${this.#limits.bodyBytesMax} bytes.`;
+    return new CubbyError("frame_too_long", detail);
+  }
+
+  #answerError(response: ServerResponse, error: CubbyError): void {
+    countError(this.counters, ERROR_CODES[error.code].id);
+    const { status, body } = errorBody(error);
+    this.#answer(response, status, body);
+  }
+
+  #answer(response: ServerResponse, status: number, body: string, type = JSON_TYPE): void {
+    assert(!response.headersSent, "a request is answered once");
+    response.writeHead(status, {
+      "Content-Type": type,
+      "Content-Length": Buffer.byteLength(body),
+      "Cache-Control": "no-store",
+      "X-Content-Type-Options": "nosniff",
+    });
+    response.end(body);
+  }
+
+  /** Bytes that are not HTTP, headers too long or too late: answered by hand, then hung up. */
+  #onClientError(error: Error, socket: Duplex): void {
+    this.counters.badTotal += 1;
+    const code = platformCode(error);
+    if (code === "ECONNRESET" || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const [status, detail] = clientErrorStatus(code);
+    const { body } = errorBody(new CubbyError("bad_frame", detail));
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
+      `Content-Type: ${JSON_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      "Connection: close",
+    ];
+    socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  }
+}
+
+function clientErrorStatus(code: string): [number, string] {
+  switch (code) {
+    case "HPE_HEADER_OVERFLOW":
+      return [431, "The headers are too long."];
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return [408, "The request did not come to its end in time."];
+    default:
+      return [400, "These bytes are not an HTTP request."];
+  }
+}
+
+/** The Host header, with any port, as a browser or `curl` on this machine sends it. */
+function isLoopbackHost(host: string): boolean {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]+))(?::\d{1,5})?$/.exec(host);
+  const name = match?.[1] ?? match?.[2];
+  return name !== undefined && isLoopback(name.toLowerCase());
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
+}

@@ -77,7 +77,8 @@ export function ownerHash(owner: DirectoryIdentity): number {
 export function writeRecord(
   out: Uint8Array,
   at: number,
-  record: JournalRecord & { readonly flags: number },
+  record: JournalRecord,
+  flags: number,
   place: RecordPlace,
   link: RecordLink,
 ): number {
@@ -86,7 +87,7 @@ export function writeRecord(
   view.setUint32(0, MAGIC, true);
   view.setUint32(4, record.payload.length, true);
   view.setUint16(8, record.type, true);
-  view.setUint16(10, record.flags, true);
+  view.setUint16(10, flags, true);
   view.setUint32(12, place.owner, true);
   view.setUint32(16, place.header.id, true);
   view.setUint32(20, place.header.life, true);

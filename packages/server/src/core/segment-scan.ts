@@ -27,6 +27,8 @@ export type SectorDamage = {
   readonly sector: number;
   /** "missing": a later write is there and this sector, which was durable before it, is not. */
   readonly problem: "missing" | "alien" | "order";
+  /** All writes but the last one there is are whole. */
+  readonly isTail: boolean;
 };
 
 /** `bytes` is the whole segment, header page included. */
@@ -34,21 +36,26 @@ export function scanSegment(bytes: Uint8Array, seed: number, firstSector: number
   const sectors = classify(bytes, seed);
   const last = lastWrite(sectors, firstSector);
   const writes: ScannedWrite[] = [];
+  let torn: number | undefined;
   let cursor = firstSector;
   for (let write = 1; write <= last; write += 1) {
+    const isTail = write === last;
     const extent = extentOf(sectors, cursor, write);
     if (extent === undefined)
-      return damaged(writes, cursor, { sector: cursor, problem: "missing" });
+      return damaged(writes, cursor, { sector: cursor, problem: "missing", isTail });
     if (extent.firstSector !== cursor) {
-      return damaged(writes, cursor, { sector: cursor, problem: "order" });
+      return damaged(writes, cursor, { sector: cursor, problem: "order", isTail });
     }
-    const bad = firstBad(sectors, extent, write < last);
-    if (bad.damage !== undefined) return damaged(writes, cursor, bad.damage);
-    if (bad.isTorn) break;
+    const bad = firstBad(sectors, extent, !isTail);
+    if (bad.damage !== undefined) return damaged(writes, cursor, { ...bad.damage, isTail });
+    if (bad.isTorn) {
+      torn = write;
+      break;
+    }
     writes.push(extent);
     cursor += extent.sectorCount;
   }
-  return endOfSegment(sectors, writes, cursor);
+  return endOfSegment(sectors, { writes, endSector: cursor, torn });
 }
 
 /** The data of writes that follow each other, in one piece. */
@@ -94,7 +101,7 @@ function firstBad(
   sectors: readonly SectorState[],
   extent: ScannedWrite,
   mustBeWhole: boolean,
-): { isTorn: boolean; damage: SectorDamage | undefined } {
+): { isTorn: boolean; damage: Omit<SectorDamage, "isTail"> | undefined } {
   let isTorn = false;
   for (let index = 0; index < extent.sectorCount; index += 1) {
     const sector = extent.firstSector + index;
@@ -117,14 +124,19 @@ function firstBad(
 /** Behind the last whole write: zeros, or the remains of one write, or damage. */
 function endOfSegment(
   sectors: readonly SectorState[],
-  writes: readonly ScannedWrite[],
-  endSector: number,
+  found: { writes: ScannedWrite[]; endSector: number; torn: number | undefined },
 ): SegmentScan {
+  const { writes, endSector, torn } = found;
+  const isTail = true;
   let tornThrough = endSector;
   for (let sector = endSector; sector < sectors.length; sector += 1) {
     const state = sectors[sector];
-    if (state?.kind === "zero") continue;
-    if (state?.kind === "alien") return damaged(writes, endSector, { sector, problem: "alien" });
+    if (state === undefined || state.kind === "zero") continue;
+    if (state.kind === "alien")
+      return damaged(writes, endSector, { sector, problem: "alien", isTail });
+    if (state.kind === "written" && state.write !== torn) {
+      return damaged(writes, endSector, { sector, problem: "order", isTail });
+    }
     tornThrough = sector + 1;
   }
   return { writes, endSector, tornThrough, damage: undefined };

@@ -1,0 +1,92 @@
+/** What recovery writes once it knows that nothing acknowledged is missing. */
+
+import type { DiskTask } from "./disk.ts";
+import { type DirectoryIdentity, encodeIdentity, IDENTITY_FILES } from "./identity.ts";
+import type { Replayed } from "./journal-replay.ts";
+import { fileOf, type RecoveryNote } from "./journal-state.ts";
+import { perform, type RequestIds, write, writeZeros } from "./journal-task.ts";
+import { encodeWitness, type VitalMark, WITNESS_FILES, type Witness } from "./journal-witness.ts";
+import { segmentIdOf } from "./segment-header.ts";
+import { PAGE_BYTES, SECTOR_BYTES } from "./segment-sector.ts";
+import { isPartialSnapshot, snapshotSlotOf } from "./snapshot-file.ts";
+
+export type Repair = {
+  readonly ids: RequestIds;
+  /** What the directory held at the start. */
+  readonly files: readonly string[];
+  readonly notes: RecoveryNote[];
+};
+
+const CHUNK_BYTES = 256 * 1024;
+
+/** One of the files that make up a replica's directory; the process lock is not. */
+export function isJournalFile(file: string): boolean {
+  return (
+    [...IDENTITY_FILES, ...WITNESS_FILES].some((name) => name === file) ||
+    segmentIdOf(file) !== undefined ||
+    snapshotSlotOf(file) !== undefined ||
+    isPartialSnapshot(file)
+  );
+}
+
+/** P11: what an interrupted snapshot left behind must not be met by the next one. */
+export function* removePartialSnapshots(repair: Repair): DiskTask<void> {
+  const partial = repair.files.filter(isPartialSnapshot);
+  for (const file of partial) yield* perform(repair.ids, { kind: "remove", file });
+  if (partial.length > 0) yield* perform(repair.ids, { kind: "syncDirectory" });
+}
+
+/** Zeroes what is left of a torn write, then makes sure of the last whole one. */
+export function* repairJournal(repair: Repair, replayed: Replayed): DiskTask<void> {
+  const { tear, lastWrite } = replayed;
+  if (tear !== undefined) {
+    const file = fileOf(tear.segment);
+    const from = tear.fromSector * SECTOR_BYTES;
+    const to = Math.ceil((tear.throughSector * SECTOR_BYTES) / PAGE_BYTES) * PAGE_BYTES;
+    yield* writeZeros(repair.ids, file, { from, to, chunkBytes: CHUNK_BYTES });
+    repair.notes.push({ kind: "tailCut", file, offset: from, bytes: to - from });
+  }
+  if (lastWrite === undefined) return;
+  yield* write(repair.ids, fileOf(lastWrite.segment), lastWrite.offset, lastWrite.bytes);
+}
+
+export function* repairIdentity(
+  repair: Repair,
+  identity: { readonly value: DirectoryIdentity; readonly others: readonly string[] },
+): DiskTask<void> {
+  for (const file of identity.others) {
+    yield* writeCopy(repair, file, encodeIdentity(identity.value));
+    repair.notes.push({ kind: "copyRepaired", file });
+  }
+}
+
+/** Brings both copies up to what the journal holds: a promise may be in there and not yet here. */
+export function* repairWitness(
+  repair: Repair,
+  owner: DirectoryIdentity,
+  found: { readonly value: Witness; readonly others: readonly string[] },
+  journal: { readonly life: number; readonly vital: VitalMark | undefined },
+): DiskTask<Witness> {
+  const { value, others } = found;
+  const vital = newer(value.vital, journal.vital);
+  const isCurrent = value.life === journal.life && value.vital?.sequence === vital?.sequence;
+  if (isCurrent && others.length === 0) return value;
+  const newest = { version: value.version + 1, life: journal.life, vital };
+  // The good copy last: until another one is there, it is the only one.
+  const files = [...others, ...WITNESS_FILES.filter((file) => !others.includes(file))];
+  for (const file of files) yield* writeCopy(repair, file, encodeWitness(newest, owner));
+  for (const file of others) repair.notes.push({ kind: "copyRepaired", file });
+  return newest;
+}
+
+function* writeCopy(repair: Repair, file: string, page: Uint8Array): DiskTask<void> {
+  const isThere = repair.files.includes(file);
+  if (!isThere) yield* perform(repair.ids, { kind: "create", file });
+  yield* write(repair.ids, file, 0, page);
+  if (!isThere) yield* perform(repair.ids, { kind: "syncDirectory" });
+}
+
+function newer(a: VitalMark | undefined, b: VitalMark | undefined): VitalMark | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return b.sequence > a.sequence ? b : a;
+}

@@ -1,0 +1,148 @@
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { DiskCompletion, DiskOperation } from "./core/disk.ts";
+import { IDENTITY, record, SMALL } from "./core/journal.test-support.ts";
+import { Journal } from "./core/journal.ts";
+import { format } from "./core/journal-format.ts";
+import { recover } from "./core/journal-recovery.ts";
+import { FileDisk } from "./file-disk.ts";
+import { driveOnDirectory } from "./file-disk-drive.ts";
+import { lockDirectory } from "./file-disk-lock.ts";
+
+let directory = "";
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "cubby-disk-"));
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+function perform(operations: readonly DiskOperation[]): Promise<DiskCompletion[]> {
+  return new Promise((resolve) => {
+    const completions: DiskCompletion[] = [];
+    const disk = new FileDisk(directory, (completion) => {
+      completions.push(completion);
+      const request = operations[completions.length];
+      if (request !== undefined) disk.submit([{ ...request, id: completions.length + 1 }]);
+      else {
+        disk.close();
+        resolve(completions);
+      }
+    });
+    const [first] = operations;
+    if (first !== undefined) disk.submit([{ ...first, id: 1 }]);
+  });
+}
+
+async function runJournal(slots: readonly number[]): Promise<number> {
+  const recovered = await driveOnDirectory(directory, recover({ expected: {} }));
+  if (recovered.kind !== "recovered") throw new Error(recovered.kind);
+  const journal = new Journal(SMALL, recovered.journal);
+  return new Promise((resolve) => {
+    const disk = new FileDisk(directory, (completion) => {
+      journal.onCompletion(completion);
+      disk.submit(journal.takeRequests());
+      if (journal.persistedThrough < slots.length || disk.inFlight > 0) return;
+      disk.close();
+      resolve(recovered.records.length);
+    });
+    journal.append(slots.map((slot) => record(slot, "x".repeat(500))));
+    disk.submit(journal.takeRequests());
+  });
+}
+
+describe("FileDisk", () => {
+  it("reads back what it wrote, and stops at the end of the file", async () => {
+    const bytes = Uint8Array.from([1, 2, 3, 4]);
+    const completions = await perform([
+      { kind: "create", file: "a" },
+      { kind: "write", file: "a", offset: 2, bytes },
+      { kind: "read", file: "a", offset: 1, sizeBytes: 100 },
+      { kind: "rename", from: "a", to: "b" },
+      { kind: "syncDirectory" },
+      { kind: "size", file: "b" },
+      { kind: "list" },
+      { kind: "remove", file: "b" },
+      { kind: "list" },
+    ]);
+    expect(completions).toEqual([
+      { id: 1, ok: true },
+      { id: 2, ok: true },
+      { id: 3, ok: true, bytes: Uint8Array.from([0, 1, 2, 3, 4]) },
+      { id: 4, ok: true },
+      { id: 5, ok: true },
+      { id: 6, ok: true, sizeBytes: 6 },
+      { id: 7, ok: true, names: ["b"] },
+      { id: 8, ok: true },
+      { id: 9, ok: true, names: [] },
+    ]);
+  });
+
+  it("reports what the system says of an operation that fails", async () => {
+    const completions = await perform([
+      { kind: "write", file: "none", offset: 0, bytes: new Uint8Array(1) },
+      { kind: "read", file: "none", offset: 0, sizeBytes: 1 },
+      { kind: "create", file: "a" },
+      { kind: "create", file: "a" },
+      { kind: "remove", file: "none" },
+      { kind: "rename", from: "none", to: "a" },
+    ]);
+    expect(completions.map((c) => (c.ok ? "ok" : c.error.code))).toEqual([
+      "ENOENT",
+      "ENOENT",
+      "ok",
+      "EEXIST",
+      "ENOENT",
+      "ENOENT",
+    ]);
+  });
+
+  it("carries a journal over several runs", async () => {
+    await driveOnDirectory(
+      directory,
+      format({ identity: IDENTITY, segmentBytes: SMALL.segmentBytes }),
+    );
+    const slots = Array.from({ length: 200 }, (_, i) => i + 1);
+    expect(await runJournal(slots)).toBe(0);
+    expect(await runJournal(slots)).toBe(200);
+    expect(await runJournal([1])).toBe(400);
+    expect(statSync(join(directory, "segment-00000001")).size).toBe(SMALL.segmentBytes);
+  });
+});
+
+describe("the process lock", () => {
+  it("refuses a second holder while the first one lives", () => {
+    const first = lockDirectory(directory);
+    expect(first.kind).toBe("locked");
+    expect(lockDirectory(directory)).toEqual({
+      kind: "held",
+      pid: process.pid,
+      file: join(directory, "lock"),
+    });
+    if (first.kind === "locked") first.release();
+    expect(lockDirectory(directory).kind).toBe("locked");
+  });
+
+  it("takes over from a process that is gone, or whose number another one has now", () => {
+    for (const holder of ["999999999 1 boot", `${process.pid} 1 boot`, "", "garbage"]) {
+      writeFileSync(join(directory, "lock"), holder);
+      const lock = lockDirectory(directory);
+      expect(lock.kind).toBe("locked");
+      if (lock.kind === "locked") lock.release();
+    }
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it("names the file that a take-over cut short leaves behind", () => {
+    writeFileSync(join(directory, "lock"), "999999999 1 boot");
+    writeFileSync(join(directory, "lock.takeover"), "999999998 1 boot");
+    expect(lockDirectory(directory)).toEqual({
+      kind: "stuck",
+      file: join(directory, "lock.takeover"),
+    });
+  });
+});

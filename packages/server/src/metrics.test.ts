@@ -1,0 +1,123 @@
+import { ERROR_CODES, Status } from "@cubby/protocol";
+import { describe, expect, test } from "vitest";
+import { countError, createLaneCounters } from "./lane.ts";
+import { Metrics } from "./metrics.ts";
+
+function observed() {
+  const session = createLaneCounters();
+  const http = createLaneCounters();
+  const counters = {
+    bytesIn: 10,
+    bytesOut: 20,
+    framesIn: 1,
+    framesOut: 2,
+    droppedTotal: 3,
+    dialsTotal: 4,
+    refusedTotal: 5,
+  };
+  const status = Status.create({
+    replicaId: 2,
+    masterId: 2,
+    role: "master",
+    chosen: 90,
+    applied: 89,
+    accepted: 95,
+    leaseLeftMs: 450,
+    sessions: 12,
+    locksHeld: 3,
+    peers: [{ replicaId: 1, acceptedSlot: 88, lastHeardMs: 40 }],
+  });
+  const metrics = new Metrics({
+    status: () => status,
+    lanes: { session, http },
+    peers: { counters, peers: () => [{ replicaId: 1, connected: true }] },
+  });
+  return { metrics, session, http, status };
+}
+
+/** Reads the text format: each sample's value under its name and labels. */
+function parse(text: string): Map<string, number> {
+  const samples = new Map<string, number>();
+  for (const line of text.split("\n")) {
+    if (line === "" || line.startsWith("# HELP ") || line.startsWith("# TYPE ")) continue;
+    const match = /^([a-z_]+(?:\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})?) (\S+)$/.exec(line);
+    if (match === null) throw new Error(`not a sample: ${line}`);
+    const [, name = "", value = ""] = match;
+    if (samples.has(name)) throw new Error(`said twice: ${name}`);
+    samples.set(name, value === "+Inf" ? Number.POSITIVE_INFINITY : Number(value));
+  }
+  return samples;
+}
+
+describe("metrics", () => {
+  test("are text that Prometheus reads, all under one prefix", async () => {
+    const { metrics } = observed();
+    const { contentType, text } = await metrics.page();
+    expect(contentType).toContain("text/plain");
+    const samples = parse(text);
+    expect(samples.size).toBeGreaterThan(100);
+    for (const [name, value] of samples) {
+      expect(name).toMatch(/^cubby_/);
+      expect(value).not.toBeNaN();
+    }
+  });
+
+  test("say what the replica says of itself, in base units", async () => {
+    const { metrics, session, status } = observed();
+    session.requests.acquire += 7;
+    session.connections = 4;
+    countError(session, ERROR_CODES.lock_held.id);
+    metrics.counts.masterChanges += 2;
+    metrics.observeFsync(0.125);
+    metrics.observeLoopLag(3);
+    metrics.observeSnapshot(30);
+    metrics.observeLockWait(700);
+    const samples = parse((await metrics.page()).text);
+    const expected: [string, number][] = [
+      ["cubby_has_leader", 1],
+      ["cubby_is_master", 1],
+      ["cubby_master_lease_left_seconds", 0.45],
+      ["cubby_master_changes_total", 2],
+      ["cubby_proposals_pending", 5],
+      ["cubby_chosen_slot", 90],
+      ["cubby_applied_slot", 89],
+      ["cubby_sessions", 12],
+      ["cubby_locks_held", 3],
+      ['cubby_peer_connected{peer="1"}', 1],
+      ['cubby_peer_accepted_slot{peer="1"}', 88],
+      ['cubby_peer_last_heard_seconds{peer="1"}', 0.04],
+      ['cubby_peer_bytes_total{direction="out"}', 20],
+      ['cubby_requests_total{lane="session",call="acquire"}', 7],
+      ['cubby_requests_total{lane="http",call="acquire"}', 0],
+      ['cubby_request_errors_total{lane="session",code="lock_held"}', 1],
+      ['cubby_connections{lane="session"}', 4],
+      ["cubby_journal_fsync_seconds_sum", 0.000125],
+      ['cubby_journal_fsync_seconds_bucket{le="0.0002"}', 1],
+      ['cubby_journal_fsync_seconds_bucket{le="0.0001"}', 0],
+      ["cubby_event_loop_lag_seconds_count", 1],
+      ["cubby_snapshot_seconds_count", 1],
+      ["cubby_lock_acquire_wait_seconds_count", 1],
+    ];
+    expect(expected.map(([name]) => [name, samples.get(name)])).toEqual(expected);
+    status.masterId = 0;
+    status.role = "candidate";
+    const later = parse((await metrics.page()).text);
+    expect(later.get("cubby_has_leader")).toBe(0);
+    expect(later.get("cubby_is_master")).toBe(0);
+    expect(later.get("cubby_master_changes_total")).toBe(2);
+  });
+
+  test("of two replicas in one process stay apart", async () => {
+    const one = observed();
+    const two = observed();
+    one.session.connections = 5;
+    expect((await two.metrics.page()).text).toContain('cubby_connections{lane="session"} 0');
+  });
+
+  test("have a reference", async () => {
+    const reference = await observed().metrics.reference();
+    expect(reference).toContain(
+      "| `cubby_has_leader` | gauge | 1 when this replica knows a master. |",
+    );
+  });
+});

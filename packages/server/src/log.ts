@@ -32,7 +32,17 @@ export function createLog(level: LogLevel, fields: object, fileDescriptor = 2): 
   });
   // A closed or full stderr is no reason for a lock service to stop (P30).
   out.on("error", ignore);
-  const logger = pino({ level, base: fields, timestamp: pino.stdTimeFunctions.isoTime }, out);
+  const { stdSerializers, stdTimeFunctions } = pino;
+  const logger = pino(
+    {
+      level,
+      base: fields,
+      timestamp: stdTimeFunctions.isoTime,
+      // An Error has no fields of its own that JSON would show.
+      serializers: { error: stdSerializers.err },
+    },
+    out,
+  );
   return {
     debug: (values, message) => logger.debug(values, message),
     info: (values, message) => logger.info(values, message),

@@ -22,6 +22,13 @@ export const LOCK_DELAY_MS_MAX = 60_000;
 
 /** Requests of one session that may be unanswered at once; also the size of its result table. */
 export const IN_FLIGHT_MAX = 256;
+
+/** Quotas of a cell unless its configuration says otherwise; each has its own message. */
+export const SESSIONS_MAX_DEFAULT = 150_000;
+export const NODES_MAX_DEFAULT = 1_000_000;
+export const CHILDREN_MAX_DEFAULT = 10_000;
+export const HANDLES_PER_SESSION_MAX_DEFAULT = 1_024;
+
 /** Highest clock-rate difference between two machines that leases allow for (ε). */
 export const CLOCK_RATE_ERROR = 0.1;
 

@@ -1,0 +1,177 @@
+import { after, assert, earliest, type Instant, NEVER } from "@cubby/base";
+import { CLOCK_RATE_ERROR, type KeepAlive } from "@cubby/protocol";
+import type { ConnectionId } from "../options.ts";
+import { failure, type Result } from "../state/result.ts";
+import type { MasterSession } from "./master-session.ts";
+import type { Outbox } from "./outbox.ts";
+import type { SessionClock } from "./session-clock.ts";
+import { TimerHeap } from "./timer-heap.ts";
+
+/** SES-6, SES-7: a KeepAlive is answered when this part of the lease is over: 7 s of 12 s. */
+const HELD_TWELFTHS = 7;
+/** A KeepAlive is late when this part of the lease has passed without one: half a second of 12. */
+const LATE_PARTS = 24;
+
+/** How long the master keeps a session whose lease it granted for `leaseMs`. */
+export function masterLeaseMs(leaseMs: number): number {
+  return Math.ceil(leaseMs * (1 + CLOCK_RATE_ERROR));
+}
+
+/**
+ * Held KeepAlives and session deadlines. A session has one timer: the reply that is due while a
+ * KeepAlive is in hand, and otherwise the deadline, which runs in session time.
+ */
+export class KeepAlives {
+  readonly #clock: SessionClock;
+  readonly #outbox: Outbox;
+  readonly #clientEpoch: number;
+  readonly #held = new TimerHeap<MasterSession>();
+  readonly #deadlines = new TimerHeap<MasterSession>();
+  /** Sessions with a KeepAlive in hand, by where it came from. */
+  readonly #byConnection = new Map<ConnectionId, MasterSession | Set<MasterSession>>();
+
+  constructor(clock: SessionClock, outbox: Outbox, clientEpoch: number) {
+    this.#clock = clock;
+    this.#outbox = outbox;
+    this.#clientEpoch = clientEpoch;
+  }
+
+  get wakeAt(): Instant {
+    const reply = (this.#held.peek()?.dueAt as Instant | undefined) ?? NEVER;
+    const deadline = this.#deadlines.peek();
+    if (deadline === undefined) return reply;
+    return earliest(reply, this.#clock.instantOf(deadline.dueAt));
+  }
+
+  /** SES-4: its lease begins now, by creation or by fail-over. */
+  begin(now: Instant, session: MasterSession): void {
+    this.#startLease(now, session);
+  }
+
+  /** No timer and no KeepAlive of it is left. The one in hand is answered with `result`. */
+  end(session: MasterSession, result: Result): void {
+    if (session.keepAliveFrom !== undefined) {
+      this.#outbox.reply(session.keepAliveFrom, session.keepAliveTag, this.#clientEpoch, result);
+      this.#letGo(session);
+    } else if (session.heapIndex !== -1) this.#deadlines.remove(session);
+  }
+
+  /**
+   * Takes a KeepAlive in hand. A session has one at a time: an older one is answered with an error,
+   * at once, so that a client that has given it up is not made to send yet another.
+   */
+  onKeepAlive(now: Instant, session: MasterSession, from: ConnectionId, tag: number): void {
+    if (session.keepAliveFrom !== undefined) {
+      const replaced = failure("cancelled", "A newer KeepAlive of the session has arrived.");
+      this.#outbox.reply(session.keepAliveFrom, session.keepAliveTag, this.#clientEpoch, replaced);
+      this.#letGo(session);
+    } else this.#deadlines.remove(session);
+    session.keepAliveFrom = from;
+    session.keepAliveTag = tag;
+    session.keepAliveAt = now;
+    this.#remember(from, session);
+    this.#held.add(session, replyDueAt(now, session));
+  }
+
+  /** A KeepAlive on a connection that is gone keeps nothing alive. */
+  onDisconnected(connection: ConnectionId): void {
+    const found = this.#byConnection.get(connection);
+    if (found === undefined) return;
+    const sessions = found instanceof Set ? [...found] : [found];
+    for (const session of sessions) {
+      this.#letGo(session);
+      this.#deadlines.add(session, session.deadline);
+    }
+  }
+
+  /** SES-6: answers every KeepAlive that is due. Needs a live lease, as reads do. */
+  replyDue(now: Instant, leaseMsFor: (session: MasterSession) => number): void {
+    assert(this.#clock.isLeaseLive(now), "a session lease is granted under a live master lease");
+    for (;;) {
+      const session = this.#held.peek();
+      if (session === undefined || session.dueAt > now) return;
+      this.#reply(now, session, leaseMsFor(session));
+    }
+  }
+
+  /** The next session whose time is over, taken out of the timers. */
+  takeExpired(now: Instant): MasterSession | undefined {
+    const session = this.#deadlines.peek();
+    if (session === undefined || session.dueAt > this.#clock.read(now)) return undefined;
+    this.#deadlines.remove(session);
+    return session;
+  }
+
+  /** All KeepAlives in hand, in the order of their sessions' creation. */
+  takeHeld(): { to: ConnectionId; tag: number }[] {
+    const held: { id: number; to: ConnectionId; tag: number }[] = [];
+    for (let next = this.#held.peek(); next !== undefined; next = this.#held.peek()) {
+      assert(next.keepAliveFrom !== undefined, "a held KeepAlive came from somewhere");
+      held.push({ id: next.id, to: next.keepAliveFrom, tag: next.keepAliveTag });
+      this.#letGo(next);
+    }
+    return held.sort((a, b) => a.id - b.id);
+  }
+
+  #reply(now: Instant, session: MasterSession, leaseMs: number): void {
+    assert(session.keepAliveFrom !== undefined, "a due reply has a KeepAlive to answer");
+    const value = {
+      leaseMs,
+      heldMs: now - session.keepAliveAt,
+      failOverEpoch: session.hasAcknowledged ? 0 : this.#clientEpoch,
+    };
+    this.#outbox.reply(
+      session.keepAliveFrom,
+      session.keepAliveTag,
+      this.#clientEpoch,
+      { $case: "keepAlive", value },
+      this.#clock.leaseUntil,
+    );
+    this.#letGo(session);
+    session.isFirstReplyPending = false;
+    session.leaseMs = leaseMs;
+    this.#startLease(now, session);
+  }
+
+  /** SES-10: the master is bound by a lease before the client can hear of it. */
+  #startLease(now: Instant, session: MasterSession): void {
+    session.repliedAt = now;
+    session.deadline = this.#clock.read(now) + masterLeaseMs(session.leaseMs);
+    this.#deadlines.add(session, session.deadline);
+  }
+
+  #letGo(session: MasterSession): void {
+    const from = session.keepAliveFrom;
+    assert(from !== undefined, "only a KeepAlive in hand is let go");
+    this.#held.remove(session);
+    session.keepAliveFrom = undefined;
+    const found = this.#byConnection.get(from);
+    if (found instanceof Set) {
+      found.delete(session);
+      if (found.size === 0) this.#byConnection.delete(from);
+    } else this.#byConnection.delete(from);
+  }
+
+  #remember(from: ConnectionId, session: MasterSession): void {
+    const found = this.#byConnection.get(from);
+    if (found === undefined) this.#byConnection.set(from, session);
+    else if (found instanceof Set) found.add(session);
+    else this.#byConnection.set(from, new Set([found, session]));
+  }
+}
+
+/**
+ * When to answer a KeepAlive that arrives now. At once when an event is pending (SES-8, FO-5), and
+ * when it comes long after the last answer: that one was lost or late, and the client's own lease,
+ * which is conservative, may be nearly over.
+ */
+function replyDueAt(now: Instant, session: MasterSession): Instant {
+  if (!session.hasAcknowledged || session.isFirstReplyPending) return now;
+  if ((now - session.repliedAt) * LATE_PARTS > session.leaseMs) return now;
+  return after(session.repliedAt, Math.floor((session.leaseMs * HELD_TWELFTHS) / 12));
+}
+
+/** FO-5, FO-10: true when the KeepAlive tells that its session has taken this epoch's event. */
+export function acknowledges(keepAlive: KeepAlive, clientEpoch: number): boolean {
+  return keepAlive.acknowledgedEpoch === clientEpoch;
+}

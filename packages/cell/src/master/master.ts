@@ -1,0 +1,439 @@
+import { after, assert, earliest, type Instant, NEVER } from "@cubby/base";
+import { type Command, type KeepAlive, type Quotas, quoted, type Request } from "@cubby/protocol";
+import type { CellOptions, ConnectionId } from "../options.ts";
+import type { ReplicatedLog } from "../replicated-log.ts";
+import type { Outcome } from "../state/apply.ts";
+import { type CellState, DEFAULT_QUOTAS } from "../state/cell-state.ts";
+import { decodeHandleToken } from "../state/handle-token.ts";
+import type { Node } from "../state/node.ts";
+import { failure, type Result } from "../state/result.ts";
+import type { Call } from "./call.ts";
+import { Calls } from "./calls.ts";
+import { FailOverGate, HELD_REQUESTS_MAX, type HeldRequest } from "./fail-over.ts";
+import { acknowledges, KeepAlives } from "./keep-alive.ts";
+import { LockDelayTimers } from "./lock-delay-timers.ts";
+import { MasterSession } from "./master-session.ts";
+import { rememberHandle } from "./open-handles.ts";
+import type { Outbox } from "./outbox.ts";
+import type { MasterParts } from "./parts.ts";
+import { Proposals } from "./proposals.ts";
+import { SessionClock } from "./session-clock.ts";
+import { Waiters } from "./waiters.ts";
+
+/** How long a request is kept that the master cannot serve for want of a lease. */
+const PARKED_MS_MAX = 5_000;
+/** Expiry commands under way at once: a mass expiry must not crowd out the living. */
+const EXPIRIES_UNDER_WAY_MAX = 1_024;
+
+/** What is known once this master's own epoch entry has been applied. */
+type Serving = {
+  readonly parts: MasterParts;
+  readonly calls: Calls;
+};
+
+/**
+ * The master of one Paxos epoch. Everything in it is volatile; a successor builds its own from the
+ * replicated state, by the fail-over steps FO-1 to FO-8 in order.
+ */
+export class Master {
+  readonly #options: CellOptions;
+  readonly #state: CellState;
+  readonly #outbox: Outbox;
+  readonly #paxosEpoch: number;
+  readonly #clock: SessionClock;
+  readonly #proposals: Proposals;
+  readonly #delays = new LockDelayTimers();
+  /** FO-2: requests that came before this master could serve, or while its lease was not live. */
+  #parked: { readonly held: HeldRequest; readonly until: Instant }[] = [];
+  #toExpire: MasterSession[] = [];
+  #expiriesUnderWay = 0;
+  #serving: Serving | undefined;
+
+  /** FO-1: the first thing that a master does is to begin an epoch of its own. */
+  constructor(
+    options: CellOptions,
+    state: CellState,
+    log: ReplicatedLog,
+    outbox: Outbox,
+    mastership: { now: Instant; epoch: number; leaseUntil: Instant },
+  ) {
+    this.#options = options;
+    this.#state = state;
+    this.#outbox = outbox;
+    this.#paxosEpoch = mastership.epoch;
+    this.#clock = new SessionClock(mastership.now, mastership.leaseUntil);
+    this.#proposals = new Proposals(log, mastership.epoch);
+    this.#proposals.proposeOwn({
+      $case: "beginEpoch",
+      value: {
+        paxosEpoch: mastership.epoch,
+        masterId: options.replicaId,
+        keyMaterial: options.keyMaterial,
+        quotas: this.#quotas(),
+      },
+    });
+  }
+
+  get paxosEpoch(): number {
+    return this.#paxosEpoch;
+  }
+
+  get leaseUntil(): Instant {
+    return this.#clock.leaseUntil;
+  }
+
+  isServing(now: Instant): boolean {
+    return this.#serving !== undefined && this.#clock.isLeaseLive(now);
+  }
+
+  get wakeAt(): Instant {
+    let wakeAt = this.#parked[0]?.until ?? NEVER;
+    if (this.#serving === undefined) return wakeAt;
+    // Without a lease nothing of this may be done; the renewal brings a new look at it.
+    const due = earliest(this.#serving.parts.keepAlives.wakeAt, this.#delays.wakeAt);
+    if (due < this.#clock.leaseUntil) wakeAt = earliest(wakeAt, due);
+    return wakeAt;
+  }
+
+  onLease(now: Instant, leaseUntil: Instant): void {
+    const byMs = this.#clock.onLease(now, leaseUntil);
+    if (byMs > 0) this.#outbox.trace({ kind: "timeMoved", byMs });
+    this.#unpark(now);
+  }
+
+  onStall(now: Instant, stalledMs: number): void {
+    const byMs = this.#clock.onStall(now, stalledMs);
+    if (byMs > 0) this.#outbox.trace({ kind: "timeMoved", byMs });
+  }
+
+  onRequest(now: Instant, from: ConnectionId, request: Request): void {
+    if (this.#serving === undefined || !this.#clock.isLeaseLive(now)) {
+      this.#park(now, from, request);
+      return;
+    }
+    const { parts, calls } = this.#serving;
+    if (request.sessionId === 0) {
+      calls.onSessionless(from, request);
+      return;
+    }
+    const session = parts.sessions.get(request.sessionId);
+    // FO-1: before anything else, the epoch.
+    if (request.clientEpoch !== parts.clientEpoch) {
+      this.#reply(from, request, failure("stale_epoch", this.#epochDetail(request)));
+    } else if (session === undefined || session.isCondemned) {
+      this.#reply(from, request, sessionOver(request.sessionId));
+    } else if (request.call?.$case === "keepAlive") {
+      this.#onKeepAlive(now, session, from, request, request.call.value);
+    } else if (!session.hasAcknowledged) {
+      this.#reply(from, request, failure("stale_epoch", this.#epochDetail(request)));
+    } else calls.onCall(session, from, request);
+  }
+
+  /**
+   * Waiters and proposed requests stay: the client repeats the number on another connection and gets
+   * the one result there, or its session dies and they go with it.
+   */
+  onDisconnected(connection: ConnectionId): void {
+    this.#serving?.parts.keepAlives.onDisconnected(connection);
+    if (this.#parked.length === 0) return;
+    this.#parked = this.#parked.filter((parked) => parked.held.from !== connection);
+  }
+
+  onWake(now: Instant): void {
+    while (this.#parked[0] !== undefined && this.#parked[0].until <= now) {
+      const parked = this.#parked.shift();
+      if (parked === undefined) break;
+      const { from, request } = parked.held;
+      this.#reply(from, request, failure("no_quorum", "The master has no live lease."));
+    }
+    if (this.#serving === undefined || !this.#clock.isLeaseLive(now)) return;
+    const { keepAlives } = this.#serving.parts;
+    // Answers first: a session with a KeepAlive in hand is answered, not expired.
+    keepAlives.replyDue(now, (session) => this.#leaseMsFor(session));
+    for (let next = keepAlives.takeExpired(now); next; next = keepAlives.takeExpired(now)) {
+      this.#condemn(now, next);
+    }
+    this.#pumpExpiries();
+    for (let due = this.#delays.takeDue(now, this.#state); due; ) {
+      const { path, beganAt } = due;
+      this.#proposals.proposeOwn({ $case: "endLockDelay", value: { path, beganAt } });
+      due = this.#delays.takeDue(now, this.#state);
+    }
+  }
+
+  /** After `apply`: answers the caller and does what a change asks of a master. */
+  onApplied(now: Instant, command: Command, outcome: Outcome): void {
+    const body = command.body;
+    if (body?.$case === "beginEpoch") {
+      if (body.value.paxosEpoch === this.#paxosEpoch && outcome.kind === "carriedOut") {
+        this.#serve(now);
+      }
+      return;
+    }
+    const serving = this.#serving;
+    if (serving === undefined) return;
+    const call = this.#proposals.take(command);
+    if (body?.$case === "expireSession") this.#expiriesUnderWay -= 1;
+    if (outcome.kind === "result") {
+      this.#onResult(now, serving, command, call, outcome.result, outcome.isReplay);
+    } else if (outcome.kind === "blocked" && call !== undefined) this.#onBlocked(serving, call);
+    this.#onEffects(now, serving);
+  }
+
+  /**
+   * No longer master. What was never proposed did not happen, and is sent on to the new master. What
+   * was proposed may yet be chosen: to that the answer is that the outcome is unknown, and that the
+   * same number may be repeated at the new master, which knows the result if there is one.
+   */
+  depose(redirect: (to: ConnectionId, tag: number) => void): void {
+    let proposed = 0;
+    let waiting = this.#parked.length;
+    for (const call of this.#proposals.calls()) {
+      proposed += 1;
+      const detail = "Mastership was lost with the request under way: repeat it at the new master.";
+      this.#outbox.reply(call.to, call.tag, 0, failure("connection_lost", detail));
+    }
+    for (const { held } of this.#parked) redirect(held.from, held.request.tag);
+    if (this.#serving !== undefined) {
+      const { parts } = this.#serving;
+      for (const { to, tag } of parts.keepAlives.takeHeld()) redirect(to, tag);
+      for (const held of parts.gate.takeRequests()) {
+        redirect(held.from, held.request.tag);
+        waiting += 1;
+      }
+      for (const session of parts.sessions.values()) {
+        if (session.calls === undefined) continue;
+        for (const call of session.calls.values()) {
+          if (call.isProposed) continue;
+          redirect(call.to, call.tag);
+          waiting += 1;
+        }
+      }
+    }
+    this.#outbox.trace({ kind: "deposed", proposed, waiting });
+  }
+
+  /** FO-2 to FO-5: builds what a master knows from the state, and opens for KeepAlives. */
+  #serve(now: Instant): void {
+    const state = this.#state;
+    const clientEpoch = state.clientEpoch;
+    const keepAlives = new KeepAlives(this.#clock, this.#outbox, clientEpoch);
+    const gate = new FailOverGate();
+    const sessions = new Map<number, MasterSession>();
+    const waiters = new Waiters((call) => calls.proposeClaim(call));
+    const parts: MasterParts = {
+      state,
+      clientEpoch,
+      clock: this.#clock,
+      outbox: this.#outbox,
+      proposals: this.#proposals,
+      waiters,
+      gate,
+      keepAlives,
+      sessions,
+    };
+    const calls = new Calls(parts);
+    for (const session of state.sessions.values()) {
+      // FO-3: guard against the stretched session. The predecessor may have granted this much.
+      const master = new MasterSession(session, now, false, state.leaseMsMaxOf(session));
+      sessions.set(session.id, master);
+      keepAlives.begin(now, master);
+      gate.expect(master);
+    }
+    this.#delays.beginAll(now, state);
+    this.#serving = { parts, calls };
+    this.#outbox.trace({ kind: "serving", clientEpoch, sessions: sessions.size });
+    this.#unpark(now);
+  }
+
+  #onKeepAlive(
+    now: Instant,
+    session: MasterSession,
+    from: ConnectionId,
+    request: Request,
+    keepAlive: KeepAlive,
+  ): void {
+    const parts = this.#parts();
+    session.raiseLowestSeen(Math.min(request.lowestUnanswered, Number.MAX_SAFE_INTEGER));
+    if (!session.hasAcknowledged && acknowledges(keepAlive, parts.clientEpoch)) {
+      session.hasAcknowledged = true;
+      parts.gate.settle(session);
+      parts.keepAlives.onKeepAlive(now, session, from, request.tag);
+      this.#openGate(now);
+    } else parts.keepAlives.onKeepAlive(now, session, from, request.tag);
+    parts.keepAlives.replyDue(now, (due) => this.#leaseMsFor(due));
+  }
+
+  #onResult(
+    now: Instant,
+    serving: Serving,
+    command: Command,
+    call: Call | undefined,
+    result: Result,
+    isReplay: boolean,
+  ): void {
+    const { parts, calls } = serving;
+    if (!isReplay && result.$case === "open") this.#onOpened(parts, command, result.value.handle);
+    if (command.body?.$case === "cancel") {
+      this.#onCancelled(serving, command.sessionId, command.body.value.requestNumber);
+    }
+    if (parts.state.effects.sessionBegun !== 0) this.#onSessionBegun(now, parts);
+    if (call === undefined) return;
+    parts.waiters.remove(call);
+    calls.settle(call, result);
+    if (call.node !== undefined) parts.waiters.pump(call.node);
+  }
+
+  /** The race for the lock was lost: the waiter takes its place again, if it still has one. */
+  #onBlocked(serving: Serving, call: Call): void {
+    call.isProposed = false;
+    if (call.node !== undefined) return;
+    const detail = "The handle was closed while it waited.";
+    serving.calls.settle(call, failure("stale_handle", detail));
+  }
+
+  /** The handle of a node that a command created, or of an ephemeral one. */
+  #onOpened(parts: MasterParts, command: Command, bytes: Uint8Array): void {
+    const session = parts.sessions.get(command.sessionId);
+    const token = decodeHandleToken(this.#state.handleKey, bytes);
+    if (session === undefined || token === undefined) return;
+    const node = this.#state.namespace.getInstance(token.path, token.instance);
+    if (node !== undefined) rememberHandle(session, { token, bytes, node });
+  }
+
+  /** The cancelled request will not be run: if it waits, it waits no more. */
+  #onCancelled(serving: Serving, sessionId: number, number: number): void {
+    const session = serving.parts.sessions.get(sessionId);
+    if (session === undefined) return;
+    session.handles?.delete(number);
+    session.answered?.delete(number);
+    const call = session.calls?.get(number);
+    if (call === undefined || call.isProposed) return;
+    serving.parts.waiters.remove(call);
+    serving.calls.settle(call, failure("cancelled", "The caller cancelled the request."));
+    if (call.node !== undefined) serving.parts.waiters.pump(call.node);
+  }
+
+  #onSessionBegun(now: Instant, parts: MasterParts): void {
+    const session = this.#state.sessions.get(this.#state.effects.sessionBegun);
+    assert(session !== undefined, "a session that begins is in the state");
+    const master = new MasterSession(session, now, true, session.leaseMs);
+    parts.sessions.set(session.id, master);
+    parts.keepAlives.begin(now, master);
+    const { id, clientName } = session;
+    this.#outbox.trace({ kind: "sessionBegun", sessionId: id, clientName });
+  }
+
+  #onEffects(now: Instant, serving: Serving): void {
+    const effects = this.#state.effects;
+    for (const sessionId of effects.sessionsEnded) this.#onSessionEnded(now, serving, sessionId);
+    for (const node of effects.deleted) this.#onNodeDeleted(serving, node);
+    for (const path of effects.delaysBegun) this.#delays.begin(now, this.#state, path);
+    for (const node of effects.unlocked) if (!node.isDeleted) serving.parts.waiters.pump(node);
+  }
+
+  /** Reliability P20: with the session go its waiters, and whatever else the master keeps of it. */
+  #onSessionEnded(now: Instant, serving: Serving, sessionId: number): void {
+    const { parts, calls } = serving;
+    const session = parts.sessions.get(sessionId);
+    if (session === undefined) return;
+    parts.sessions.delete(sessionId);
+    parts.keepAlives.end(session, sessionOver(sessionId));
+    for (const call of [...(session.calls?.values() ?? [])]) {
+      parts.waiters.remove(call);
+      // A proposed one meets the end of its session when it is applied.
+      if (!call.isProposed) calls.settle(call, sessionOver(sessionId));
+      if (call.node !== undefined) parts.waiters.pump(call.node);
+    }
+    parts.gate.settle(session);
+    this.#outbox.trace({ kind: "sessionEnded", sessionId });
+    this.#pumpExpiries();
+    this.#openGate(now);
+  }
+
+  /** HND-3, GAP-8. */
+  #onNodeDeleted(serving: Serving, node: Node): void {
+    const { parts, calls } = serving;
+    const detail = `${quoted(node.path)} was deleted while it was waited for.`;
+    for (const call of parts.waiters.takeAll(node)) {
+      if (!call.isProposed) calls.settle(call, failure("stale_handle", detail));
+    }
+  }
+
+  /** The master's decision: from here on, nothing of this session is honored. */
+  #condemn(now: Instant, session: MasterSession): void {
+    session.isCondemned = true;
+    this.#outbox.trace({ kind: "expiryDecided", sessionId: session.id });
+    const { gate } = this.#parts();
+    // Its lease is over, so it cannot answer from a cache any more.
+    gate.settle(session);
+    this.#openGate(now);
+    if (session.session.openerCount > 0 && !gate.isOpen) gate.holdExpiry(session);
+    else this.#toExpire.push(session);
+  }
+
+  #pumpExpiries(): void {
+    while (this.#expiriesUnderWay < EXPIRIES_UNDER_WAY_MAX) {
+      const session = this.#toExpire.shift();
+      if (session === undefined) return;
+      this.#expiriesUnderWay += 1;
+      const sessionId = session.id;
+      this.#proposals.proposeOwn({ $case: "expireSession", value: { sessionId } });
+    }
+  }
+
+  /** FO-7: lets in what waited for the caching sessions, in order of arrival. */
+  #openGate(now: Instant): void {
+    const { gate, clientEpoch } = this.#parts();
+    if (!gate.isOpen) return;
+    const requests = gate.takeRequests();
+    const expiries = gate.takeExpiries();
+    if (requests.length + expiries.length === 0) return;
+    this.#outbox.trace({ kind: "gateOpened", clientEpoch });
+    for (const session of expiries) this.#toExpire.push(session);
+    this.#pumpExpiries();
+    for (const held of requests) this.onRequest(now, held.from, held.request);
+  }
+
+  #park(now: Instant, from: ConnectionId, request: Request): void {
+    if (this.#parked.length >= HELD_REQUESTS_MAX) {
+      this.#reply(from, request, failure("overloaded", "Too many requests wait for the master."));
+      return;
+    }
+    this.#parked.push({ held: { from, request }, until: after(now, PARKED_MS_MAX) });
+  }
+
+  #unpark(now: Instant): void {
+    if (this.#parked.length === 0 || !this.isServing(now)) return;
+    const parked = this.#parked;
+    this.#parked = [];
+    for (const { held } of parked) this.onRequest(now, held.from, held.request);
+  }
+
+  /** SES-5. */
+  #leaseMsFor(session: MasterSession): number {
+    return session.session.leaseMs;
+  }
+
+  #parts(): MasterParts {
+    assert(this.#serving !== undefined, "only a serving master comes here");
+    return this.#serving.parts;
+  }
+
+  #quotas(): Quotas {
+    return { ...DEFAULT_QUOTAS, ...this.#options.quotas };
+  }
+
+  #reply(from: ConnectionId, request: Request, result: Result): void {
+    const clientEpoch = this.#serving?.parts.clientEpoch ?? 0;
+    this.#outbox.reply(from, request.tag, clientEpoch, result);
+  }
+
+  #epochDetail(request: Request): string {
+    return `The client epoch is ${this.#state.clientEpoch}; the request carries ${request.clientEpoch}, or its session has not acknowledged the fail-over.`;
+  }
+}
+
+function sessionOver(sessionId: number): Result {
+  return failure("session_expired", `Session ${sessionId} is over.`);
+}

@@ -1,0 +1,77 @@
+import { EMPTY_BYTES } from "@cubby/base";
+import { Command } from "@cubby/protocol";
+import type { ReplicatedLog } from "../replicated-log.ts";
+import type { Call } from "./call.ts";
+
+export type CommandBody = NonNullable<Command["body"]>;
+
+/** Commands on their way through the log, and who awaits what becomes of them. */
+export class Proposals {
+  readonly #log: ReplicatedLog;
+  readonly #paxosEpoch: number;
+  /** By proposal number. */
+  readonly #calls = new Map<number, Call>();
+  #last = 0;
+
+  constructor(log: ReplicatedLog, paxosEpoch: number) {
+    this.#log = log;
+    this.#paxosEpoch = paxosEpoch;
+  }
+
+  get size(): number {
+    return this.#calls.size;
+  }
+
+  /** The master's own: nobody awaits a result. */
+  proposeOwn(body: CommandBody): void {
+    this.#propose(0, 0, 0, EMPTY_BYTES, body);
+  }
+
+  proposeFor(call: Call, body: CommandBody): void {
+    const request = call.request;
+    call.isProposed = true;
+    const proposal = this.#propose(
+      request.sessionId,
+      request.requestNumber,
+      request.lowestUnanswered,
+      request.guard,
+      body,
+    );
+    this.#calls.set(proposal, call);
+  }
+
+  /** The call behind an applied command, which from now on awaits nothing. */
+  take(command: Command): Call | undefined {
+    if (command.paxosEpoch !== this.#paxosEpoch) return undefined;
+    const call = this.#calls.get(command.proposal);
+    if (call === undefined) return undefined;
+    this.#calls.delete(command.proposal);
+    return call;
+  }
+
+  /** In the order in which they were proposed. */
+  calls(): IterableIterator<Call> {
+    return this.#calls.values();
+  }
+
+  #propose(
+    sessionId: number,
+    requestNumber: number,
+    lowestUnanswered: number,
+    guard: Uint8Array,
+    body: CommandBody,
+  ): number {
+    this.#last += 1;
+    const command: Command = {
+      paxosEpoch: this.#paxosEpoch,
+      proposal: this.#last,
+      sessionId,
+      requestNumber,
+      lowestUnanswered,
+      guard,
+      body,
+    };
+    this.#log.propose(Command.encode(command).finish());
+    return this.#last;
+  }
+}

@@ -1,0 +1,100 @@
+import {
+  type AcquireLock,
+  type EndLockDelay,
+  LOCK_DELAY_MS_MAX,
+  LockMode,
+  quoted,
+  type ReleaseLock,
+} from "@cubby/protocol";
+import type { CellState } from "./cell-state.ts";
+import type { HandleRecord } from "./handle-record.ts";
+import { recordOf, settleRecord } from "./handles.ts";
+import { giveBack, grant, isGrantable } from "./locks.ts";
+import type { Node } from "./node.ts";
+import { done, failure, type Result } from "./result.ts";
+import { sequencerOf } from "./sequencer.ts";
+import type { Session } from "./session.ts";
+
+/** API-10, API-11. Undefined: the lock is not free and the caller wants to wait. */
+export function applyAcquireLock(
+  state: CellState,
+  session: Session,
+  number: number,
+  body: AcquireLock,
+): Result | undefined {
+  if (body.mode !== LockMode.EXCLUSIVE && body.mode !== LockMode.SHARED) {
+    return failure("invalid_argument", "A lock is acquired in exclusive or in shared mode.");
+  }
+  const node = state.namespace.getInstance(body.path, body.instance);
+  const known = session.handles?.get(body.handleId);
+  if (node === undefined || (known !== undefined && known.node !== node)) {
+    return failure("stale_handle", `${quoted(body.path)} was deleted since it was opened.`);
+  }
+  if (known !== undefined && known.holds !== LockMode.FREE) {
+    return reacquire(session, known, number, body.mode);
+  }
+  if (!isGrantable(node, body.mode)) return body.wait ? undefined : lockFailure(node, body.mode);
+  const record = recordOf(session, body.handleId, node);
+  if (record === undefined) return failure("internal", "The handle is of another node.");
+  record.lockDelayMs = Math.min(body.lockDelayMs, LOCK_DELAY_MS_MAX);
+  grant(state, record, body.mode);
+  record.claims = [number];
+  return acquired(node);
+}
+
+/** LCK-6: free at once, no delay. */
+export function applyReleaseLock(state: CellState, session: Session, body: ReleaseLock): Result {
+  const record = session.handles?.get(body.handleId);
+  if (record === undefined || record.holds === LockMode.FREE) {
+    return failure("lock_not_held", "This handle does not hold its lock.");
+  }
+  giveBack(state, record);
+  settleRecord(session, record);
+  return done("release");
+}
+
+/** LCK-7: a delay that has been prolonged or is over is left alone. */
+export function applyEndLockDelay(state: CellState, body: EndLockDelay): void {
+  if (state.namespace.delayOf(body.path)?.beganAt !== body.beganAt) return;
+  const node = state.namespace.get(body.path);
+  if (node === undefined) {
+    state.namespace.delayMarkers.delete(body.path);
+    return;
+  }
+  node.lockDelay = undefined;
+  state.effects.unlocked.push(node);
+}
+
+/** Why a claim in `mode` cannot be granted now. */
+export function lockFailure(node: Node, mode: LockMode): Result {
+  const name = quoted(node.path);
+  if (node.lockMode === LockMode.FREE || (node.lockMode === mode && mode === LockMode.SHARED)) {
+    return failure(
+      "lock_delayed",
+      `The last holder of ${name} failed; its lock-delay of ${node.lockDelay?.lengthMs ?? 0} ms is not over.`,
+    );
+  }
+  const how = node.lockMode === LockMode.EXCLUSIVE ? "exclusively" : "in shared mode";
+  return failure("lock_held", `${name} is held ${how} at generation ${node.lockGeneration}.`);
+}
+
+/** LCK-11: the same mode is the same grant, another mode is refused (there is no upgrade). */
+function reacquire(session: Session, record: HandleRecord, number: number, mode: LockMode): Result {
+  if (record.holds !== mode) {
+    return failure(
+      "invalid_argument",
+      `This handle holds ${quoted(record.node.path)} in the other mode: release it first.`,
+    );
+  }
+  const pending = record.claims.filter((claim) => claim >= session.lowestUnanswered);
+  record.claims = pending.length === record.claims.length ? pending : [0, ...pending];
+  record.claims.push(number);
+  return acquired(record.node);
+}
+
+function acquired(node: Node): Result {
+  return {
+    $case: "acquire",
+    value: { sequencer: sequencerOf(node), lockGeneration: node.lockGeneration },
+  };
+}

@@ -1,0 +1,35 @@
+import { LockMode } from "@cubby/protocol";
+import type { Node } from "./node.ts";
+
+/**
+ * The replicated part of a handle: there is one only while the handle holds a lock or keeps an
+ * ephemeral node alive. All else that a handle is, its token says.
+ */
+export class HandleRecord {
+  readonly sessionId: number;
+  /** The number of the request that opened it: unique within the session. */
+  readonly handleId: number;
+  readonly node: Node;
+  /** Opened an ephemeral node, which lives while it is open (NS-5). */
+  isOpener = false;
+  /** The mode in which it holds its node's lock; FREE when it does not. */
+  holds: LockMode = LockMode.FREE;
+  /** LCK-8: what holds if this holder fails. */
+  lockDelayMs = 0;
+  /**
+   * Numbers of the requests that were answered "you hold it" and that may yet be cancelled; 0 stands
+   * for all those whose answer the client has taken. A cancelled request gives the lock back only if
+   * no other has a claim to it.
+   */
+  claims: number[] = [];
+
+  constructor(sessionId: number, handleId: number, node: Node) {
+    this.sessionId = sessionId;
+    this.handleId = handleId;
+    this.node = node;
+  }
+
+  get isIdle(): boolean {
+    return !this.isOpener && this.holds === LockMode.FREE;
+  }
+}

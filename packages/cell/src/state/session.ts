@@ -1,0 +1,58 @@
+import { IN_FLIGHT_MAX } from "@cubby/protocol";
+import type { HandleRecord } from "./handle-record.ts";
+import type { Result } from "./result.ts";
+
+/** What of a session survives its master (DESIGN §4). Idle sessions are many: keep it small. */
+export class Session {
+  /** P17: index of the log entry that created it, so no late packet can create it again. */
+  readonly id: number;
+  /** What the client asked for (SES-5). */
+  readonly leaseMs: number;
+  readonly caches: boolean;
+  readonly clientName: string;
+  /** Every request below this number has been answered. Never goes down. */
+  lowestUnanswered = 1;
+  /** Only handles that hold locks or keep ephemeral nodes alive. */
+  handles: Map<number, HandleRecord> | undefined;
+  /** GAP-11: results by request number, none below `lowestUnanswered`. */
+  results: Map<number, Result> | undefined;
+  /** How many of `handles` keep an ephemeral node alive. */
+  openerCount = 0;
+
+  constructor(id: number, terms: { leaseMs: number; caches: boolean; clientName: string }) {
+    this.id = id;
+    this.leaseMs = terms.leaseMs;
+    this.caches = terms.caches;
+    this.clientName = terms.clientName;
+  }
+
+  /** The client has these answers: their results need no keeping. */
+  raiseLowestUnanswered(lowest: number): void {
+    const before = this.lowestUnanswered;
+    if (lowest <= before) return;
+    this.lowestUnanswered = lowest;
+    const results = this.results;
+    if (results === undefined) return;
+    if (lowest - before <= results.size) {
+      for (let number = before; number < lowest; number += 1) results.delete(number);
+    } else {
+      for (const number of results.keys()) if (number < lowest) results.delete(number);
+    }
+  }
+
+  storeResult(number: number, result: Result): void {
+    this.results ??= new Map();
+    this.results.set(number, result);
+  }
+
+  /** Beyond this number a request is more than the result table may hold. */
+  get requestNumberEnd(): number {
+    return this.lowestUnanswered + IN_FLIGHT_MAX;
+  }
+
+  /** In order of handle id, since the order decides in which order nodes are deleted. */
+  sortedHandles(): HandleRecord[] {
+    if (this.handles === undefined) return [];
+    return [...this.handles.values()].sort((a, b) => a.handleId - b.handleId);
+  }
+}

@@ -14,7 +14,7 @@ const LATE_PARTS = 24;
 
 /** How long the master keeps a session whose lease it granted for `leaseMs`. */
 export function masterLeaseMs(leaseMs: number): number {
-  return Math.ceil(leaseMs * (1 + CLOCK_RATE_ERROR));
+  return leaseMs + Math.ceil(leaseMs * CLOCK_RATE_ERROR);
 }
 
 /**

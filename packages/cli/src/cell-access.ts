@@ -45,6 +45,7 @@ export interface OpenNode {
   write(contents: Uint8Array, ifGeneration?: number): Promise<NodeStat>;
   delete(): Promise<void>;
   acquire(request: AcquireRequest): Promise<HeldLock>;
+  close(): Promise<void>;
 }
 
 /** A lock in hand. */
@@ -56,6 +57,8 @@ export type HeldLock = {
 };
 
 export interface CellSession {
+  /** Expired or closed: nothing can be done with it any more. */
+  readonly over: boolean;
   open(path: string, request: OpenRequest): Promise<OpenNode>;
   /** Waits to be elected, then runs `lead` and gives its answer. */
   elect<T>(

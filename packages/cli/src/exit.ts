@@ -1,5 +1,5 @@
-import { CommanderError } from "commander";
 import { CubbyError, ERROR_CODES } from "@cubby/protocol";
+import { CommanderError } from "commander";
 
 /** As sysexits has it: the command was used wrongly. */
 export const EXIT_USAGE = ERROR_CODES.invalid_argument.exitCode;
@@ -17,7 +17,9 @@ export function describeError(error: unknown, json: boolean): string {
   if (error instanceof CommanderError) return "";
   if (!(error instanceof CubbyError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return json ? `${JSON.stringify({ error: { code: "internal", message: text } })}\n` : `${text}\n`;
+    return json
+      ? `${JSON.stringify({ error: { code: "internal", message: text } })}\n`
+      : `${text}\n`;
   }
   const { code, message, outcome, retryable, help } = error;
   if (json) {

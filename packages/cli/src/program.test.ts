@@ -63,6 +63,7 @@ class FakeWorld {
       this.#mayFail();
       return { ...STAT, contentGeneration: 13 };
     },
+    close: async () => undefined,
     delete: async () => {
       this.asked.push(["delete"]);
       this.#mayFail();
@@ -81,6 +82,7 @@ class FakeWorld {
   };
 
   readonly #session: CellSession = {
+    over: false,
     open: async (path: string, request: OpenRequest) => {
       this.asked.push(["open", path, request]);
       return this.#node;

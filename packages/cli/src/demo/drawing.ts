@@ -87,12 +87,11 @@ export function drawScreen(
 }
 
 /** The last slot known to be chosen at the master, less what this replica knows to be chosen. */
-export function lagOf(
-  replica: ReplicaView,
-  replicas: readonly ReplicaView[],
-): number | undefined {
+export function lagOf(replica: ReplicaView, replicas: readonly ReplicaView[]): number | undefined {
   if (replica.state !== "up") return undefined;
-  const furthest = Math.max(...replicas.map(({ state, position }) => (state === "up" ? position : 0)));
+  const furthest = Math.max(
+    ...replicas.map(({ state, position }) => (state === "up" ? position : 0)),
+  );
   return Math.max(0, furthest - replica.position);
 }
 
@@ -121,8 +120,14 @@ function drawReplicas(replicas: readonly ReplicaView[], paint: Paint): string[] 
     replica.state === "up" ? text(replica) : paint("dim", "-");
   return [
     row("The cell", (replica) => drawReplica(replica, paint)),
-    row("  ballot", up(({ ballot }) => ballot)),
-    row("  log at", up(({ position }) => String(position))),
+    row(
+      "  ballot",
+      up(({ ballot }) => ballot),
+    ),
+    row(
+      "  log at",
+      up(({ position }) => String(position)),
+    ),
     row("  lag", (replica) => lagText(replica, replicas)),
     row(
       "  lease",

@@ -112,9 +112,9 @@ describe("the job store over HTTP", () => {
       expect((await client.store(result(2, 7))).kind).toBe("refused");
       expect((await client.state()).greatestGeneration).toBe(9);
       expect(await client.jobs()).toEqual([result(1, 9)]);
-      await expect(
-        client.store({ job: 2, worker: "w", sequencer: "nonsense" }),
-      ).rejects.toThrow(/400.*sequencer_malformed/);
+      await expect(client.store({ job: 2, worker: "w", sequencer: "nonsense" })).rejects.toThrow(
+        /400.*sequencer_malformed/,
+      );
     } finally {
       await server.close();
       store.close();

@@ -1,0 +1,113 @@
+import { connect as connectSocket, type Socket } from "node:net";
+import {
+  CubbyError,
+  type ErrorCode,
+  FRAME_BYTES_MAX,
+  FRAME_HEADER_BYTES,
+  FrameDecoder,
+  Reply,
+  Request,
+  SESSION_PREAMBLE,
+  sealFrame,
+} from "@cubby/protocol";
+import { splitEndpoint } from "./core/cell-address.ts";
+import { describePlatformError } from "./platform-errors.ts";
+
+/** What a connection tells its transport. After `onClosed` it says nothing more. */
+export interface ConnectionListener {
+  onConnected(id: number): void;
+  /** All replies of one chunk, in order. */
+  onReplies(id: number, replies: readonly Reply[]): void;
+  onClosed(id: number, code: ErrorCode, detail: string): void;
+}
+
+/** One TCP connection to one replica: frames out, replies in, and no decisions. */
+export class Connection {
+  readonly #id: number;
+  readonly #listener: ConnectionListener;
+  readonly #socket: Socket;
+  readonly #decoder = new FrameDecoder(FRAME_BYTES_MAX);
+  #outbox: Uint8Array[] = [];
+  #outboxBytes = 0;
+  #isOver = false;
+
+  constructor(id: number, address: string, listener: ConnectionListener) {
+    this.#id = id;
+    this.#listener = listener;
+    this.#socket = connectSocket({ ...splitEndpoint(address), noDelay: true });
+    this.#socket.on("connect", () => this.#onConnect());
+    this.#socket.on("data", (chunk) => this.#onData(chunk));
+    this.#socket.on("error", (error) => this.#onError(error));
+    this.#socket.on("close", () => this.#finish("connection_lost", "the connection was closed"));
+    this.#socket.write(SESSION_PREAMBLE);
+  }
+
+  /** Leaves with `flush`. */
+  send(request: Request): void {
+    const payload = Request.encode(request).finish();
+    this.#outbox.push(payload);
+    this.#outboxBytes += FRAME_HEADER_BYTES + payload.length;
+  }
+
+  /** One write for everything that was sent in this turn of the event loop. */
+  flush(): void {
+    if (this.#outbox.length === 0 || this.#isOver) return;
+    const bytes = new Uint8Array(this.#outboxBytes);
+    let at = 0;
+    for (const payload of this.#outbox) {
+      bytes.set(payload, at + FRAME_HEADER_BYTES);
+      sealFrame(bytes, at, payload.length);
+      at += FRAME_HEADER_BYTES + payload.length;
+    }
+    this.#outbox = [];
+    this.#outboxBytes = 0;
+    this.#socket.write(bytes);
+  }
+
+  /** Says nothing to the listener any more. What has been flushed is still delivered if it can be. */
+  close(): void {
+    this.#isOver = true;
+    this.#outbox = [];
+    this.#socket.end();
+    this.#socket.destroySoon();
+  }
+
+  #onConnect(): void {
+    if (!this.#isOver) this.#listener.onConnected(this.#id);
+  }
+
+  #onData(chunk: Uint8Array): void {
+    if (this.#isOver) return;
+    const replies: Reply[] = [];
+    let problem: unknown;
+    try {
+      this.#decoder.push(chunk, (payload) => replies.push(Reply.decode(payload)));
+    } catch (error) {
+      problem = error;
+    }
+    if (replies.length > 0) this.#listener.onReplies(this.#id, replies);
+    if (problem === undefined) return;
+    const { code, detail } = describeBadBytes(problem);
+    this.#finish(code, detail);
+  }
+
+  #onError(error: Error): void {
+    const { code, detail } = describePlatformError(error);
+    this.#finish(code, detail);
+  }
+
+  #finish(code: ErrorCode, detail: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#outbox = [];
+    this.#socket.destroy();
+    this.#listener.onClosed(this.#id, code, detail);
+  }
+}
+
+/** Bytes that are no reply of ours: whoever listens there does not speak the session lane. */
+function describeBadBytes(error: unknown): { code: ErrorCode; detail: string } {
+  if (error instanceof CubbyError) return { code: error.code, detail: error.message };
+  const what = error instanceof Error ? error.message : String(error);
+  return { code: "bad_frame", detail: `a frame holds no reply (${what})` };
+}

@@ -1,0 +1,332 @@
+import { after, assert, earliest, type Instant, NEVER, type Rng } from "@cubby/base";
+import type { ErrorCode, Located } from "@cubby/protocol";
+import type { ConnectionId } from "./call.ts";
+import { parseEndpoint } from "./cell-address.ts";
+import {
+  CONNECT_TIMEOUT_MS,
+  ENDPOINTS_MAX,
+  FAST_PROBE_PHASE_MS,
+  LOCATE_ANSWER_MS,
+  PARALLEL_PROBES_MAX,
+  PROBES_PER_STEP,
+  STRANGER_RETRY_MS,
+} from "./limits.ts";
+import { probeDelayMs, reconnectDelayMs } from "./pacing.ts";
+
+/** What the locator asks of the client around it. */
+export interface LocatorHost {
+  connect(address: string): ConnectionId;
+  disconnect(connection: ConnectionId): void;
+  sendLocate(connection: ConnectionId): void;
+  /** When the connection last brought a byte. */
+  lastHeardAt(connection: ConnectionId): Instant;
+  onMasterFound(now: Instant, connection: ConnectionId, epoch: number): void;
+  onMasterLost(now: Instant): void;
+}
+
+type Endpoint = {
+  readonly address: string;
+  state: "idle" | "connecting" | "connected";
+  connection: ConnectionId;
+  connectBy: Instant;
+  retryAt: Instant;
+  failures: number;
+  lastProblem: { code: ErrorCode; detail: string } | undefined;
+  /** When the unanswered Locate was sent, or undefined. */
+  locateSentAt: Instant | undefined;
+};
+
+/**
+ * Finds the master and notices its loss (CELL-7). While none is known, several replicas are asked
+ * at once and then a few more every few dozen milliseconds; a master that is named but cannot be
+ * reached only delays its own next try, and the others are asked on.
+ */
+export class MasterLocator {
+  readonly #host: LocatorHost;
+  readonly #rng: Rng;
+  /** Empty until it is known which cell this is. */
+  #cellName: string;
+  readonly #endpoints: Endpoint[] = [];
+  #isWanted = false;
+  #master: Endpoint | undefined;
+  #masterEpoch = 0;
+  /** Highest epoch that any replica has shown: one that claims less has been deposed. */
+  #highestEpoch = 0;
+  #seekingSince = 0 as Instant;
+  #probeAt: Instant = NEVER;
+  #probeSteps = 0;
+  #slowSteps = 0;
+  #nextProbed = 0;
+  /** Replicas that have answered Locate since the search began, without naming a live master. */
+  #masterlessAnswers = 0;
+
+  constructor(host: LocatorHost, rng: Rng, addresses: readonly string[], cellName: string) {
+    assert(addresses.length > 0, "there is a replica to ask");
+    this.#host = host;
+    this.#rng = rng;
+    this.#cellName = cellName;
+    for (const address of addresses) this.#endpointOf(address);
+    // Clients with the same list do not all begin at its head.
+    this.#nextProbed = rng.below(this.#endpoints.length);
+  }
+
+  get cellName(): string {
+    return this.#cellName;
+  }
+
+  get master(): { connection: ConnectionId; epoch: number } | undefined {
+    if (this.#master === undefined) return undefined;
+    return { connection: this.#master.connection, epoch: this.#masterEpoch };
+  }
+
+  /** Someone needs the master, or nobody does any more: then every connection is closed. */
+  setWanted(now: Instant, isWanted: boolean): void {
+    if (isWanted === this.#isWanted) return;
+    this.#isWanted = isWanted;
+    if (isWanted) {
+      this.#seek(now);
+      return;
+    }
+    this.#master = undefined;
+    this.#probeAt = NEVER;
+    for (const endpoint of this.#endpoints) this.#drop(endpoint);
+  }
+
+  onConnected(now: Instant, connection: ConnectionId): void {
+    const endpoint = this.#byConnection(connection);
+    if (endpoint === undefined) return;
+    endpoint.state = "connected";
+    this.#locate(now, endpoint);
+  }
+
+  onDisconnected(now: Instant, connection: ConnectionId, code: ErrorCode, detail: string): void {
+    const endpoint = this.#byConnection(connection);
+    if (endpoint === undefined) return;
+    this.#fail(now, endpoint, code, detail);
+  }
+
+  /** `epoch` is the one on the reply's envelope: 0 unless the replica is master. */
+  onLocated(now: Instant, connection: ConnectionId, located: Located, epoch: number): void {
+    const endpoint = this.#byConnection(connection);
+    if (endpoint === undefined) return;
+    endpoint.locateSentAt = undefined;
+    if (this.#cellName !== "" && located.cellName !== "" && located.cellName !== this.#cellName) {
+      this.#refuseStranger(now, endpoint, located.cellName);
+      return;
+    }
+    if (this.#cellName === "") this.#cellName = located.cellName;
+    endpoint.failures = 0;
+    for (const replica of located.replicas) this.#learn(replica.address);
+    if (located.masterId !== 0 && located.masterId === located.replicaId) {
+      this.#onMasterClaim(now, endpoint, epoch);
+      return;
+    }
+    if (endpoint === this.#master) this.#lose(now);
+    if (located.masterAddress === "") this.#masterlessAnswers += 1;
+    else this.#follow(now, located.masterAddress);
+  }
+
+  /** Locate itself was refused: this replica cannot help now. */
+  onLocateRefused(now: Instant, connection: ConnectionId, masterAddress: string): void {
+    const endpoint = this.#byConnection(connection);
+    if (endpoint === undefined) return;
+    endpoint.locateSentAt = undefined;
+    this.#masterlessAnswers += 1;
+    if (endpoint === this.#master) this.#lose(now);
+    if (masterAddress !== "") this.#follow(now, masterAddress);
+  }
+
+  /** A request was answered with not_master; the hint is empty when the replica knows of none. */
+  onNotMaster(now: Instant, connection: ConnectionId, masterAddress: string): void {
+    const endpoint = this.#byConnection(connection);
+    if (endpoint === undefined || endpoint !== this.#master) return;
+    this.#lose(now);
+    if (masterAddress !== "") this.#follow(now, masterAddress);
+  }
+
+  /** An answer is overdue: the master is to show that it lives, or is left. */
+  checkMaster(now: Instant): void {
+    if (this.#master !== undefined) this.#locate(now, this.#master);
+  }
+
+  onWake(now: Instant): void {
+    if (!this.#isWanted) return;
+    for (const endpoint of this.#endpoints) {
+      if (endpoint.state === "connecting" && now >= endpoint.connectBy) {
+        this.#giveUp(now, endpoint, "unreachable", "the connection was not made in time");
+      } else if (this.#isSilent(now, endpoint)) {
+        this.#giveUp(now, endpoint, "connection_lost", "it did not answer in time");
+      }
+    }
+    if (this.#master === undefined && now >= this.#probeAt) this.#probe(now);
+  }
+
+  get wakeAt(): Instant {
+    if (!this.#isWanted) return NEVER;
+    let at: Instant = this.#master === undefined ? this.#probeAt : NEVER;
+    for (const endpoint of this.#endpoints) {
+      if (endpoint.state === "connecting") at = earliest(at, endpoint.connectBy);
+      if (endpoint.locateSentAt !== undefined) {
+        at = earliest(at, after(endpoint.locateSentAt, LOCATE_ANSWER_MS));
+      }
+    }
+    return at;
+  }
+
+  /** Why no master is known, for the error of whoever has waited in vain. */
+  explain(): { code: ErrorCode; detail: string } {
+    if (this.#master !== undefined) {
+      return { code: "no_quorum", detail: `the master at ${this.#master.address} did not answer` };
+    }
+    const problems: string[] = [];
+    let code: ErrorCode = this.#masterlessAnswers > 0 ? "no_quorum" : "unreachable";
+    for (const { address, lastProblem } of this.#endpoints) {
+      if (lastProblem === undefined) continue;
+      problems.push(`${address}: ${lastProblem.detail}`);
+      if (lastProblem.code === "handshake_failed" && this.#masterlessAnswers === 0) {
+        code = "handshake_failed";
+      }
+    }
+    const found = code === "no_quorum" ? "replicas answer, but none is master" : "no master found";
+    return { code, detail: problems.length === 0 ? found : `${found} (${problems.join("; ")})` };
+  }
+
+  #onMasterClaim(now: Instant, endpoint: Endpoint, epoch: number): void {
+    // A deposed master that does not know it yet shows an epoch that is already past.
+    if (epoch !== 0 && epoch < this.#highestEpoch) {
+      if (endpoint === this.#master) this.#lose(now);
+      return;
+    }
+    endpoint.lastProblem = undefined;
+    this.#highestEpoch = Math.max(this.#highestEpoch, epoch);
+    if (this.#master === endpoint && this.#masterEpoch === epoch) return;
+    this.#master = endpoint;
+    this.#masterEpoch = epoch;
+    this.#probeAt = NEVER;
+    // One connection is enough; the others would only cost the replicas.
+    for (const other of this.#endpoints) {
+      if (other !== endpoint) this.#drop(other);
+    }
+    this.#host.onMasterFound(now, endpoint.connection, epoch);
+  }
+
+  #seek(now: Instant): void {
+    this.#seekingSince = now;
+    this.#probeSteps = 0;
+    this.#slowSteps = 0;
+    this.#masterlessAnswers = 0;
+    this.#probe(now);
+  }
+
+  #lose(now: Instant): void {
+    if (this.#master === undefined) return;
+    this.#master = undefined;
+    this.#masterEpoch = 0;
+    this.#host.onMasterLost(now);
+    if (this.#isWanted) this.#seek(now);
+  }
+
+  /** One step of the search: the first asks several replicas at once, each later one a few. */
+  #probe(now: Instant): void {
+    const most = this.#probeSteps === 0 ? PARALLEL_PROBES_MAX : PROBES_PER_STEP;
+    let asked = 0;
+    for (let i = 0; i < this.#endpoints.length && asked < most; i += 1) {
+      const endpoint = this.#endpoints[this.#nextProbed % this.#endpoints.length];
+      this.#nextProbed = (this.#nextProbed + 1) % this.#endpoints.length;
+      if (endpoint !== undefined && this.#ask(now, endpoint)) asked += 1;
+    }
+    const seekingForMs = now - this.#seekingSince;
+    if (seekingForMs >= FAST_PROBE_PHASE_MS) this.#slowSteps += 1;
+    this.#probeSteps += 1;
+    this.#probeAt = after(now, probeDelayMs(this.#rng, seekingForMs, this.#slowSteps));
+  }
+
+  /** True when it could be asked now. */
+  #ask(now: Instant, endpoint: Endpoint): boolean {
+    if (endpoint.state === "connected") return this.#locate(now, endpoint);
+    if (endpoint.state === "connecting" || now < endpoint.retryAt) return false;
+    endpoint.state = "connecting";
+    endpoint.connectBy = after(now, CONNECT_TIMEOUT_MS);
+    endpoint.connection = this.#host.connect(endpoint.address);
+    return true;
+  }
+
+  #locate(now: Instant, endpoint: Endpoint): boolean {
+    if (endpoint.locateSentAt !== undefined) return false;
+    endpoint.locateSentAt = now;
+    this.#host.sendLocate(endpoint.connection);
+    return true;
+  }
+
+  /** A replica named the master: look there now, unless that was tried a moment ago. */
+  #follow(now: Instant, address: string): void {
+    const endpoint = this.#learn(address);
+    if (endpoint !== undefined && this.#master === undefined) this.#ask(now, endpoint);
+  }
+
+  #isSilent(now: Instant, endpoint: Endpoint): boolean {
+    const { locateSentAt } = endpoint;
+    if (locateSentAt === undefined || now < after(locateSentAt, LOCATE_ANSWER_MS)) return false;
+    if (this.#host.lastHeardAt(endpoint.connection) <= locateSentAt) return true;
+    // It is slow, not dead: other answers came meanwhile.
+    endpoint.locateSentAt = undefined;
+    return false;
+  }
+
+  #giveUp(now: Instant, endpoint: Endpoint, code: ErrorCode, detail: string): void {
+    this.#host.disconnect(endpoint.connection);
+    this.#fail(now, endpoint, code, detail);
+  }
+
+  #fail(now: Instant, endpoint: Endpoint, code: ErrorCode, detail: string): void {
+    const wasMaster = endpoint === this.#master;
+    endpoint.state = "idle";
+    endpoint.connection = 0;
+    endpoint.locateSentAt = undefined;
+    endpoint.failures += 1;
+    endpoint.lastProblem = { code, detail };
+    endpoint.retryAt = after(now, reconnectDelayMs(this.#rng, endpoint.failures));
+    if (wasMaster) this.#lose(now);
+  }
+
+  #refuseStranger(now: Instant, endpoint: Endpoint, cellName: string): void {
+    const detail = `it serves the cell "${cellName}", not "${this.#cellName}"`;
+    this.#giveUp(now, endpoint, "handshake_failed", detail);
+    endpoint.retryAt = after(now, STRANGER_RETRY_MS);
+  }
+
+  #drop(endpoint: Endpoint): void {
+    if (endpoint.state !== "idle") this.#host.disconnect(endpoint.connection);
+    endpoint.state = "idle";
+    endpoint.connection = 0;
+    endpoint.locateSentAt = undefined;
+  }
+
+  #learn(address: string): Endpoint | undefined {
+    const normal = parseEndpoint(address);
+    return normal === undefined ? undefined : this.#endpointOf(normal);
+  }
+
+  #endpointOf(address: string): Endpoint | undefined {
+    const known = this.#endpoints.find((endpoint) => endpoint.address === address);
+    if (known !== undefined || this.#endpoints.length >= ENDPOINTS_MAX) return known;
+    const endpoint: Endpoint = {
+      address,
+      state: "idle",
+      connection: 0,
+      connectBy: NEVER,
+      retryAt: 0 as Instant,
+      failures: 0,
+      lastProblem: undefined,
+      locateSentAt: undefined,
+    };
+    this.#endpoints.push(endpoint);
+    return endpoint;
+  }
+
+  #byConnection(connection: ConnectionId): Endpoint | undefined {
+    return this.#endpoints.find(
+      (endpoint) => endpoint.state !== "idle" && endpoint.connection === connection,
+    );
+  }
+}

@@ -1,0 +1,706 @@
+import {
+  after,
+  assert,
+  EMPTY_BYTES,
+  earliest,
+  type Instant,
+  NEVER,
+  type Rng,
+  unreachable,
+} from "@cubby/base";
+import {
+  ERROR_CODES,
+  type ErrorCode,
+  type Error as ErrorReply,
+  errorCodeOf,
+  IN_FLIGHT_MAX,
+  type KeptAlive,
+  type Reply,
+  type Request,
+  type SessionCreated,
+} from "@cubby/protocol";
+import { Call, type CallBody, type CallOwner, type ConnectionId, type Failure } from "./call.ts";
+import {
+  CONTROL_REPEAT_MS,
+  KEEP_ALIVE_BURST_MAX,
+  KEEP_ALIVE_OVERDUE_HUNDREDTHS,
+  KEEP_ALIVE_SPACING_MS_MIN,
+  SUSPICION_MS,
+} from "./limits.ts";
+import { repeatDelayMs } from "./pacing.ts";
+import { RequestTable } from "./request-table.ts";
+import { SessionLease } from "./session-lease.ts";
+
+export type SessionOptions = {
+  /** 0 asks for the cell's default. */
+  readonly leaseMs: number;
+  readonly gracePeriodMs: number;
+  readonly clientName: string;
+  /** How long the session may take to come about. */
+  readonly openWithinMs: number;
+};
+
+/** EVT-7. `closed` was asked for; `expired` was not. */
+export type SessionState = "opening" | "safe" | "jeopardy" | "closing" | "closed" | "expired";
+
+export type SessionEvent =
+  | { readonly kind: "opened" }
+  | { readonly kind: "failedToOpen"; readonly failure: Failure }
+  | { readonly kind: "jeopardy" }
+  | { readonly kind: "safe" }
+  | { readonly kind: "failOver"; readonly epoch: number }
+  | { readonly kind: "expired"; readonly failure: Failure }
+  | { readonly kind: "closed" };
+
+type ControlCall = "createSession" | "keepAlive" | "endSession";
+
+/** A request that the session makes on its own account. */
+export type Control = {
+  readonly kind: "control";
+  readonly call: ControlCall;
+  readonly session: SessionMachine;
+  readonly sentAt: Instant;
+};
+
+/** What a session asks of the client around it. */
+export interface SessionHost {
+  /** Sends it and returns its tag; the answer comes back to `waiting`. */
+  send(connection: ConnectionId, request: Request, waiting: Call | Control): number;
+  /** Whatever comes back under that tag is of no interest any more. */
+  forget(connection: ConnectionId, tag: number): void;
+  settle(call: Call): void;
+  emit(session: SessionMachine, event: SessionEvent): void;
+  onNotMaster(now: Instant, connection: ConnectionId, masterAddress: string): void;
+  /** An answer is overdue: the master is to show that it lives. */
+  onSuspicion(now: Instant): void;
+  /** It is expired or closed: it needs no master any more. */
+  onEnded(now: Instant, session: SessionMachine): void;
+  explainSearch(): { code: ErrorCode; detail: string };
+}
+
+/**
+ * One session: its lease, its epoch, and its requests. Everything rests on three facts. The lease
+ * is counted from the sending of what the master answered (SES-11). A request is repeated under
+ * its own number until it is answered, so a repeat never runs twice. And after a change of master
+ * nothing but KeepAlives is sent until the fail-over has been acknowledged (FO-4, FO-5).
+ */
+export class SessionMachine implements CallOwner {
+  queuedWakeAt: Instant = NEVER;
+  readonly #options: SessionOptions;
+  readonly #rng: Rng;
+  readonly #table = new RequestTable(IN_FLIGHT_MAX);
+  readonly #lease = new SessionLease();
+  #host: SessionHost | undefined;
+  #state: SessionState = "opening";
+  #ending: Failure | undefined;
+  #sessionId = 0;
+
+  /** FO-1. */
+  #epoch = 0;
+  #createdEpoch = 0;
+  #acknowledgedEpoch = 0;
+  /** The connection to the master, or 0. */
+  #link: ConnectionId = 0;
+  /** Calls may pass: this master knows that we know of it. */
+  #isGateOpen = false;
+
+  /** The one KeepAlive whose answer counts. */
+  #keepAlive: Control | undefined;
+  /** The CreateSession or EndSession whose answer counts. */
+  #control: Control | undefined;
+  /** When the next KeepAlive, CreateSession or EndSession is to be sent. */
+  #controlAt: Instant = NEVER;
+  #quickKeepAlives = 0;
+  #suspectAt: Instant = NEVER;
+  #repeatAt: Instant = NEVER;
+  /** When prompt calls are looked through for one whose answer seems lost. */
+  #lookAt: Instant = NEVER;
+  /** When opening or closing is given up. */
+  #giveUpAt: Instant = NEVER;
+
+  constructor(options: SessionOptions, rng: Rng) {
+    this.#options = options;
+    this.#rng = rng;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** 0 until the session has been created. */
+  get sessionId(): number {
+    return this.#sessionId;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Locks and cached data may be relied on before this instant, and not from it on. */
+  get leaseDeadline(): Instant {
+    return this.#lease.deadline;
+  }
+
+  /** Why the session is over; undefined while it is not. */
+  get ending(): Failure | undefined {
+    return this.#ending;
+  }
+
+  get isOver(): boolean {
+    return this.#state === "expired" || this.#state === "closed";
+  }
+
+  get inFlightCount(): number {
+    return this.#table.inFlightCount;
+  }
+
+  get queuedCount(): number {
+    return this.#table.queuedCount;
+  }
+
+  get wakeAt(): Instant {
+    const state = this.#state;
+    switch (state) {
+      case "opening":
+      case "closing":
+        return earliest(this.#giveUpAt, this.#link === 0 ? NEVER : this.#controlAt);
+      case "safe":
+        return earliest(this.#lease.deadline, this.#linkWakeAt());
+      case "jeopardy":
+        return earliest(this.#graceEnd(), this.#linkWakeAt());
+      case "closed":
+      case "expired":
+        return NEVER;
+      default:
+        return unreachable(state);
+    }
+  }
+
+  start(now: Instant, host: SessionHost): void {
+    assert(this.#host === undefined, "a session is started once");
+    this.#host = host;
+    this.#giveUpAt = after(now, this.#options.openWithinMs);
+  }
+
+  onWake(now: Instant): void {
+    this.#advance(now);
+    if (this.isOver || this.#link === 0) return;
+    if (now >= this.#controlAt) this.#sendControl(now);
+    if (now >= this.#suspectAt) this.#onOverdue(now);
+    if (now >= this.#lookAt) this.#repeatUnanswered(now);
+    if (now >= this.#repeatAt) this.#pump(now);
+  }
+
+  onMasterFound(now: Instant, connection: ConnectionId, epoch: number): void {
+    this.#advance(now);
+    if (this.isOver) return;
+    this.#link = connection;
+    this.#keepAlive = undefined;
+    this.#control = undefined;
+    this.#quickKeepAlives = 0;
+    if (this.#state === "opening") this.#epoch = Math.max(this.#epoch, epoch);
+    else if (epoch > this.#epoch) this.#adoptEpoch(epoch);
+    this.#isGateOpen = this.#hasAcknowledged();
+    this.#sendControl(now);
+    this.#pump(now);
+  }
+
+  onMasterLost(now: Instant): void {
+    this.#advance(now);
+    this.#link = 0;
+    this.#isGateOpen = false;
+    this.#keepAlive = undefined;
+    this.#control = undefined;
+    this.#controlAt = NEVER;
+    this.#suspectAt = NEVER;
+    this.#repeatAt = NEVER;
+    this.#lookAt = NEVER;
+    this.#table.markAllUnsent();
+  }
+
+  onReply(now: Instant, connection: ConnectionId, waiting: Call | Control, reply: Reply): void {
+    this.#advance(now);
+    if (waiting.kind === "call") {
+      // Given up, renumbered or sent again since: that answer says nothing about this send.
+      if (waiting.tag !== reply.tag || waiting.connection !== connection) return;
+      this.#onCallReply(now, waiting, reply);
+      return;
+    }
+    if (this.isOver || connection !== this.#link) return;
+    switch (waiting.call) {
+      case "createSession":
+        if (waiting === this.#control) this.#onCreateReply(now, waiting, reply);
+        return;
+      case "endSession":
+        if (waiting === this.#control) this.#onEndReply(now, reply);
+        return;
+      case "keepAlive":
+        if (waiting === this.#keepAlive) this.#onKeepAliveReply(now, waiting, reply);
+        return;
+    }
+  }
+
+  /** A call of the application. It is settled in any case, now or later. */
+  call(now: Instant, call: Call): void {
+    this.#advance(now);
+    assert(call.phase === "new", "a call is made once");
+    const refusal = this.#refusal(call);
+    if (refusal !== undefined) {
+      call.phase = "done";
+      this.#fail(call, refusal.code, refusal.detail);
+      return;
+    }
+    this.#pump(now);
+  }
+
+  /** The caller waits no longer: its deadline has come, its signal is aborted, its handle poisoned. */
+  giveUp(now: Instant, call: Call, code: ErrorCode, detail: string): void {
+    this.#advance(now);
+    if (call.isSettled) return;
+    const outcome = call.outcomeUnanswered;
+    if (call.traits.cancellable) {
+      this.#forgetSend(call);
+      this.#table.onGivenUp(call);
+    }
+    this.#settle(call, { code, detail, outcome });
+    this.#pump(now);
+  }
+
+  /** Everything that waits fails with client_closed; locks are freed at once (GAP-5). */
+  close(now: Instant, withinMs: number): void {
+    this.#advance(now);
+    if (this.#state === "closing" || this.#state === "closed") return;
+    if (this.#state === "expired") {
+      this.#emit({ kind: "closed" });
+      return;
+    }
+    this.#ending = failure("client_closed", "The session was closed.");
+    this.#failAll("client_closed", "The session was closed before the answer came.");
+    const mustTell = this.#sessionId !== 0;
+    this.#state = mustTell ? "closing" : "closed";
+    this.#keepAlive = undefined;
+    this.#control = undefined;
+    this.#suspectAt = NEVER;
+    this.#repeatAt = NEVER;
+    this.#lookAt = NEVER;
+    if (!mustTell) {
+      this.#end(now, { kind: "closed" });
+      return;
+    }
+    this.#giveUpAt = after(now, withinMs);
+    if (this.#link !== 0) this.#sendControl(now);
+  }
+
+  /** The machine slept while the clock stood still: no lease counts until it is granted anew. */
+  onSuspended(now: Instant): void {
+    this.#lease.voidAt(now);
+    this.#advance(now);
+    if (this.#state !== "jeopardy" || this.#link === 0) return;
+    // The KeepAlive that is out was sent before the sleep: its answer proves nothing about it.
+    this.#keepAlive = undefined;
+    this.#sendControl(now);
+  }
+
+  // --- time ---------------------------------------------------------------------------------
+
+  /** Brings the state up to `now` before anything else is looked at (SES-12, SES-13). */
+  #advance(now: Instant): void {
+    if (this.#state === "safe" && !this.#lease.isLiveAt(now)) {
+      this.#state = "jeopardy";
+      this.#emit({ kind: "jeopardy" });
+    }
+    if (this.#state === "jeopardy" && now >= this.#graceEnd()) {
+      this.#expire(now, "No KeepAlive was answered before the grace period ended.");
+    }
+    if (now < this.#giveUpAt) return;
+    if (this.#state === "opening") this.#failToOpen(now);
+    else if (this.#state === "closing") this.#end(now, { kind: "closed" });
+  }
+
+  #graceEnd(): Instant {
+    return after(this.#lease.deadline, this.#options.gracePeriodMs);
+  }
+
+  #linkWakeAt(): Instant {
+    if (this.#link === 0) return NEVER;
+    const callsAt = earliest(this.#repeatAt, this.#lookAt);
+    return earliest(earliest(this.#controlAt, this.#suspectAt), callsAt);
+  }
+
+  // --- the session's own requests -------------------------------------------------------------
+
+  /** CreateSession, EndSession or KeepAlive, whichever the state calls for. */
+  #sendControl(now: Instant): void {
+    this.#controlAt = NEVER;
+    if (this.#state === "opening") {
+      const { leaseMs, clientName } = this.#options;
+      const value = { leaseMs, caches: false, clientName };
+      this.#control = this.#send(now, "createSession", { $case: "createSession", value });
+    } else if (this.#state === "closing") {
+      const number = this.#table.takeLastNumber();
+      this.#control = this.#send(now, "endSession", { $case: "endSession", value: {} }, number);
+    } else {
+      const value = { acknowledgedEpoch: this.#acknowledgedEpoch };
+      this.#keepAlive = this.#send(now, "keepAlive", { $case: "keepAlive", value });
+      this.#suspectAt = this.#overdueAt(now);
+    }
+  }
+
+  #send(now: Instant, call: ControlCall, body: CallBody, number = 0): Control {
+    const control: Control = { kind: "control", call, session: this, sentAt: now };
+    this.#hostNow().send(this.#link, this.#request(body, number, EMPTY_BYTES), control);
+    return control;
+  }
+
+  #overdueAt(now: Instant): Instant {
+    const leftMs = this.#lease.deadline - now;
+    if (leftMs <= 0) return after(now, SUSPICION_MS);
+    const share = Math.floor((leftMs * KEEP_ALIVE_OVERDUE_HUNDREDTHS) / 100);
+    return after(now, Math.max(share, Math.min(leftMs, SUSPICION_MS / 2)));
+  }
+
+  #onOverdue(now: Instant): void {
+    this.#suspectAt = after(now, SUSPICION_MS);
+    this.#hostNow().onSuspicion(now);
+    // A master that lives but has lost our KeepAlive is sent another one.
+    if (this.#state === "jeopardy") this.#sendControl(now);
+  }
+
+  #onCreateReply(now: Instant, control: Control, reply: Reply): void {
+    this.#control = undefined;
+    const { result } = reply;
+    if (result?.$case === "createSession") {
+      this.#onCreated(now, control, result.value, reply.clientEpoch);
+    } else {
+      const error = result?.$case === "error" ? result.value : undefined;
+      const code = error === undefined ? "internal" : errorCodeOf(error.code);
+      if (code === "invalid_argument" || code === "quota_exceeded" || code === "unsupported") {
+        this.#ending = failure(code, error?.detail ?? "");
+        this.#end(now, { kind: "failedToOpen", failure: this.#ending });
+      } else this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
+    }
+  }
+
+  #onCreated(now: Instant, control: Control, created: SessionCreated, epoch: number): void {
+    this.#sessionId = created.sessionId;
+    this.#epoch = Math.max(this.#epoch, epoch);
+    this.#createdEpoch = this.#epoch;
+    if (created.inFlightMax > 0) this.#table.setWindow(created.inFlightMax);
+    this.#lease.extend(now, control.sentAt, created.leaseMs, 0);
+    this.#state = "safe";
+    this.#giveUpAt = NEVER;
+    this.#isGateOpen = true;
+    this.#emit({ kind: "opened" });
+    this.#sendControl(now);
+    this.#advance(now);
+    this.#pump(now);
+  }
+
+  #onEndReply(now: Instant, reply: Reply): void {
+    this.#control = undefined;
+    const { result } = reply;
+    const code = result?.$case === "error" ? errorCodeOf(result.value.code) : undefined;
+    const hint = result?.$case === "error" ? result.value.masterAddress : "";
+    if (code === undefined || !ERROR_CODES[code].retry) this.#end(now, { kind: "closed" });
+    else this.#onControlRefused(now, code, hint, reply.clientEpoch);
+  }
+
+  #onKeepAliveReply(now: Instant, control: Control, reply: Reply): void {
+    this.#keepAlive = undefined;
+    const { result } = reply;
+    if (result?.$case === "keepAlive") {
+      this.#onKeptAlive(now, control, result.value, reply.clientEpoch);
+      return;
+    }
+    const error = result?.$case === "error" ? result.value : undefined;
+    const code = error === undefined ? "internal" : errorCodeOf(error.code);
+    if (code === "session_expired") this.#expire(now, error?.detail ?? "");
+    else this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
+  }
+
+  #onKeptAlive(now: Instant, control: Control, kept: KeptAlive, epoch: number): void {
+    this.#lease.extend(now, control.sentAt, kept.leaseMs, kept.heldMs);
+    if (this.#state === "jeopardy" && this.#lease.isLiveAt(now)) {
+      this.#state = "safe";
+      this.#emit({ kind: "safe" });
+    }
+    if (epoch > this.#epoch) this.#adoptEpoch(epoch);
+    const failOver = kept.failOverEpoch;
+    if (failOver > this.#acknowledgedEpoch) {
+      this.#epoch = Math.max(this.#epoch, failOver);
+      this.#acknowledgedEpoch = failOver;
+      this.#emit({ kind: "failOver", epoch: failOver });
+    } else if (failOver === 0 && !this.#hasAcknowledged()) {
+      // This master has nothing to be acknowledged, but it is not the one that we knew.
+      this.#acknowledgedEpoch = this.#epoch;
+      this.#emit({ kind: "failOver", epoch: this.#epoch });
+    }
+    this.#isGateOpen = this.#hasAcknowledged();
+    const isQuick = now - control.sentAt < KEEP_ALIVE_SPACING_MS_MIN;
+    this.#quickKeepAlives = isQuick ? this.#quickKeepAlives + 1 : 0;
+    if (this.#quickKeepAlives < KEEP_ALIVE_BURST_MAX) this.#sendControl(now);
+    else {
+      this.#controlAt = after(now, KEEP_ALIVE_SPACING_MS_MIN);
+      this.#suspectAt = NEVER;
+    }
+    this.#pump(now);
+  }
+
+  /** A KeepAlive, CreateSession or EndSession was refused, for the moment or by the wrong replica. */
+  #onControlRefused(now: Instant, code: ErrorCode, hint: string, epoch: number): void {
+    this.#suspectAt = NEVER;
+    if (code === "stale_epoch" && epoch > this.#epoch) {
+      this.#adoptEpoch(epoch);
+      this.#sendControl(now);
+      return;
+    }
+    this.#controlAt = after(now, CONTROL_REPEAT_MS);
+    this.#onRefused(now, code, hint, epoch);
+  }
+
+  #onRefused(now: Instant, code: ErrorCode, hint: string, epoch: number): void {
+    if (code === "not_master") this.#hostNow().onNotMaster(now, this.#link, hint);
+    else if (code === "stale_epoch" && epoch > this.#epoch) {
+      this.#adoptEpoch(epoch);
+      // One that is held under the old epoch may never be answered.
+      this.#sendControl(now);
+    }
+  }
+
+  #adoptEpoch(epoch: number): void {
+    assert(epoch > this.#epoch, "an epoch is adopted only upwards");
+    this.#epoch = epoch;
+    this.#isGateOpen = this.#hasAcknowledged();
+  }
+
+  #hasAcknowledged(): boolean {
+    if (this.#sessionId === 0) return false;
+    return this.#epoch === this.#acknowledgedEpoch || this.#epoch === this.#createdEpoch;
+  }
+
+  // --- the application's calls ---------------------------------------------------------------
+
+  #refusal(call: Call): Failure | undefined {
+    if (this.#ending !== undefined) return this.#ending;
+    if (this.#state === "closing") return failure("client_closed", "The session is closing.");
+    if (!this.#table.enqueue(call)) {
+      const detail = call.waitsForOthers
+        ? `A session may wait for ${this.#table.waitersMax} locks at once.`
+        : `${this.#table.queuedCount} calls of this session wait already.`;
+      return failure("too_many_requests", detail);
+    }
+    return undefined;
+  }
+
+  /** Sends what may be sent: repeats in their old order, then Cancels, then new calls. */
+  #pump(now: Instant): void {
+    this.#repeatAt = NEVER;
+    if (this.#link === 0 || !this.#isGateOpen || this.#state !== "safe") return;
+    if (this.#table.hasUnsent) this.#repeatUnsent(now);
+    this.#sendCancels(now);
+    for (;;) {
+      const call = this.#table.admit();
+      if (call === undefined) break;
+      this.#sendCall(now, call);
+    }
+    const waiter = this.#table.waiterHoldingWindow();
+    if (waiter !== undefined) this.#renumber(now, waiter);
+  }
+
+  #sendCancels(now: Instant): void {
+    for (;;) {
+      const requestNumber = this.#table.nextToCancel();
+      if (requestNumber === undefined) return;
+      const cancel = new Call(this, { $case: "cancel", value: { requestNumber } });
+      // Nobody waits for it; it is repeated until it is answered all the same.
+      cancel.isSettled = true;
+      this.#table.addCancel(cancel, requestNumber);
+      this.#sendCall(now, cancel);
+    }
+  }
+
+  #repeatUnsent(now: Instant): void {
+    for (const call of this.#table.inFlight()) {
+      if (call.tag !== 0) continue;
+      if (call.repeatAt > now) this.#repeatAt = earliest(this.#repeatAt, call.repeatAt);
+      else this.#sendCall(now, call);
+    }
+  }
+
+  #sendCall(now: Instant, call: Call): void {
+    const request = this.#request(call.body, call.number, call.guard);
+    if (!call.traits.inSession) {
+      request.sessionId = 0;
+      request.lowestUnanswered = 0;
+    }
+    this.#table.markSent(call, this.#link, this.#hostNow().send(this.#link, request, call));
+    call.sentAt = now;
+    if (!call.waitsForOthers) this.#lookAt = earliest(this.#lookAt, after(now, call.patienceMs));
+  }
+
+  /**
+   * A master whose own lease lapsed for a moment drops the replies that rested on it, and keeps the
+   * connection: what should have been answered long ago is sent again.
+   */
+  #repeatUnanswered(now: Instant): void {
+    this.#lookAt = NEVER;
+    for (const call of this.#table.inFlight()) {
+      if (call.tag === 0 || call.waitsForOthers) continue;
+      const dueAt = after(call.sentAt, call.patienceMs);
+      if (now < dueAt) {
+        this.#lookAt = earliest(this.#lookAt, dueAt);
+        continue;
+      }
+      this.#forgetSend(call);
+      this.#table.markUnsent(call);
+      call.patienceMs *= 2;
+    }
+    this.#pump(now);
+  }
+
+  /**
+   * An acquire that waits for others keeps the window of numbers from moving. It is cancelled and
+   * asked anew under a later number, at the cost of its place in the lock's queue.
+   */
+  #renumber(now: Instant, waiter: Call): void {
+    this.#forgetSend(waiter);
+    this.#table.renumber(waiter);
+    this.#sendCancels(now);
+  }
+
+  #request(body: CallBody, number: number, guard: Uint8Array): Request {
+    return {
+      tag: 0,
+      sessionId: this.#sessionId,
+      requestNumber: number,
+      lowestUnanswered: this.#table.lowestUnanswered,
+      clientEpoch: this.#epoch,
+      guard,
+      call: body,
+    };
+  }
+
+  #onCallReply(now: Instant, call: Call, reply: Reply): void {
+    const { result } = reply;
+    if (result?.$case === "error") {
+      this.#onCallRefused(now, call, result.value, reply.clientEpoch);
+      return;
+    }
+    this.#table.onAnswered(call);
+    if (result?.$case === call.body.$case) {
+      call.result = result;
+      this.#settle(call, undefined);
+    } else {
+      this.#fail(call, "internal", "The answer is not one to this call.");
+    }
+    this.#pump(now);
+  }
+
+  #onCallRefused(now: Instant, call: Call, error: ErrorReply, epoch: number): void {
+    const code = errorCodeOf(error.code);
+    if (code === "session_expired" && call.traits.inSession) {
+      this.#expire(now, error.detail);
+      return;
+    }
+    if (!isRepeatable(code)) {
+      this.#table.onAnswered(call);
+      const outcome = call.traits.mutating ? ERROR_CODES[code].outcome : "not-applied";
+      this.#settle(call, { code, detail: error.detail, outcome });
+      this.#pump(now);
+      return;
+    }
+    // A refusal takes its own send out of doubt, and no other one.
+    if (ERROR_CODES[code].outcome === "not-applied") call.doubtfulSends -= 1;
+    this.#table.markUnsent(call);
+    const isNews = code === "stale_epoch" && (epoch > this.#epoch || !this.#isGateOpen);
+    if (!isNews && code !== "not_master") {
+      call.refusals += 1;
+      call.repeatAt = after(now, repeatDelayMs(this.#rng, call.refusals));
+    }
+    this.#onRefused(now, code, error.masterAddress, epoch);
+    this.#pump(now);
+  }
+
+  #forgetSend(call: Call): void {
+    if (call.tag !== 0) this.#hostNow().forget(call.connection, call.tag);
+  }
+
+  #fail(call: Call, code: ErrorCode, detail: string): void {
+    this.#settle(call, { code, detail, outcome: call.outcomeUnanswered });
+  }
+
+  #settle(call: Call, reason: Failure | undefined): void {
+    if (call.isSettled) return;
+    call.isSettled = true;
+    call.failure = reason;
+    this.#hostNow().settle(call);
+  }
+
+  #failAll(code: ErrorCode, detail: string): void {
+    const calls = [...this.#table.inFlight(), ...this.#table.queued()];
+    this.#table.clear();
+    for (const call of calls) {
+      call.phase = "done";
+      call.tag = 0;
+      this.#fail(call, code, detail);
+    }
+  }
+
+  // --- endings -------------------------------------------------------------------------------
+
+  #expire(now: Instant, detail: string): void {
+    if (this.isOver) return;
+    const wasClosing = this.#state === "closing";
+    this.#ending = failure("session_expired", detail);
+    this.#state = "expired";
+    this.#failAll("session_expired", detail);
+    const event: SessionEvent = { kind: "expired", failure: this.#ending };
+    this.#end(now, wasClosing ? { kind: "closed" } : event);
+  }
+
+  #failToOpen(now: Instant): void {
+    const { code, detail } = this.#hostNow().explainSearch();
+    const withinMs = this.#options.openWithinMs;
+    this.#ending = failure(code, `No session came about within ${withinMs} ms: ${detail}.`);
+    this.#end(now, { kind: "failedToOpen", failure: this.#ending });
+  }
+
+  #end(now: Instant, event: SessionEvent): void {
+    if (this.#state !== "expired") this.#state = "closed";
+    this.#failAll(this.#ending?.code ?? "client_closed", this.#ending?.detail ?? "");
+    this.#giveUpAt = NEVER;
+    this.#link = 0;
+    this.#emit(event);
+    this.#hostNow().onEnded(now, this);
+  }
+
+  #emit(event: SessionEvent): void {
+    this.#hostNow().emit(this, event);
+  }
+
+  #hostNow(): SessionHost {
+    assert(this.#host !== undefined, "the session has been started");
+    return this.#host;
+  }
+}
+
+/** The same request may be sent again under its number: it was refused, or its fate is unknown. */
+function isRepeatable(code: ErrorCode): boolean {
+  switch (code) {
+    case "stale_epoch":
+    case "not_master":
+    case "no_quorum":
+    case "overloaded":
+    case "too_many_requests":
+    // A master that was deposed with the request under way: the number makes the repeat safe.
+    case "deadline_exceeded":
+    case "connection_lost":
+      return true;
+    default:
+      return false;
+  }
+}
+
+function failure(code: ErrorCode, detail: string): Failure {
+  return { code, detail, outcome: "not-applied" };
+}

@@ -1,0 +1,59 @@
+import type { Duration } from "./duration.ts";
+import type { Lock } from "./lock.ts";
+import { ignore } from "./pending-call.ts";
+import type { CubbySession } from "./session.ts";
+
+export type ElectOptions = {
+  /** Who leads: written into the file for everybody to read. */
+  readonly value: Uint8Array | string;
+  readonly lockDelay?: Duration;
+  /** Gives up the candidacy. Once elected, `lead` is told through its own signal. */
+  readonly signal?: AbortSignal;
+};
+
+/** What a leader needs in order to lead safely. */
+export type LeaderContext = {
+  /** Aborts when the leadership is lost, or when the candidate's own signal is aborted. */
+  readonly signal: AbortSignal;
+  /** To be sent along with everything that only a leader may do. */
+  readonly sequencer: Uint8Array;
+  readonly lock: Lock;
+};
+
+/** How long resigning may take: what is not cleared by then is overwritten by the next leader. */
+const RESIGN_MS = 5_000;
+
+export async function elect<T>(
+  session: CubbySession,
+  path: string,
+  options: ElectOptions,
+  lead: (context: LeaderContext) => T | Promise<T>,
+): Promise<T> {
+  const { value, lockDelay, signal } = options;
+  const file = await session.open(path, {
+    create: true,
+    directory: false,
+    signal,
+    ...(lockDelay === undefined ? {} : { lockDelay }),
+  });
+  try {
+    // A candidate may wait for days: only its signal ends that.
+    const lock = await file.acquire({ signal, timeoutMs: Number.POSITIVE_INFINITY });
+    // From here on a write that comes late is refused once another leads (SEQ-7).
+    file.setSequencer(lock.sequencer);
+    await file.setContents(value, { signal });
+    const signals = signal === undefined ? [lock.signal] : [lock.signal, signal];
+    const context = { signal: AbortSignal.any(signals), sequencer: lock.sequencer, lock };
+    try {
+      const result = await lead(context);
+      // Whoever counts on having led to the end must hear that it was not so.
+      if (lock.signal.aborted) throw lock.signal.reason;
+      return result;
+    } finally {
+      if (lock.held) await file.setContents("", { timeoutMs: RESIGN_MS }).catch(ignore);
+      await lock.release();
+    }
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,319 @@
+import { EMPTY_BYTES, utf8Encode } from "@cubby/base";
+import {
+  CubbyError,
+  type ErrorCode,
+  quoted,
+  relativeNameProblem,
+  sequencerFromText,
+} from "@cubby/protocol";
+import type { Call, CallBody, CallResult, Failure } from "./core/call.ts";
+import { Lock } from "./lock.ts";
+import type { OpenOptions } from "./open-options.ts";
+import { type CallOptions, failed, type PendingOwner } from "./pending-call.ts";
+import type { CubbySession } from "./session.ts";
+import {
+  type Contents,
+  type DirectoryChild,
+  type LockMode,
+  type NodeStat,
+  nodeStatOf,
+  wireModeOf,
+} from "./stat.ts";
+
+export type SequencerVerdict = { readonly valid: boolean; readonly reason: string };
+
+export type AcquireOptions = CallOptions & {
+  /** Exclusive unless said otherwise. */
+  readonly mode?: LockMode;
+};
+
+/** How long giving something back may keep its caller waiting. */
+const GIVE_BACK_MS = 5_000;
+
+/** An open node (HND-1, HND-3): bound to the instance that was opened, not to its name. */
+export class Handle implements AsyncDisposable, PendingOwner {
+  readonly path: string;
+  /** API-17: this open created the node. */
+  readonly created: boolean;
+  /** The node's metadata as it was when opened. */
+  readonly openedStat: NodeStat;
+  readonly #session: CubbySession;
+  readonly #token: Uint8Array;
+  #guard: Uint8Array = EMPTY_BYTES;
+  readonly #calls = new Set<Call>();
+  readonly #locks = new Set<Lock>();
+  #refusal: { code: ErrorCode; detail: string } | undefined;
+  #close: Promise<void> | undefined;
+
+  /** Made by `open` alone. */
+  constructor(
+    session: CubbySession,
+    path: string,
+    opened: { token: Uint8Array; created: boolean; stat: NodeStat },
+  ) {
+    this.#session = session;
+    this.path = path;
+    this.#token = opened.token;
+    this.created = opened.created;
+    this.openedStat = opened.stat;
+  }
+
+  /** API-1: opens `name` below this directory. */
+  open(name: string, options: OpenOptions = {}): Promise<Handle> {
+    const problem = relativeNameProblem(name);
+    if (problem !== undefined) {
+      return failed(new CubbyError("invalid_name", `The name ${quoted(name)} ${problem}.`));
+    }
+    if (this.#refusal !== undefined) return failed(this.#refusalError(this.#refusal));
+    return this.#session.openAt(`${this.path}/${name}`, name, this.#token, options);
+  }
+
+  /** API-4: contents and metadata, of one moment. */
+  getContentsAndStat(options?: CallOptions): Promise<Contents> {
+    const body: CallBody = { $case: "getContentsAndStat", value: { handle: this.#token } };
+    return this.#call(body, contentsOf, options);
+  }
+
+  /** API-5. */
+  getStat(options?: CallOptions): Promise<NodeStat> {
+    return this.#call({ $case: "getStat", value: { handle: this.#token } }, statOf, options);
+  }
+
+  /** API-6: all children with their metadata, sorted by name. */
+  async readDir(options?: CallOptions): Promise<DirectoryChild[]> {
+    const children: DirectoryChild[] = [];
+    for await (const child of this.entries(options)) children.push(child);
+    return children;
+  }
+
+  /** The same page by page, for long directories: each page is of its own moment. */
+  async *entries(options?: CallOptions): AsyncGenerator<DirectoryChild, void, undefined> {
+    let after = "";
+    for (;;) {
+      const body: CallBody = { $case: "readDir", value: { handle: this.#token, after } };
+      const page = await this.#call(body, pageOf, options);
+      yield* page.children;
+      const last = page.children.at(-1);
+      if (!page.more || last === undefined) return;
+      after = last.name;
+    }
+  }
+
+  /** API-7: writes the whole file; with `ifGeneration`, only if that is its content generation. */
+  setContents(
+    contents: Uint8Array | string,
+    options: CallOptions & { readonly ifGeneration?: number | undefined } = {},
+  ): Promise<NodeStat> {
+    const { ifGeneration } = options;
+    const value = {
+      handle: this.#token,
+      contents: typeof contents === "string" ? utf8Encode(contents) : contents,
+      hasIfGeneration: ifGeneration !== undefined,
+      ifGeneration: ifGeneration ?? 0,
+    };
+    return this.#call({ $case: "setContents", value }, statOf, options);
+  }
+
+  /** API-9: only a node without children. */
+  delete(options?: CallOptions): Promise<void> {
+    return this.#call({ $case: "delete", value: { handle: this.#token } }, nothing, options);
+  }
+
+  /** API-10: waits until the lock is free, in the order of arrival. */
+  acquire(options: AcquireOptions = {}): Promise<Lock> {
+    return this.#call(this.#acquireBody(options, true), this.#lockOf(options), options);
+  }
+
+  /** API-11: undefined when the lock is held or in its lock-delay. */
+  tryAcquire(options: AcquireOptions = {}): Promise<Lock | undefined> {
+    const body = this.#acquireBody(options, false);
+    const convert: (result: CallResult) => Lock | undefined = this.#lockOf(options);
+    return this.#call(body, convert, options, busyAsUndefined);
+  }
+
+  /** API-12. */
+  release(options?: CallOptions): Promise<void> {
+    for (const lock of this.#locks) lock.markReleased();
+    this.#forgetLocks();
+    return this.#call({ $case: "release", value: { handle: this.#token } }, nothing, options);
+  }
+
+  /** API-13: describes the lock that this handle holds. */
+  getSequencer(options?: CallOptions): Promise<Uint8Array> {
+    const body: CallBody = { $case: "getSequencer", value: { handle: this.#token } };
+    return this.#call(body, sequencerOf, options);
+  }
+
+  /**
+   * API-14: every later call on this handle fails with sequencer_stale once the sequencer is no
+   * longer valid. Undefined lifts the condition.
+   */
+  setSequencer(sequencer: Uint8Array | string | undefined): void {
+    this.#guard = sequencer === undefined ? EMPTY_BYTES : sequencerBytes(sequencer);
+  }
+
+  /** API-15: whether the sequencer is that of a present holder of this node's lock. */
+  checkSequencer(
+    sequencer: Uint8Array | string,
+    mode?: LockMode,
+    options?: CallOptions,
+  ): Promise<SequencerVerdict> {
+    return this.#session.checkSequencer(this.path, sequencer, { ...options, mode });
+  }
+
+  /**
+   * API-2: never fails. Calls that wait for the lock end with `cancelled`, and a lock that is held
+   * is released, without lock-delay (GAP-6).
+   */
+  close(): Promise<void> {
+    this.#close ??= this.#closeNow();
+    return this.#close;
+  }
+
+  /** API-3: every call under way and every later one fails; the node stays open at the cell. */
+  poison(): void {
+    if (this.#refusal !== undefined) return;
+    this.#refuse("handle_poisoned", `The handle of ${quoted(this.path)} was poisoned.`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** For `Lock.release`: never rejects. */
+  async releaseQuietly(): Promise<boolean> {
+    this.#forgetLocks();
+    try {
+      const body: CallBody = { $case: "release", value: { handle: this.#token } };
+      await this.#session.call(body, nothing, { timeoutMs: GIVE_BACK_MS });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  onCallSettled(call: Call, failure: Failure | undefined): void {
+    this.#calls.delete(call);
+    // HND-3: the node is gone, and the lock with it (GAP-8).
+    if (failure?.code === "stale_handle") this.#loseLocks("the node was deleted");
+  }
+
+  /** For the session: it is over, and with it all that was held through it. */
+  loseLock(lock: Lock, why: string): void {
+    this.#locks.delete(lock);
+    lock.lose(why);
+  }
+
+  #call<T>(
+    body: CallBody,
+    convert: (result: CallResult) => T,
+    options: CallOptions | undefined,
+    absorb?: (code: ErrorCode) => { value: T } | undefined,
+  ): Promise<T> {
+    // HND-4 goes before it: what the session says is said for every handle, closed or not.
+    if (this.#refusal !== undefined) return failed(this.#refusalError(this.#refusal));
+    return this.#session.call(body, convert, options, {
+      guard: this.#guard,
+      owner: this,
+      onStarted: this.#onStarted,
+      absorb,
+    });
+  }
+
+  readonly #onStarted = (call: Call): void => {
+    this.#calls.add(call);
+  };
+
+  #acquireBody(options: AcquireOptions, wait: boolean): CallBody {
+    const mode = wireModeOf(options.mode ?? "exclusive");
+    return { $case: "acquire", value: { handle: this.#token, mode, wait } };
+  }
+
+  #lockOf(options: AcquireOptions): (result: CallResult) => Lock {
+    return (result) => {
+      if (result.$case !== "acquire") throw unexpected(result);
+      const { sequencer, lockGeneration } = result.value;
+      const mode = options.mode ?? "exclusive";
+      const grant = { mode, sequencer: new Uint8Array(sequencer), lockGeneration };
+      const lock = new Lock(this.#session, this, grant);
+      this.#locks.add(lock);
+      this.#session.addLock(lock, this);
+      return lock;
+    };
+  }
+
+  async #closeNow(): Promise<void> {
+    this.#refuse("stale_handle", `The handle of ${quoted(this.path)} was closed.`);
+    for (const lock of this.#locks) lock.markReleased();
+    this.#forgetLocks();
+    try {
+      const body: CallBody = { $case: "close", value: { handle: this.#token } };
+      await this.#session.call(body, nothing, { timeoutMs: GIVE_BACK_MS });
+    } catch {
+      // API-2: nothing that could be said here would help; the session's end closes it too.
+    }
+  }
+
+  /** Ends the calls under way and refuses later ones. */
+  #refuse(code: ErrorCode, detail: string): void {
+    const isClosing = code !== "handle_poisoned";
+    this.#refusal = { code, detail };
+    for (const call of [...this.#calls]) {
+      if (!isClosing) this.#session.giveUp(call, code, detail);
+      else if (call.waitsForOthers) this.#session.giveUp(call, "cancelled", detail);
+    }
+  }
+
+  #refusalError(refusal: { code: ErrorCode; detail: string }): CubbyError {
+    return this.#session.endingError() ?? new CubbyError(refusal.code, refusal.detail);
+  }
+
+  #loseLocks(why: string): void {
+    for (const lock of this.#locks) lock.lose(why);
+    this.#forgetLocks();
+  }
+
+  #forgetLocks(): void {
+    for (const lock of this.#locks) this.#session.removeLock(lock);
+    this.#locks.clear();
+  }
+}
+
+export function sequencerBytes(sequencer: Uint8Array | string): Uint8Array {
+  return typeof sequencer === "string" ? sequencerFromText(sequencer) : sequencer;
+}
+
+function busyAsUndefined(code: ErrorCode): { value: undefined } | undefined {
+  return code === "lock_held" || code === "lock_delayed" ? { value: undefined } : undefined;
+}
+
+function contentsOf(result: CallResult): Contents {
+  if (result.$case !== "getContentsAndStat") throw unexpected(result);
+  // A copy: what arrived is a view of a whole chunk of the socket.
+  return { contents: new Uint8Array(result.value.contents), stat: nodeStatOf(result.value.stat) };
+}
+
+function statOf(result: CallResult): NodeStat {
+  if (result.$case !== "getStat" && result.$case !== "setContents") throw unexpected(result);
+  return nodeStatOf(result.value);
+}
+
+function pageOf(result: CallResult): { children: DirectoryChild[]; more: boolean } {
+  if (result.$case !== "readDir") throw unexpected(result);
+  const { entries, more } = result.value;
+  const children = entries.map(({ name, stat }) => ({ name, stat: nodeStatOf(stat) }));
+  return { children, more };
+}
+
+function sequencerOf(result: CallResult): Uint8Array {
+  if (result.$case !== "getSequencer") throw unexpected(result);
+  return new Uint8Array(result.value.sequencer);
+}
+
+function nothing(): void {
+  // The answer says no more than that it was done.
+}
+
+export function unexpected(result: CallResult): CubbyError {
+  return new CubbyError("internal", `An answer of the kind ${result.$case} was not expected.`);
+}

@@ -1,0 +1,97 @@
+import { CubbyError, type ErrorCode } from "@cubby/protocol";
+import type { Call, CallResult, Failure } from "./core/call.ts";
+
+/** Per-call options that every call of the API takes. */
+export type CallOptions = {
+  /** Aborting cancels the call, at the master too. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait for the answer. Infinity waits for ever; the default is the session's. */
+  readonly timeoutMs?: number | undefined;
+};
+
+/** Something that wants to hear of the ends of its calls. */
+export interface PendingOwner {
+  onCallSettled(call: Call, failure: Failure | undefined): void;
+}
+
+/** The application's side of one call: its promise and what turns the answer into a value. */
+export class PendingCall<T> {
+  readonly promise: Promise<T>;
+  readonly #convert: (result: CallResult) => T;
+  readonly #owner: PendingOwner | undefined;
+  /** Turns an expected failure into a value. */
+  readonly #absorb: ((code: ErrorCode) => { value: T } | undefined) | undefined;
+  #resolve: (value: T) => void = ignore;
+  #reject: (error: unknown) => void = ignore;
+  #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
+
+  constructor(
+    convert: (result: CallResult) => T,
+    owner?: PendingOwner,
+    absorb?: (code: ErrorCode) => { value: T } | undefined,
+  ) {
+    this.#convert = convert;
+    this.#owner = owner;
+    this.#absorb = absorb;
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  listenTo(signal: AbortSignal, onAbort: () => void): void {
+    this.#signal = signal;
+    this.#onAbort = onAbort;
+    signal.addEventListener("abort", onAbort, { once: true });
+  }
+
+  settle(call: Call): void {
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#owner?.onCallSettled(call, call.failure);
+    if (call.result !== undefined) {
+      try {
+        this.#resolve(this.#convert(call.result));
+      } catch (error) {
+        this.fail(error);
+      }
+      return;
+    }
+    const failure = call.failure ?? NO_ANSWER;
+    const absorbed = this.#absorb?.(failure.code);
+    if (absorbed !== undefined) this.#resolve(absorbed.value);
+    else this.fail(errorOf(failure, this.#signal));
+  }
+
+  /**
+   * A caller that has stopped waiting (a race, an exception before its `await`) must not bring the
+   * process down: the rejection counts as handled, and whoever does await it gets it all the same.
+   */
+  fail(error: unknown): void {
+    this.promise.catch(ignore);
+    this.#reject(error);
+  }
+}
+
+/** A promise that has failed already, under the same rule. */
+export function failed<T>(error: unknown): Promise<T> {
+  const promise = Promise.reject(error);
+  promise.catch(ignore);
+  return promise;
+}
+
+export function errorOf(failure: Failure, signal?: AbortSignal): CubbyError {
+  const { code, detail, outcome } = failure;
+  const cause = code === "cancelled" && signal?.aborted ? { cause: signal.reason } : {};
+  return new CubbyError(code, detail, { outcome, ...cause });
+}
+
+export function ignore(): void {
+  // Nothing is to be done.
+}
+
+const NO_ANSWER: Failure = {
+  code: "internal",
+  detail: "The call was settled without an answer.",
+  outcome: "unknown",
+};

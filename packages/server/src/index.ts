@@ -1,1 +1,16 @@
-export {};
+export { type Address, addressText, parseAddress } from "./address.ts";
+export { SETTINGS, type ServerConfig, type SettingName } from "./config.ts";
+export {
+  type ConfigFile,
+  type ConfigSources,
+  configFlags,
+  configReference,
+  effectiveConfig,
+  type LoadedConfig,
+  loadConfig,
+  readConfigFile,
+} from "./config-load.ts";
+export { createLog, type ReplicaLog, SILENT_LOG } from "./log.ts";
+export { type FormatRequest, formatDirectory } from "./replica-directory.ts";
+export { type Ended, type ServedReplica, serve } from "./serve.ts";
+export { VERSION } from "./version.ts";

@@ -1,0 +1,289 @@
+import { randomBytes } from "node:crypto";
+import { Cell, type CellOptions } from "@cubby/cell";
+import {
+  type PaxosOptions,
+  PaxosReplica,
+  type RecoveredLog,
+  recoverLog,
+  replicaId,
+} from "@cubby/paxos";
+import { CubbyError, type ErrorCode, type Status } from "@cubby/protocol";
+import { type Address, addressText } from "./address.ts";
+import { monotonicNow } from "./clock.ts";
+import type { ServerConfig } from "./config.ts";
+import { fromJournal } from "./core/engine-record.ts";
+import { Journal } from "./core/journal.ts";
+import { Replica } from "./core/replica.ts";
+import { HttpLane } from "./http-lane.ts";
+import { ConnectionIds, type LaneHandler } from "./lane.ts";
+import type { ReplicaLog } from "./log.ts";
+import { PeerLane } from "./peer-lane.ts";
+import { messageOf } from "./platform-errors.ts";
+import {
+  formatDirectory,
+  openDirectory,
+  type Recovered,
+  type ReplicaDirectory,
+} from "./replica-directory.ts";
+import { Runtime } from "./runtime.ts";
+import { SessionLane } from "./session-lane.ts";
+import { VERSION } from "./version.ts";
+
+/** Why a replica ended by itself; the exit status is that of the code in the error table. */
+export type Ended = { readonly code: ErrorCode; readonly detail: string };
+
+export type ServedReplica = {
+  readonly sessionAddress: Address;
+  readonly peerAddress: Address;
+  readonly httpAddress: Address | undefined;
+  status(): Status;
+  /** Settles when the replica cannot go on; never after `stop`. */
+  readonly ended: Promise<Ended>;
+  /** Hands mastership over if it can, then closes everything. */
+  stop(): Promise<void>;
+};
+
+/** How long a master that is asked to stop waits for another to take over. */
+const HAND_OVER_MS = 500;
+const HAND_OVER_POLL_MS = 20;
+
+/**
+ * Runs one replica in this process until it is stopped or ends. Throws a CubbyError when it cannot
+ * start: not_formatted, wrong_directory, directory_in_use, data_damaged, address_in_use, ….
+ */
+export async function serve(config: ServerConfig, log: ReplicaLog): Promise<ServedReplica> {
+  const { directory, recovered } = await openOrFormat(config, log);
+  try {
+    return await new Service(config, log, directory, recovered).start();
+  } catch (error) {
+    directory.close();
+    throw error;
+  }
+}
+
+/** DESIGN §3 "Identity": only a replica that is a cell of its own formats its directory itself. */
+async function openOrFormat(
+  config: ServerConfig,
+  log: ReplicaLog,
+): Promise<{ directory: ReplicaDirectory; recovered: Recovered }> {
+  const expected = { cellName: config.cellName, replica: config.replicaId };
+  try {
+    return await openDirectory(config.dataDir, expected);
+  } catch (error) {
+    const isFresh = error instanceof CubbyError && error.code === "not_formatted";
+    if (!isFresh || config.peers.length > 1) throw error;
+    const { cellId } = await formatDirectory(config);
+    log.info({ cellId, dataDir: config.dataDir }, "formatted a directory for a cell of one");
+    return openDirectory(config.dataDir, expected);
+  }
+}
+
+class Service {
+  readonly #config: ServerConfig;
+  readonly #log: ReplicaLog;
+  readonly #directory: ReplicaDirectory;
+  readonly #runtime: Runtime;
+  readonly #sessions: SessionLane;
+  readonly #peers: PeerLane;
+  readonly #http: HttpLane;
+  readonly #ended: Promise<Ended>;
+
+  constructor(
+    config: ServerConfig,
+    log: ReplicaLog,
+    directory: ReplicaDirectory,
+    recovered: Recovered,
+  ) {
+    this.#config = config;
+    this.#log = log;
+    this.#directory = directory;
+    const handler: LaneHandler = {
+      onRequest: (connection, request) => this.#runtime.onRequest(connection, request),
+      onDisconnected: (connection) => this.#runtime.onDisconnected(connection),
+    };
+    const ids = new ConnectionIds();
+    this.#sessions = new SessionLane({
+      ids,
+      handler,
+      log,
+      limits: { connectionsMax: config.connectionsMax },
+    });
+    this.#http = new HttpLane({ ids, handler, log, pages: this.#pages() });
+    const { cellId, replica, incarnation } = recovered.identity;
+    this.#peers = new PeerLane({
+      self: { cellId, replicaId: replica, incarnation },
+      peers: config.peers.filter((peer) => peer.replicaId !== config.replicaId),
+      handler: {
+        onFrame: (from, claimed, bytes) => this.#runtime.onPeerFrame(from, claimed, bytes),
+        onPeerState: (peer, state) => log.info({ peer, ...state }, "peer lane"),
+      },
+      log,
+    });
+    let end: (ended: Ended) => void = () => undefined;
+    this.#ended = new Promise((resolve) => {
+      end = resolve;
+    });
+    this.#runtime = new Runtime(createReplica(config, recovered), {
+      disk: directory,
+      peers: this.#peers,
+      clients: {
+        send: (connection, reply, validUntil) => {
+          if (this.#sessions.has(connection)) this.#sessions.send(connection, reply, validUntil);
+          else this.#http.send(connection, reply, validUntil);
+        },
+        flush: () => this.#sessions.flush(),
+      },
+      onTrace: (trace) => log.debug(trace, trace.kind),
+      onEnded: (ended) => {
+        log.error(ended, "the replica cannot go on");
+        end(ended);
+      },
+    });
+    directory.onCompletion((completion) => this.#runtime.onDisk(completion));
+  }
+
+  async start(): Promise<ServedReplica> {
+    try {
+      const peerAddress = await this.#peers.listen(this.#config.peerAddress);
+      const sessionAddress = await this.#sessions.listen(this.#config.sessionAddress);
+      const wanted = this.#config.httpAddress;
+      const httpAddress = wanted === undefined ? undefined : await this.#http.listen(wanted);
+      this.#log.info({ session: addressText(sessionAddress) }, "serving");
+      return {
+        peerAddress,
+        sessionAddress,
+        httpAddress,
+        status: () => this.#runtime.status(),
+        ended: this.#ended,
+        stop: () => this.#stop(),
+      };
+    } catch (error) {
+      await this.#close();
+      throw error;
+    }
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#config.peers.length > 1 && this.#runtime.status().role === "master") {
+      this.#runtime.handOver();
+      const until = monotonicNow() + HAND_OVER_MS;
+      while (monotonicNow() < until && this.#runtime.status().role === "master") {
+        await new Promise((resolve) => setTimeout(resolve, HAND_OVER_POLL_MS));
+      }
+    }
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.#runtime.stop();
+    await Promise.all([this.#sessions.close(), this.#http.close(), this.#peers.close()]);
+    this.#directory.close();
+  }
+
+  #pages(): ConstructorParameters<typeof HttpLane>[0]["pages"] {
+    return {
+      metrics: () => Promise.resolve({ contentType: "text/plain", text: "" }),
+      live: () => ({ ok: true, reason: "" }),
+      ready: () => this.#readiness(),
+    };
+  }
+
+  #readiness(): { ok: boolean; reason: string } {
+    const { role, masterId, leaseLeftMs } = this.#runtime.status();
+    if (role === "master") {
+      return leaseLeftMs > 0
+        ? { ok: true, reason: "master with a live lease" }
+        : { ok: false, reason: "master, but its lease is not live: no quorum answers" };
+    }
+    if (masterId === 0) return { ok: false, reason: `no master is known (role: ${role})` };
+    return { ok: true, reason: `replica ${masterId} is master` };
+  }
+}
+
+function createReplica(config: ServerConfig, recovered: Recovered): Replica {
+  const now = monotonicNow();
+  const { identity, snapshot } = recovered;
+  const log = recoveredLog(recovered);
+  const engine = new PaxosReplica(paxosOptions(config, identity.incarnation), log, now);
+  const journal = new Journal(
+    { segmentBytes: config.segmentBytes, snapshotEveryBytes: config.snapshotJournalBytes },
+    recovered.journal,
+  );
+  const facts = {
+    cellName: identity.cellName,
+    cellId: identity.cellId,
+    replicaId: identity.replica,
+    incarnation: identity.incarnation,
+    version: VERSION,
+    processId: process.pid,
+    startedAt: now,
+  };
+  return new Replica(
+    {
+      engine,
+      journal,
+      createCell: (port) => new Cell(cellOptions(config), port),
+      facts,
+      snapshotEverySlots: config.snapshotEvery,
+      snapshot: snapshot === undefined ? undefined : { slot: snapshot.slot, bytes: snapshot.state },
+    },
+    now,
+  );
+}
+
+function recoveredLog(recovered: Recovered): RecoveredLog {
+  const { snapshot } = recovered;
+  const found =
+    snapshot === undefined
+      ? undefined
+      : {
+          slot: snapshot.slot,
+          ballot: { ...snapshot.ballot, replica: replicaId(snapshot.ballot.replica) },
+          bytes: snapshot.state,
+        };
+  try {
+    return recoverLog(found, recovered.records.map(fromJournal));
+  } catch (error) {
+    throw new CubbyError(
+      "data_damaged",
+      `The journal's records do not fit together: ${messageOf(error)}. The replica does not start.`,
+      { cause: error },
+    );
+  }
+}
+
+function paxosOptions(config: ServerConfig, incarnation: string): PaxosOptions {
+  const ids = config.peers.length === 0 ? [config.replicaId] : config.peers.map((p) => p.replicaId);
+  return {
+    self: replicaId(config.replicaId),
+    incarnation,
+    members: ids.map(replicaId),
+    seed: randomBytes(16).toString("hex"),
+    leaseMs: config.masterLeaseMs,
+    leaseRenewMs: config.masterLeaseRenewMs,
+    roundMs: config.heartbeatMs,
+    electionTimeoutMs: config.electionTimeoutMs,
+  };
+}
+
+function cellOptions(config: ServerConfig): CellOptions {
+  const self = { replicaId: config.replicaId, address: addressText(config.sessionAddress) };
+  const replicas =
+    config.sessionAddresses.length === 0
+      ? [self]
+      : config.sessionAddresses.map((at) => ({
+          replicaId: at.replicaId,
+          address: addressText(at),
+        }));
+  return {
+    cellName: config.cellName,
+    replicaId: config.replicaId,
+    replicas,
+    keyMaterial: randomBytes(16),
+    quotas: {
+      sessionsMax: config.sessionsMax,
+      nodesMax: config.nodesMax,
+      childrenMax: config.childrenMax,
+    },
+  };
+}

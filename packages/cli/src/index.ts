@@ -1,0 +1,1 @@
+export { LocalCell, type LocalCellOptions, type ReplicaReport } from "./local-cell.ts";

@@ -1,12 +1,14 @@
 import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
 import { CubbyError } from "@cubby/protocol";
-import type { DiskCompletion, DiskTask } from "./core/disk.ts";
 import { endOfDisk } from "./core/disk-end.ts";
 import type { DirectoryIdentity, ExpectedIdentity } from "./core/identity.ts";
 import { describeDamage } from "./core/journal-damage.ts";
 import { format } from "./core/journal-format.ts";
 import { type RecoverResult, recover } from "./core/journal-recovery.ts";
-import { FileDisk } from "./file-disk.ts";
+import { driveOnDirectory } from "./file-disk-drive.ts";
+import { type LockResult, lockDirectory } from "./file-disk-lock.ts";
+import { directoryError, platformCode } from "./platform-errors.ts";
 
 export type Recovered = Extract<RecoverResult, { kind: "recovered" }>;
 
@@ -19,66 +21,20 @@ export type FormatRequest = {
   readonly segmentBytes: number;
 };
 
-/** A directory that this process holds, with the disk that carries out what is asked of it. */
-export class ReplicaDirectory {
-  readonly path: string;
-  readonly #disk: FileDisk;
-  #onCompletion: (completion: DiskCompletion) => void = () => undefined;
+type DirectoryLock = Extract<LockResult, { kind: "locked" }>;
 
-  private constructor(path: string) {
-    this.path = path;
-    this.#disk = new FileDisk(path, (completion) => this.#onCompletion(completion));
-  }
-
-  /** Throws directory_in_use, directory_denied or not_formatted (when it is not there). */
-  static open(path: string): ReplicaDirectory {
-    return new ReplicaDirectory(path);
-  }
-
-  submit(requests: Parameters<FileDisk["submit"]>[0]): void {
-    this.#disk.submit(requests);
-  }
-
-  onCompletion(handler: (completion: DiskCompletion) => void): void {
-    this.#onCompletion = handler;
-  }
-
-  /** Carries a task's requests out, one round after the other. */
-  run<T>(task: DiskTask<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      let waitingFor: readonly number[] = [];
-      let completions: DiskCompletion[] = [];
-      const advance = (): void => {
-        const inOrder = waitingFor.flatMap((id) => completions.filter((done) => done.id === id));
-        completions = [];
-        try {
-          const step = task.next(inOrder);
-          if (step.done) {
-            resolve(step.value);
-            return;
-          }
-          waitingFor = step.value.map((request) => request.id);
-          this.#disk.submit(step.value);
-        } catch (error) {
-          reject(error);
-        }
-      };
-      this.#onCompletion = (completion) => {
-        completions.push(completion);
-        if (completions.length === waitingFor.length) advance();
-      };
-      advance();
-    });
-  }
-
-  close(): void {
-    this.#disk.close();
-  }
-}
+/** A directory that this process holds, and what was found in it, all of it whole and durable. */
+export type OpenDirectory = { readonly recovered: Recovered; readonly lock: DirectoryLock };
 
 /** Makes a directory a replica's (`cubby init`). Throws already_formatted, directory_in_use, …. */
 export async function formatDirectory(request: FormatRequest): Promise<DirectoryIdentity> {
-  const directory = ReplicaDirectory.open(request.dataDir);
+  const { dataDir } = request;
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw directoryError(dataDir, error);
+  }
+  const lock = lockOrThrow(dataDir);
   try {
     const identity: DirectoryIdentity = {
       cellId: request.cellId ?? randomBytes(16).toString("hex"),
@@ -86,54 +42,88 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
       replica: request.replicaId,
       incarnation: randomBytes(16).toString("hex"),
     };
-    const result = await directory.run(format({ identity, segmentBytes: request.segmentBytes }));
+    const task = format({ identity, segmentBytes: request.segmentBytes });
+    const result = await driveOnDirectory(dataDir, task);
     switch (result.kind) {
       case "formatted":
         return identity;
       case "alreadyFormatted":
         throw new CubbyError(
           "already_formatted",
-          `${request.dataDir} is the directory of replica ${result.identity.replica} of cell ` +
+          `${dataDir} is the directory of replica ${result.identity.replica} of cell ` +
             `${result.identity.cellName}. Use another directory, or remove this one by hand.`,
         );
       case "notEmpty":
         throw new CubbyError(
           "already_formatted",
-          `${request.dataDir} holds ${result.file}, somebody's state. Use another directory.`,
+          `${dataDir} holds ${result.file}, somebody's state. Use another directory.`,
         );
       case "failed":
         throw failure(result.failed);
     }
   } finally {
-    directory.close();
+    lock.release();
   }
 }
 
-/** Opens and recovers a directory, or throws what is wrong with it, by name. */
+/** Locks and recovers a directory, or throws what is wrong with it, by name. */
 export async function openDirectory(
   dataDir: string,
   expected: ExpectedIdentity,
-): Promise<{ directory: ReplicaDirectory; recovered: Recovered }> {
-  const directory = ReplicaDirectory.open(dataDir);
+): Promise<OpenDirectory> {
+  const lock = lockOrThrow(dataDir);
   try {
-    const result = await directory.run(recover({ expected }));
-    if (result.kind === "recovered") return { directory, recovered: result };
+    const result = await driveOnDirectory(dataDir, recover({ expected }));
+    if (result.kind === "recovered") return { lock, recovered: result };
     throw refusal(dataDir, result);
   } catch (error) {
-    directory.close();
+    lock.release();
     throw error;
   }
 }
 
-function refusal(dataDir: string, result: Exclude<RecoverResult, { kind: "recovered" }>) {
+function lockOrThrow(dataDir: string): DirectoryLock {
+  let result: LockResult;
+  try {
+    result = lockDirectory(dataDir);
+  } catch (error) {
+    // A directory that is not there has not been formatted either.
+    if (platformCode(error) === "ENOENT") throw notFormatted(dataDir);
+    throw directoryError(dataDir, error);
+  }
+  switch (result.kind) {
+    case "locked":
+      return result;
+    case "held":
+      throw new CubbyError(
+        "directory_in_use",
+        `${dataDir} is in use by process ${result.pid} (${result.file}). Stop it first.`,
+      );
+    case "stuck":
+      throw new CubbyError(
+        "directory_in_use",
+        `A process died while it took ${dataDir} over. Make sure that none uses it, then remove ` +
+          `${result.file}.`,
+      );
+  }
+}
+
+function notFormatted(dataDir: string): CubbyError {
+  return new CubbyError(
+    "not_formatted",
+    `${dataDir} is not formatted. Run \`cubby init --data ${dataDir}\`. If a replica lived ` +
+      "here, its state is lost, and the cell must get a new member in its place.",
+  );
+}
+
+function refusal(
+  dataDir: string,
+  result: Exclude<RecoverResult, { kind: "recovered" }>,
+): CubbyError {
   switch (result.kind) {
     case "unformatted":
     case "partlyFormatted":
-      return new CubbyError(
-        "not_formatted",
-        `${dataDir} is not formatted. Run \`cubby init --data ${dataDir}\`. If a replica lived ` +
-          "here, its state is lost, and the cell must get a new member in its place.",
-      );
+      return notFormatted(dataDir);
     case "mismatch": {
       const { what, expected, found } = result.mismatch;
       return new CubbyError(

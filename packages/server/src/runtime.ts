@@ -1,3 +1,4 @@
+import { performance } from "node:perf_hooks";
 import { after, type Instant, msBetween, NEVER } from "@cubby/base";
 import type { ConnectionId } from "@cubby/cell";
 import type { ReplicaId } from "@cubby/paxos";
@@ -14,7 +15,10 @@ export type RuntimePorts = {
     send(connection: number, reply: Reply, validUntil: Instant): void;
     flush(): void;
   };
+  /** Told the time of each input before the replica is: a pause is noticed before it is judged. */
+  readonly beforeInput: (now: Instant) => void;
   readonly onTrace: (trace: Trace) => void;
+  readonly onDiskWrite: (tookMs: number) => void;
   /** The replica must not go on. Called once. */
   readonly onEnded: (ended: NonNullable<ReplicaOutput["ended"]>) => void;
   readonly now?: Clock;
@@ -36,6 +40,8 @@ export class Runtime {
   #timer: NodeJS.Timeout | undefined;
   #timerAt: Instant = NEVER;
   #stopped = false;
+  /** Writes under way, by request id, and when each was handed to the disk. */
+  readonly #writes = new Map<number, number>();
 
   constructor(replica: Replica, ports: RuntimePorts) {
     this.#replica = replica;
@@ -58,15 +64,29 @@ export class Runtime {
   }
 
   onDisk(completion: DiskCompletion): void {
+    const since = this.#writes.get(completion.id);
+    if (since !== undefined) {
+      this.#writes.delete(completion.id);
+      this.#ports.onDiskWrite(performance.now() - since);
+    }
     this.#feed({ kind: "disk", completion });
   }
 
+  /** Called from `beforeInput`, so it must not ask for it again. */
   onStalled(stalledMs: number): void {
-    this.#feed({ kind: "stalled", stalledMs });
+    if (this.#stopped) return;
+    this.#replica.step(this.#now(), { kind: "stalled", stalledMs });
+    this.#scheduleDrain();
   }
 
   onSuspended(): void {
     this.#feed({ kind: "suspended" });
+  }
+
+  oldestDiskWriteMs(): number {
+    // Writes complete nearly in order: the first in the map is the oldest.
+    for (const since of this.#writes.values()) return performance.now() - since;
+    return 0;
   }
 
   handOver(): void {
@@ -86,8 +106,17 @@ export class Runtime {
   #feed(input: ReplicaInput): void {
     if (this.#stopped) return;
     // Read only now: the input's bytes are in memory, and a pause before this line is seen by it.
-    this.#replica.step(this.#now(), input);
+    const now = this.#now();
+    this.#ports.beforeInput(now);
+    this.#replica.step(now, input);
     this.#scheduleDrain();
+  }
+
+  #submit(requests: readonly DiskRequest[]): void {
+    for (const request of requests) {
+      if (request.kind === "write") this.#writes.set(request.id, performance.now());
+    }
+    this.#ports.disk.submit(requests);
   }
 
   #scheduleDrain(): void {
@@ -113,7 +142,7 @@ export class Runtime {
       this.#ports.clients.send(to, reply, validUntil);
     }
     this.#ports.clients.flush();
-    if (output.disk.length > 0) this.#ports.disk.submit(output.disk);
+    if (output.disk.length > 0) this.#submit(output.disk);
     this.#arm(output.wakeAt);
   }
 

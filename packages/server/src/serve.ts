@@ -13,21 +13,24 @@ import { monotonicNow } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { fromJournal } from "./core/engine-record.ts";
 import { Journal } from "./core/journal.ts";
-import { Replica } from "./core/replica.ts";
+import { Replica, type Trace } from "./core/replica.ts";
+import { FileDisk } from "./file-disk.ts";
 import { HttpLane } from "./http-lane.ts";
 import { ConnectionIds, type LaneHandler } from "./lane.ts";
 import type { ReplicaLog } from "./log.ts";
+import { Metrics } from "./metrics.ts";
 import { PeerLane } from "./peer-lane.ts";
 import { messageOf } from "./platform-errors.ts";
 import {
   formatDirectory,
+  type OpenDirectory,
   openDirectory,
   type Recovered,
-  type ReplicaDirectory,
 } from "./replica-directory.ts";
 import { Runtime } from "./runtime.ts";
 import { SessionLane } from "./session-lane.ts";
 import { VERSION } from "./version.ts";
+import { Watchdog } from "./watchdogs.ts";
 
 /** Why a replica ended by itself; the exit status is that of the code in the error table. */
 export type Ended = { readonly code: ErrorCode; readonly detail: string };
@@ -46,26 +49,26 @@ export type ServedReplica = {
 /** How long a master that is asked to stop waits for another to take over. */
 const HAND_OVER_MS = 500;
 const HAND_OVER_POLL_MS = 20;
+/** A write that takes longer is no slow disk any more. */
+const DISK_STUCK_MS = 5_000;
 
 /**
  * Runs one replica in this process until it is stopped or ends. Throws a CubbyError when it cannot
  * start: not_formatted, wrong_directory, directory_in_use, data_damaged, address_in_use, ….
  */
 export async function serve(config: ServerConfig, log: ReplicaLog): Promise<ServedReplica> {
-  const { directory, recovered } = await openOrFormat(config, log);
+  const directory = await openOrFormat(config, log);
+  for (const note of directory.recovered.notes) log.warn(note, "recovery");
   try {
-    return await new Service(config, log, directory, recovered).start();
+    return await new Service(config, log, directory).start();
   } catch (error) {
-    directory.close();
+    directory.lock.release();
     throw error;
   }
 }
 
 /** DESIGN §3 "Identity": only a replica that is a cell of its own formats its directory itself. */
-async function openOrFormat(
-  config: ServerConfig,
-  log: ReplicaLog,
-): Promise<{ directory: ReplicaDirectory; recovered: Recovered }> {
+async function openOrFormat(config: ServerConfig, log: ReplicaLog): Promise<OpenDirectory> {
   const expected = { cellName: config.cellName, replica: config.replicaId };
   try {
     return await openDirectory(config.dataDir, expected);
@@ -81,19 +84,17 @@ async function openOrFormat(
 class Service {
   readonly #config: ServerConfig;
   readonly #log: ReplicaLog;
-  readonly #directory: ReplicaDirectory;
+  readonly #directory: OpenDirectory;
+  readonly #disk: FileDisk;
+  readonly #metrics: Metrics;
+  readonly #watchdog: Watchdog;
   readonly #runtime: Runtime;
   readonly #sessions: SessionLane;
   readonly #peers: PeerLane;
   readonly #http: HttpLane;
   readonly #ended: Promise<Ended>;
 
-  constructor(
-    config: ServerConfig,
-    log: ReplicaLog,
-    directory: ReplicaDirectory,
-    recovered: Recovered,
-  ) {
+  constructor(config: ServerConfig, log: ReplicaLog, directory: OpenDirectory) {
     this.#config = config;
     this.#log = log;
     this.#directory = directory;
@@ -102,29 +103,35 @@ class Service {
       onDisconnected: (connection) => this.#runtime.onDisconnected(connection),
     };
     const ids = new ConnectionIds();
-    this.#sessions = new SessionLane({
-      ids,
-      handler,
-      log,
-      limits: { connectionsMax: config.connectionsMax },
-    });
+    const limits = { connectionsMax: config.connectionsMax };
+    this.#sessions = new SessionLane({ ids, handler, log, limits });
     this.#http = new HttpLane({ ids, handler, log, pages: this.#pages() });
-    const { cellId, replica, incarnation } = recovered.identity;
-    this.#peers = new PeerLane({
-      self: { cellId, replicaId: replica, incarnation },
-      peers: config.peers.filter((peer) => peer.replicaId !== config.replicaId),
-      handler: {
-        onFrame: (from, claimed, bytes) => this.#runtime.onPeerFrame(from, claimed, bytes),
-        onPeerState: (peer, state) => log.info({ peer, ...state }, "peer lane"),
-      },
-      log,
+    this.#peers = this.#createPeerLane(directory.recovered);
+    this.#metrics = new Metrics({
+      status: () => this.#runtime.status(),
+      lanes: { session: this.#sessions.counters, http: this.#http.counters },
+      peers: this.#peers,
     });
+    this.#watchdog = new Watchdog({
+      onStall: (stalledMs) => {
+        this.#metrics.counts.stalls += 1;
+        log.warn({ stalledMs }, "the event loop stood still");
+        this.#runtime.onStalled(stalledMs);
+      },
+      onSuspend: (unseenMs, clock) => {
+        this.#metrics.counts.suspends += 1;
+        log.warn({ unseenMs, clock }, "time passed that the monotonic clock has not seen");
+        this.#runtime.onSuspended();
+      },
+      onLag: (lagMs) => this.#metrics.observeLoopLag(lagMs),
+    });
+    this.#disk = new FileDisk(config.dataDir, (completion) => this.#runtime.onDisk(completion));
     let end: (ended: Ended) => void = () => undefined;
     this.#ended = new Promise((resolve) => {
       end = resolve;
     });
-    this.#runtime = new Runtime(createReplica(config, recovered), {
-      disk: directory,
+    this.#runtime = new Runtime(createReplica(config, directory.recovered), {
+      disk: this.#disk,
       peers: this.#peers,
       clients: {
         send: (connection, reply, validUntil) => {
@@ -133,13 +140,32 @@ class Service {
         },
         flush: () => this.#sessions.flush(),
       },
-      onTrace: (trace) => log.debug(trace, trace.kind),
-      onEnded: (ended) => {
-        log.error(ended, "the replica cannot go on");
-        end(ended);
-      },
+      beforeInput: (now) => this.#watchdog.check(now),
+      onTrace: (trace) => this.#onTrace(trace),
+      onDiskWrite: (tookMs) => this.#metrics.observeFsync(tookMs),
+      onEnded: (ended) => end(ended),
     });
-    directory.onCompletion((completion) => this.#runtime.onDisk(completion));
+    this.#watchdog.start();
+  }
+
+  #createPeerLane({ identity }: Recovered): PeerLane {
+    const { cellId, replica, incarnation } = identity;
+    return new PeerLane({
+      self: { cellId, replicaId: replica, incarnation },
+      peers: this.#config.peers.filter((peer) => peer.replicaId !== replica),
+      handler: {
+        onFrame: (from, claimed, bytes) => this.#runtime.onPeerFrame(from, claimed, bytes),
+        onPeerState: (peer, state) => this.#log.info({ peer, ...state }, "peer lane"),
+      },
+      log: this.#log,
+    });
+  }
+
+  #onTrace(trace: Trace): void {
+    this.#log.debug(trace, trace.kind);
+    const { counts } = this.#metrics;
+    if (trace.kind === "epochBegun") counts.masterChanges += 1;
+    else if (trace.kind === "expiryDecided") counts.sessionsExpired += 1;
   }
 
   async start(): Promise<ServedReplica> {
@@ -175,17 +201,26 @@ class Service {
   }
 
   async #close(): Promise<void> {
+    this.#watchdog.stop();
     this.#runtime.stop();
     await Promise.all([this.#sessions.close(), this.#http.close(), this.#peers.close()]);
-    this.#directory.close();
+    this.#disk.close();
+    this.#directory.lock.release();
   }
 
   #pages(): ConstructorParameters<typeof HttpLane>[0]["pages"] {
     return {
-      metrics: () => Promise.resolve({ contentType: "text/plain", text: "" }),
-      live: () => ({ ok: true, reason: "" }),
+      metrics: () => this.#metrics.page(),
+      live: () => this.#liveness(),
       ready: () => this.#readiness(),
     };
+  }
+
+  /** The loop turns, or this would not run; so what is asked here is the disk. */
+  #liveness(): { ok: boolean; reason: string } {
+    const oldestMs = this.#runtime.oldestDiskWriteMs();
+    if (oldestMs < DISK_STUCK_MS) return { ok: true, reason: "the event loop and the disk answer" };
+    return { ok: false, reason: `the disk has not answered a write for ${oldestMs} ms` };
   }
 
   #readiness(): { ok: boolean; reason: string } {

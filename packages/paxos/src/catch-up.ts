@@ -1,0 +1,212 @@
+import { after, assert, concatBytes, crc32c, type Instant } from "@cubby/base";
+import type { Acceptor } from "./acceptor.ts";
+import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
+import { LEARN_BYTES, SNAPSHOT_BYTES_MAX } from "./limits.ts";
+import { entrySize, type LogEntry } from "./log-entry.ts";
+import type { LogPartMessage, SnapshotIdentity, SnapshotPartMessage } from "./messages.ts";
+import type { Outbox } from "./outbox.ts";
+import type { SnapshotStore } from "./snapshot-store.ts";
+
+/**
+ * follow: a follower takes over the log of its leader, by one synchronisation.
+ * adopt: a leader takes over the log of a fresher acceptor, before it leads.
+ * extend: a follower that has the leader's log, but too short a one, takes its snapshot.
+ */
+export type CatchUpPurpose = "follow" | "adopt" | "extend";
+
+export type CatchUpPlan = {
+  readonly purpose: CatchUpPurpose;
+  readonly ballot: Ballot;
+  readonly source: ReplicaId;
+  /** adopt: the log that was promised, which cannot change while the promise stands. */
+  readonly expected: { readonly acceptedBallot: Ballot; readonly length: Slot } | undefined;
+};
+
+type SnapshotInTransit = {
+  readonly identity: SnapshotIdentity;
+  readonly parts: Uint8Array[];
+  received: number;
+};
+
+/**
+ * Gets from one peer what this replica lacks: its log from the first slot not known to be chosen
+ * on, or else its snapshot and what follows. It asks, one part at a time, and asks again; so loss,
+ * duplication and reordering cost time only, and the sender keeps no state.
+ *
+ * What is known to be chosen becomes durable on the way. What is not waits here until the log is
+ * whole, for a synchronisation is one record.
+ */
+export class CatchUp {
+  readonly plan: CatchUpPlan;
+  readonly #acceptor: Acceptor;
+  readonly #snapshots: SnapshotStore;
+  readonly #outbox: Outbox;
+  readonly #retransmitMs: number;
+  /** The slot of the first staged entry: the one after what is chosen here. */
+  #first: Slot;
+  #staged: LogEntry[] = [];
+  #stagedBytes = 0;
+  /** Whole when staged through here: the length the source first told. */
+  #target: Slot | undefined;
+  #sourceChosen: Slot = 0;
+  #snapshot: SnapshotInTransit | undefined;
+  #askedAt: Instant;
+  #progressAt: Instant;
+
+  constructor(
+    plan: CatchUpPlan,
+    acceptor: Acceptor,
+    snapshots: SnapshotStore,
+    outbox: Outbox,
+    now: Instant,
+    retransmitMs: number,
+  ) {
+    this.plan = plan;
+    this.#acceptor = acceptor;
+    this.#snapshots = snapshots;
+    this.#outbox = outbox;
+    this.#retransmitMs = retransmitMs;
+    this.#first = acceptor.chosen + 1;
+    this.#target = plan.expected?.length;
+    this.#askedAt = now;
+    this.#progressAt = now;
+    assert(
+      this.#target === undefined || this.#target >= acceptor.chosen,
+      "the log of a quorum's freshest acceptor holds what is chosen",
+    );
+  }
+
+  get complete(): boolean {
+    return this.#target !== undefined && this.#next > this.#target;
+  }
+
+  get first(): Slot {
+    return this.#first;
+  }
+
+  get entries(): readonly LogEntry[] {
+    return this.#staged;
+  }
+
+  /** Chosen at the source, as far as it told. */
+  get sourceChosen(): Slot {
+    return this.#sourceChosen;
+  }
+
+  get progressAt(): Instant {
+    return this.#progressAt;
+  }
+
+  get wakeAt(): Instant {
+    return after(this.#askedAt, this.#retransmitMs);
+  }
+
+  advance(now: Instant): void {
+    if (now >= this.wakeAt && !this.complete) this.ask(now);
+  }
+
+  ask(now: Instant): void {
+    this.#askedAt = now;
+    this.#outbox.send(this.plan.source, {
+      kind: "fetch",
+      ballot: this.plan.ballot,
+      from: this.plan.purpose === "extend" ? this.#acceptor.length + 1 : this.#next,
+      synchronised: this.plan.purpose === "extend",
+      snapshotSlot: this.#snapshot?.identity.slot ?? 0,
+      snapshotOffset: this.#snapshot?.received ?? 0,
+    });
+  }
+
+  onLogPart(now: Instant, message: LogPartMessage): void {
+    if (this.complete || this.plan.purpose === "extend" || !this.#isExpected(message)) return;
+    this.#target ??= Math.max(message.length, this.#acceptor.chosen);
+    this.#sourceChosen = Math.max(this.#sourceChosen, message.chosen);
+    const skip = this.#next - message.firstSlot;
+    // It starts beyond what is staged: a part before it was lost, and is asked for again.
+    if (skip < 0) return;
+    const wanted = this.#target - this.#next + 1;
+    const fresh = message.entries.slice(skip, skip + wanted);
+    if (fresh.length === 0 && !this.complete) return;
+    for (const entry of fresh) {
+      this.#staged.push(entry);
+      this.#stagedBytes += entrySize(entry);
+    }
+    this.#progressAt = now;
+    this.#snapshot = undefined;
+    if (this.complete) return;
+    if (this.#stagedBytes >= LEARN_BYTES) this.#learn(now);
+    this.ask(now);
+  }
+
+  /** Parts of one snapshot only, in order; another snapshot starts it over (P10-P13). */
+  onSnapshotPart(now: Instant, message: SnapshotPartMessage): void {
+    if (this.complete || message.slot <= this.#acceptor.chosen) return;
+    if (message.sizeBytes > SNAPSHOT_BYTES_MAX) return;
+    let transit = this.#snapshot;
+    if (transit === undefined || !sameSnapshot(transit.identity, message)) {
+      if (message.offset !== 0) return;
+      // The one under way is still being served as long as its parts come.
+      if (transit !== undefined && now < after(this.#progressAt, this.#retransmitMs)) return;
+      const { slot, sizeBytes, checksum, leaseMs } = message;
+      transit = { identity: { slot, sizeBytes, checksum, leaseMs }, parts: [], received: 0 };
+      this.#snapshot = transit;
+      this.#outbox.trace({ kind: "snapshotStarted", slot, sizeBytes });
+    }
+    if (message.offset !== transit.received) return;
+    if (transit.received + message.bytes.length > transit.identity.sizeBytes) return;
+    if (message.bytes.length === 0 && transit.identity.sizeBytes > 0) return;
+    transit.parts.push(message.bytes);
+    transit.received += message.bytes.length;
+    this.#progressAt = now;
+    if (transit.received === transit.identity.sizeBytes) this.#install(now, transit);
+    if (!this.complete) this.ask(now);
+  }
+
+  #install(now: Instant, transit: SnapshotInTransit): void {
+    this.#snapshot = undefined;
+    const { identity } = transit;
+    const bytes = concatBytes(transit.parts);
+    if (crc32c(bytes) !== identity.checksum) {
+      this.#outbox.trace({ kind: "snapshotDamaged", slot: identity.slot });
+      return;
+    }
+    this.#acceptor.restore(now, this.plan.ballot, identity, bytes);
+    // The slots it stands for are gone from the log: who asks us for them gets it in turn.
+    this.#snapshots.put(now, identity.slot, identity.leaseMs, bytes);
+    this.#first = identity.slot + 1;
+    this.#staged = [];
+    this.#stagedBytes = 0;
+    // The source is that far itself, whatever it told at first; and nothing beyond is wanted.
+    if (this.plan.purpose === "extend") this.#target = identity.slot;
+    else if (this.#target !== undefined) this.#target = Math.max(this.#target, identity.slot);
+  }
+
+  /** Makes the chosen part of what is staged durable, so that it need not wait in memory. */
+  #learn(now: Instant): void {
+    const last = Math.min(this.#sourceChosen, this.#next - 1);
+    const count = last - this.#first + 1;
+    if (count <= 0) return;
+    this.#acceptor.learn(now, this.#first, this.#staged.slice(0, count));
+    this.#staged = this.#staged.slice(count);
+    this.#stagedBytes = 0;
+    for (const entry of this.#staged) this.#stagedBytes += entrySize(entry);
+    this.#first = last + 1;
+  }
+
+  #isExpected(message: LogPartMessage): boolean {
+    const { expected } = this.plan;
+    if (expected === undefined) return sameBallot(message.acceptedBallot, this.plan.ballot);
+    return (
+      sameBallot(message.acceptedBallot, expected.acceptedBallot) &&
+      message.length === expected.length
+    );
+  }
+
+  get #next(): Slot {
+    return this.#first + this.#staged.length;
+  }
+}
+
+function sameSnapshot(a: SnapshotIdentity, b: SnapshotIdentity): boolean {
+  return a.slot === b.slot && a.sizeBytes === b.sizeBytes && a.checksum === b.checksum;
+}

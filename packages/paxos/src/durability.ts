@@ -1,0 +1,45 @@
+import { assert, type Instant, msBetween } from "@cubby/base";
+import type { RecordIndex } from "./record.ts";
+
+/** Which of the records handed out are durable, and how long the oldest other one has waited. */
+export class Durability {
+  #issued: RecordIndex = 0;
+  #persisted: RecordIndex = 0;
+  /** One mark per instant at which records were issued, oldest first. */
+  #marks: { through: RecordIndex; readonly at: Instant }[] = [];
+
+  issue(now: Instant): RecordIndex {
+    this.#issued += 1;
+    const last = this.#marks.at(-1);
+    if (last !== undefined && last.at === now) last.through = this.#issued;
+    else this.#marks.push({ through: this.#issued, at: now });
+    return this.#issued;
+  }
+
+  persistedThrough(index: RecordIndex): void {
+    assert(index <= this.#issued, "only what was handed out becomes durable");
+    assert(index >= this.#persisted, "what is durable stays durable");
+    this.#persisted = index;
+    let done = 0;
+    while (done < this.#marks.length && (this.#marks[done]?.through ?? 0) <= index) done += 1;
+    if (done > 0) this.#marks.splice(0, done);
+  }
+
+  covers(index: RecordIndex): boolean {
+    return index <= this.#persisted;
+  }
+
+  get issued(): RecordIndex {
+    return this.#issued;
+  }
+
+  get writing(): boolean {
+    return this.#persisted < this.#issued;
+  }
+
+  /** How long the oldest record that is not durable has waited. */
+  waitingMs(now: Instant): number {
+    const oldest = this.#marks[0];
+    return oldest === undefined ? 0 : msBetween(oldest.at, now);
+  }
+}

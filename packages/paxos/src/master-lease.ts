@@ -1,0 +1,70 @@
+import { after, assert, type Instant } from "@cubby/base";
+import type { ReplicaId } from "./ballot.ts";
+import { leaseHoldsMs } from "./lease-grantor.ts";
+
+/** Rounds that may still be answered: at one per renewal, more than any lease spans. */
+const OPEN_ROUNDS_MAX = 64;
+
+type LeaseRound = {
+  readonly leaseRound: number;
+  readonly until: Instant;
+  readonly granted: ReplicaId[];
+};
+
+/**
+ * The leader's side of the master lease, in one ballot. Time counts from the *sending* of a round,
+ * shortened by the drift allowance, and an answer counts for the round that it names alone.
+ */
+export class MasterLease {
+  readonly #quorum: number;
+  readonly #driftPerMille: number;
+  #leaseRound = 0;
+  #open: LeaseRound[] = [];
+  #until: Instant | undefined;
+
+  constructor(quorum: number, driftPerMille: number) {
+    this.#quorum = quorum;
+    this.#driftPerMille = driftPerMille;
+  }
+
+  /** Held before this instant, by our clock; `undefined` if no quorum granted it since the void. */
+  get until(): Instant | undefined {
+    return this.#until;
+  }
+
+  /** The last round begun: what a release must name. */
+  get leaseRound(): number {
+    return this.#leaseRound;
+  }
+
+  held(now: Instant): boolean {
+    return this.#until !== undefined && now < this.#until;
+  }
+
+  begin(now: Instant, leaseMs: number): number {
+    this.#leaseRound += 1;
+    this.#open = this.#open.filter((round) => round.until > now).slice(-OPEN_ROUNDS_MAX + 1);
+    this.#open.push({
+      leaseRound: this.#leaseRound,
+      until: after(now, leaseHoldsMs(leaseMs, this.#driftPerMille)),
+      granted: [],
+    });
+    return this.#leaseRound;
+  }
+
+  /** Safety: a late answer to an old round can give no more than that round could. */
+  onGrant(from: ReplicaId, leaseRound: number): void {
+    assert(leaseRound <= this.#leaseRound, "only a round that was begun is answered");
+    const round = this.#open.find((open) => open.leaseRound === leaseRound);
+    if (round === undefined || round.granted.includes(from)) return;
+    round.granted.push(from);
+    if (round.granted.length < this.#quorum) return;
+    if (this.#until === undefined || round.until > this.#until) this.#until = round.until;
+  }
+
+  /** Gives the lease up, with every answer still under way; only a round begun later counts. */
+  void(): void {
+    this.#open = [];
+    this.#until = undefined;
+  }
+}

@@ -1,0 +1,764 @@
+import { after, assert, earliest, type Instant, NEVER, Rng, unreachable } from "@cubby/base";
+import { Acceptor } from "./acceptor.ts";
+import {
+  type Ballot,
+  ballotText,
+  compareBallots,
+  epochOf,
+  type ReplicaId,
+  type Slot,
+  sameBallot,
+} from "./ballot.ts";
+import { BallotLeaderElection } from "./ballot-leader-election.ts";
+import { Follower } from "./follower.ts";
+import { GenesisAgreement } from "./genesis.ts";
+import { Leader } from "./leader.ts";
+import { LeaseGrantor } from "./lease-grantor.ts";
+import type {
+  ConsensusMessage,
+  FetchMessage,
+  HeartbeatRequestMessage,
+  InviteMessage,
+  LeaseReleaseMessage,
+  LeaseRequestMessage,
+  NackMessage,
+  PaxosMessage,
+  PrepareMessage,
+  PrepareRequestMessage,
+} from "./messages.ts";
+import { type PaxosOptions, type Settings, settle } from "./options.ts";
+import { Outbox, type PaxosOutput } from "./outbox.ts";
+import type { CheckpointRecord, RecordIndex } from "./record.ts";
+import type { RecoveredLog } from "./recovery.ts";
+import { logPart } from "./replication.ts";
+import { SnapshotStore } from "./snapshot-store.ts";
+import type { PaxosStatus, PeerStatus } from "./status.ts";
+
+/** Everything the world can tell the engine. */
+export type PaxosInput =
+  | { readonly kind: "wake" }
+  | {
+      readonly kind: "message";
+      readonly from: ReplicaId;
+      /** As the connection's handshake claims it. */
+      readonly incarnation: string;
+      readonly message: PaxosMessage;
+    }
+  /** Taken only while leading; else dropped, as the host knows from the last event. */
+  | { readonly kind: "propose"; readonly entries: readonly Uint8Array[] }
+  | { readonly kind: "persisted"; readonly through: RecordIndex }
+  /** The host's state at `slot`, in a durable file: the log before it may go. */
+  | { readonly kind: "snapshotTaken"; readonly slot: Slot; readonly bytes: Uint8Array }
+  /** Give up leading, and let a peer that is caught up lead at once. */
+  | { readonly kind: "handOver" }
+  /** The clock cannot be trusted for what passed: no lease is held until a new round is granted. */
+  | { readonly kind: "voidLease" };
+
+/** A prepare that met a live grant: answered when the grant ends, the highest ballot only. */
+type KeptPrepare = { readonly from: ReplicaId; readonly message: PrepareMessage };
+
+/**
+ * One replica of the log: Sequence Paxos with Ballot Leader Election and a master lease, pure.
+ * Here messages are routed, roles change, and the three parts that bind one another meet: what
+ * the election wants, what the grants allow, and what the acceptor has promised.
+ */
+export class PaxosReplica {
+  readonly #settings: Settings;
+  readonly #outbox = new Outbox();
+  readonly #acceptor: Acceptor;
+  readonly #snapshots: SnapshotStore;
+  readonly #genesis: GenesisAgreement;
+  readonly #election: BallotLeaderElection;
+  readonly #grantor: LeaseGrantor;
+  readonly #follower: Follower;
+  #leader: Leader | undefined;
+
+  #now: Instant;
+  #kept: KeptPrepare | undefined;
+  #electionDue = true;
+  #nextLeaseAt: Instant;
+  #grantMaxIndex: RecordIndex = 0;
+  #prepareRequestedAt: Instant | undefined;
+  #stalled = false;
+
+  /** What the host was told last: an epoch that leads, or whom we follow. */
+  #reportedEpoch: number | undefined;
+  #reportedUntil: Instant | undefined;
+  #reportedLeader: ReplicaId | undefined;
+
+  constructor(options: PaxosOptions, recovered: RecoveredLog, now: Instant) {
+    const recordedIds = recovered.genesis?.members.map((member) => member.replica) ?? [];
+    const settings = settle(options, recordedIds);
+    this.#settings = settings;
+    this.#now = now;
+    this.#nextLeaseAt = now;
+    this.#acceptor = new Acceptor(this.#outbox, recovered);
+    this.#snapshots = new SnapshotStore(settings.snapshotPartBytes);
+    if (recovered.snapshot !== undefined) {
+      const { slot, bytes } = recovered.snapshot;
+      this.#snapshots.put(now, slot, recovered.leaseMs, bytes);
+    }
+    const { self, incarnation, members } = settings;
+    this.#genesis = new GenesisAgreement(
+      { self, incarnation, ids: members },
+      recovered.genesis,
+      this.#outbox,
+      now,
+    );
+    const rng = new Rng(`${settings.seed}/election/${self}`);
+    this.#election = new BallotLeaderElection(settings, rng, recovered.promised, now);
+    const alone = settings.peers.length === 0;
+    const { driftPerMille } = settings;
+    this.#grantor = new LeaseGrantor(driftPerMille, recovered.grantMaxMs, now, alone);
+    this.#follower = new Follower(settings, this.#acceptor, this.#snapshots, this.#outbox);
+  }
+
+  step(now: Instant, input: PaxosInput): void {
+    assert(now >= this.#now, "time does not run backwards");
+    this.#now = now;
+    switch (input.kind) {
+      case "wake":
+        break;
+      case "message":
+        this.#onMessage(input.from, input.incarnation, input.message);
+        break;
+      case "propose":
+        this.#onPropose(input.entries);
+        break;
+      case "persisted":
+        this.#outbox.durability.persistedThrough(input.through);
+        this.#acceptor.onPersisted();
+        this.#leader?.onPersisted(now);
+        break;
+      case "snapshotTaken":
+        this.#onSnapshotTaken(input.slot, input.bytes);
+        break;
+      case "handOver":
+        this.#onHandOver();
+        break;
+      case "voidLease":
+        this.#onVoidLease();
+        break;
+      default:
+        unreachable(input);
+    }
+    this.#genesis.advance(now);
+    if (this.#genesis.complete) this.#advance();
+    this.#acceptor.deliver();
+    this.#maybeRenewLease();
+    this.#report();
+  }
+
+  take(): PaxosOutput {
+    this.#leader?.flush(this.#now);
+    this.#acceptor.recordChosen(this.#now);
+    return this.#outbox.take(this.#wakeAt());
+  }
+
+  /** All there is to know beside the snapshot, for the first record of a new segment. */
+  checkpoint(): CheckpointRecord {
+    assert(!this.#outbox.hasRecords, "a checkpoint is taken when all records were handed out");
+    const { promised, acceptedBallot, chosen, length, leaseMs, log } = this.#acceptor;
+    const firstSlot = this.#snapshots.slot + 1;
+    return {
+      kind: "checkpoint",
+      promised,
+      acceptedBallot,
+      chosen,
+      grantMaxMs: this.#grantor.grantMaxMs,
+      leaseMs,
+      genesis: this.#genesis.recorded,
+      firstSlot,
+      entries: firstSlot > length ? [] : log.slice(firstSlot, length),
+    };
+  }
+
+  status(): PaxosStatus {
+    const now = this.#now;
+    const leader = this.#leader;
+    const { promised, acceptedBallot, chosen, length, dropped } = this.#acceptor;
+    return {
+      role: leader === undefined ? "follower" : leader.phase,
+      genesisComplete: this.#genesis.complete,
+      ballot: leader?.ballot,
+      leader: this.#knownLeader(),
+      promised,
+      acceptedBallot,
+      chosen,
+      delivered: this.#acceptor.delivered,
+      length,
+      firstRetained: dropped + 1,
+      leaseMs: this.#acceptor.leaseMs,
+      leaseUntil: leader?.lease.until,
+      grantUntil: this.#grantor.lastBound,
+      waitingProposals: leader?.waiting ?? 0,
+      catchingUp: this.#follower.catchingUp,
+      diskWaitingMs: this.#outbox.durability.waitingMs(now),
+      peers: this.#settings.peers.map((replica) => this.#peerStatus(replica)),
+    };
+  }
+
+  #peerStatus(replica: ReplicaId): PeerStatus {
+    const progress = this.#leader?.progressOf(replica) ?? { matched: 0, synchronised: false };
+    return { replica, lastHeard: this.#election.lastHeard(replica), ...progress };
+  }
+
+  // Messages
+
+  #onMessage(from: ReplicaId, incarnation: string, message: PaxosMessage): void {
+    if (!this.#settings.peers.includes(from)) {
+      this.#drop(from, "not a member of this cell");
+      return;
+    }
+    const recorded = this.#genesis.incarnationOf(from);
+    const known = recorded === undefined || recorded === incarnation;
+    if (message.kind === "refused") {
+      // Only about this very directory: a refusal may have been on its way for long.
+      if (!known || message.incarnation !== this.#settings.incarnation) return;
+      this.#outbox.event({ kind: "refused", by: from, reason: message.reason });
+      return;
+    }
+    if (!known) {
+      this.#refuse(from, incarnation);
+      return;
+    }
+    switch (message.kind) {
+      case "genesisQuery":
+      case "genesisStatus":
+      case "genesisOffer":
+      case "genesisComplete":
+        this.#genesis.onMessage(this.#now, from, incarnation, message);
+        return;
+      default:
+        // Safety: nothing is promised or accepted before all members are on record.
+        if (!this.#genesis.complete) {
+          this.#drop(from, "the configuration is not complete");
+          return;
+        }
+        this.#onConsensus(from, message);
+        return;
+    }
+  }
+
+  #onConsensus(from: ReplicaId, message: ConsensusMessage): void {
+    const now = this.#now;
+    switch (message.kind) {
+      case "heartbeatRequest":
+        this.#onHeartbeatRequest(from, message);
+        return;
+      case "heartbeatReply":
+        this.#electionDue = true;
+        this.#election.onReply(from, message);
+        return;
+      case "prepare":
+        this.#onPrepare(from, message);
+        return;
+      case "promise":
+        this.#leader?.onPromise(now, from, message);
+        return;
+      case "nack":
+        this.#onNack(message);
+        return;
+      case "prepareRequest":
+        this.#onPrepareRequest(from, message);
+        return;
+      case "accepted":
+        this.#leader?.onAccepted(now, from, message);
+        return;
+      case "fetch":
+        this.#onFetch(from, message);
+        return;
+      case "leaseGrant":
+        this.#leader?.onGrant(from, message);
+        return;
+      case "leaseRelease":
+        this.#onLeaseRelease(from, message);
+        return;
+      case "invite":
+        this.#onInvite(from, message);
+        return;
+      case "logPart":
+      case "snapshotPart":
+      case "accept":
+      case "chosen":
+      case "leaseRequest":
+        this.#onLogMessage(from, message);
+        return;
+      default:
+        unreachable(message);
+        return;
+    }
+  }
+
+  /** What tells of a log: of a leader's to its followers, or of an acceptor's to a new leader. */
+  #onLogMessage(
+    from: ReplicaId,
+    message: Extract<
+      ConsensusMessage,
+      { kind: "logPart" | "snapshotPart" | "accept" | "chosen" | "leaseRequest" }
+    >,
+  ): void {
+    const now = this.#now;
+    const { ballot } = message;
+    if (ballot.replica === this.#settings.self) {
+      const leader = this.#leader;
+      if (leader === undefined || !sameBallot(leader.ballot, ballot)) return;
+      if (message.kind === "logPart") leader.onLogPart(now, from, message);
+      if (message.kind === "snapshotPart") leader.onSnapshotPart(now, from, message);
+      return;
+    }
+    if (ballot.replica !== from) {
+      this.#drop(from, "a ballot of somebody else");
+      return;
+    }
+    const order = compareBallots(ballot, this.#acceptor.promised);
+    if (order < 0) {
+      this.#sendNack(from, ballot);
+      return;
+    }
+    // We missed its prepare. Sequence Paxos accepts nothing without having promised first.
+    if (order > 0) {
+      this.#requestPrepare(from, ballot);
+      return;
+    }
+    switch (message.kind) {
+      case "accept":
+        this.#follower.onAccept(now, from, message);
+        return;
+      case "chosen":
+        this.#follower.onChosen(now, from, message);
+        return;
+      case "logPart":
+        this.#follower.onLogPart(now, from, message);
+        return;
+      case "snapshotPart":
+        this.#follower.onSnapshotPart(now, from, message);
+        return;
+      case "leaseRequest":
+        this.#follower.onChosen(now, from, message);
+        this.#maybeGrant(from, message);
+        return;
+      default:
+        unreachable(message);
+        return;
+    }
+  }
+
+  #onHeartbeatRequest(from: ReplicaId, message: HeartbeatRequestMessage): void {
+    // Who cannot write is not alive, whatever its network says (reliability §5.18).
+    if (!this.#diskAlive) return;
+    this.#outbox.send(from, this.#election.reply(message.round));
+  }
+
+  /** Phase 1 at the acceptor (Sequence Paxos). */
+  #onPrepare(from: ReplicaId, message: PrepareMessage): void {
+    const { ballot } = message;
+    if (ballot.replica !== from) {
+      this.#drop(from, "a ballot of somebody else");
+      return;
+    }
+    const order = compareBallots(ballot, this.#acceptor.promised);
+    if (order < 0) {
+      this.#sendNack(from, ballot);
+      return;
+    }
+    if (order === 0) {
+      this.#sendPromise(from, message);
+      return;
+    }
+    // The proposer is new to us: it gets the time to answer our heartbeats.
+    this.#election.observe(this.#now, ballot);
+    const boundUntil = this.#grantor.boundUntil(ballot);
+    if (boundUntil <= this.#now) {
+      this.#promise(from, message);
+      return;
+    }
+    // Safety: somebody may be serving by our grant. Liveness: the wait is short and has an end,
+    // since from here on nothing is renewed.
+    if (this.#kept === undefined || compareBallots(ballot, this.#kept.message.ballot) > 0) {
+      const waitMs = boundUntil - this.#now;
+      this.#outbox.trace({ kind: "prepareKept", ballot: ballotText(ballot), waitMs });
+      this.#kept = { from, message };
+    }
+  }
+
+  #promise(from: ReplicaId, message: PrepareMessage): void {
+    // Safety: a lease of our own ends before another ballot is promised.
+    this.#stepDown("another ballot is promised");
+    this.#acceptor.promise(this.#now, message.ballot);
+    this.#follower.onPromised();
+    this.#outbox.trace({ kind: "promised", ballot: ballotText(message.ballot) });
+    this.#sendPromise(from, message);
+  }
+
+  /** Safety: leaves only once the promise, and the log it tells of, are durable. */
+  #sendPromise(to: ReplicaId, prepare: PrepareMessage): void {
+    const { promised, acceptedBallot, length, chosen, log, promisedIndex, logIndex } =
+      this.#acceptor;
+    const byBallot = compareBallots(acceptedBallot, prepare.acceptedBallot);
+    const fresher = byBallot > 0 || (byBallot === 0 && length > prepare.length);
+    const firstSlot = prepare.chosen + 1;
+    const { batchEntriesMax, batchBytesMax } = this.#settings;
+    const entries =
+      fresher && firstSlot > log.dropped && firstSlot <= length
+        ? log.slice(firstSlot, log.lastWithin(firstSlot, length, batchEntriesMax, batchBytesMax))
+        : [];
+    this.#outbox.vouch(
+      to,
+      { kind: "promise", ballot: promised, acceptedBallot, length, chosen, firstSlot, entries },
+      Math.max(promisedIndex, logIndex),
+    );
+  }
+
+  #onNack(message: NackMessage): void {
+    const leader = this.#leader;
+    if (leader === undefined || !sameBallot(leader.ballot, message.ballot)) return;
+    this.#outbox.trace({
+      kind: "ballotConflict",
+      ballot: ballotText(message.ballot),
+      promised: ballotText(message.promised),
+    });
+    this.#election.onRefusal(message.promised);
+  }
+
+  #onPrepareRequest(from: ReplicaId, message: PrepareRequestMessage): void {
+    const leader = this.#leader;
+    if (leader === undefined || !sameBallot(leader.ballot, message.ballot)) return;
+    leader.onPrepareRequest(from);
+  }
+
+  #onFetch(from: ReplicaId, message: FetchMessage): void {
+    const { ballot } = message;
+    if (ballot.replica === this.#settings.self) {
+      const leader = this.#leader;
+      if (leader !== undefined && sameBallot(leader.ballot, ballot)) {
+        leader.onFetch(this.#now, from, message);
+      }
+      return;
+    }
+    // A new leader adopts our log. Safety: only while we can accept nothing below its ballot.
+    const acceptor = this.#acceptor;
+    if (ballot.replica !== from || !sameBallot(ballot, acceptor.promised)) return;
+    const index = Math.max(acceptor.promisedIndex, acceptor.logIndex);
+    if (message.from <= acceptor.dropped || message.snapshotSlot >= message.from) {
+      const { snapshotSlot, snapshotOffset } = message;
+      const part = this.#snapshots.part(this.#now, ballot, snapshotSlot, snapshotOffset);
+      if (part !== undefined && part.slot >= message.from) {
+        this.#outbox.vouch(from, part, index);
+        return;
+      }
+    }
+    if (message.from <= acceptor.dropped) return;
+    const { batchEntriesMax, batchBytesMax } = this.#settings;
+    const part = logPart(acceptor, ballot, message.from, batchEntriesMax, batchBytesMax);
+    this.#outbox.vouch(from, part, index);
+  }
+
+  // The master lease
+
+  /** Grants what is asked if nothing speaks against it; a refusal is silence. */
+  #maybeGrant(from: ReplicaId, message: LeaseRequestMessage): void {
+    const { ballot, leaseRound, leaseMs } = message;
+    if (this.#kept !== undefined || !this.#diskAlive) return;
+    if (!this.#election.follows(ballot)) return;
+    if (!this.#grantor.mayGrant(ballot, leaseRound)) return;
+    this.#raiseGrantMax(leaseMs);
+    this.#grantor.grant(this.#now, ballot, leaseRound, leaseMs);
+    // Safety: the promise and the longest grant are durable before the grant leaves.
+    const index = Math.max(this.#acceptor.promisedIndex, this.#grantMaxIndex);
+    this.#outbox.vouch(from, { kind: "leaseGrant", ballot, leaseRound }, index);
+  }
+
+  #raiseGrantMax(leaseMs: number): void {
+    if (leaseMs <= this.#grantor.grantMaxMs) return;
+    this.#grantor.raiseGrantMax(leaseMs);
+    this.#grantMaxIndex = this.#outbox.record(this.#now, { kind: "grantMax", leaseMs });
+  }
+
+  #maybeRenewLease(): void {
+    const leader = this.#leader;
+    if (leader === undefined || leader.phase !== "leading" || this.#now < this.#nextLeaseAt) return;
+    const { leaseMs, chosen, length } = this.#acceptor;
+    if (leaseMs === 0 || this.#kept !== undefined || !this.#diskAlive) return;
+    if (!this.#election.leads || !this.#election.quorumFollows(this.#now)) return;
+    this.#raiseGrantMax(leaseMs);
+    if (!this.#outbox.durability.covers(this.#grantMaxIndex)) return;
+    const { ballot } = leader;
+    const leaseRound = leader.lease.begin(this.#now, leaseMs);
+    const { self, peers, leaseRenewMs } = this.#settings;
+    this.#grantor.grant(this.#now, ballot, leaseRound, leaseMs);
+    leader.lease.onGrant(self, leaseRound);
+    const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen, length } as const;
+    for (const peer of peers) this.#outbox.send(peer, request);
+    this.#nextLeaseAt = after(this.#now, leaseRenewMs);
+  }
+
+  #onLeaseRelease(from: ReplicaId, message: LeaseReleaseMessage): void {
+    if (message.ballot.replica !== from) {
+      this.#drop(from, "a ballot of somebody else");
+      return;
+    }
+    this.#grantor.release(message.ballot, message.leaseRound);
+  }
+
+  #onInvite(from: ReplicaId, message: InviteMessage): void {
+    if (message.ballot.replica !== from) {
+      this.#drop(from, "a ballot of somebody else");
+      return;
+    }
+    if (!sameBallot(message.ballot, this.#acceptor.promised) || !this.#diskAlive) return;
+    this.#grantor.release(message.ballot, message.leaseRound);
+    if (this.#election.leads) return;
+    this.#election.takeOver(this.#now);
+    this.#tookOver("invited by the leader");
+  }
+
+  #onVoidLease(): void {
+    const leader = this.#leader;
+    if (leader === undefined || leader.lease.until === undefined) return;
+    leader.lease.void();
+    this.#nextLeaseAt = this.#now;
+    const ballot = ballotText(leader.ballot);
+    this.#outbox.trace({ kind: "leaseVoided", ballot, reason: "asked by the host" });
+    if (this.#reportedEpoch === undefined) return;
+    this.#reportedUntil = this.#now;
+    this.#outbox.event({ kind: "leading", epoch: this.#reportedEpoch, leaseUntil: this.#now });
+  }
+
+  // The host
+
+  #onPropose(entries: readonly Uint8Array[]): void {
+    const leader = this.#leader;
+    const count = entries.length;
+    if (leader === undefined || leader.phase !== "leading") {
+      this.#outbox.trace({ kind: "proposalsDropped", count, reason: "not leading" });
+    } else if (!leader.propose(entries)) {
+      this.#outbox.trace({ kind: "proposalsDropped", count, reason: "too many wait" });
+    }
+  }
+
+  #onSnapshotTaken(slot: Slot, bytes: Uint8Array): void {
+    const acceptor = this.#acceptor;
+    assert(slot <= acceptor.delivered, "a snapshot is of what was delivered");
+    // A peer's newer snapshot took its place while it was written.
+    if (slot <= this.#snapshots.slot) return;
+    this.#snapshots.put(this.#now, slot, acceptor.leaseMs, bytes);
+    const { retainSlots, retainBytes } = this.#settings;
+    const from = Math.max(acceptor.dropped, slot - retainSlots);
+    acceptor.drop(acceptor.log.dropFor(from, slot, retainBytes));
+  }
+
+  #onHandOver(): void {
+    const leader = this.#leader;
+    if (leader === undefined || leader.phase !== "leading") return;
+    const heir = this.#heir(leader);
+    // Nobody could take over at once: leading on serves the cell better.
+    if (heir === undefined) return;
+    const { ballot, lease } = leader;
+    const { leaseRound } = lease;
+    this.#stepDown("handed over");
+    this.#outbox.send(heir, { kind: "invite", ballot, leaseRound });
+    this.#outbox.trace({ kind: "handedOver", ballot: ballotText(ballot), to: heir });
+  }
+
+  /** The follower with the longest log of those that answer. */
+  #heir(leader: Leader): ReplicaId | undefined {
+    let heir: ReplicaId | undefined;
+    let longest = -1;
+    for (const peer of this.#settings.peers) {
+      const { matched, synchronised } = leader.progressOf(peer);
+      if (!synchronised || matched <= longest) continue;
+      if (!this.#election.isLive(this.#now, peer)) continue;
+      heir = peer;
+      longest = matched;
+    }
+    return heir;
+  }
+
+  // Roles
+
+  #advance(): void {
+    const now = this.#now;
+    this.#noteDisk();
+    if (this.#electionDue || now >= this.#election.wakeAt(now)) this.#elect();
+    const leader = this.#leader;
+    if (leader !== undefined) {
+      if (!this.#diskAlive) this.#stepDown("the disk does not answer");
+      else if (this.#kept !== undefined) this.#stepDown("a higher ballot prepares");
+      else if (!sameBallot(this.#election.leader, leader.ballot)) this.#stepDown("outvoted");
+    }
+    this.#maybeAnswerKept();
+    this.#maybeStand();
+    this.#follower.advance(now);
+    this.#leader?.advance(now);
+  }
+
+  #elect(): void {
+    this.#electionDue = false;
+    const election = this.#election;
+    const before = election.own;
+    const established = this.#leader?.phase === "leading";
+    const began = election.advance(this.#now, { diskAlive: this.#diskAlive, established });
+    if (!sameBallot(before, election.own)) this.#tookOver("no leader answers");
+    if (!began) return;
+    const { peers } = this.#settings;
+    const request = { kind: "heartbeatRequest", round: election.round } as const;
+    for (const peer of peers) this.#outbox.send(peer, request);
+    const live = peers.filter((peer) => election.isLive(this.#now, peer));
+    this.#leader?.retransmit(this.#now, live);
+    this.#snapshots.expire(this.#now);
+  }
+
+  #tookOver(reason: string): void {
+    this.#outbox.trace({ kind: "tookOver", ballot: ballotText(this.#election.own), reason });
+  }
+
+  #maybeAnswerKept(): void {
+    const kept = this.#kept;
+    if (kept === undefined) return;
+    const { message, from } = kept;
+    if (compareBallots(message.ballot, this.#acceptor.promised) <= 0) {
+      this.#kept = undefined;
+      return;
+    }
+    if (this.#grantor.boundUntil(message.ballot) > this.#now) return;
+    this.#kept = undefined;
+    this.#promise(from, message);
+  }
+
+  /** The election chose us: phase 1 begins as soon as our own grant allows it. */
+  #maybeStand(): void {
+    const election = this.#election;
+    if (!election.leads || this.#leader !== undefined || !this.#diskAlive) return;
+    if (compareBallots(election.own, this.#acceptor.promised) <= 0) return;
+    if (this.#grantor.boundUntil(election.own) > this.#now) return;
+    this.#acceptor.promise(this.#now, election.own);
+    this.#follower.onPromised();
+    this.#kept = undefined;
+    this.#nextLeaseAt = this.#now;
+    this.#leader = new Leader(
+      this.#settings,
+      this.#acceptor,
+      this.#snapshots,
+      this.#outbox,
+      this.#now,
+    );
+  }
+
+  /** Ends our lease, tells everybody so, and leads no more in this ballot. */
+  #stepDown(reason: string): void {
+    const leader = this.#leader;
+    if (leader === undefined) return;
+    this.#leader = undefined;
+    const { ballot, lease } = leader;
+    const { leaseRound } = lease;
+    lease.void();
+    this.#grantor.release(ballot, leaseRound);
+    if (leaseRound > 0) {
+      const release = { kind: "leaseRelease", ballot, leaseRound } as const;
+      for (const peer of this.#settings.peers) this.#outbox.send(peer, release);
+    }
+    if (this.#election.leads && sameBallot(this.#election.own, ballot)) {
+      this.#election.resign(this.#now);
+    }
+    const count = leader.dropProposals();
+    if (count > 0) this.#outbox.trace({ kind: "proposalsDropped", count, reason });
+    this.#outbox.trace({ kind: "steppedDown", ballot: ballotText(ballot), reason });
+  }
+
+  // Reports
+
+  #report(): void {
+    const leader = this.#leader;
+    if (leader?.phase === "leading") {
+      const { until } = leader.lease;
+      if (until === undefined || until === this.#reportedUntil) return;
+      const epoch = epochOf(leader.ballot);
+      if (this.#reportedEpoch !== epoch) {
+        if (until <= this.#now) return;
+        this.#outbox.trace({ kind: "leading", ballot: ballotText(leader.ballot) });
+      }
+      this.#reportedEpoch = epoch;
+      this.#reportedUntil = until;
+      this.#reportedLeader = undefined;
+      this.#outbox.event({ kind: "leading", epoch, leaseUntil: until });
+      return;
+    }
+    const known = this.#knownLeader();
+    if (this.#reportedEpoch === undefined && known === this.#reportedLeader) return;
+    this.#reportedEpoch = undefined;
+    this.#reportedUntil = undefined;
+    this.#reportedLeader = known;
+    this.#outbox.event({ kind: "following", leader: known });
+  }
+
+  #knownLeader(): ReplicaId | undefined {
+    const known = this.#election.knownLeader(this.#now);
+    // Our own claim is worth nothing to a client before it is reported as leading.
+    return known === this.#settings.self ? undefined : known;
+  }
+
+  #wakeAt(): Instant {
+    const now = this.#now;
+    let at = this.#genesis.wakeAt;
+    if (!this.#genesis.complete) return at;
+    if (this.#electionDue) return now;
+    at = earliest(at, this.#election.wakeAt(now));
+    at = earliest(at, this.#follower.wakeAt ?? NEVER);
+    const leader = this.#leader;
+    if (leader !== undefined) {
+      at = earliest(at, leader.wakeAt);
+      if (this.#nextLeaseAt > now) at = earliest(at, this.#nextLeaseAt);
+    }
+    if (this.#kept !== undefined) {
+      at = earliest(at, this.#grantor.boundUntil(this.#kept.message.ballot));
+    } else if (this.#election.leads && leader === undefined) {
+      const boundUntil = this.#grantor.boundUntil(this.#election.own);
+      if (boundUntil > now) at = earliest(at, boundUntil);
+    }
+    return at < now ? now : at;
+  }
+
+  // Small things
+
+  get #diskAlive(): boolean {
+    const { peers, electionTimeoutMs } = this.#settings;
+    // Alone there is nobody who could do better.
+    if (peers.length === 0) return true;
+    return this.#outbox.durability.waitingMs(this.#now) <= electionTimeoutMs;
+  }
+
+  #noteDisk(): void {
+    const stalled = !this.#diskAlive;
+    if (stalled && !this.#stalled) {
+      const stalledMs = this.#outbox.durability.waitingMs(this.#now);
+      this.#outbox.trace({ kind: "diskStalled", stalledMs });
+    }
+    this.#stalled = stalled;
+  }
+
+  #sendNack(to: ReplicaId, ballot: Ballot): void {
+    const { promised, promisedIndex } = this.#acceptor;
+    this.#outbox.vouch(to, { kind: "nack", ballot, promised }, promisedIndex);
+  }
+
+  #requestPrepare(to: ReplicaId, ballot: Ballot): void {
+    const last = this.#prepareRequestedAt;
+    if (last !== undefined && this.#now < after(last, this.#settings.retransmitMs)) return;
+    this.#prepareRequestedAt = this.#now;
+    this.#outbox.send(to, { kind: "prepareRequest", ballot });
+  }
+
+  #refuse(from: ReplicaId, incarnation: string): void {
+    this.#outbox.trace({ kind: "refusedPeer", replica: from, incarnation });
+    this.#outbox.send(from, {
+      kind: "refused",
+      incarnation,
+      reason: `replica ${from} is on record with another incarnation`,
+    });
+  }
+
+  #drop(from: ReplicaId, reason: string): void {
+    this.#outbox.trace({ kind: "messageDropped", from, reason });
+  }
+}

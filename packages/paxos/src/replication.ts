@@ -1,0 +1,322 @@
+import { after, assert, type Instant } from "@cubby/base";
+import type { Acceptor } from "./acceptor.ts";
+import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
+import type {
+  AcceptedMessage,
+  AcceptMessage,
+  ChosenMessage,
+  FetchMessage,
+  LogPartMessage,
+  PaxosMessage,
+  PromiseMessage,
+} from "./messages.ts";
+import type { Outbox } from "./outbox.ts";
+import type { SnapshotStore } from "./snapshot-store.ts";
+
+export type ReplicationOptions = {
+  readonly quorum: number;
+  readonly peers: readonly ReplicaId[];
+  readonly batchEntriesMax: number;
+  readonly batchBytesMax: number;
+  readonly windowEntriesMax: number;
+  readonly windowBytesMax: number;
+  readonly retransmitMs: number;
+};
+
+/** What the leader knows of one follower in its ballot. */
+type Follower = {
+  readonly replica: ReplicaId;
+  promised: boolean;
+  /** Its log is ours up to `matched`, durably; accepts may follow. */
+  synchronised: boolean;
+  matched: Slot;
+  /** The first slot not sent yet. Invariant: above `matched`. */
+  next: Slot;
+  /** The chosen index that the last message carried. */
+  chosenTold: Slot;
+  /** It lacks slots that only the snapshot holds: no accepts until it has them. */
+  needsSnapshot: boolean;
+  /** Acknowledged, or asked for something, last at. */
+  progressAt: Instant;
+  resentAt: Instant;
+};
+
+/**
+ * Phase 2 at the leader: brings every follower's log to its own, in order, and finds what is
+ * chosen. It reads the acceptor's log and keeps no copy, so a follower that lags costs a few
+ * numbers, and one that lags beyond the retained log costs nothing until it asks.
+ */
+export class Replication {
+  readonly ballot: Ballot;
+  readonly #options: ReplicationOptions;
+  readonly #acceptor: Acceptor;
+  readonly #snapshots: SnapshotStore;
+  readonly #outbox: Outbox;
+  readonly #followers = new Map<ReplicaId, Follower>();
+  readonly #lengths: number[] = [];
+  /** The last accept built: followers that are equally far get the same object. */
+  #lastAccept: AcceptMessage | undefined;
+
+  constructor(
+    ballot: Ballot,
+    options: ReplicationOptions,
+    acceptor: Acceptor,
+    snapshots: SnapshotStore,
+    outbox: Outbox,
+    now: Instant,
+  ) {
+    this.ballot = ballot;
+    this.#options = options;
+    this.#acceptor = acceptor;
+    this.#snapshots = snapshots;
+    this.#outbox = outbox;
+    for (const replica of options.peers) {
+      this.#followers.set(replica, {
+        replica,
+        promised: false,
+        synchronised: false,
+        matched: 0,
+        next: 1,
+        chosenTold: 0,
+        needsSnapshot: false,
+        progressAt: now,
+        resentAt: now,
+      });
+    }
+  }
+
+  /** A promise in our ballot, whether it helped to elect us or comes late: both synchronise. */
+  onPromise(now: Instant, from: ReplicaId, promise: PromiseMessage): void {
+    const follower = this.#follower(from);
+    follower.promised = true;
+    if (follower.synchronised) return;
+    assert(promise.chosen <= this.#acceptor.length, "the leader's log holds all that is chosen");
+    // Our log was adopted from a quorum, so what anybody knows to be chosen is chosen in it.
+    this.#acceptor.choose(promise.chosen);
+    if (sameBallot(promise.acceptedBallot, this.ballot)) {
+      this.#synchronised(now, follower, promise.length);
+      return;
+    }
+    follower.progressAt = now;
+    this.#sendFrom(now, follower, promise.chosen + 1);
+  }
+
+  /** Safety: only what is durable, and accepted in our own ballot, counts (P1). */
+  onAccepted(now: Instant, from: ReplicaId, message: AcceptedMessage): void {
+    if (!sameBallot(message.ballot, this.ballot)) return;
+    const follower = this.#follower(from);
+    assert(message.length <= this.#acceptor.length, "nobody accepts beyond the leader's log");
+    follower.promised = true;
+    this.#synchronised(now, follower, message.length);
+    this.stream(now, follower.replica);
+  }
+
+  onFetch(now: Instant, from: ReplicaId, message: FetchMessage): void {
+    if (!sameBallot(message.ballot, this.ballot)) return;
+    const follower = this.#follower(from);
+    follower.promised = true;
+    follower.progressAt = now;
+    if (message.from <= this.#acceptor.dropped || message.snapshotSlot > 0) {
+      const part = this.#snapshots.part(
+        now,
+        this.ballot,
+        message.snapshotSlot,
+        message.snapshotOffset,
+      );
+      if (part !== undefined && part.slot >= message.from) {
+        follower.needsSnapshot = true;
+        this.#outbox.send(from, part);
+        return;
+      }
+    }
+    if (!message.synchronised) {
+      this.#sendFrom(now, follower, message.from);
+      return;
+    }
+    if (message.from > this.#acceptor.length + 1 || message.from <= follower.matched) return;
+    follower.synchronised = true;
+    follower.needsSnapshot = false;
+    follower.next = message.from;
+    this.stream(now, from);
+  }
+
+  /** Our own log counts as far as the disk has it. Returns true if more is chosen than before. */
+  choose(): boolean {
+    const lengths = this.#lengths;
+    lengths.length = 0;
+    const acceptor = this.#acceptor;
+    insertDescending(lengths, acceptor.durableLength);
+    for (const follower of this.#followers.values()) insertDescending(lengths, follower.matched);
+    const before = acceptor.chosen;
+    acceptor.choose(lengths[this.#options.quorum - 1] ?? 0);
+    return acceptor.chosen > before;
+  }
+
+  /** Sends what the log has grown by to all whose window has room. */
+  streamAll(now: Instant): void {
+    for (const replica of this.#options.peers) this.stream(now, replica);
+  }
+
+  stream(now: Instant, replica: ReplicaId): void {
+    const follower = this.#follower(replica);
+    if (!follower.synchronised || follower.needsSnapshot) return;
+    const { length } = this.#acceptor;
+    while (follower.next <= length) {
+      if (follower.next <= this.#acceptor.dropped) {
+        this.#offerSnapshot(now, follower);
+        return;
+      }
+      if (!this.#windowHasRoom(follower)) return;
+      this.#sendAccept(now, follower, follower.next);
+    }
+  }
+
+  /** Tells the chosen index by itself, to whom nothing else will carry it soon. */
+  tellChosen(): void {
+    const { chosen, length } = this.#acceptor;
+    let message: ChosenMessage | undefined;
+    for (const follower of this.#followers.values()) {
+      if (!follower.synchronised || follower.chosenTold >= chosen) continue;
+      message ??= { kind: "chosen", ballot: this.ballot, chosen, length };
+      follower.chosenTold = chosen;
+      this.#outbox.send(follower.replica, message);
+    }
+  }
+
+  /** Sends again what a live follower should have answered by now. */
+  retransmit(now: Instant, replica: ReplicaId, prepare: PaxosMessage): void {
+    const follower = this.#follower(replica);
+    const { retransmitMs } = this.#options;
+    if (now < after(follower.progressAt, retransmitMs)) return;
+    if (now < after(follower.resentAt, retransmitMs)) return;
+    if (!follower.promised) {
+      follower.resentAt = now;
+      this.#outbox.send(replica, prepare);
+    } else if (follower.needsSnapshot) {
+      this.#offerSnapshot(now, follower);
+    } else if (!follower.synchronised) {
+      // It asks by itself once it knows that there is something to ask for.
+      this.#tell(now, follower);
+    } else if (follower.matched < follower.next - 1) {
+      if (follower.matched < this.#acceptor.dropped) this.#offerSnapshot(now, follower);
+      else this.#resendFirst(now, follower);
+    }
+  }
+
+  progressOf(replica: ReplicaId): { matched: Slot; synchronised: boolean } {
+    const { matched, synchronised } = this.#follower(replica);
+    return { matched, synchronised };
+  }
+
+  /** The chosen index went to this follower with a message of another kind. */
+  noteChosenTold(replica: ReplicaId, chosen: Slot): void {
+    const follower = this.#follower(replica);
+    follower.chosenTold = Math.max(follower.chosenTold, chosen);
+  }
+
+  #synchronised(now: Instant, follower: Follower, length: Slot): void {
+    if (!follower.synchronised || length > follower.matched) follower.progressAt = now;
+    follower.synchronised = true;
+    follower.matched = Math.max(follower.matched, length);
+    follower.next = Math.max(follower.next, follower.matched + 1);
+    if (follower.needsSnapshot && follower.matched >= this.#acceptor.dropped) {
+      follower.needsSnapshot = false;
+      follower.next = follower.matched + 1;
+    }
+  }
+
+  #windowHasRoom(follower: Follower): boolean {
+    const sent = follower.next - follower.matched - 1;
+    if (sent === 0) return true;
+    if (sent >= this.#options.windowEntriesMax) return false;
+    // Slots that a snapshot swallowed meanwhile weigh nothing here.
+    const first = Math.max(follower.matched, this.#acceptor.dropped) + 1;
+    const bytes = this.#acceptor.log.bytesBetween(first, follower.next - 1);
+    return bytes < this.#options.windowBytesMax;
+  }
+
+  #sendAccept(now: Instant, follower: Follower, first: Slot): void {
+    const { log, length, chosen } = this.#acceptor;
+    const { batchEntriesMax, batchBytesMax } = this.#options;
+    const last = log.lastWithin(first, length, batchEntriesMax, batchBytesMax);
+    let message = this.#lastAccept;
+    if (
+      message === undefined ||
+      message.firstSlot !== first ||
+      message.entries.length !== last - first + 1 ||
+      message.chosen !== chosen
+    ) {
+      const { ballot } = this;
+      const entries = log.slice(first, last);
+      message = { kind: "accept", ballot, firstSlot: first, entries, chosen };
+      this.#lastAccept = message;
+    }
+    if (follower.matched === follower.next - 1) follower.progressAt = now;
+    follower.next = Math.max(follower.next, last + 1);
+    follower.chosenTold = Math.max(follower.chosenTold, chosen);
+    this.#outbox.send(follower.replica, message);
+  }
+
+  #resendFirst(now: Instant, follower: Follower): void {
+    follower.resentAt = now;
+    this.#sendAccept(now, follower, follower.matched + 1);
+  }
+
+  /** For a follower that is not synchronised: part of the log, or else the snapshot. */
+  #sendFrom(now: Instant, follower: Follower, from: Slot): void {
+    if (from <= this.#acceptor.dropped) {
+      this.#offerSnapshot(now, follower);
+      return;
+    }
+    follower.resentAt = now;
+    follower.needsSnapshot = false;
+    const { batchEntriesMax, batchBytesMax } = this.#options;
+    const part = logPart(this.#acceptor, this.ballot, from, batchEntriesMax, batchBytesMax);
+    this.#outbox.send(follower.replica, part);
+  }
+
+  #offerSnapshot(now: Instant, follower: Follower): void {
+    follower.resentAt = now;
+    follower.needsSnapshot = true;
+    const part = this.#snapshots.part(now, this.ballot, 0, 0);
+    assert(part !== undefined, "what the log lacks at its start a snapshot holds");
+    this.#outbox.send(follower.replica, part);
+  }
+
+  #tell(now: Instant, follower: Follower): void {
+    follower.resentAt = now;
+    const { chosen, length } = this.#acceptor;
+    this.#outbox.send(follower.replica, { kind: "chosen", ballot: this.ballot, chosen, length });
+  }
+
+  #follower(replica: ReplicaId): Follower {
+    const follower = this.#followers.get(replica);
+    assert(follower !== undefined, "only members' messages get here");
+    return follower;
+  }
+}
+
+/** Part of this acceptor's log for somebody who lacks it. Slots before `from` are theirs already. */
+export function logPart(
+  acceptor: Acceptor,
+  ballot: Ballot,
+  from: Slot,
+  entriesMax: number,
+  bytesMax: number,
+): LogPartMessage {
+  const { length, chosen, acceptedBallot, log } = acceptor;
+  assert(from > log.dropped, "a part of the log is of what is held");
+  const entries =
+    from > length ? [] : log.slice(from, log.lastWithin(from, length, entriesMax, bytesMax));
+  return { kind: "logPart", ballot, acceptedBallot, firstSlot: from, entries, chosen, length };
+}
+
+function insertDescending(list: number[], value: number): void {
+  let at = list.length;
+  list.push(value);
+  while (at > 0 && (list[at - 1] ?? 0) < value) {
+    list[at] = list[at - 1] ?? 0;
+    at -= 1;
+  }
+  list[at] = value;
+}

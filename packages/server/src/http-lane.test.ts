@@ -465,6 +465,21 @@ describe("an HTTP lane", () => {
     expect([answer.status, codeOf(answer)]).toEqual([503, "no_quorum"]);
   });
 
+  test("ends a client that does not read its answer", async () => {
+    const contents = new Uint8Array(16 << 20);
+    const { address, disconnected } = await startLane(
+      (lane, connection, request) => {
+        const result = { $case: "getContentsAndStat", value: { contents, stat: STAT } } as const;
+        lane.send(connection, done(request, result));
+      },
+      { limits: { unreadMs: 50 } },
+    );
+    const socket = raw(address);
+    socket.pause();
+    socket.write(head("/v1/GetContentsAndStat", 0));
+    await eventually(() => disconnected.length === 1);
+  });
+
   test("ends headers and bodies that do not come to their end in time", async () => {
     const { address } = await startLane(cancelled, {
       limits: { headersMs: 30, requestMs: 60 },

@@ -43,6 +43,8 @@ export type HttpLaneLimits = {
   readonly headersMs: number;
   /** From the first byte of a request to its last. A held call is not bound by it. */
   readonly requestMs: number;
+  /** An answer that its client does not read for so long ends the connection. */
+  readonly unreadMs: number;
   readonly idleMs: number;
   readonly sweepMs: number;
 };
@@ -54,6 +56,7 @@ export const HTTP_LANE_LIMITS: HttpLaneLimits = {
   headerBytesMax: 16 * 1024,
   headersMs: 5_000,
   requestMs: 10_000,
+  unreadMs: 30_000,
   idleMs: 5_000,
   sweepMs: 1_000,
 };
@@ -320,6 +323,10 @@ export class HttpLane {
 
   #answer(response: ServerResponse, status: number, body: string, type = JSON_TYPE): void {
     assert(!response.headersSent, "a request is answered once");
+    response.setTimeout(this.#limits.unreadMs, () => {
+      this.counters.slowTotal += 1;
+      response.destroy();
+    });
     response.writeHead(status, {
       "Content-Type": type,
       "Content-Length": Buffer.byteLength(body),

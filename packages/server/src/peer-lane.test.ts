@@ -294,6 +294,18 @@ describe("a peer lane", () => {
     expect(held).toHaveLength(2);
   });
 
+  test("lets a peer in past a flood of connections that say nothing", async () => {
+    const one = await startReplica(1);
+    one.lane.setPeers([{ replicaId: 2, host: "127.0.0.1", port: 1 }]);
+    const silent = Array.from({ length: 70 }, () => impostor(one.address));
+    await eventually(() => silent.filter(({ socket }) => socket.destroyed).length === 6);
+    const peer = impostor(one.address);
+    peer.socket.write(PEER_PREAMBLE);
+    peer.socket.write(hello());
+    await eventually(() => peer.received.length === 1);
+    expect(peer.received[0]?.kind).toBe("hello");
+  });
+
   test("keeps the connections of two incarnations, so that one cannot cut off the other", async () => {
     const one = await startReplica(1);
     one.lane.setPeers([{ replicaId: 2, host: "127.0.0.1", port: 1 }]);

@@ -92,7 +92,7 @@ export type PeerLaneContext = {
   readonly random: () => number;
 };
 
-/** Connections whose hello has not come, and connections per peer. */
+/** Connections in all, and of one peer. */
 const INBOUND_MAX = 64;
 const INBOUND_PER_PEER_MAX = 3;
 
@@ -225,6 +225,12 @@ export class PeerLane {
   }
 
   #onConnection(socket: Socket): void {
+    // A peer says hello at once: who has been silent the longest makes room for who may be one.
+    if (this.#inbound.size >= INBOUND_MAX) {
+      const silent = [...this.#inbound].find((link) => link.replicaId === 0);
+      silent?.close("Others wait for its place.");
+      if (silent !== undefined) this.#inbound.delete(silent);
+    }
     if (this.#closed || this.#inbound.size >= INBOUND_MAX) {
       this.counters.refusedTotal += 1;
       socket.on("error", (error) => this.#context.log.debug({ error }, "refused peer socket"));

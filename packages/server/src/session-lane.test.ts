@@ -313,6 +313,93 @@ describe("a session lane", () => {
     started.lane.send(1, located(2));
   });
 
+  test("reuses no buffer that the kernel has not taken, however slowly a client reads", async () => {
+    const started = await startLane({ outputBytesMax: 64 << 20 }, () => undefined);
+    const slow = dial(started.address);
+    const quick = dial(started.address);
+    for (const client of [slow, quick]) {
+      client.write(SESSION_PREAMBLE);
+      client.write(locate(1));
+    }
+    await eventually(() => started.requests.length === 2);
+    const [first, second] = started.requests.map(({ connection }) => connection);
+    slow.socket.pause();
+    // Turn after turn, the two share the lane's buffers; a wrong byte fails a frame's checksum.
+    for (let tag = 1; tag <= 400; tag += 1) {
+      started.lane.send(first ?? 0, located(tag, "s".repeat(30_000)));
+      started.lane.send(second ?? 0, located(tag, "q".repeat(100)));
+      started.lane.flush();
+      if (tag % 100 === 0) {
+        slow.socket.resume();
+        await new Promise((resolve) => setImmediate(resolve));
+        slow.socket.pause();
+      }
+    }
+    slow.socket.resume();
+    await slow.replied(400);
+    await quick.replied(400);
+    for (let tag = 1; tag <= 400; tag += 1) {
+      expect(slow.replies[tag - 1]).toEqual(located(tag, "s".repeat(30_000)));
+      expect(quick.replies[tag - 1]).toEqual(located(tag, "q".repeat(100)));
+    }
+  });
+
+  test("ends a reader that has stopped, once its time is up or memory is short", async () => {
+    const limits = { outputBytesMax: 64 << 20, outputTotalBytesMax: 40 << 20, unreadMs: 30_000 };
+    const started = await startLane(limits, (lane, connection, request) =>
+      lane.send(connection, located(request.tag, "x".repeat(16 << 20))),
+    );
+    const { lane, pass, disconnected } = started;
+    const stopped = [1, 2].map((tag) => {
+      const socket = connect(started.address);
+      open.push({ close: () => socket.destroy() });
+      socket.on("error", () => socket.destroy());
+      socket.pause();
+      socket.write(SESSION_PREAMBLE);
+      socket.write(locate(tag));
+      return socket;
+    });
+    await eventually(() => started.requests.length === 2);
+    await new Promise((resolve) => setImmediate(resolve));
+    lane.sweep();
+    pass(29_999);
+    lane.sweep();
+    expect(lane.counters.slowTotal).toBe(0);
+    stopped[0]?.write(Buffer.concat([locate(3), locate(4)]));
+    await eventually(() => started.requests.length === 4);
+    await new Promise((resolve) => setImmediate(resolve));
+    // The first owes more than all may owe together; the other goes on.
+    lane.sweep();
+    await eventually(() => disconnected.length === 1);
+    expect(disconnected).toEqual([1]);
+    pass(1);
+    lane.sweep();
+    await eventually(() => disconnected.length === 2);
+    expect(lane.counters.slowTotal).toBe(2);
+  });
+
+  test("bounds the memory of unfinished frames over all connections", async () => {
+    const { address, lane, disconnected } = await startLane({ heldTotalBytesMax: 500_000 });
+    const header = new Uint8Array(8);
+    new DataView(header.buffer).setUint32(0, 400_000, true);
+    const clients = [1, 2].map(() => dial(address));
+    for (const [i, client] of clients.entries()) {
+      client.write(SESSION_PREAMBLE);
+      client.write(Buffer.concat([locate(1), header, new Uint8Array(300_000)]));
+      if (i === 0) await client.replied(1);
+      await eventually(() => lane.counters.bytesIn >= (i + 1) * 300_000);
+    }
+    await clients[1]?.closed();
+    expect(errorOf(clients[1]?.replies.at(-1)).code).toBe(ERROR_CODES.overloaded.id);
+    expect(disconnected).toEqual([2]);
+    // What the second had held is free again.
+    const third = dial(address);
+    third.write(SESSION_PREAMBLE);
+    third.write(Buffer.concat([header, new Uint8Array(100_000)]));
+    await eventually(() => lane.counters.bytesIn >= 700_000);
+    expect(disconnected).toEqual([2]);
+  });
+
   test("sends no_quorum for a reply whose lease ended before the write, and only for that", async () => {
     const started = await startLane({}, (lane, connection, request) => {
       lane.send(connection, located(request.tag), instant(5_000));

@@ -1,10 +1,11 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { after, assert, type Instant, NEVER } from "@cubby/base";
+import { after, assert, type Instant, msBetween, NEVER } from "@cubby/base";
 import {
   CubbyError,
   ERROR_CODES,
   type ErrorCode,
   FRAME_BYTES_MAX,
+  FRAME_HEADER_BYTES,
   FrameDecoder,
   Reply,
   Request,
@@ -26,6 +27,12 @@ export type SessionLaneLimits = {
   readonly connectionsMax: number;
   /** Unread replies of one connection; a reader slower than that is disconnected. */
   readonly outputBytesMax: number;
+  /** The same over all connections: the worst readers are disconnected. */
+  readonly outputTotalBytesMax: number;
+  /** Unread replies that do not move for so long end the connection. */
+  readonly unreadMs: number;
+  /** Unfinished frames over all connections. */
+  readonly heldTotalBytesMax: number;
   /** From accepting a connection to its whole preamble. */
   readonly handshakeMs: number;
   /** From the first byte of a frame to its last. */
@@ -39,6 +46,9 @@ export type SessionLaneLimits = {
 export const SESSION_LANE_LIMITS: SessionLaneLimits = {
   connectionsMax: 16_000,
   outputBytesMax: 8 * 1024 * 1024,
+  outputTotalBytesMax: 512 * 1024 * 1024,
+  unreadMs: 30_000,
+  heldTotalBytesMax: 256 * 1024 * 1024,
   handshakeMs: 5_000,
   frameMs: 10_000,
   lingerMs: 1_000,
@@ -70,6 +80,11 @@ type Connection = {
   preambleBytes: number;
   /** When the sweep ends it; NEVER while it is idle, which a session may be for hours. */
   deadline: Instant;
+  /** Of its unfinished frame. */
+  heldBytes: number;
+  /** What the kernel had not taken when the sweep last saw that change, and when that was. */
+  unreadBytes: number;
+  unreadSince: Instant;
   out: FrameBuffer | undefined;
   leased: LeasedFrame[];
 };
@@ -96,6 +111,8 @@ export class SessionLane {
   readonly #connections = new Map<number, Connection>();
   /** Those with a deadline. Idle connections are not in it, so that they cost the sweep nothing. */
   readonly #timed = new Set<Connection>();
+  /** Those whose replies the kernel has not taken, for the sweep to watch. */
+  readonly #unread = new Set<Connection>();
   readonly #refusing = new Set<Socket>();
   readonly #dirty: Connection[] = [];
   readonly #pool = new FrameBufferPool();
@@ -105,6 +122,8 @@ export class SessionLane {
   #sweeper: NodeJS.Timeout | undefined;
   #reading: Connection | undefined;
   #framesRead = 0;
+  #bytesRead = 0;
+  #heldTotalBytes = 0;
 
   constructor(options: SessionLaneOptions) {
     this.#ids = options.ids;
@@ -189,6 +208,31 @@ export class SessionLane {
         this.#reject(connection, "bad_frame", "A frame began and did not end in time.");
       }
     }
+    this.#sweepUnread(now);
+  }
+
+  /** Watches those that do not read: each for its time, and all together for their memory. */
+  #sweepUnread(now: Instant): void {
+    let totalBytes = 0;
+    for (const connection of this.#unread) {
+      const unreadBytes = connection.socket.writableLength;
+      totalBytes += unreadBytes;
+      if (unreadBytes === 0 || connection.socket.destroyed) {
+        this.#clearUnread(connection);
+      } else if (unreadBytes !== connection.unreadBytes) {
+        connection.unreadBytes = unreadBytes;
+        connection.unreadSince = now;
+      } else if (msBetween(connection.unreadSince, now) >= this.#limits.unreadMs) {
+        this.#dropSlow(connection);
+      }
+    }
+    if (totalBytes <= this.#limits.outputTotalBytesMax) return;
+    const worst = [...this.#unread].sort((a, b) => b.unreadBytes - a.unreadBytes);
+    for (const connection of worst) {
+      if (totalBytes <= this.#limits.outputTotalBytesMax) return;
+      totalBytes -= connection.unreadBytes;
+      this.#dropSlow(connection);
+    }
   }
 
   /** Stops listening and ends every connection, after what is gathered has been written. */
@@ -225,6 +269,9 @@ export class SessionLane {
       stage: "preamble",
       preambleBytes: 0,
       deadline: after(this.#now(), this.#limits.handshakeMs),
+      heldBytes: 0,
+      unreadBytes: 0,
+      unreadSince: NEVER,
       out: undefined,
       leased: NOTHING_LEASED,
     };
@@ -293,6 +340,7 @@ export class SessionLane {
     assert(this.#reading === undefined, "one chunk is read at a time");
     this.#reading = connection;
     this.#framesRead = 0;
+    this.#bytesRead = 0;
     try {
       connection.decoder.push(bytes, this.#onPayload);
     } catch (error) {
@@ -304,8 +352,11 @@ export class SessionLane {
       this.#reading = undefined;
     }
     if (connection.stage !== "open") return;
-    if (!connection.decoder.partial) {
+    this.#hold(connection, connection.heldBytes + bytes.length - this.#bytesRead);
+    if (connection.heldBytes === 0) {
       if (connection.deadline !== NEVER) this.#clearDeadline(connection);
+    } else if (this.#heldTotalBytes > this.#limits.heldTotalBytesMax) {
+      this.#reject(connection, "overloaded", "Too many unfinished frames on all connections.");
     } else if (this.#framesRead > 0 || connection.deadline === NEVER) {
       // From the first byte of the frame: one byte now and then does not buy more time.
       connection.deadline = after(this.#now(), this.#limits.frameMs);
@@ -318,6 +369,7 @@ export class SessionLane {
     assert(connection !== undefined, "a payload comes from a connection that is being read");
     if (connection.stage !== "open") return;
     this.#framesRead += 1;
+    this.#bytesRead += FRAME_HEADER_BYTES + payload.length;
     const request = decodeRequest(payload);
     if (request === undefined) {
       this.#reject(connection, "bad_frame", "A frame does not hold a Request.");
@@ -349,9 +401,7 @@ export class SessionLane {
       to.leased.push({ start, end: out.position, tag, validUntil });
     }
     if (out.position + to.socket.writableLength > this.#limits.outputBytesMax) {
-      this.counters.slowTotal += 1;
-      this.#log.warn({ connection: to.id }, "session lane: a client does not read its replies");
-      this.#drop(to);
+      this.#dropSlow(to);
     }
   }
 
@@ -366,6 +416,7 @@ export class SessionLane {
     }
     this.counters.bytesOut += out.position;
     this.#pool.write(connection.socket, out);
+    if (connection.socket.writableLength > 0) this.#unread.add(connection);
   }
 
   /**
@@ -412,6 +463,27 @@ export class SessionLane {
     return Reply.encode(reply, this.#writer).finish();
   }
 
+  #dropSlow(connection: Connection): void {
+    this.counters.slowTotal += 1;
+    this.#log.warn(
+      { connection: connection.id },
+      "session lane: a client does not read its replies",
+    );
+    this.#clearUnread(connection);
+    this.#drop(connection);
+  }
+
+  #clearUnread(connection: Connection): void {
+    this.#unread.delete(connection);
+    connection.unreadBytes = 0;
+    connection.unreadSince = NEVER;
+  }
+
+  #hold(connection: Connection, heldBytes: number): void {
+    this.#heldTotalBytes += heldBytes - connection.heldBytes;
+    connection.heldBytes = heldBytes;
+  }
+
   #clearDeadline(connection: Connection): void {
     connection.deadline = NEVER;
     this.#timed.delete(connection);
@@ -426,6 +498,8 @@ export class SessionLane {
   /** The connection sends and gets nothing more. Tells the handler the first time. */
   #forget(connection: Connection): void {
     connection.stage = "closing";
+    this.#hold(connection, 0);
+    this.#unread.delete(connection);
     this.#timed.delete(connection);
     if (!this.#connections.delete(connection.id)) return;
     this.counters.connections = this.#connections.size;

@@ -11,6 +11,7 @@ export type CrashModel = {
   readonly outcomes: readonly SectorOutcome[];
 };
 
+/** `bytes` is a view of a buffer that may be longer, so that a file can grow cheaply. */
 type File = { bytes: Uint8Array };
 type DirectoryChange = Extract<DiskOperation, { kind: "create" | "rename" | "remove" }>;
 
@@ -194,14 +195,17 @@ function applyChange(
 
 function overwrite(bytes: Uint8Array, offset: number, patch: Uint8Array): Uint8Array {
   const end = offset + patch.length;
-  if (end <= bytes.length) {
-    bytes.set(patch, offset);
-    return bytes;
-  }
-  const grown = new Uint8Array(end);
-  grown.set(bytes);
+  const grown = end <= bytes.length ? bytes : withLength(bytes, end);
   grown.set(patch, offset);
   return grown;
+}
+
+function withLength(bytes: Uint8Array, length: number): Uint8Array {
+  const room = bytes.buffer.byteLength - bytes.byteOffset;
+  if (length <= room) return new Uint8Array(bytes.buffer, bytes.byteOffset, length);
+  const grown = new Uint8Array(2 * length);
+  grown.set(bytes);
+  return grown.subarray(0, length);
 }
 
 function tear(

@@ -46,7 +46,7 @@ export function recoverFrom(disk: SimDisk): RecoverResult {
 
 export function mustRecover(disk: SimDisk): Recovered {
   const result = recoverFrom(disk);
-  assert(result.kind === "recovered", `recovered: ${JSON.stringify(result)}`);
+  if (result.kind !== "recovered") throw new Error(`not recovered: ${JSON.stringify(result)}`);
   return result;
 }
 

@@ -1,0 +1,137 @@
+/**
+ * Five replica processes on this machine, with durable writes, under one client process: operations,
+ * fail-over, idle sessions, and the machine's own limits in the same run.
+ */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LocalCell } from "cubby";
+import { cellReport } from "./cell-report.ts";
+import { type FailOverFigures, measureFailOver } from "./fail-over.ts";
+import {
+  IDLE_SESSIONS_NODE_OPTIONS,
+  type IdleSessionFigures,
+  type IdleSessionsPlan,
+  measureIdleSessions,
+} from "./idle-sessions.ts";
+import { type MachineFigures, measureMachine } from "./machine.ts";
+import { measureOperations, type OperationFigures, type OperationsPlan } from "./operations.ts";
+import { inScope, type Scope } from "./scope.ts";
+
+const REPLICAS = 5;
+
+export type CellFigures = {
+  readonly replicas: number;
+  readonly quick: boolean;
+  readonly machine: MachineFigures;
+  readonly operations: readonly OperationFigures[];
+  readonly failOver: FailOverFigures | undefined;
+  readonly idleSessions: readonly IdleSessionFigures[];
+};
+
+type Plan = {
+  readonly secondsMax: number;
+  readonly operations: OperationsPlan;
+  readonly failOverTrials: number;
+  readonly idleSessions: IdleSessionsPlan;
+};
+
+const FULL: Plan = {
+  secondsMax: 360,
+  operations: { rounds: 7, roundMs: 1_000, warmUpMs: 6_000 },
+  failOverTrials: 10,
+  idleSessions: { counts: [1_000, 10_000], settleMs: 14_000, windowMs: 21_000 },
+};
+
+const QUICK: Plan = {
+  secondsMax: 60,
+  operations: { rounds: 3, roundMs: 500, warmUpMs: 2_000 },
+  failOverTrials: 3,
+  idleSessions: { counts: [1_000], settleMs: 2_000, windowMs: 7_000 },
+};
+
+const PARTS = ["operations", "fail-over", "sessions"] as const;
+type Part = (typeof PARTS)[number];
+
+export type CellBenchOptions = {
+  readonly json: boolean;
+  readonly quick: boolean;
+  /** The parts to run; all when empty. */
+  readonly only: readonly string[];
+};
+
+/** False for a part that does not exist. */
+export function isPart(text: string): boolean {
+  return PARTS.some((part) => part === text);
+}
+
+export async function benchCell(options: CellBenchOptions): Promise<void> {
+  const plan = options.quick ? QUICK : FULL;
+  const wants = (part: Part): boolean => options.only.length === 0 || options.only.includes(part);
+  await inScope(plan.secondsMax, async (scope) => {
+    const directory = mkdtempSync(join(tmpdir(), "cubby-bench-"));
+    scope.onEnd(() => rmSync(directory, { recursive: true, force: true }));
+    say("machine");
+    const machine = await measureMachine(scope, directory, options.quick);
+    let operations: OperationFigures[] = [];
+    let failOver: FailOverFigures | undefined;
+    if (wants("operations") || wants("fail-over")) {
+      const cell = await startCell(scope, join(directory, "cell"));
+      if (wants("operations")) {
+        say("operations");
+        operations = await measureOperations(scope, cell.url, plan.operations);
+      }
+      if (wants("fail-over")) {
+        say("fail-over");
+        failOver = await measureFailOver(scope, cell, plan.failOverTrials);
+      }
+      await cell.close();
+    }
+    let idleSessions: IdleSessionFigures[] = [];
+    if (wants("sessions")) {
+      say("idle sessions");
+      // A fresh cell: a heap that has carried a load grows less than it holds.
+      const cell = await startCell(scope, join(directory, "idle"), IDLE_SESSIONS_NODE_OPTIONS);
+      idleSessions = await measureIdleSessions(scope, cell, plan.idleSessions);
+    }
+    const figures: CellFigures = {
+      replicas: REPLICAS,
+      quick: options.quick,
+      machine,
+      operations,
+      failOver,
+      idleSessions,
+    };
+    console.log(options.json ? JSON.stringify(figures) : cellReport(figures));
+  });
+}
+
+async function startCell(scope: Scope, directory: string, nodeOptions = ""): Promise<LocalCell> {
+  const cell = await LocalCell.create({
+    directory,
+    replicas: REPLICAS,
+    // Of a replica in use, and not of one in a demo.
+    segmentBytes: 64 * 1024 * 1024,
+    settings: { logLevel: "warn" },
+    onExit: (replica, exit, asked) => {
+      if (!asked) scope.stop(`replica ${replica} ended with ${exit.code ?? exit.signal}`);
+    },
+  });
+  scope.onEnd(() => cell.close());
+  const before = process.env["NODE_OPTIONS"];
+  // The replicas' processes take their environment from this one.
+  process.env["NODE_OPTIONS"] = `${before ?? ""} ${nodeOptions}`.trim();
+  try {
+    await cell.startAll();
+  } finally {
+    if (before === undefined) delete process.env["NODE_OPTIONS"];
+    else process.env["NODE_OPTIONS"] = before;
+  }
+  await cell.waitReady();
+  return cell;
+}
+
+function say(what: string): void {
+  console.error(`measuring: ${what}`);
+}

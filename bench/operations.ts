@@ -1,0 +1,115 @@
+/**
+ * A closed loop of workers, each with a file of its own: writes of 100 bytes, reads, and pairs of an
+ * uncontended acquire and its release. Kinds and depths take turns in short rounds, so that an hour
+ * of a noisy machine is noisy for all of them alike; the figures are medians over the rounds.
+ */
+
+import { type CubbySession, connect, type Handle } from "@cubby/client";
+import type { Scope } from "./scope.ts";
+import { median, quantile } from "./statistics.ts";
+
+const CONTENTS_BYTES = 100;
+export const DEPTHS = [1, 16, 128] as const;
+const WORKERS_MAX = 128;
+const DIRECTORY = "bench";
+
+export type OperationFigures = {
+  readonly operation: string;
+  readonly inFlight: number;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly rounds: number;
+};
+
+type Operation = {
+  readonly name: string;
+  readonly run: (file: Handle, contents: Uint8Array) => Promise<unknown>;
+};
+
+const OPERATIONS: readonly Operation[] = [
+  { name: "write 100 B", run: (file, contents) => file.setContents(contents) },
+  { name: "read at the master", run: (file) => file.getContentsAndStat() },
+  { name: "acquire + release", run: lockPair },
+];
+
+async function lockPair(file: Handle): Promise<void> {
+  const lock = await file.acquire();
+  if (!(await lock.release())) throw new Error(`The lock on ${file.path} could not be released.`);
+}
+
+export type OperationsPlan = {
+  readonly rounds: number;
+  readonly roundMs: number;
+  readonly warmUpMs: number;
+};
+
+export async function measureOperations(
+  scope: Scope,
+  url: string,
+  plan: OperationsPlan,
+): Promise<OperationFigures[]> {
+  await using session = await connect(url);
+  const files = await openFiles(session);
+  const turns = DEPTHS.flatMap((depth) => OPERATIONS.map((operation) => ({ depth, operation })));
+  for (const { operation } of turns) {
+    await runRound(scope, operation, files, WORKERS_MAX, plan.warmUpMs / turns.length);
+  }
+  const results = turns.map((turn) => ({ ...turn, rounds: [] as Round[] }));
+  for (let round = 0; round < plan.rounds; round += 1) {
+    for (const { operation, depth, rounds } of results) {
+      scope.signal.throwIfAborted();
+      rounds.push(await runRound(scope, operation, files, depth, plan.roundMs));
+    }
+  }
+  return results.map(({ operation, depth, rounds }) => ({
+    operation: operation.name,
+    inFlight: depth,
+    perSecond: median(rounds.map((each) => each.perSecond)),
+    p50Ms: median(rounds.map((each) => each.p50Ms)),
+    p99Ms: median(rounds.map((each) => each.p99Ms)),
+    rounds: rounds.length,
+  }));
+}
+
+async function openFiles(session: CubbySession): Promise<Handle[]> {
+  const directory = await session.open(`${session.root}/${DIRECTORY}`, {
+    create: true,
+    directory: true,
+  });
+  return Promise.all(
+    Array.from({ length: WORKERS_MAX }, (_, i) => directory.open(`worker-${i}`, { create: true })),
+  );
+}
+
+type Round = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number };
+
+async function runRound(
+  scope: Scope,
+  operation: Operation,
+  files: readonly Handle[],
+  depth: number,
+  durationMs: number,
+): Promise<Round> {
+  const latencies: number[] = [];
+  const start = performance.now();
+  const end = start + durationMs;
+  const work = async (file: Handle, worker: number): Promise<void> => {
+    const contents = new Uint8Array(CONTENTS_BYTES).fill(worker);
+    for (let at = performance.now(); at < end && !scope.signal.aborted; ) {
+      // Another value each time: nothing may be skipped because it is there already.
+      contents[latencies.length % CONTENTS_BYTES] = latencies.length & 0xff;
+      await operation.run(file, contents);
+      const now = performance.now();
+      latencies.push(now - at);
+      at = now;
+    }
+  };
+  await Promise.all(files.slice(0, depth).map(work));
+  const seconds = (performance.now() - start) / 1_000;
+  return {
+    perSecond: latencies.length / seconds,
+    p50Ms: quantile(latencies, 0.5),
+    p99Ms: quantile(latencies, 0.99),
+  };
+}

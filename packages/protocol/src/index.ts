@@ -1,3 +1,4 @@
+export { encodeMessage } from "./encode.ts";
 export {
   CubbyError,
   ERROR_CODES,

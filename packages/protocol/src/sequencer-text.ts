@@ -1,4 +1,5 @@
 import { fromBase64Url, toBase64Url } from "@cubby/base";
+import { encodeMessage } from "./encode.ts";
 import { CubbyError } from "./errors.ts";
 import { LockMode, SequencerToken } from "./generated/cubby.ts";
 import { pathProblem } from "./names.ts";
@@ -25,7 +26,7 @@ export function sequencerFromText(text: string): Uint8Array {
 }
 
 export function encodeSequencer(token: SequencerToken): Uint8Array {
-  return SequencerToken.encode(token).finish();
+  return encodeMessage(SequencerToken, token);
 }
 
 /** What a sequencer says, for checks that need no cell (SEQ-4). Throws sequencer_malformed. */

@@ -1,5 +1,5 @@
 import { EMPTY_BYTES } from "@cubby/base";
-import { Command } from "@cubby/protocol";
+import { Command, encodeMessage } from "@cubby/protocol";
 import type { ReplicatedLog } from "../replicated-log.ts";
 import type { Call } from "./call.ts";
 
@@ -71,7 +71,7 @@ export class Proposals {
       guard,
       body,
     };
-    this.#log.propose(Command.encode(command).finish());
+    this.#log.propose(encodeMessage(Command, command));
     return this.#last;
   }
 }

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, checksum64, DecodeError } from "@cubby/base";
-import { LockMode, NodeKind, Reply } from "@cubby/protocol";
+import { encodeMessage, LockMode, NodeKind, Reply } from "@cubby/protocol";
 import { CellState } from "./cell-state.ts";
 import { HandleRecord } from "./handle-record.ts";
 import { beginOpener } from "./handles.ts";
@@ -252,7 +252,7 @@ function writeResults(session: Session): void {
     const result = session.results?.get(number);
     if (result === undefined) continue;
     writer.varint(number);
-    writer.bytes(Reply.encode({ tag: 0, clientEpoch: 0, result }).finish());
+    writer.bytes(encodeMessage(Reply, { tag: 0, clientEpoch: 0, result }));
   }
 }
 

@@ -1,26 +1,9 @@
+import type { DirectoryChild, NodeStat } from "@cubby/client";
 import type { Status } from "@cubby/protocol";
 
 /*
  * What the commands need of a cell. The client package has all of it and more; a test gives a fake.
  */
-
-/** Metadata of a node, for `ls -l` and `stat`. */
-export type NodeStat = {
-  readonly kind: "file" | "directory";
-  readonly instance: number;
-  readonly contentGeneration: number;
-  readonly lockGeneration: number;
-  readonly aclGeneration: number;
-  readonly checksum: string;
-  readonly sizeBytes: number;
-  readonly childCount: number;
-  readonly ephemeral: boolean;
-  readonly lock: "free" | "exclusive" | "shared";
-  readonly lockHolders: number;
-  readonly lockDelayed: boolean;
-};
-
-export type DirectoryChild = { readonly name: string; readonly stat: NodeStat };
 
 export type OpenRequest = {
   readonly write?: boolean;
@@ -53,7 +36,8 @@ export type HeldLock = {
   readonly sequencerText: string;
   /** Aborts when the lock is lost. */
   readonly signal: AbortSignal;
-  release(): Promise<void>;
+  /** True when the cell has said so; never throws. */
+  release(): Promise<boolean>;
 };
 
 export interface CellSession {
@@ -81,7 +65,10 @@ export type ReplicaAnswer = {
 };
 
 export interface CellAccess {
-  connect(url: string, options: { readonly timeoutMs?: number }): Promise<CellSession>;
-  /** Asks every replica that the url or an answering replica names. */
+  connect(
+    url: string,
+    options: { readonly timeoutMs: number; readonly leaseMs?: number },
+  ): Promise<CellSession>;
+  /** Asks every replica that the url names. */
   statuses(url: string, options: { readonly timeoutMs: number }): Promise<ReplicaAnswer[]>;
 }

@@ -1,7 +1,8 @@
 import { utf8Decode, utf8Encode } from "@cubby/base";
+import type { NodeStat } from "@cubby/client";
 import { CubbyError, type ErrorCode, Status } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import type { CellSession, NodeStat, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
+import type { CellSession, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
 import type { Context } from "./context.ts";
 import { runCubby } from "./program.ts";
 
@@ -76,6 +77,7 @@ class FakeWorld {
         signal: this.loss.signal,
         release: async () => {
           this.asked.push(["release"]);
+          return true;
         },
       };
     },

@@ -1,8 +1,10 @@
 import { toBase64, utf8Decode, utf8Encode } from "@cubby/base";
-import { baseName, CubbyError, cellRoot, parentOf } from "@cubby/protocol";
+import type { DirectoryChild, NodeStat } from "@cubby/client";
+import { baseName, cellRoot, parentOf } from "@cubby/protocol";
 import type { Command } from "commander";
-import type { CellSession, DirectoryChild, NodeStat } from "../cell-access.ts";
+import type { CellSession } from "../cell-access.ts";
 import type { Context } from "../context.ts";
+import { cellNameOf } from "../endpoints.ts";
 import {
   type CellOptions,
   cellUrl,
@@ -198,10 +200,4 @@ function statText(path: string, stat: NodeStat): string {
     `  checksum            ${stat.checksum}`,
     `  lock                ${lockText(stat)}`,
   ].join("\n");
-}
-
-function cellNameOf(url: string): string {
-  const name = url.slice(url.lastIndexOf("/") + 1);
-  if (name !== "") return name;
-  throw new CubbyError("invalid_argument", `The url ${url} does not end in the cell's name.`);
 }

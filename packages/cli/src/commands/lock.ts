@@ -50,8 +50,7 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
         try {
           return await runUnder(lock, path, words, context, options);
         } finally {
-          // Bounded, and never in the way of the command's own result.
-          await lock.release().catch(() => undefined);
+          await lock.release();
         }
       });
       onExitCode(code);

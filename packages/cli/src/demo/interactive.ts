@@ -67,7 +67,7 @@ class InteractiveDemo {
   constructor(stage: Stage, options: InteractiveOptions) {
     this.#stage = stage;
     this.#options = options;
-    this.#keeper = new SessionKeeper(options.cells, stage.cell.url);
+    this.#keeper = new SessionKeeper(options.cells, stage.cell.url, options.sessionLeaseMs);
   }
 
   async run(): Promise<void> {

@@ -35,7 +35,7 @@ export async function runScript(options: ScriptOptions): Promise<Checks> {
   const onReport = (report: Parameters<ReportLog["add"]>[0]): void => reports.add(report);
   try {
     const stage = await Stage.open({ directory, sessionLeaseMs, lockDelayMs, sabotage, onReport });
-    const keeper = new SessionKeeper(options.cells, stage.cell.url);
+    const keeper = new SessionKeeper(options.cells, stage.cell.url, sessionLeaseMs);
     const scene: Scene = {
       stage,
       checks,

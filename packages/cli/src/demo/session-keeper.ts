@@ -7,15 +7,20 @@ const CALL_MS = 2_000;
 export class SessionKeeper {
   readonly #cells: CellAccess;
   readonly #url: string;
+  readonly #leaseMs: number;
   #session: Promise<CellSession> | undefined;
 
-  constructor(cells: CellAccess, url: string) {
+  constructor(cells: CellAccess, url: string, leaseMs: number) {
     this.#cells = cells;
     this.#url = url;
+    this.#leaseMs = leaseMs;
   }
 
   async get(): Promise<CellSession> {
-    this.#session ??= this.#cells.connect(this.#url, { timeoutMs: CALL_MS });
+    this.#session ??= this.#cells.connect(this.#url, {
+      timeoutMs: CALL_MS,
+      leaseMs: this.#leaseMs,
+    });
     try {
       const session = await this.#session;
       if (!session.over) return session;

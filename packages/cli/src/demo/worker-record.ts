@@ -11,7 +11,7 @@ export class WorkerRecord {
   #job = 0;
   #generation = 0;
   #sequencer = "";
-  #reliesUntilMs = 0;
+  #heldAtMs = 0;
   #url = "";
   readonly #reigns: Reign[] = [];
   /** Where the reign that is going on began; undefined while it does not lead. */
@@ -43,9 +43,9 @@ export class WorkerRecord {
     return this.#generation;
   }
 
-  /** Until when it last said that it relies on its lock. */
-  get reliesUntilMs(): number {
-    return this.#reliesUntilMs;
+  /** When it last checked that it holds its lock, and found it so. */
+  get heldAtMs(): number {
+    return this.#heldAtMs;
   }
 
   /** It leads, and is in a position to act on it. */
@@ -56,8 +56,8 @@ export class WorkerRecord {
   /** Every reign so far, the present one too. */
   get reigns(): readonly Reign[] {
     if (this.#leadsSinceMs === undefined) return this.#reigns;
-    // A stopped process acts on nothing; what it could rely on ends with its lease.
-    const untilMs = this.#stateBeforePause === undefined ? Infinity : this.#reliesUntilMs;
+    // A stopped process acts on nothing.
+    const untilMs = this.#stateBeforePause === undefined ? Infinity : this.#heldAtMs;
     return [...this.#reigns, this.#reignUntil(untilMs)];
   }
 
@@ -77,22 +77,20 @@ export class WorkerRecord {
       case "leading":
         this.#generation = report.generation;
         this.#sequencer = report.sequencer;
-        this.#reliesUntilMs = report.reliesUntilMs;
+        this.#heldAtMs = report.atMs;
         this.#leadsSinceMs = report.atMs;
         this.#become("leading");
         return;
       case "working":
         this.#job = report.job;
-        this.#reliesUntilMs = Math.max(this.#reliesUntilMs, report.reliesUntilMs);
+        this.#heldAtMs = report.atMs;
         return;
       case "stored":
       case "refused":
         return;
       case "steppedDown":
-        // What it did after its lease ran out was not leading but the proof of why one checks.
-        this.#endReign(
-          Math.min(report.atMs, Math.max(this.#reliesUntilMs, this.#leadsSinceMs ?? 0)),
-        );
+        // What it did after it last held its lock was not leading, but the reason why others check.
+        this.#endReign(this.#heldAtMs);
         this.#become("waiting");
         return;
       case "jeopardy":

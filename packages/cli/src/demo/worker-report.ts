@@ -9,19 +9,9 @@ export type WorkerReport = {
 export type WorkerNews =
   | { readonly kind: "started"; readonly url: string }
   | { readonly kind: "waiting" }
-  | {
-      readonly kind: "leading";
-      readonly generation: number;
-      readonly sequencer: string;
-      /** Until when its session's lease lets it rely on the lock, as it knows now. */
-      readonly reliesUntilMs: number;
-    }
-  | {
-      readonly kind: "working";
-      readonly job: number;
-      readonly generation: number;
-      readonly reliesUntilMs: number;
-    }
+  /** It has checked, right before it said so, that it holds the lock; so too with `working`. */
+  | { readonly kind: "leading"; readonly generation: number; readonly sequencer: string }
+  | { readonly kind: "working"; readonly job: number; readonly generation: number }
   | { readonly kind: "stored"; readonly job: number; readonly generation: number }
   | {
       readonly kind: "refused";

@@ -69,7 +69,7 @@ export class Child {
   static async start(options: ChildOptions): Promise<Child> {
     const child = spawn(process.execPath, [CUBBY, ...options.args], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      env: { ...process.env, ...options.env, [EXIT_WITH_PARENT]: "1" },
+      env: { ...withoutSettings(process.env), ...options.env, [EXIT_WITH_PARENT]: "1" },
       // A group of its own: a Ctrl-C at the terminal reaches us alone, and we stop the rest in order.
       detached: true,
     });
@@ -128,6 +128,11 @@ export class Child {
     // Once the exit is known the pid may be another's; `kill` of the handle knows this too.
     if (this.#exit === undefined) this.#process.kill(signal);
   }
+}
+
+/** The arguments say all: a CUBBY_… variable of the user's must not change what we start. */
+function withoutSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("CUBBY_")));
 }
 
 /** For the process that was started: end when the parent's end closes the channel to it. */

@@ -1,0 +1,101 @@
+import { type CubbySession, connect, type Handle } from "@cubby/client";
+import { CubbyError } from "@cubby/protocol";
+import { askReplicas } from "./ask-replica.ts";
+import type { AcquireRequest, CellAccess, CellSession, HeldLock, OpenNode } from "./cell-access.ts";
+import { endpointsOf } from "./endpoints.ts";
+
+/** Cells as the client package reaches them. */
+export const clientCells: CellAccess = {
+  connect: async (url, options) => {
+    const session = await connect(url, {
+      connectTimeoutMs: options.timeoutMs,
+      requestTimeoutMs: options.timeoutMs,
+      ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+    });
+    return new ClientSession(session);
+  },
+  statuses: async (url, { timeoutMs }) => {
+    const given = endpointsOf(url);
+    return askReplicas(given, timeoutMs);
+  },
+};
+
+class ClientSession implements CellSession {
+  readonly #session: CubbySession;
+
+  constructor(session: CubbySession) {
+    this.#session = session;
+  }
+
+  get over(): boolean {
+    return this.#session.state === "expired" || this.#session.state === "closed";
+  }
+
+  open: CellSession["open"] = async (path, request) => {
+    const { create, mustCreate, kind, lockDelayMs, contents, write } = request;
+    const handle = await this.#session.open(path, {
+      write: write ?? false,
+      create: mustCreate === true ? "must" : (create ?? false),
+      ...(kind === undefined ? {} : { directory: kind === "directory" }),
+      ...(lockDelayMs === undefined ? {} : { lockDelay: lockDelayMs }),
+      ...(contents === undefined ? {} : { contents }),
+    });
+    return new ClientNode(handle);
+  };
+
+  elect: CellSession["elect"] = (path, { value, lockDelayMs }, lead) =>
+    this.#session.elect(
+      path,
+      { value, ...(lockDelayMs === undefined ? {} : { lockDelay: lockDelayMs }) },
+      ({ lock, signal }) => lead({ sequencerText: lock.sequencerText, signal }),
+    );
+
+  checkSequencer: CellSession["checkSequencer"] = (path, sequencerText) =>
+    this.#session.checkSequencer(path, sequencerText);
+
+  close(): Promise<void> {
+    return this.#session.close();
+  }
+}
+
+class ClientNode implements OpenNode {
+  readonly #handle: Handle;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
+  }
+
+  get created(): boolean {
+    return this.#handle.created;
+  }
+
+  read: OpenNode["read"] = () => this.#handle.getContentsAndStat();
+  stat: OpenNode["stat"] = () => this.#handle.getStat();
+  list: OpenNode["list"] = () => this.#handle.readDir();
+  delete: OpenNode["delete"] = () => this.#handle.delete();
+  close: OpenNode["close"] = () => this.#handle.close();
+
+  write: OpenNode["write"] = (contents, ifGeneration) =>
+    this.#handle.setContents(contents, { ifGeneration });
+
+  acquire: OpenNode["acquire"] = async ({ mode, waitMs }: AcquireRequest): Promise<HeldLock> => {
+    if (waitMs === 0) {
+      const lock = await this.#handle.tryAcquire({ mode });
+      return lock === undefined ? this.#busy("is held, or in its lock-delay") : lock;
+    }
+    if (waitMs === undefined) {
+      return this.#handle.acquire({ mode, timeoutMs: Number.POSITIVE_INFINITY });
+    }
+    try {
+      return await this.#handle.acquire({ mode, timeoutMs: waitMs });
+    } catch (error) {
+      // What ran out is the time that the user gave it; the client has cancelled the request.
+      if (!(error instanceof CubbyError) || error.code !== "deadline_exceeded") throw error;
+      return this.#busy(`was not free within ${waitMs} ms`);
+    }
+  };
+
+  #busy(how: string): never {
+    throw new CubbyError("lock_held", `The lock of ${this.#handle.path} ${how}.`);
+  }
+}

@@ -16,7 +16,11 @@ afterEach(async () => {
 
 async function startReplica(
   replicaId: number,
-  options: { identity?: Partial<PeerIdentity>; limits?: Partial<PeerLaneLimits> } = {},
+  options: {
+    identity?: Partial<PeerIdentity>;
+    limits?: Partial<PeerLaneLimits>;
+    port?: number;
+  } = {},
 ) {
   const frames: { from: number; incarnation: string; bytes: number[] }[] = [];
   let largestBytes = 0;
@@ -43,7 +47,7 @@ async function startReplica(
     random: () => 0.5,
   });
   open.push(lane);
-  const address = await lane.listen({ host: "127.0.0.1", port: 0 });
+  const address = await lane.listen({ host: "127.0.0.1", port: options.port ?? 0 });
   const pass = (ms: number): void => {
     nowMs += ms;
   };
@@ -148,13 +152,11 @@ describe("a peer lane", () => {
     const limits = { dialFirstMs: 3_600_000, dialMsMax: 3_600_000 };
     const one = await startReplica(1, { limits });
     const two = await startReplica(2, { limits });
-    const { at } = two;
     await two.lane.close();
-    one.lane.setPeers([at]);
+    one.lane.setPeers([two.at]);
     // The first dial fails; the next would be in an hour.
     await eventually(() => one.states.length === 1);
-    const again = await startReplica(2, { limits });
-    one.lane.setPeers([again.at]);
+    const again = await startReplica(2, { limits, port: two.address.port });
     again.lane.setPeers([one.at]);
     await eventually(() => one.lane.connected(2) && again.lane.connected(1));
   });

@@ -168,9 +168,13 @@ export class PeerLane {
   /** One frame for a peer, to leave this turn or never. */
   send(to: number, bytes: Uint8Array): void {
     const link = this.#outbound.get(to);
-    assert(link !== undefined, "a frame is for a peer of this replica");
     const { frameBytesMax } = this.#context.limits;
     assert(bytes.length <= frameBytesMax, "a frame between replicas is within its bound");
+    if (link === undefined) {
+      // A peer that has just been taken off the list: as good as away.
+      this.counters.droppedTotal += 1;
+      return;
+    }
     if (!link.put(bytes)) return;
     this.#dirty.push(link);
     this.#flushSoon ??= setImmediate(() => this.flush());

@@ -40,7 +40,7 @@ type CallTraits = {
   readonly cancellable: boolean;
 };
 
-const read: CallTraits = { mutating: false, numbered: false, inSession: true, cancellable: true };
+const read: CallTraits = { mutating: false, numbered: true, inSession: true, cancellable: true };
 const write: CallTraits = { mutating: true, numbered: true, inSession: true, cancellable: true };
 const giveBack: CallTraits = { ...write, cancellable: false };
 const outside: CallTraits = {
@@ -50,17 +50,13 @@ const outside: CallTraits = {
   cancellable: true,
 };
 
-/*
- * Reads carry no number: repeating one is harmless, and a number would hold a place in the window
- * of unanswered requests that a waiting acquire may keep open for hours.
- */
 const TRAITS: Readonly<Record<CallBody["$case"], CallTraits>> = {
   locate: outside,
   getStatus: outside,
   createSession: { ...outside, mutating: true },
-  keepAlive: { ...read, cancellable: false },
-  endSession: { ...write, numbered: false, cancellable: false },
-  cancel: { ...write, numbered: false, cancellable: false },
+  keepAlive: { ...read, numbered: false, cancellable: false },
+  endSession: giveBack,
+  cancel: giveBack,
   open: write,
   close: giveBack,
   getContentsAndStat: read,

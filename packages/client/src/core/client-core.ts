@@ -151,14 +151,14 @@ export class ClientCore implements SessionHost, LocatorHost {
 
   take(): ClientOutput {
     const output: ClientOutput = {
-      settled: this.#settled,
-      events: this.#events,
-      connects: this.#connects,
-      sends: this.#sends,
-      disconnects: this.#disconnects,
+      settled: orNothing(this.#settled),
+      events: orNothing(this.#events),
+      connects: orNothing(this.#connects),
+      sends: orNothing(this.#sends),
+      disconnects: orNothing(this.#disconnects),
       wakeAt: this.#wakeAt(),
     };
-    // Most turns fill one or two of them: an empty one is handed out and kept.
+    // Most turns fill one or two of them: only what is handed out is replaced.
     if (this.#settled.length > 0) this.#settled = [];
     if (this.#events.length > 0) this.#events = [];
     if (this.#connects.length > 0) this.#connects = [];
@@ -385,6 +385,13 @@ export class ClientCore implements SessionHost, LocatorHost {
     return tag;
   }
 }
+
+/** Never the array that goes on being filled while its reader carries the output out. */
+function orNothing<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NOTHING : list;
+}
+
+const NOTHING: readonly never[] = [];
 
 /** A healthy master answers it at once: it neither waits for a lock nor is held like a KeepAlive. */
 function isPrompt(waiting: Call | Control): boolean {

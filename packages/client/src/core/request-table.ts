@@ -172,8 +172,9 @@ export class RequestTable {
       if (call.waitsForOthers) this.#waiterCount -= 1;
     } else if (call.phase === "inFlight") {
       this.#leaveFlight(call);
+      const mayHaveRun = call.traits.mutating && call.doubtfulSends > 0;
       if (call.number === 0) this.#unnumbered.delete(call);
-      else if (call.doubtfulSends === 0) this.#forget(call.number);
+      else if (!mayHaveRun) this.#forget(call.number);
       else {
         this.#numbered.set(call.number, undefined);
         this.#toCancel.add(call.number);

@@ -337,6 +337,7 @@ export class SessionMachine implements CallOwner {
       const value = { leaseMs, caches: false, clientName };
       this.#control = this.#send(now, "createSession", { $case: "createSession", value });
     } else if (this.#state === "closing") {
+      if (!this.#hasAcknowledged()) this.#acknowledgeUnheard(now);
       const number = this.#table.takeLastNumber();
       this.#control = this.#send(now, "endSession", { $case: "endSession", value: {} }, number);
     } else {
@@ -344,6 +345,13 @@ export class SessionMachine implements CallOwner {
       this.#keepAlive = this.#send(now, "keepAlive", { $case: "keepAlive", value });
       this.#suspectAt = this.#overdueAt(now);
     }
+  }
+
+  /** A new master takes nothing but KeepAlives before its fail-over is acknowledged (FO-4). */
+  #acknowledgeUnheard(now: Instant): void {
+    this.#acknowledgedEpoch = this.#epoch;
+    const value = { acknowledgedEpoch: this.#epoch };
+    this.#send(now, "keepAlive", { $case: "keepAlive", value });
   }
 
   #send(now: Instant, call: ControlCall, body: CallBody, number = 0): Control {
@@ -360,10 +368,10 @@ export class SessionMachine implements CallOwner {
   }
 
   #onOverdue(now: Instant): void {
-    this.#suspectAt = after(now, SUSPICION_MS);
     this.#hostNow().onSuspicion(now);
-    // A master that lives but has lost our KeepAlive is sent another one.
-    if (this.#state === "jeopardy") this.#sendControl(now);
+    // A master that lives may have lost our KeepAlive, or its answer: it is sent another one.
+    if (this.#link !== 0) this.#sendControl(now);
+    this.#suspectAt = after(now, SUSPICION_MS);
   }
 
   #onCreateReply(now: Instant, control: Control, reply: Reply): void {

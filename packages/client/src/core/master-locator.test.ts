@@ -1,0 +1,150 @@
+import { describe, expect, it } from "vitest";
+import { body, World, written } from "../test-support/world.ts";
+
+const FIVE = ["h:1", "h:2", "h:3", "h:4", "h:5"] as const;
+const [A, B, C] = FIVE;
+
+describe("locating the master (CELL-7)", () => {
+  it("asks several replicas at once and goes where they point", () => {
+    const world = new World(FIVE);
+    world.master = C;
+    const session = world.session();
+    expect(session.state).toBe("safe");
+    expect(world.connections).toEqual([C]);
+    expect(world.now).toBe(1_000);
+  });
+
+  it("goes to a master that is not in its list", () => {
+    const world = new World([A]);
+    world.up.add("h:9");
+    world.master = "h:9";
+    expect(world.session().state).toBe("safe");
+    expect(world.connections).toEqual(["h:9"]);
+  });
+
+  it("notices a new master within 50 ms, whenever within the first seconds it is elected", () => {
+    for (let outageMs = 100; outageMs <= 2_900; outageMs += 140) {
+      const world = new World(FIVE, `seed ${outageMs}`);
+      const session = world.session();
+      world.kill(A);
+      world.master = undefined;
+      world.run(outageMs);
+      const write = world.call(session, body.write);
+      world.elect(B);
+      const electedAt = world.now;
+      while (world.of("setContents").length === 0) world.run(1);
+      expect(world.now - electedAt).toBeLessThanOrEqual(50);
+      world.reply(world.last("setContents"), written);
+      expect(write.result).toEqual(written);
+    }
+  });
+
+  it("looks elsewhere when the master is known but cannot be reached", () => {
+    const world = new World(FIVE);
+    const session = world.session();
+    world.kill(A);
+    // The others do not know yet: they go on naming the dead one.
+    world.hint = A;
+    world.master = undefined;
+    world.run(1_000);
+    const attempts = world.connectAttempts.filter((a) => a.address === A && a.at > 1_000);
+    expect(attempts.length).toBeLessThan(16);
+    world.hint = undefined;
+    world.elect(B);
+    world.run(60);
+    expect(session.epoch).toBe(2);
+    expect(world.connections).toEqual([B]);
+  });
+
+  it("paces its questions: often at first, then ever more rarely", () => {
+    const world = new World(FIVE);
+    world.session({ openWithinMs: 600_000 });
+    world.kill(A);
+    world.master = undefined;
+    const start = world.arrivals.length;
+    world.run(3_000);
+    const fast = world.arrivals.length - start;
+    // Two per step of 15 to 40 ms, and five at first.
+    expect(fast).toBeLessThanOrEqual(2 * (3_000 / 15) + 5);
+    expect(fast).toBeGreaterThan(2 * (3_000 / 45));
+    world.run(20_000);
+    const settled = world.arrivals.length;
+    world.run(60_000);
+    expect(world.arrivals.length - settled).toBeLessThanOrEqual(2 * (60_000 / 500) + 2);
+    const dead = world.connectAttempts.filter((a) => a.address === A && a.at > 25_000);
+    expect(dead.length).toBeLessThanOrEqual(60_000 / 500);
+  });
+
+  it("does not march in step with other clients", () => {
+    const times = ["x", "y"].map((seed) => {
+      const world = new World(FIVE, seed);
+      world.master = undefined;
+      world.session({ openWithinMs: 600_000 });
+      world.run(2_000);
+      return world.arrivals.map((a) => a.at).join();
+    });
+    expect(times[0]).not.toBe(times[1]);
+  });
+
+  it("leaves a replica of another cell alone", () => {
+    const world = new World([A], "seed", "elsewhere");
+    const session = world.session({ openWithinMs: 2_000 });
+    world.run(2_002);
+    expect(session.ending?.code).toBe("handshake_failed");
+    expect(session.ending?.detail).toContain('serves the cell "local", not "elsewhere"');
+    expect(world.connectAttempts).toHaveLength(1);
+  });
+
+  it("does not go back to a master of a past epoch", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    world.kill(A);
+    world.elect(B);
+    world.run(100);
+    expect(session.epoch).toBe(2);
+    // B dies; A comes back and believes that it is still the master of epoch 1.
+    world.kill(B);
+    world.up.add(A);
+    world.master = A;
+    world.epoch = 1;
+    world.run(3_000);
+    expect(world.arrivals.filter((a) => a.at > 1_200 && a.kind !== "locate")).toEqual([]);
+    expect(session.epoch).toBe(2);
+  });
+});
+
+describe("a master that falls silent", () => {
+  it("is asked to answer, and left for another one long before the session is lost", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    // Half-open: the connection stands and nothing comes of it.
+    world.mute.add(A);
+    world.elect(B);
+    world.run(10_700);
+    expect(session.state).toBe("safe");
+    expect(world.connections).toEqual([B]);
+    expect(session.epoch).toBe(2);
+    expect(world.events.map((event) => event.split(":")[1])).toEqual(["opened", "failOver"]);
+  });
+
+  it("is left within two seconds when a call waits for it", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    world.mute.add(A);
+    world.call(session, body.write);
+    world.elect(B);
+    world.run(2_100);
+    expect(world.last("setContents").address).toBe(B);
+  });
+
+  it("is kept when it answers Locate, however long a call takes", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.call(session, body.write);
+    world.run(6_000);
+    expect(world.connectAttempts).toHaveLength(1);
+    expect(session.state).toBe("safe");
+    // One question per second of silence.
+    expect(world.of("locate").length).toBeLessThanOrEqual(1 + 6);
+  });
+});

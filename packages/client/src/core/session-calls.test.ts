@@ -1,0 +1,300 @@
+import { describe, expect, it } from "vitest";
+import { answer, body, World, written } from "../test-support/world.ts";
+import type { SessionMachine } from "./session-machine.ts";
+
+const A = "h:1";
+
+function opened(windowMax = 256): { world: World; session: SessionMachine } {
+  const world = new World([A]);
+  world.windowMax = windowMax;
+  return { world, session: world.session() };
+}
+
+describe("request numbers", () => {
+  it("rise by one, with the lowest unanswered beside them", () => {
+    const { world, session } = opened();
+    for (let i = 0; i < 3; i += 1) world.call(session, body.write);
+    const [first, second] = world.of("setContents");
+    if (second !== undefined) world.reply(second, written);
+    world.call(session, body.write);
+    if (first !== undefined) world.reply(first, written);
+    world.call(session, body.write);
+    const pairs = world
+      .of("setContents")
+      .map(({ request }) => [request.requestNumber, request.lowestUnanswered]);
+    expect(pairs).toEqual([
+      [1, 1],
+      [2, 1],
+      [3, 1],
+      [4, 1],
+      [5, 3],
+    ]);
+  });
+
+  it("span no more than the window, and queued calls follow as answers come", () => {
+    const { world, session } = opened(16);
+    const calls = Array.from({ length: 20 }, () => world.call(session, body.write));
+    // A quarter of the window is kept for Cancels.
+    expect(world.of("setContents")).toHaveLength(12);
+    for (let i = 0; i < 20; i += 1) {
+      const arrival = world.of("setContents")[i];
+      if (arrival !== undefined) world.reply(arrival, written);
+    }
+    expect(calls.every((call) => call.result !== undefined)).toBe(true);
+    const spans = world.arrivals
+      .filter((a) => a.request.requestNumber > 0)
+      .map((a) => a.request.requestNumber - a.request.lowestUnanswered);
+    expect(Math.max(...spans)).toBeLessThan(16);
+  });
+
+  it("are not stopped by an acquire that waits for hours", () => {
+    const { world, session } = opened(16);
+    const acquire = world.call(session, body.acquire);
+    for (let i = 0; i < 100; i += 1) {
+      const write = world.call(session, body.write);
+      for (const cancel of world.of("cancel").splice(0)) world.reply(cancel, answer.cancelled);
+      world.reply(world.last("setContents"), written);
+      expect(write.result).toEqual(written);
+    }
+    expect(acquire.isSettled).toBe(false);
+    expect(world.of("acquire").length).toBeGreaterThan(1);
+    world.reply(world.last("acquire"), answer.acquired);
+    expect(acquire.result).toEqual(answer.acquired);
+  });
+
+  it("leave an acquire's late grant alone once its number has been cancelled", () => {
+    const { world, session } = opened(16);
+    const acquire = world.call(session, body.acquire);
+    const first = world.last("acquire");
+    for (let i = 0; i < 12; i += 1) {
+      world.call(session, body.write);
+      if (i < 11) world.reply(world.last("setContents"), written);
+    }
+    expect(world.of("cancel")).toHaveLength(1);
+    // Granted before the Cancel came, and given back by it.
+    world.reply(first, answer.acquired);
+    expect(acquire.isSettled).toBe(false);
+  });
+
+  it("limit how many locks a session waits for, so that the rest of it lives", () => {
+    const { world, session } = opened(16);
+    const waiting = Array.from({ length: 9 }, () => world.call(session, body.acquire));
+    expect(waiting[8]?.failure?.code).toBe("too_many_requests");
+    const write = world.call(session, body.write);
+    expect(world.of("setContents")).toHaveLength(1);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+  });
+});
+
+describe("the queue", () => {
+  it("is bounded: beyond it calls are refused, and were not applied", () => {
+    const world = new World([A]);
+    world.master = undefined;
+    const session = world.session();
+    for (let i = 0; i < 4_096; i += 1) world.call(session, body.write);
+    const refused = world.call(session, body.write);
+    expect(refused.failure).toMatchObject({ code: "too_many_requests", outcome: "not-applied" });
+    expect(world.call(session, body.close).isSettled).toBe(false);
+  });
+});
+
+describe("giving up", () => {
+  it("takes a call that was not sent out of the queue: it was not applied", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.kill(A);
+    const write = world.call(session, body.write, 500);
+    const other = world.call(session, body.write);
+    world.abort(other);
+    expect(other.failure).toMatchObject({ code: "cancelled", outcome: "not-applied" });
+    world.run(510);
+    expect(write.failure).toMatchObject({ code: "deadline_exceeded", outcome: "not-applied" });
+    world.up.add(A);
+    world.run(1_100);
+    expect(session.state).toBe("safe");
+    expect(world.of("setContents")).toHaveLength(0);
+  });
+
+  it("cancels an acquire at the master, and keeps its number until that is answered", () => {
+    const { world, session } = opened();
+    const acquire = world.call(session, body.acquire, 1_000);
+    world.run(1_010);
+    expect(acquire.failure).toMatchObject({ code: "deadline_exceeded", outcome: "unknown" });
+    const cancel = world.last("cancel");
+    expect(cancel.request.call?.value).toEqual({ requestNumber: 1 });
+    expect(cancel.request).toMatchObject({ requestNumber: 2, lowestUnanswered: 1 });
+    // The grant was on its way: nobody takes it, and the Cancel releases it.
+    world.reply(world.last("acquire"), answer.acquired);
+    expect(acquire.result).toBeUndefined();
+    world.reply(cancel, answer.cancelled);
+    world.call(session, body.write);
+    expect(world.last("setContents").request).toMatchObject({
+      requestNumber: 3,
+      lowestUnanswered: 3,
+    });
+  });
+
+  it("repeats the Cancel at a new master, and not the acquire", () => {
+    const world = new World([A, "h:2"]);
+    const session = world.session();
+    const acquire = world.call(session, body.acquire);
+    world.abort(acquire);
+    world.kill(A);
+    world.elect("h:2");
+    world.run(100);
+    expect(world.of("cancel").map((a) => a.request.requestNumber)).toEqual([2, 2]);
+    expect(world.of("acquire")).toHaveLength(1);
+  });
+
+  it("still sees a release and a close through", () => {
+    const world = new World([A, "h:2"]);
+    const session = world.session();
+    const release = world.call(session, body.release, 1_000);
+    world.run(1_010);
+    expect(release.failure?.code).toBe("deadline_exceeded");
+    expect(world.of("cancel")).toHaveLength(0);
+    world.kill(A);
+    world.elect("h:2");
+    world.run(100);
+    expect(world.last("release")).toMatchObject({ address: "h:2", request: { requestNumber: 1 } });
+    world.reply(world.last("release"), answer.released);
+    expect(session.inFlightCount).toBe(0);
+  });
+
+  it("sends no Cancel for a read", () => {
+    const { world, session } = opened();
+    const read = world.call(session, body.read);
+    world.abort(read);
+    expect(read.failure).toMatchObject({ code: "cancelled", outcome: "not-applied" });
+    expect(world.of("cancel")).toHaveLength(0);
+    expect(session.inFlightCount).toBe(0);
+  });
+
+  it("settles a call once, whatever comes afterwards", () => {
+    const { world, session } = opened();
+    const write = world.call(session, body.write);
+    world.abort(write);
+    world.abort(write);
+    world.reply(world.last("setContents"), written);
+    expect(world.settled.filter((call) => call === write)).toHaveLength(1);
+    expect(write.failure?.code).toBe("cancelled");
+  });
+});
+
+describe("what a failed call says of its outcome", () => {
+  const cases = [
+    { what: "write", call: body.write, outcome: "unknown" },
+    { what: "acquire", call: body.acquire, outcome: "unknown" },
+    { what: "try", call: body.tryAcquire, outcome: "unknown" },
+    { what: "read", call: body.read, outcome: "not-applied" },
+  ] as const;
+
+  for (const { what, call, outcome } of cases) {
+    it(`sent, unanswered, deadline: ${what} is ${outcome}`, () => {
+      const { world, session } = opened();
+      const made = world.call(session, call, 1_000);
+      world.run(1_010);
+      expect(made.failure).toMatchObject({ code: "deadline_exceeded", outcome });
+    });
+
+    it(`sent, unanswered, session expired: ${what} is ${outcome}`, () => {
+      const { world, session } = opened();
+      const made = world.call(session, call);
+      world.refuse(world.last("keepAlive"), "session_expired");
+      expect(made.failure).toMatchObject({ code: "session_expired", outcome });
+    });
+
+    it(`sent and refused for the moment every time: ${what} is not-applied`, () => {
+      const { world, session } = opened();
+      const made = world.call(session, call, 2_000);
+      for (let i = 0; i < 500; i += 1) {
+        const arrival = world.arrivals.findLast((a) => a.request.requestNumber === 1);
+        if (arrival !== undefined) world.refuse(arrival, "overloaded");
+        world.run(5);
+      }
+      expect(made.failure?.code).toBe("deadline_exceeded");
+      expect(made.failure?.outcome).toBe("not-applied");
+    });
+
+    it(`sent on a connection that broke, then refused: ${what} is ${outcome}`, () => {
+      const { world, session } = opened();
+      const made = world.call(session, call, 2_000);
+      world.cut(A);
+      world.run(50);
+      const arrival = world.arrivals.findLast((a) => a.request.requestNumber === 1);
+      if (arrival !== undefined) world.refuse(arrival, "no_quorum");
+      world.abort(made);
+      expect(made.failure).toMatchObject({ code: "cancelled", outcome });
+    });
+
+    it(`never sent: ${what} is not-applied`, () => {
+      const world = new World([A]);
+      const session = world.session();
+      world.kill(A);
+      const made = world.call(session, call, 1_000);
+      world.run(1_010);
+      expect(made.failure).toMatchObject({
+        code: "deadline_exceeded",
+        outcome: "not-applied",
+      });
+    });
+  }
+
+  it("is the table's for a definite refusal", () => {
+    const { world, session } = opened();
+    const made = world.call(session, body.write);
+    world.refuse(world.last("setContents"), "generation_mismatch");
+    expect(made.failure).toMatchObject({ code: "generation_mismatch", outcome: "not-applied" });
+  });
+
+  it("is unknown when the master does not know the number any more", () => {
+    const { world, session } = opened();
+    const made = world.call(session, body.write);
+    world.refuse(world.last("setContents"), "request_forgotten");
+    expect(made.failure).toMatchObject({ code: "request_forgotten", outcome: "unknown" });
+  });
+});
+
+describe("HND-4: only a suffix of a session's operations is lost", () => {
+  it("fails everything from the first session_expired on, in the order of the calls", () => {
+    const { world, session } = opened();
+    const calls = Array.from({ length: 30 }, () => world.call(session, body.write));
+    for (const arrival of world.of("setContents").slice(0, 11)) world.reply(arrival, written);
+    world.refuse(world.of("setContents")[11] ?? world.last("setContents"), "session_expired");
+    calls.push(world.call(session, body.write), world.call(session, body.read));
+    const firstLost = calls.findIndex((call) => call.failure !== undefined);
+    expect(firstLost).toBe(11);
+    for (const call of calls.slice(firstLost)) expect(call.failure?.code).toBe("session_expired");
+    // Answers that were on their way change nothing any more.
+    for (const arrival of world.of("setContents")) world.reply(arrival, written);
+    for (const call of calls.slice(firstLost)) expect(call.failure?.code).toBe("session_expired");
+  });
+});
+
+describe("an answer that never comes", () => {
+  it("makes the call go out again under its number, ever more rarely", () => {
+    const { world, session } = opened();
+    const write = world.call(session, body.write);
+    for (let i = 0; i < 20; i += 1) {
+      world.run(1_000);
+      if (i % 7 === 6) world.answerKeepAlive(7_000);
+    }
+    const sends = world.of("setContents");
+    expect(sends.map((a) => a.request.requestNumber)).toEqual([1, 1, 1]);
+    expect(sends.map((a) => a.at - 1_000)).toEqual([0, 3_000, 9_000]);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+  });
+
+  it("is not missed by an acquire that waits", () => {
+    const { world, session } = opened();
+    world.call(session, body.acquire);
+    for (let i = 0; i < 10; i += 1) {
+      world.run(7_000);
+      world.answerKeepAlive(7_000);
+    }
+    expect(world.of("acquire")).toHaveLength(1);
+    expect(world.of("locate")).toHaveLength(1);
+  });
+});

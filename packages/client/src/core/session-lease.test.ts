@@ -1,0 +1,54 @@
+import { instant } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { SessionLease } from "./session-lease.ts";
+
+const at = instant;
+
+describe("the client's lease (SES-11)", () => {
+  it("is counted from the sending, with what the master held, less the clock-rate bound", () => {
+    const lease = new SessionLease();
+    lease.extend(at(8_000), at(1_000), 12_000, 7_000);
+    expect(lease.deadline).toBe(1_000 + Math.floor(19_000 * 0.9));
+  });
+
+  it("ends before the master's under any drift within the bound", () => {
+    const leaseMs = 12_000;
+    for (const heldMs of [0, 1, 500, 7_000]) {
+      for (const rate of [0.9, 0.95, 1, 1.05, 1.1]) {
+        // One true millisecond is `rate` on the client's clock relative to the master's.
+        for (const flightMs of [0, 3, 900]) {
+          const lease = new SessionLease();
+          const elapsed = Math.ceil((heldMs + 2 * flightMs) * rate);
+          lease.extend(at(10_000 + elapsed), at(10_000), leaseMs, heldMs);
+          const spanTrueMs = (lease.deadline - 10_000) / rate;
+          // The master keeps the session until its reply plus the lease, stretched by the bound.
+          const masterTrueMs = flightMs + heldMs + leaseMs * 1.1;
+          expect(spanTrueMs).toBeLessThanOrEqual(masterTrueMs);
+        }
+      }
+    }
+  });
+
+  it("is never shortened by a later answer", () => {
+    const lease = new SessionLease();
+    lease.extend(at(2_000), at(1_000), 12_000, 0);
+    const before = lease.deadline;
+    lease.extend(at(2_500), at(1_100), 2_000, 0);
+    expect(lease.deadline).toBe(before);
+  });
+
+  it("takes no word of the master beyond what can be true here", () => {
+    const lease = new SessionLease();
+    lease.extend(at(1_100), at(1_000), 10_000_000, 10_000_000);
+    expect(lease.deadline).toBe(1_000 + Math.floor((60_000 + 100) * 0.9));
+  });
+
+  it("is over at once when the clock is in doubt, until something new is granted", () => {
+    const lease = new SessionLease();
+    lease.extend(at(2_000), at(1_000), 12_000, 0);
+    lease.voidAt(at(3_000));
+    expect(lease.isLiveAt(at(3_000))).toBe(false);
+    lease.extend(at(3_200), at(3_100), 12_000, 0);
+    expect(lease.isLiveAt(at(3_200))).toBe(true);
+  });
+});

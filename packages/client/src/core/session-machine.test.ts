@@ -1,0 +1,259 @@
+import { describe, expect, it } from "vitest";
+import { answer, body, World, written } from "../test-support/world.ts";
+
+const A = "h:1";
+const B = "h:2";
+const C = "h:3";
+
+describe("a session's life", () => {
+  it("opens at the master and keeps one KeepAlive there", () => {
+    const world = new World([A, B, C]);
+    const session = world.session();
+    expect(session.state).toBe("safe");
+    expect(session.leaseDeadline).toBe(1_000 + 10_800);
+    expect(world.of("keepAlive")).toHaveLength(1);
+    world.run(7_000);
+    world.answerKeepAlive(7_000);
+    expect(world.of("keepAlive")).toHaveLength(2);
+    expect(session.leaseDeadline).toBe(1_000 + Math.floor(19_000 * 0.9));
+    expect(world.events).toEqual(["1000:opened"]);
+  });
+
+  it("keeps one connection, to the master", () => {
+    const world = new World([A, B, C]);
+    world.session();
+    world.session();
+    expect(world.connections).toEqual([A]);
+  });
+
+  it("shows no jeopardy in an idle hour", () => {
+    const world = new World([A]);
+    const session = world.session();
+    for (let i = 0; i < 514; i += 1) {
+      world.run(7_000);
+      world.answerKeepAlive(7_000);
+    }
+    expect(session.state).toBe("safe");
+    expect(world.events).toEqual(["1000:opened"]);
+    expect(world.of("locate")).toHaveLength(1);
+  });
+
+  it("is in jeopardy at its own deadline, waits out the grace period, and then is expired", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.kill(A);
+    world.run(10_799);
+    expect(session.state).toBe("safe");
+    world.run(3);
+    expect(session.state).toBe("jeopardy");
+    world.run(44_995);
+    expect(session.state).toBe("jeopardy");
+    world.run(5);
+    expect(session.state).toBe("expired");
+    const kinds = world.events.map((event) => event.split(":")[1]);
+    expect(kinds).toEqual(["opened", "jeopardy", "expired"]);
+  });
+
+  it("is safe again when a KeepAlive is answered within the grace period", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    world.kill(A);
+    world.master = undefined;
+    world.run(30_000);
+    expect(session.state).toBe("jeopardy");
+    world.elect(B);
+    world.run(1_100);
+    expect(session.state).toBe("safe");
+    const kinds = world.events.map((event) => event.split(":")[1]);
+    expect(kinds).toEqual(["opened", "jeopardy", "safe", "failOver"]);
+  });
+
+  it("sees the deadline before the input that comes after it", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const keepAlive = world.last("keepAlive");
+    world.stall(20_000);
+    // The first thing that happens after the stall is not a wake.
+    const value = { leaseMs: 12_000, heldMs: 7_000, failOverEpoch: 0 };
+    world.reply(keepAlive, { $case: "keepAlive", value });
+    expect(session.state).toBe("jeopardy");
+    expect(world.events).toEqual(["1000:opened", "21000:jeopardy"]);
+  });
+
+  it("is expired at once when the master says so, and for ever", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const read = world.call(session, body.read);
+    world.refuse(world.last("keepAlive"), "session_expired");
+    expect(session.state).toBe("expired");
+    expect(read.failure).toMatchObject({ code: "session_expired", outcome: "not-applied" });
+    const later = world.call(session, body.write);
+    expect(later.failure).toMatchObject({ code: "session_expired", outcome: "not-applied" });
+    world.close(session);
+    expect(world.call(session, body.write).failure?.code).toBe("session_expired");
+  });
+
+  it("ends at the master when it is closed, and leaves no connection and no wish to wake", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const write = world.call(session, body.write);
+    world.close(session);
+    expect(session.state).toBe("closed");
+    expect(write.failure).toMatchObject({ code: "client_closed", outcome: "unknown" });
+    const end = world.last("endSession").request;
+    expect(end.lowestUnanswered).toBe(end.requestNumber);
+    expect(world.connections).toEqual([]);
+    world.run(60_000);
+    expect(world.core.take().wakeAt).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  it("closes in bounded time when there is no master", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.kill(A);
+    world.close(session, 2_000);
+    expect(session.state).toBe("closing");
+    world.run(2_002);
+    expect(session.state).toBe("closed");
+  });
+
+  it("closes at a master that it has never acknowledged", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    world.kill(A);
+    world.close(session, 2_000);
+    world.elect(B);
+    world.run(500);
+    expect(session.state).toBe("closed");
+    expect(world.last("endSession").address).toBe(B);
+  });
+
+  it("says why it could not be opened", () => {
+    const world = new World([A, B]);
+    world.kill(A);
+    world.kill(B);
+    const session = world.session({ openWithinMs: 3_000 });
+    world.run(3_002);
+    expect(session.state).toBe("closed");
+    expect(session.ending).toMatchObject({ code: "unreachable", outcome: "not-applied" });
+    expect(session.ending?.detail).toContain("h:2: refused");
+  });
+
+  it("tells replicas without a master from replicas that cannot be reached", () => {
+    const world = new World([A, B]);
+    world.master = undefined;
+    const session = world.session({ openWithinMs: 3_000 });
+    world.run(3_002);
+    expect(session.ending?.code).toBe("no_quorum");
+  });
+});
+
+describe("a suspended machine", () => {
+  it("puts the lease in doubt until a KeepAlive that was sent afterwards is answered", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const before = world.last("keepAlive");
+    world.run(1_000);
+    world.suspend();
+    expect(session.state).toBe("jeopardy");
+    const value = { leaseMs: 12_000, heldMs: 1_000, failOverEpoch: 0 };
+    world.reply(before, { $case: "keepAlive", value });
+    expect(session.state).toBe("jeopardy");
+    expect(world.last("keepAlive")).not.toBe(before);
+    world.answerKeepAlive(0);
+    expect(session.state).toBe("safe");
+  });
+});
+
+describe("a change of master", () => {
+  it("repeats what is unanswered under the same numbers and in order, after acknowledging", () => {
+    const world = new World([A, B, C]);
+    const session = world.session();
+    const calls = [body.write, body.acquire, body.read].map((b) => world.call(session, b));
+    const before = world.arrivals.length;
+    world.kill(A);
+    world.elect(B);
+    world.run(100);
+    const after = world.arrivals.slice(before).filter((a) => a.kind !== "locate");
+    expect(after.map((a) => a.kind)).toEqual([
+      "keepAlive",
+      "keepAlive",
+      "setContents",
+      "acquire",
+      "getContentsAndStat",
+    ]);
+    expect(after.slice(2).map((a) => a.request.requestNumber)).toEqual([1, 2, 3]);
+    expect(after.every((a) => a.request.clientEpoch === 2)).toBe(true);
+    const acknowledgements = after.slice(0, 2).map((a) => a.request.call?.value);
+    expect(acknowledgements).toEqual([{ acknowledgedEpoch: 0 }, { acknowledgedEpoch: 2 }]);
+    world.reply(world.last("setContents"), written);
+    expect(calls[0]?.result).toEqual(written);
+    expect(world.events.at(-1)).toMatch(/failOver$/);
+  });
+
+  it("is acknowledged too when the epoch is learned from a refusal", () => {
+    const world = new World([A]);
+    const session = world.session();
+    // The same replica is elected anew; the connection stays.
+    world.elect(A);
+    const write = world.call(session, body.write);
+    expect(world.of("setContents")).toHaveLength(2);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+    expect(world.events.at(-1)).toMatch(/failOver$/);
+    expect(session.epoch).toBe(2);
+  });
+
+  it("needs no acknowledgement when only the connection was lost", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const write = world.call(session, body.write);
+    world.cut(A);
+    world.run(50);
+    expect(world.of("setContents").map((a) => a.request.requestNumber)).toEqual([1, 1]);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+    expect(world.events).toEqual(["1000:opened"]);
+    expect(session.state).toBe("safe");
+  });
+
+  it("holds calls back while the session is in jeopardy", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.run(10_802);
+    expect(session.state).toBe("jeopardy");
+    const write = world.call(session, body.write);
+    expect(world.of("setContents")).toHaveLength(0);
+    world.answerKeepAlive(0);
+    expect(world.of("setContents")).toHaveLength(1);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+  });
+
+  it("repeats a request whose master was deposed with it under way", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    const write = world.call(session, body.write);
+    world.elect(B);
+    world.refuse(world.last("setContents"), "connection_lost", 0);
+    world.refuse(world.last("keepAlive"), "not_master", 0, B);
+    world.run(600);
+    expect(world.last("setContents")).toMatchObject({ address: B, request: { requestNumber: 1 } });
+    world.abort(write);
+    expect(write.failure?.outcome).toBe("unknown");
+  });
+
+  it("is followed where the old master points", () => {
+    const world = new World([A, B, C]);
+    const session = world.session();
+    const read = world.call(session, body.read);
+    world.elect(C);
+    const before = world.now;
+    world.refuse(world.last("getContentsAndStat"), "not_master", 0, C);
+    expect(world.now).toBe(before);
+    expect(world.last("getContentsAndStat").address).toBe(C);
+    world.reply(world.last("getContentsAndStat"), answer.read);
+    expect(read.result).toEqual(answer.read);
+    expect(world.connections).toEqual([C]);
+  });
+});

@@ -9,9 +9,11 @@ import { runCubby } from "./program.ts";
 
 exitWithParent();
 const context = processContext(clientCells);
-process.exitCode = await runCubby(process.argv.slice(2), context, (program, onExitCode) => {
+const exitCode = await runCubby(process.argv.slice(2), context, (program, onExitCode) => {
   addReplicaCommands(program, context);
   addDevCommand(program, context, onExitCode);
   addDemoCommand(program, context, clientCells, onExitCode);
   addDemoProcesses(program, context);
 });
+// What was written is out first; then no timer or socket that lingers may keep a finished command.
+process.stdout.write("", () => process.stderr.write("", () => process.exit(exitCode)));

@@ -21,7 +21,7 @@ describe("the checks of a run", () => {
       '{"check":"lock-delay","ok":true,"value":2001.235,"bound":">= 2000 ms","processIds":{"web1":41}}',
     ]);
     expect(checks.made.map(checkAsText)).toEqual([
-      "ok      lock-delay: 2001.235 (must be >= 2000 ms)",
+      "ok      lock-delay: 2001.235  [bound: >= 2000 ms]",
     ]);
   });
 });

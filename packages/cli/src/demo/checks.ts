@@ -56,7 +56,7 @@ export function checkAsJson({ check, ok, value, bound, evidence }: Check): strin
 export function checkAsText({ check, ok, value, bound }: Check): string {
   const mark = ok ? "ok    " : "BROKEN";
   const seen = typeof value === "string" ? value : JSON.stringify(value, roundTimes);
-  return `${mark}  ${check}: ${seen} (must be ${bound})`;
+  return `${mark}  ${check}: ${seen}  [bound: ${bound}]`;
 }
 
 /** Microseconds are plenty. */

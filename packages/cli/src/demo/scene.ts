@@ -37,6 +37,10 @@ export class ReportLog {
   find(wanted: (report: WorkerReport) => boolean): WorkerReport | undefined {
     return this.#reports.find(wanted);
   }
+
+  filter(wanted: (report: WorkerReport) => boolean): readonly WorkerReport[] {
+    return this.#reports.filter(wanted);
+  }
 }
 
 /** Longest that an election may take beyond what leases and lock-delay make it wait. */

@@ -15,7 +15,7 @@ import {
 import { writeKnownFile } from "./outage.ts";
 import type { Scene } from "./scene.ts";
 import { LOCK_PATH, type Sabotage } from "./stage.ts";
-import { generationsRise, jobsProblem, overlaps } from "./timeline.ts";
+import { generationsRise, inOrder, jobsProblem, overlaps } from "./timeline.ts";
 
 type Act = (scene: Scene) => Promise<void>;
 
@@ -71,7 +71,7 @@ async function prepare(scene: Scene): Promise<void> {
 
 /** What must hold over the whole run, whoever died when. */
 async function checkWholeRun({ stage, checks }: Scene): Promise<void> {
-  const { reigns } = stage;
+  const reigns = inOrder(stage.reigns);
   const found = overlaps(reigns);
   checks.add("never-two-leaders", found.length === 0, found, "no two reigns overlap", { reigns });
   checks.add(

@@ -5,16 +5,21 @@ export type Reign = {
   /** Lock generation of the sequencer under which it led. */
   readonly generation: number;
   readonly fromMs: number;
-  /** `Infinity` while it goes on. */
+  /** Now, while it goes on. */
   readonly untilMs: number;
 };
 
 export type Overlap = { readonly first: Reign; readonly second: Reign; readonly forMs: number };
 
+/** In the order in which they began. */
+export function inOrder(reigns: readonly Reign[]): Reign[] {
+  return reigns.toSorted((a, b) => a.fromMs - b.fromMs);
+}
+
 /** Every pair of reigns that were going on at once. */
 export function overlaps(reigns: readonly Reign[]): Overlap[] {
   const found: Overlap[] = [];
-  const ordered = reigns.toSorted((a, b) => a.fromMs - b.fromMs);
+  const ordered = inOrder(reigns);
   ordered.forEach((first, index) => {
     for (const second of ordered.slice(index + 1)) {
       const forMs = Math.min(first.untilMs, second.untilMs) - second.fromMs;
@@ -26,7 +31,7 @@ export function overlaps(reigns: readonly Reign[]): Overlap[] {
 
 /** True when each reign has a greater sequencer than the one before. */
 export function generationsRise(reigns: readonly Reign[]): boolean {
-  const ordered = reigns.toSorted((a, b) => a.fromMs - b.fromMs);
+  const ordered = inOrder(reigns);
   return ordered.every(({ generation }, i) => {
     const before = ordered[i - 1];
     return before === undefined || before.generation < generation;

@@ -1,4 +1,5 @@
 import { unreachable } from "@cubby/base";
+import { monotonicMs } from "../process/monotonic.ts";
 import type { WebServerView } from "./drawing.ts";
 import type { Reign } from "./timeline.ts";
 import type { WorkerReport } from "./worker-report.ts";
@@ -53,11 +54,11 @@ export class WorkerRecord {
     return this.#leadsSinceMs !== undefined && this.#stateBeforePause === undefined;
   }
 
-  /** Every reign so far, the present one too. */
+  /** Every reign so far, and the present one until now. */
   get reigns(): readonly Reign[] {
     if (this.#leadsSinceMs === undefined) return this.#reigns;
     // A stopped process acts on nothing.
-    const untilMs = this.#stateBeforePause === undefined ? Infinity : this.#heldAtMs;
+    const untilMs = this.#stateBeforePause === undefined ? monotonicMs() : this.#heldAtMs;
     return [...this.#reigns, this.#reignUntil(untilMs)];
   }
 

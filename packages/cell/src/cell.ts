@@ -6,8 +6,9 @@ import type { CellOptions, ConnectionId } from "./options.ts";
 import type { LogEvent, ReplicatedLog } from "./replicated-log.ts";
 import { apply, decodeCommand } from "./state/apply.ts";
 import { CellState } from "./state/cell-state.ts";
+import { checkInvariants } from "./state/invariants.ts";
 import { failure, type Result } from "./state/result.ts";
-import { decodeSnapshot, encodeSnapshot } from "./state/snapshot.ts";
+import { decodeSnapshot, encodeSnapshot, stateHash } from "./state/snapshot.ts";
 import type { TraceEvent } from "./trace.ts";
 
 export type CellOutput = {
@@ -112,6 +113,16 @@ export class Cell {
 
   snapshot(): { index: number; bytes: Uint8Array } {
     return { index: this.#state.appliedIndex, bytes: encodeSnapshot(this.#state) };
+  }
+
+  /** Equal at all replicas at equal index, however each came by its state. */
+  stateHash(): string {
+    return stateHash(this.#state);
+  }
+
+  /** For tests: throws when the state is not one that `apply` may leave behind. */
+  checkInvariants(): void {
+    checkInvariants(this.#state);
   }
 
   status(now: Instant): CellStatus {

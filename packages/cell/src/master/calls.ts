@@ -119,6 +119,15 @@ export class Calls {
     this.#parts.proposals.proposeFor(call, { $case: "acquireLock", value: call.claim });
   }
 
+  /** LCK-11: what the handle that has just been granted its lock asks for once more is granted too. */
+  proposeClaimsOf(granted: Call): void {
+    if (granted.claim === undefined || granted.session?.calls === undefined) return;
+    for (const call of granted.session.calls.values()) {
+      const isSame = call.claim?.handleId === granted.claim.handleId;
+      if (isSame && !call.isProposed) this.proposeClaim(call);
+    }
+  }
+
   /**
    * GAP-11. False when the request needs no running: it has a result, or is on its way, or its
    * number is one that is never run.
@@ -366,6 +375,11 @@ export class Calls {
       // Were it to come once more when the lock is free, it would take it.
       this.#rememberAnswer(session, request, result);
       this.#answerFromState(from, request, result);
+      return;
+    }
+    const guard = guardFailure(this.#parts.state, request.guard);
+    if (guard !== undefined) {
+      this.#answerFromState(from, request, guard);
       return;
     }
     if (waiters.isFull(node) || this.#isOverloaded()) {

@@ -17,6 +17,9 @@ export function masterLeaseMs(leaseMs: number): number {
   return leaseMs + Math.ceil(leaseMs * CLOCK_RATE_ERROR);
 }
 
+/** Who says how long a lease to grant. */
+export type Leases = { leaseMsFor(now: Instant, session: MasterSession): number };
+
 /**
  * Held KeepAlives and session deadlines. A session has one timer: the reply that is due while a
  * KeepAlive is in hand, and otherwise the deadline, which runs in session time.
@@ -85,12 +88,12 @@ export class KeepAlives {
   }
 
   /** SES-6: answers every KeepAlive that is due. Needs a live lease, as reads do. */
-  replyDue(now: Instant, leaseMsFor: (session: MasterSession) => number): void {
+  replyDue(now: Instant, leases: Leases): void {
     assert(this.#clock.isLeaseLive(now), "a session lease is granted under a live master lease");
     for (;;) {
       const session = this.#held.peek();
       if (session === undefined || session.dueAt > now) return;
-      this.#reply(now, session, leaseMsFor(session));
+      this.#reply(now, session, leases.leaseMsFor(now, session));
     }
   }
 

@@ -18,6 +18,7 @@ import type { Outbox } from "./outbox.ts";
 import type { MasterParts } from "./parts.ts";
 import { Proposals } from "./proposals.ts";
 import { SessionClock } from "./session-clock.ts";
+import { Stretch } from "./stretch.ts";
 import { Waiters } from "./waiters.ts";
 
 /** How long a request is kept that the master cannot serve for want of a lease. */
@@ -29,6 +30,7 @@ const EXPIRIES_UNDER_WAY_MAX = 1_024;
 type Serving = {
   readonly parts: MasterParts;
   readonly calls: Calls;
+  readonly stretch: Stretch;
 };
 
 /**
@@ -90,7 +92,9 @@ export class Master {
     let wakeAt = this.#parked[0]?.until ?? NEVER;
     if (this.#serving === undefined) return wakeAt;
     // Without a lease nothing of this may be done; the renewal brings a new look at it.
-    const due = earliest(this.#serving.parts.keepAlives.wakeAt, this.#delays.wakeAt);
+    const { parts, stretch } = this.#serving;
+    const sessionsAt = earliest(parts.keepAlives.wakeAt, stretch.wakeAt);
+    const due = earliest(sessionsAt, this.#delays.wakeAt);
     if (due < this.#clock.leaseUntil) wakeAt = earliest(wakeAt, due);
     return wakeAt;
   }
@@ -119,13 +123,13 @@ export class Master {
     const session = parts.sessions.get(request.sessionId);
     // FO-1: before anything else, the epoch.
     if (request.clientEpoch !== parts.clientEpoch) {
-      this.#reply(from, request, failure("stale_epoch", this.#epochDetail(request)));
+      this.#refuse(from, request, failure("stale_epoch", this.#epochDetail(request)));
     } else if (session === undefined || session.isCondemned) {
-      this.#reply(from, request, sessionOver(request.sessionId));
+      this.#refuse(from, request, sessionOver(request.sessionId));
     } else if (request.call?.$case === "keepAlive") {
       this.#onKeepAlive(now, session, from, request, request.call.value);
     } else if (!session.hasAcknowledged) {
-      this.#reply(from, request, failure("stale_epoch", this.#epochDetail(request)));
+      this.#refuse(from, request, failure("stale_epoch", this.#epochDetail(request)));
     } else calls.onCall(session, from, request);
   }
 
@@ -149,11 +153,12 @@ export class Master {
     if (this.#serving === undefined || !this.#clock.isLeaseLive(now)) return;
     const { keepAlives } = this.#serving.parts;
     // Answers first: a session with a KeepAlive in hand is answered, not expired.
-    keepAlives.replyDue(now, (session) => this.#leaseMsFor(session));
+    keepAlives.replyDue(now, this.#serving.stretch);
     for (let next = keepAlives.takeExpired(now); next; next = keepAlives.takeExpired(now)) {
       this.#condemn(now, next);
     }
     this.#pumpExpiries();
+    this.#adjustStretch(now, this.#serving);
     for (let due = this.#delays.takeDue(now, this.#state); due; ) {
       const { path, beganAt } = due;
       this.#proposals.proposeOwn({ $case: "endLockDelay", value: { path, beganAt } });
@@ -174,6 +179,7 @@ export class Master {
     if (serving === undefined) return;
     const call = this.#proposals.take(command);
     if (body?.$case === "expireSession") this.#expiriesUnderWay -= 1;
+    if (body?.$case === "setStretch") serving.stretch.onApplied();
     if (outcome.kind === "result") {
       this.#onResult(now, serving, command, call, outcome.result, outcome.isReplay);
     } else if (outcome.kind === "blocked" && call !== undefined) this.#onBlocked(serving, call);
@@ -241,7 +247,9 @@ export class Master {
       gate.expect(master);
     }
     this.#delays.beginAll(now, state);
-    this.#serving = { parts, calls };
+    const above = this.#options.stretchAboveSessions;
+    const stretch = new Stretch(state, this.#clock, now, above);
+    this.#serving = { parts, calls, stretch };
     this.#outbox.trace({ kind: "serving", clientEpoch, sessions: sessions.size });
     this.#unpark(now);
   }
@@ -253,15 +261,15 @@ export class Master {
     request: Request,
     keepAlive: KeepAlive,
   ): void {
-    const parts = this.#parts();
-    session.raiseLowestSeen(Math.min(request.lowestUnanswered, Number.MAX_SAFE_INTEGER));
+    const { parts, stretch } = this.#servingNow();
+    session.raiseLowestSeen(request.lowestUnanswered);
     if (!session.hasAcknowledged && acknowledges(keepAlive, parts.clientEpoch)) {
       session.hasAcknowledged = true;
       parts.gate.settle(session);
       parts.keepAlives.onKeepAlive(now, session, from, request.tag);
       this.#openGate(now);
     } else parts.keepAlives.onKeepAlive(now, session, from, request.tag);
-    parts.keepAlives.replyDue(now, (due) => this.#leaseMsFor(due));
+    parts.keepAlives.replyDue(now, stretch);
   }
 
   #onResult(
@@ -277,10 +285,11 @@ export class Master {
     if (command.body?.$case === "cancel") {
       this.#onCancelled(serving, command.sessionId, command.body.value.requestNumber);
     }
-    if (parts.state.effects.sessionBegun !== 0) this.#onSessionBegun(now, parts);
+    if (parts.state.effects.sessionBegun !== 0) this.#onSessionBegun(now, serving);
     if (call === undefined) return;
     parts.waiters.remove(call);
     calls.settle(call, result);
+    if (result.$case === "acquire") calls.proposeClaimsOf(call);
     if (call.node !== undefined) parts.waiters.pump(call.node);
   }
 
@@ -304,7 +313,8 @@ export class Master {
   /** The cancelled request will not be run: if it waits, it waits no more. */
   #onCancelled(serving: Serving, sessionId: number, number: number): void {
     const session = serving.parts.sessions.get(sessionId);
-    if (session === undefined) return;
+    // Below it the client has the answer, and what it was given stays good.
+    if (session === undefined || number < session.session.lowestUnanswered) return;
     session.handles?.delete(number);
     session.answered?.delete(number);
     const call = session.calls?.get(number);
@@ -314,7 +324,8 @@ export class Master {
     if (call.node !== undefined) serving.parts.waiters.pump(call.node);
   }
 
-  #onSessionBegun(now: Instant, parts: MasterParts): void {
+  #onSessionBegun(now: Instant, serving: Serving): void {
+    const { parts } = serving;
     const session = this.#state.sessions.get(this.#state.effects.sessionBegun);
     assert(session !== undefined, "a session that begins is in the state");
     const master = new MasterSession(session, now, true, session.leaseMs);
@@ -322,6 +333,7 @@ export class Master {
     parts.keepAlives.begin(now, master);
     const { id, clientName } = session;
     this.#outbox.trace({ kind: "sessionBegun", sessionId: id, clientName });
+    this.#adjustStretch(now, serving);
   }
 
   #onEffects(now: Instant, serving: Serving): void {
@@ -364,7 +376,7 @@ export class Master {
   #condemn(now: Instant, session: MasterSession): void {
     session.isCondemned = true;
     this.#outbox.trace({ kind: "expiryDecided", sessionId: session.id });
-    const { gate } = this.#parts();
+    const { gate } = this.#servingNow().parts;
     // Its lease is over, so it cannot answer from a cache any more.
     gate.settle(session);
     this.#openGate(now);
@@ -384,7 +396,7 @@ export class Master {
 
   /** FO-7: lets in what waited for the caching sessions, in order of arrival. */
   #openGate(now: Instant): void {
-    const { gate, clientEpoch } = this.#parts();
+    const { gate, clientEpoch } = this.#servingNow().parts;
     if (!gate.isOpen) return;
     const requests = gate.takeRequests();
     const expiries = gate.takeExpiries();
@@ -410,14 +422,16 @@ export class Master {
     for (const { held } of parked) this.onRequest(now, held.from, held.request);
   }
 
-  /** SES-5. */
-  #leaseMsFor(session: MasterSession): number {
-    return session.session.leaseMs;
+  #adjustStretch(now: Instant, serving: Serving): void {
+    const stretchMs = serving.stretch.next(now);
+    if (stretchMs === undefined) return;
+    this.#outbox.trace({ kind: "stretched", stretchMs });
+    this.#proposals.proposeOwn({ $case: "setStretch", value: { stretchMs } });
   }
 
-  #parts(): MasterParts {
+  #servingNow(): Serving {
     assert(this.#serving !== undefined, "only a serving master comes here");
-    return this.#serving.parts;
+    return this.#serving;
   }
 
   #quotas(): Quotas {
@@ -427,6 +441,12 @@ export class Master {
   #reply(from: ConnectionId, request: Request, result: Result): void {
     const clientEpoch = this.#serving?.parts.clientEpoch ?? 0;
     this.#outbox.reply(from, request.tag, clientEpoch, result);
+  }
+
+  /** Of sessions and epochs only the present master knows. */
+  #refuse(from: ConnectionId, request: Request, result: Result): void {
+    const { clientEpoch } = this.#servingNow().parts;
+    this.#outbox.reply(from, request.tag, clientEpoch, result, this.#clock.leaseUntil);
   }
 
   #epochDetail(request: Request): string {

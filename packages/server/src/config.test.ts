@@ -30,7 +30,7 @@ function problem(sources: ConfigSources): string {
 describe("the configuration", () => {
   test("needs a directory and nothing else", () => {
     const { config, sources } = loadConfig({ flags: FLAGS });
-    expect(config.sessionAddress).toEqual({ host: "127.0.0.1", port: 7420 });
+    expect(config.sessionAddress).toEqual({ host: "127.0.0.1", port: 7070 });
     expect(config.peers).toEqual([]);
     expect(config.masterLeaseMs).toBe(600);
     expect(sources.dataDir).toBe("--data");
@@ -69,14 +69,14 @@ describe("the configuration", () => {
 
   test("reads the same value from text and from the file", () => {
     const text = {
-      peers: "2@[::1]:7521,1@127.0.0.1:7421",
+      peers: "2@[::1]:7521,1@127.0.0.1:7071",
       masterLeaseMs: "1s",
       segmentBytes: "8MiB",
       httpAddress: "none",
       insecureRemote: "true",
     };
     const json = {
-      peers: ["1@127.0.0.1:7421", "2@[::1]:7521"],
+      peers: ["1@127.0.0.1:7071", "2@[::1]:7521"],
       masterLeaseMs: 1000,
       segmentBytes: 8 * 1024 * 1024,
       httpAddress: "none",
@@ -86,7 +86,7 @@ describe("the configuration", () => {
     const other = loadConfig({ flags: FLAGS, file: file(json) }).config;
     expect(one).toEqual(other);
     expect(one.peers).toEqual([
-      { replicaId: 1, host: "127.0.0.1", port: 7421 },
+      { replicaId: 1, host: "127.0.0.1", port: 7071 },
       { replicaId: 2, host: "::1", port: 7521 },
     ]);
     expect(one.httpAddress).toBeUndefined();
@@ -124,7 +124,7 @@ describe("the configuration", () => {
     ["sessionAddress", "127.0.0.1"],
     ["sessionAddress", "127.0.0.1:70000"],
     ["sessionAddress", "::1:7420"],
-    ["peers", "127.0.0.1:7421"],
+    ["peers", "127.0.0.1:7071"],
     ["peers", "1@a:1,1@b:2"],
     ["peers", "1@a:0"],
     ["logLevel", "loud"],

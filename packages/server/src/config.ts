@@ -64,19 +64,19 @@ export const SETTINGS = {
   ),
   sessionAddress: setting(
     address,
-    "127.0.0.1:7420",
+    "127.0.0.1:7070",
     "session-address",
     "Where clients connect. Port 0 takes a free one.",
   ),
   peerAddress: setting(
     address,
-    "127.0.0.1:7421",
+    "127.0.0.1:7071",
     "peer-address",
     "Where the other replicas connect.",
   ),
   httpAddress: setting(
     optional(address),
-    "127.0.0.1:7422",
+    "127.0.0.1:7072",
     "http-address",
     "Where HTTP is served: calls, metrics, liveness and readiness.",
   ),

@@ -29,6 +29,7 @@ function observed() {
   });
   const metrics = new Metrics({
     status: () => status,
+    proposed: () => 0,
     lanes: { session, http },
     peers: { counters, peers: () => [{ replicaId: 1, connected: true }] },
   });

@@ -8,6 +8,8 @@ import type { PeerLaneCounters } from "./peer-lane.ts";
 /** Where the numbers are kept; read when somebody scrapes, so that the hot path only adds. */
 export type MetricsSources = {
   status(): Status;
+  /** Commands proposed since the start. */
+  proposed(): number;
   readonly lanes: { readonly session: LaneCounters; readonly http: LaneCounters };
   readonly peers: {
     readonly counters: PeerLaneCounters;
@@ -18,7 +20,6 @@ export type MetricsSources = {
 /** What only the shell and the trace know. Plain numbers: the owner adds to them. */
 export type ReplicaCounters = {
   masterChanges: number;
-  proposals: number;
   sessionsExpired: number;
   suspends: number;
   stalls: number;
@@ -37,7 +38,6 @@ const WAIT_BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600];
 export class Metrics {
   readonly counts: ReplicaCounters = {
     masterChanges: 0,
-    proposals: 0,
     sessionsExpired: 0,
     suspends: 0,
     stalls: 0,
@@ -71,7 +71,7 @@ export class Metrics {
   constructor(sources: MetricsSources) {
     this.#sources = sources;
     this.#status = Status.create();
-    this.#addConsensus();
+    this.#addConsensus(sources);
     this.#addCell();
     this.#addPeers(sources);
     this.#addLanes(sources);
@@ -107,7 +107,7 @@ export class Metrics {
     return ["| metric | kind | meaning |", "| --- | --- | --- |", ...rows, ""].join("\n");
   }
 
-  #addConsensus(): void {
+  #addConsensus(sources: MetricsSources): void {
     const status = (): Status => this.#status;
     this.#gauge("has_leader", "1 when this replica knows a master.", () =>
       status().masterId === 0 ? 0 : 1,
@@ -125,10 +125,8 @@ export class Metrics {
       "Changes of master that this replica saw.",
       () => this.counts.masterChanges,
     );
-    this.#counter(
-      "proposals_total",
-      "Commands that this replica proposed.",
-      () => this.counts.proposals,
+    this.#counter("proposals_total", "Commands that this replica proposed.", () =>
+      sources.proposed(),
     );
     this.#gauge("proposals_pending", "Accepted here and not yet known to be chosen.", () => {
       const { accepted, chosen } = status();

@@ -97,6 +97,10 @@ export class Runtime {
     return this.#replica.facts(this.#now());
   }
 
+  get proposed(): number {
+    return this.#replica.proposed;
+  }
+
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);

@@ -109,6 +109,7 @@ class Service {
     this.#peers = this.#createPeerLane(directory.recovered);
     this.#metrics = new Metrics({
       status: () => this.#runtime.status(),
+      proposed: () => this.#runtime.proposed,
       lanes: { session: this.#sessions.counters, http: this.#http.counters },
       peers: this.#peers,
     });
@@ -166,6 +167,7 @@ class Service {
     const { counts } = this.#metrics;
     if (trace.kind === "epochBegun") counts.masterChanges += 1;
     else if (trace.kind === "expiryDecided") counts.sessionsExpired += 1;
+    else if (trace.kind === "snapshotDurable") this.#metrics.observeSnapshot(trace.tookMs);
   }
 
   async start(): Promise<ServedReplica> {

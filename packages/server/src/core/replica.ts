@@ -4,8 +4,22 @@
  * out what `take` returns; production, tests and simulators differ in the driver alone.
  */
 
-import { assert, DecodeError, EMPTY_BYTES, earliest, type Instant, NEVER } from "@cubby/base";
-import type { Cell, ConnectionId, LogEvent, ReplicatedLog } from "@cubby/cell";
+import {
+  assert,
+  DecodeError,
+  EMPTY_BYTES,
+  earliest,
+  type Instant,
+  msBetween,
+  NEVER,
+} from "@cubby/base";
+import type {
+  Cell,
+  TraceEvent as CellTrace,
+  ConnectionId,
+  LogEvent,
+  ReplicatedLog,
+} from "@cubby/cell";
 import {
   decodeMessage,
   encodeMessage,
@@ -15,6 +29,7 @@ import {
   type PaxosOutput,
   type PaxosRecord,
   type PaxosReplica,
+  type TraceEvent as PaxosTrace,
   type RecordIndex,
   type ReplicaId,
   type Send,
@@ -52,7 +67,11 @@ export type OutgoingReply = {
   readonly validUntil: Instant;
 };
 
-export type Trace = { readonly kind: string };
+export type Trace =
+  | CellTrace
+  | PaxosTrace
+  | { readonly kind: "peerFrameDropped"; readonly from: number; readonly reason: string }
+  | { readonly kind: "snapshotDurable"; readonly slot: number; readonly tookMs: number };
 
 /** Everything a replica asks of the world, in the order in which it may be carried out. */
 export type ReplicaOutput = {
@@ -94,6 +113,7 @@ export class Replica {
   #now: Instant;
 
   #proposals: Uint8Array[] = [];
+  #proposed = 0;
   #resigns = false;
 
   /** Records of the engine and of checkpoints share the journal's numbering; the engine counts its own. */
@@ -107,6 +127,7 @@ export class Replica {
 
   #snapshot: { readonly slot: number; readonly bytes: Uint8Array } | undefined;
   #snapshotReported: number;
+  #snapshotBegunAt: Instant;
   /** The last command that the cell was told of; slots of the engine itself are not counted. */
   #appliedSlot: number;
 
@@ -133,6 +154,7 @@ export class Replica {
     });
     this.#snapshot = options.snapshot;
     this.#snapshotReported = options.snapshot?.slot ?? 0;
+    this.#snapshotBegunAt = now;
     this.#appliedSlot = this.#snapshotReported;
     if (options.snapshot !== undefined) {
       const { slot, bytes } = options.snapshot;
@@ -194,6 +216,11 @@ export class Replica {
     return output;
   }
 
+  /** Commands proposed since the start. */
+  get proposed(): number {
+    return this.#proposed;
+  }
+
   /** What this replica says of itself to operators. */
   facts(now: Instant): ReturnType<typeof replicaStatus> {
     return replicaStatus(this.#facts, now, {
@@ -211,7 +238,7 @@ export class Replica {
     } catch (error) {
       // A frame that passed its checksum but makes no sense: another version, or a hostile peer.
       if (!(error instanceof DecodeError)) throw error;
-      this.#trace.push({ kind: "peerFrameDropped", from, reason: error.message } as Trace);
+      this.#trace.push({ kind: "peerFrameDropped", from, reason: error.message });
       return;
     }
     this.#engine.step(this.#now, { kind: "message", from, incarnation, message });
@@ -281,6 +308,7 @@ export class Replica {
     if (this.#proposals.length > 0) {
       const entries = this.#proposals;
       this.#proposals = [];
+      this.#proposed += entries.length;
       this.#engine.step(this.#now, { kind: "propose", entries });
       return true;
     }
@@ -380,6 +408,7 @@ export class Replica {
     const { index, bytes } = this.#cell.snapshot();
     assert(index === this.#appliedSlot, "a snapshot is of the last applied slot");
     this.#snapshot = { slot: index, bytes };
+    this.#snapshotBegunAt = this.#now;
     const { acceptedBallot } = this.#engine.status();
     journal.writeSnapshot({
       slot: index,
@@ -395,6 +424,8 @@ export class Replica {
     if (snapshot === undefined || snapshot.slot === this.#snapshotReported) return;
     if (this.#journal.snapshotSlot < snapshot.slot) return;
     this.#snapshotReported = snapshot.slot;
+    const tookMs = msBetween(this.#snapshotBegunAt, this.#now);
+    this.#trace.push({ kind: "snapshotDurable", slot: snapshot.slot, tookMs });
     this.#engine.step(this.#now, { kind: "snapshotTaken", ...snapshot });
   }
 }

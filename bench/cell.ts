@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { LocalCell } from "cubby";
+import { REPLICAS, startCell } from "./bench-cell.ts";
 import { cellReport } from "./cell-report.ts";
 import { type FailOverFigures, measureFailOver } from "./fail-over.ts";
 import {
@@ -17,9 +17,7 @@ import {
 } from "./idle-sessions.ts";
 import { type MachineFigures, measureMachine } from "./machine.ts";
 import { measureOperations, type OperationFigures, type OperationsPlan } from "./operations.ts";
-import { inScope, type Scope } from "./scope.ts";
-
-const REPLICAS = 5;
+import { inScope } from "./scope.ts";
 
 export type CellFigures = {
   readonly replicas: number;
@@ -105,31 +103,6 @@ export async function benchCell(options: CellBenchOptions): Promise<void> {
     };
     console.log(options.json ? JSON.stringify(figures) : cellReport(figures));
   });
-}
-
-async function startCell(scope: Scope, directory: string, nodeOptions = ""): Promise<LocalCell> {
-  const cell = await LocalCell.create({
-    directory,
-    replicas: REPLICAS,
-    // Of a replica in use, and not of one in a demo.
-    segmentBytes: 64 * 1024 * 1024,
-    settings: { logLevel: "warn" },
-    onExit: (replica, exit, asked) => {
-      if (!asked) scope.stop(`replica ${replica} ended with ${exit.code ?? exit.signal}`);
-    },
-  });
-  scope.onEnd(() => cell.close());
-  const before = process.env["NODE_OPTIONS"];
-  // The replicas' processes take their environment from this one.
-  process.env["NODE_OPTIONS"] = `${before ?? ""} ${nodeOptions}`.trim();
-  try {
-    await cell.startAll();
-  } finally {
-    if (before === undefined) delete process.env["NODE_OPTIONS"];
-    else process.env["NODE_OPTIONS"] = before;
-  }
-  await cell.waitReady();
-  return cell;
 }
 
 function say(what: string): void {

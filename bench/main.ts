@@ -2,11 +2,16 @@
 
 import { parseArgs } from "node:util";
 import { benchCell, isPart } from "./cell.ts";
+import { OPERATIONS, WORKERS_MAX } from "./operations.ts";
+import { benchProfile } from "./profile.ts";
 
 const USAGE = `npm run bench -- cell [--quick] [--json] [--only PART]
     Five replica processes on this machine under one client: 100-byte writes, reads, lock pairs,
     fail-over, idle sessions. Under six minutes; --quick takes under one. Parts, of which --only
     names one and may be repeated: operations, fail-over, sessions.
+
+npm run bench -- profile [--operation write|read|lock] [--in-flight 128] [--seconds 5] [--lines 40]
+    Where the master's processor time goes under one kind of load.
 
 npm run bench -- journal
     The journal alone, on this machine's disk.
@@ -21,6 +26,9 @@ async function main(args: readonly string[]): Promise<void> {
     case "cell":
       await runCell(rest);
       return;
+    case "profile":
+      await runProfile(rest);
+      return;
     case "journal":
       await runJournal();
       return;
@@ -34,22 +42,42 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function runCell(args: readonly string[]): Promise<void> {
-  let values: { json?: boolean; quick?: boolean; only?: string[] };
-  try {
-    const options = {
-      json: { type: "boolean" },
-      quick: { type: "boolean" },
-      only: { type: "string", multiple: true },
-    } as const;
-    values = parseArgs({ args: [...args], options, strict: true }).values;
-  } catch (error) {
-    refuse(error instanceof Error ? error.message : String(error));
-    return;
-  }
-  const only = values.only ?? [];
+  const options = {
+    json: { type: "boolean" },
+    quick: { type: "boolean" },
+    only: { type: "string", multiple: true },
+  } as const;
+  const { values } = parseArgs({ args: [...args], options, strict: true });
+  const { json = false, quick = false, only = [] } = values;
   const wrong = only.find((part) => !isPart(part));
-  if (wrong !== undefined) refuse(`There is no part "${wrong}".`);
-  else await benchCell({ json: values.json ?? false, quick: values.quick ?? false, only });
+  if (wrong !== undefined) throw new TypeError(`There is no part "${wrong}".`);
+  await benchCell({ json, quick, only });
+}
+
+async function runProfile(args: readonly string[]): Promise<void> {
+  const options = {
+    operation: { type: "string", default: "write" },
+    "in-flight": { type: "string", default: "128" },
+    seconds: { type: "string", default: "5" },
+    lines: { type: "string", default: "40" },
+  } as const;
+  const { values } = parseArgs({ args: [...args], options, strict: true });
+  const { operation, seconds, lines } = values;
+  if (!OPERATIONS.some(({ word }) => word === operation)) {
+    throw new TypeError(`There is no operation "${operation}".`);
+  }
+  await benchProfile({
+    operation,
+    inFlight: wholeNumber("--in-flight", values["in-flight"], WORKERS_MAX),
+    seconds: wholeNumber("--seconds", seconds, 60),
+    lines: wholeNumber("--lines", lines, 1_000),
+  });
+}
+
+function wholeNumber(what: string, text: string, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= most) return value;
+  throw new TypeError(`${what} is ${text}, but must be a whole number from 1 to ${most}.`);
 }
 
 async function runJournal(): Promise<void> {
@@ -63,4 +91,10 @@ function refuse(why: string): void {
   process.exitCode = EXIT_USAGE;
 }
 
-await main(process.argv.slice(2));
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  // What a wrong command line throws, here and in parseArgs.
+  if (error instanceof TypeError) refuse(error.message);
+  else throw error;
+}

@@ -10,7 +10,7 @@ import { median, quantile } from "./statistics.ts";
 
 const CONTENTS_BYTES = 100;
 export const DEPTHS = [1, 16, 128] as const;
-const WORKERS_MAX = 128;
+export const WORKERS_MAX = 128;
 const DIRECTORY = "bench";
 
 export type OperationFigures = {
@@ -23,14 +23,16 @@ export type OperationFigures = {
 };
 
 type Operation = {
+  /** On the command line. */
+  readonly word: string;
   readonly name: string;
   readonly run: (file: Handle, contents: Uint8Array) => Promise<unknown>;
 };
 
-const OPERATIONS: readonly Operation[] = [
-  { name: "write 100 B", run: (file, contents) => file.setContents(contents) },
-  { name: "read at the master", run: (file) => file.getContentsAndStat() },
-  { name: "acquire + release", run: lockPair },
+export const OPERATIONS: readonly Operation[] = [
+  { word: "write", name: "write 100 B", run: (file, contents) => file.setContents(contents) },
+  { word: "read", name: "read at the master", run: (file) => file.getContentsAndStat() },
+  { word: "lock", name: "acquire + release", run: lockPair },
 ];
 
 async function lockPair(file: Handle): Promise<void> {
@@ -72,7 +74,7 @@ export async function measureOperations(
   }));
 }
 
-async function openFiles(session: CubbySession): Promise<Handle[]> {
+export async function openFiles(session: CubbySession): Promise<Handle[]> {
   const directory = await session.open(`${session.root}/${DIRECTORY}`, {
     create: true,
     directory: true,
@@ -84,7 +86,7 @@ async function openFiles(session: CubbySession): Promise<Handle[]> {
 
 type Round = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number };
 
-async function runRound(
+export async function runRound(
   scope: Scope,
   operation: Operation,
   files: readonly Handle[],

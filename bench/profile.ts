@@ -1,0 +1,96 @@
+/**
+ * Where the master's processor time goes under one kind of load: the functions of the greatest self
+ * time, by V8's sampling profiler.
+ */
+
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { connect } from "@cubby/client";
+import { startCell } from "./bench-cell.ts";
+import { OPERATIONS, openFiles, runRound } from "./operations.ts";
+import { inScope } from "./scope.ts";
+import { count, fixed, textTable } from "./text-table.ts";
+
+const SECONDS_MAX = 120;
+const WARM_UP_MS = 2_000;
+const PRELOAD = `--require ${JSON.stringify(
+  fileURLToPath(new URL("record-profile.cjs", import.meta.url)),
+)}`;
+
+export type ProfileOptions = {
+  readonly operation: string;
+  readonly inFlight: number;
+  readonly seconds: number;
+  readonly lines: number;
+};
+
+export async function benchProfile(options: ProfileOptions): Promise<void> {
+  const operation = OPERATIONS.find(({ word }) => word === options.operation);
+  if (operation === undefined) throw new RangeError(`no operation ${options.operation}`);
+  await inScope(SECONDS_MAX, async (scope) => {
+    const directory = mkdtempSync(join(tmpdir(), "cubby-profile-"));
+    scope.onEnd(() => rmSync(directory, { recursive: true, force: true }));
+    process.env["BENCH_PROFILES"] = directory;
+    const cell = await startCell(scope, join(directory, "cell"), PRELOAD);
+    const pid = cell.pid(await cell.waitReady());
+    if (pid === undefined) throw new Error("The master is not running.");
+    {
+      await using session = await connect(cell.url);
+      const files = await openFiles(session);
+      const { inFlight, seconds } = options;
+      await runRound(scope, operation, files, inFlight, WARM_UP_MS);
+      process.kill(pid, "SIGUSR2");
+      const round = await runRound(scope, operation, files, inFlight, seconds * 1_000);
+      process.kill(pid, "SIGUSR2");
+      console.log(`${operation.name}, ${inFlight} in flight: ${count(round.perSecond)} per second`);
+    }
+    const file = join(directory, `${pid}.cpuprofile`);
+    // Renamed into place by the master when it is whole.
+    while (!existsSync(file)) await delay(100, undefined, { signal: scope.signal });
+    const text = readFileSync(file, "utf8");
+    const profile = JSON.parse(text) as Profile;
+    console.log(profileReport(profile, options.lines));
+  });
+}
+
+/** What V8 writes, as far as it is read here. */
+type Profile = {
+  readonly nodes: readonly {
+    readonly id: number;
+    readonly callFrame: {
+      readonly functionName: string;
+      readonly url: string;
+      readonly lineNumber: number;
+    };
+  }[];
+  readonly samples: readonly number[];
+  readonly timeDeltas: readonly number[];
+};
+
+function profileReport(profile: Profile, lines: number): string {
+  const names = new Map<number, string>();
+  for (const { id, callFrame } of profile.nodes) {
+    const { functionName, url, lineNumber } = callFrame;
+    const place = url === "" ? "" : `  ${url.replace(/^.*\/(packages|node_modules)\//, "")}`;
+    const at = place === "" ? "" : `:${lineNumber + 1}`;
+    names.set(id, `${functionName === "" ? "(anonymous)" : functionName}${place}${at}`);
+  }
+  const micros = new Map<string, number>();
+  let busyMicros = 0;
+  profile.samples.forEach((id, i) => {
+    const name = names.get(id) ?? "(unknown)";
+    const delta = profile.timeDeltas[i] ?? 0;
+    micros.set(name, (micros.get(name) ?? 0) + delta);
+    if (name !== "(idle)") busyMicros += delta;
+  });
+  const rows = [...micros]
+    .filter(([name]) => name !== "(idle)")
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, lines)
+    .map(([name, time]) => [name, count(time / 1_000), fixed((100 * time) / busyMicros, 1)]);
+  const head = `busy ${count(busyMicros / 1_000)} ms, idle ${count((micros.get("(idle)") ?? 0) / 1_000)} ms`;
+  return `${head}\n\n${textTable(["function", "self ms", "% of busy"], rows)}`;
+}

@@ -221,8 +221,6 @@ export class BallotLeaderElection {
     this.#own = { ...this.#own, round: 0 };
     this.#happy = false;
     this.#takeOverAt = undefined;
-    this.#attempts += 1;
-    this.#drawTimeout();
     this.#graceUntil = now;
   }
 

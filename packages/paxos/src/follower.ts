@@ -147,6 +147,8 @@ export class Follower {
       if (now < after(asked.at, this.#settings.retransmitMs)) return;
     }
     this.#asked = { from: slot, at: now };
+    // Liveness: a lost answer would keep the leader's window shut, and so the rest away.
+    this.#sendAccepted(from);
     this.#outbox.send(from, {
       kind: "fetch",
       ballot: this.#acceptor.promised,

@@ -5,7 +5,7 @@ export const LEASE_MS = 600;
 export const LEASE_RENEW_MS = 100;
 export const ROUND_MS = 100;
 export const ELECTION_TIMEOUT_MS = 300;
-export const ELECTION_TIMEOUT_MS_MAX = 2_400;
+export const ELECTION_TIMEOUT_MS_MAX = 1_200;
 export const RETRANSMIT_MS = 100;
 
 /** ε: how much faster or slower than true time a clock may run, in thousandths. */

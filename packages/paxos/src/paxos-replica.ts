@@ -182,6 +182,11 @@ export class PaxosReplica {
       genesisComplete: this.#genesis.complete,
       ballot: leader?.ballot,
       leader: this.#knownLeader(),
+      election: {
+        own: this.#election.own,
+        follows: this.#election.leader,
+        happy: this.#election.happy,
+      },
       promised,
       acceptedBallot,
       chosen,

@@ -115,7 +115,8 @@ export class Replication {
     if (!sameBallot(message.ballot, this.ballot)) return;
     const follower = this.#follower(from);
     follower.promised = true;
-    follower.progressAt = now;
+    // One that streams shows progress by what it accepts, not by asking.
+    if (!message.synchronised || message.snapshotSlot > 0) follower.progressAt = now;
     if (message.from <= this.#acceptor.dropped || message.snapshotSlot > 0) {
       const part = this.#snapshots.part(
         now,

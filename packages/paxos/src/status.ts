@@ -18,6 +18,8 @@ export type PaxosStatus = {
   /** Ours, unless we follow. */
   readonly ballot: Ballot | undefined;
   readonly leader: ReplicaId | undefined;
+  /** What this replica tells the others in heartbeats. */
+  readonly election: { readonly own: Ballot; readonly follows: Ballot; readonly happy: boolean };
   readonly promised: Ballot;
   readonly acceptedBallot: Ballot;
   readonly chosen: Slot;

@@ -36,6 +36,8 @@ type Host = {
   engine: PaxosReplica | undefined;
   /** Not answering for a while: inputs queue up. */
   pausedUntil: number;
+  inbox: PaxosInput[];
+  drainToken: number;
   issued: RecordIndex;
   persisted: RecordIndex;
   held: { readonly after: RecordIndex; readonly sends: readonly Send[] }[];
@@ -123,6 +125,7 @@ export class TestingNetwork {
     host.diskToken += 1;
     host.disk.crash(this.#rng, keepsRecords);
     host.pausedUntil = 0;
+    host.inbox = [];
     this.checkers.onCrash(id, host.snapshotSlot);
   }
 
@@ -154,7 +157,9 @@ export class TestingNetwork {
   }
 
   pause(id: ReplicaId, ms: number): void {
-    this.#host(id).pausedUntil = this.now + ms;
+    const host = this.#host(id);
+    host.pausedUntil = this.now + ms;
+    if (host.inbox.length > 0) this.#armDrain(host);
   }
 
   /** From now on each write takes so long; `undefined` for what the options say. */
@@ -216,6 +221,19 @@ export class TestingNetwork {
     this.#queue.push(this.now + ms, run);
   }
 
+  /** For the message of a run that failed: each replica's state, and what happened last. */
+  report(): string {
+    const states = [...this.#hosts.values()].map(({ id, engine }) => {
+      if (engine === undefined) return `${id}: down`;
+      return `${id}: ${JSON.stringify(engine.status())}`;
+    });
+    const last = this.traces
+      .filter(({ event }) => event.kind !== "proposalsDropped")
+      .slice(-40)
+      .map(({ at, replica, event }) => `${at.toFixed(1)} ${replica} ${JSON.stringify(event)}`);
+    return [...states, ...last].join("\n");
+  }
+
   #runNext(): void {
     const item = this.#queue.pop();
     assert(item !== undefined, "there is something to run");
@@ -224,14 +242,26 @@ export class TestingNetwork {
   }
 
   #step(host: Host, input: PaxosInput): void {
-    const { engine, life } = host;
+    if (host.pausedUntil <= this.now && host.inbox.length === 0) return this.#stepNow(host, input);
+    // A process that stands still gets all that came meanwhile, in order, when it goes on.
+    host.inbox.push(input);
+    this.#armDrain(host);
+  }
+
+  #armDrain(host: Host): void {
+    host.drainToken += 1;
+    const { drainToken } = host;
+    this.#queue.push(Math.max(this.now, host.pausedUntil), () => {
+      if (host.drainToken !== drainToken || host.pausedUntil > this.now) return;
+      const { inbox } = host;
+      host.inbox = [];
+      for (const input of inbox) this.#stepNow(host, input);
+    });
+  }
+
+  #stepNow(host: Host, input: PaxosInput): void {
+    const { engine } = host;
     if (engine === undefined) return;
-    if (host.pausedUntil > this.now) {
-      this.#queue.push(host.pausedUntil, () => {
-        if (host.life === life) this.#step(host, input);
-      });
-      return;
-    }
     engine.step(this.#localNow(host), input);
     this.#carryOut(host, engine.take());
   }
@@ -363,6 +393,8 @@ function newHost(id: ReplicaId, disk: SimulatedDisk, rate: number, offset: numbe
     life: 0,
     engine: undefined,
     pausedUntil: 0,
+    inbox: [],
+    drainToken: 0,
     issued: 0,
     persisted: 0,
     held: [],

@@ -24,7 +24,7 @@ import {
 import type { VitalMark } from "./journal-witness.ts";
 import { SEGMENT_DATA_SECTOR, type SegmentHeader, segmentSeed } from "./segment-header.ts";
 import { dataOf, type ScannedWrite, type SegmentScan, scanSegment } from "./segment-scan.ts";
-import { dataOffset, SECTOR_BYTES, SECTOR_DATA_BYTES } from "./segment-sector.ts";
+import { dataOffset, isZero, SECTOR_BYTES, SECTOR_DATA_BYTES } from "./segment-sector.ts";
 
 /** What never completed: from the first sector of its first write to the last non-zero one. */
 export type Tear = {
@@ -218,7 +218,9 @@ export class JournalReplay {
       if (header.link.sequence !== sequence + 1) return "recordChain";
       if (header.link.previousHash !== hash) return "recordChain";
     }
-    return crc32c(data.subarray(from, to)) === header.payloadChecksum ? undefined : "recordPayload";
+    if (crc32c(data.subarray(from, to)) !== header.payloadChecksum) return "recordPayload";
+    const end = position + recordBytes(header.payloadLength);
+    return isZero(data, to, end) ? undefined : "recordPayload";
   }
 
   #accept(segment: SegmentHeader, header: RecordHeader, payload: Uint8Array, offset: number): void {

@@ -64,6 +64,9 @@ export const JOURNAL_DEFAULTS: JournalOptions = {
   backlogBytesMax: 512 << 20,
 };
 
+/** A large state is written less often: snapshots are at most a third of what goes to the disk. */
+const SNAPSHOT_SIZES_OF_JOURNAL = 2;
+
 export type AppendedRecord = JournalRecord & {
   /** Its loss must never go unnoticed: a promise. Durable only once the witness has it too. */
   readonly vital?: boolean;
@@ -147,7 +150,11 @@ export class Journal {
   /** True once much has been written since the last checkpoint, and no snapshot is under way. */
   get wantsSnapshot(): boolean {
     if (this.#snapshots.isBusy || this.needsCheckpoint) return false;
-    return this.#bytesSinceCheckpoint() >= this.#options.snapshotEveryBytes;
+    const dueBytes = Math.max(
+      this.#options.snapshotEveryBytes,
+      SNAPSHOT_SIZES_OF_JOURNAL * this.#snapshots.newestBytes,
+    );
+    return this.#bytesSinceCheckpoint() >= dueBytes;
   }
 
   /** True from the time a snapshot is durable until a checkpoint for it is appended. */

@@ -41,8 +41,10 @@ export function scanSegment(bytes: Uint8Array, seed: number, firstSector: number
   for (let write = 1; write <= last; write += 1) {
     const isTail = write === last;
     const extent = extentOf(sectors, cursor, write);
-    if (extent === undefined)
-      return damaged(writes, cursor, { sector: cursor, problem: "missing", isTail });
+    if (extent === undefined) {
+      const problem = sectors[cursor]?.kind === "alien" ? "alien" : "missing";
+      return damaged(writes, cursor, { sector: cursor, problem, isTail });
+    }
     if (extent.firstSector !== cursor) {
       return damaged(writes, cursor, { sector: cursor, problem: "order", isTail });
     }

@@ -18,6 +18,7 @@ export class SnapshotStore {
   readonly #slots: number[];
   #stale: string[];
   #isWriting = false;
+  #newestBytes = 0;
   /** Of two that wait, only the later one is worth writing (P13: never two at once). */
   #waiting: Snapshot | undefined;
 
@@ -37,6 +38,11 @@ export class SnapshotStore {
   /** The one to fall back to; 0 means the journal from its beginning. */
   get fallbackSlot(): number {
     return this.#slots.at(-SNAPSHOTS_KEPT) ?? 0;
+  }
+
+  /** The size of the last one written in this run; 0 if none was. */
+  get newestBytes(): number {
+    return this.#newestBytes;
   }
 
   get isBusy(): boolean {
@@ -60,7 +66,8 @@ export class SnapshotStore {
   *#write(snapshot: Snapshot): DiskTask<void> {
     const { ids, identity } = this.#state;
     const file = snapshotFile(snapshot.slot);
-    yield* writeSnapshotFile(ids, snapshot, identity);
+    const { sizeBytes } = yield* writeSnapshotFile(ids, snapshot, identity);
+    this.#newestBytes = sizeBytes;
     // A damaged one of the same slot has just been replaced.
     this.#stale = this.#stale.filter((name) => name !== file);
     this.#slots.push(snapshot.slot);

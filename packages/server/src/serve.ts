@@ -156,7 +156,10 @@ class Service {
       peers: this.#config.peers.filter((peer) => peer.replicaId !== replica),
       handler: {
         onFrame: (from, claimed, bytes) => this.#runtime.onPeerFrame(from, claimed, bytes),
-        onPeerState: (peer, state) => this.#log.info({ peer, ...state }, "peer lane"),
+        // The lane itself says when a peer cannot be reached, once.
+        onPeerState: (peer, { kind }) => {
+          if (kind === "connected") this.#log.info({ peer }, "connected to a peer");
+        },
       },
       log: this.#log,
     });

@@ -28,7 +28,7 @@ export type AcquireOptions = CallOptions & {
 };
 
 /** How long giving something back may keep its caller waiting. */
-const GIVE_BACK_MS = 5_000;
+const GIVE_BACK_MS = 2_000;
 
 /** An open node (HND-1, HND-3): bound to the instance that was opened, not to its name. */
 export class Handle implements AsyncDisposable, PendingOwner {

@@ -1,38 +1,49 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { CubbyError } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
-import { FakeReplica } from "./test-support/fake-replica.ts";
+import { ConnectionPool } from "./pool.ts";
+import { FakeReplica, failure } from "./test-support/fake-replica.ts";
 
 const PATH = "/ls/local/a";
 
+let replica: FakeReplica;
+
+beforeEach(async () => {
+  replica = new FakeReplica();
+  await replica.listen();
+});
+
+afterEach(async () => {
+  await replica.close();
+});
+
+/** Waits, without a clock of its own, for what the other side of the socket will do. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe("the client over a socket", () => {
-  let replica: FakeReplica;
-
-  beforeEach(async () => {
-    replica = new FakeReplica();
-    await replica.listen();
-  });
-
-  afterEach(async () => {
-    await replica.close();
-  });
-
   it("opens a session, writes and reads a file, holds and releases its lock", async () => {
     await using cell = await connect(replica.url);
     expect(cell.state).toBe("safe");
+    expect(cell.root).toBe("/ls/local");
     await using file = await cell.open(PATH, { create: true, lockDelay: "10s" });
     expect(file.created).toBe(true);
     await file.setContents("hello");
     const { contents, stat } = await file.getContentsAndStat();
+    expect(contents.constructor).toBe(Uint8Array);
     expect(new TextDecoder().decode(contents)).toBe("hello");
     expect(stat.contentGeneration).toBe(2);
     {
       await using lock = await file.acquire();
       lock.assertHeld();
       expect(lock.held).toBe(true);
+      expect(lock.sequencerText).toMatch(/^cs1\./);
       expect(replica.holders.size).toBe(1);
     }
     expect(replica.holders.size).toBe(0);
-    expect(replica.requests.some((r) => r.call?.$case === "keepAlive")).toBe(true);
+    expect(replica.numbersOf("keepAlive")).toEqual([0]);
   });
 
   it("leaves no connection behind once the session is closed", async () => {
@@ -41,6 +52,423 @@ describe("the client over a socket", () => {
     await cell.close();
     expect(cell.state).toBe("closed");
     await expect(cell.stat(PATH)).rejects.toMatchObject({ code: "client_closed" });
-    while (replica.openSockets.length > 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => replica.openSockets.length === 0);
+  });
+
+  it("carries all calls of a turn in one write, answered in any order", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    let chunks = 0;
+    for (const socket of replica.openSockets) {
+      socket.on("data", () => {
+        chunks += 1;
+      });
+    }
+    const stats = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => file.setContents(`${i}`)),
+    );
+    expect(stats.at(-1)?.contentGeneration).toBe(101);
+    expect(chunks).toBeLessThan(5);
+  });
+
+  it("shares one connection among the sessions of a pool", async () => {
+    const pool = new ConnectionPool();
+    await using first = await connect(replica.url, { pool });
+    await using second = await connect(replica.url, { pool });
+    expect(first.id).not.toBe(second.id);
+    expect(replica.connectionCount).toBe(1);
+    await using file = await first.open(PATH, { create: true });
+    await using other = await second.open(PATH);
+    await using _lock = await file.acquire();
+    expect(await other.tryAcquire()).toBeUndefined();
+    await first.close();
+    expect(second.state).toBe("safe");
+    expect(await other.tryAcquire()).toBeDefined();
+  });
+
+  it("repeats a write under its number when the connection breaks", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    let drops = 1;
+    replica.intercept = (request) => {
+      if (request.call?.$case !== "setContents" || drops === 0) return "default";
+      drops -= 1;
+      replica.cut();
+      return undefined;
+    };
+    const stat = await file.setContents("x");
+    expect(stat.contentGeneration).toBe(2);
+    expect(replica.numbersOf("setContents")).toEqual([2, 2]);
+    expect(replica.connectionCount).toBe(2);
+  });
+
+  it("reads all pages of a directory", async () => {
+    await using cell = await connect(replica.url);
+    await using directory = await cell.open(PATH, { create: true });
+    replica.intercept = ({ call }) => {
+      if (call?.$case !== "readDir") return "default";
+      const names = call.value.after === "" ? ["a", "b"] : ["c"];
+      const stat = replica.statOf(PATH);
+      const entries = names.map((name) => ({ name, stat }));
+      return { $case: "readDir", value: { entries, more: call.value.after === "" } };
+    };
+    expect((await directory.readDir()).map(({ name }) => name)).toEqual(["a", "b", "c"]);
+    expect(replica.requests.filter((r) => r.call?.$case === "readDir")).toHaveLength(2);
+  });
+
+  it("sends a handle's sequencer with every call once it is set (SEQ-7)", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const lock = await file.acquire();
+    file.setSequencer(lock.sequencerText);
+    replica.intercept = ({ call, guard }) =>
+      call?.$case === "setContents" && guard.length > 0 ? failure("sequencer_stale") : "default";
+    await expect(file.setContents("x")).rejects.toMatchObject({ code: "sequencer_stale" });
+    file.setSequencer(undefined);
+    await file.setContents("x");
+  });
+});
+
+describe("bad bytes and bad peers", () => {
+  it("drops a connection that brings garbage and makes another", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const noise = new Uint8Array(64).fill(0xff);
+    replica.sendRaw(noise);
+    await until(() => replica.connectionCount === 2);
+    await file.setContents("still here");
+    expect(cell.state).toBe("safe");
+  });
+
+  it("drops a connection whose frame does not match its checksum", async () => {
+    await using cell = await connect(replica.url);
+    replica.sendRaw(new Uint8Array([4, 0, 0, 0, 1, 2, 3, 4, 9, 9, 9, 9]));
+    await until(() => replica.connectionCount === 2);
+    expect((await cell.open(PATH, { create: true })).created).toBe(true);
+  });
+
+  it("says that nobody listens", async () => {
+    const other = new FakeReplica();
+    await other.listen();
+    const { url } = other;
+    await other.close();
+    const error = await connect(url, { connectTimeoutMs: 100 }).catch((e: unknown) => e);
+    expect(error).toBeInstanceOf(CubbyError);
+    expect(error).toMatchObject({ code: "unreachable", outcome: "not-applied", retryable: true });
+    expect(String(error)).toContain("the connection was refused (ECONNREFUSED)");
+  });
+
+  it("says so when a replica accepts connections and stays silent", async () => {
+    replica.intercept = () => undefined;
+    const connecting = connect(replica.url, { connectTimeoutMs: 150 });
+    await expect(connecting).rejects.toMatchObject({ code: "unreachable" });
+  });
+
+  it("refuses a cell of another name", async () => {
+    const url = replica.url.replace("/local", "/other");
+    const connecting = connect(url, { connectTimeoutMs: 100 });
+    await expect(connecting).rejects.toMatchObject({ code: "handshake_failed" });
+  });
+
+  it("can be told to stop connecting", async () => {
+    replica.intercept = () => undefined;
+    const controller = new AbortController();
+    const connecting = connect(replica.url, { signal: controller.signal });
+    await until(() => replica.requests.length > 0);
+    controller.abort(new Error("enough"));
+    await expect(connecting).rejects.toMatchObject({
+      code: "cancelled",
+      cause: { message: "enough" },
+    });
+    await until(() => replica.openSockets.length === 0);
+  });
+
+  it("refuses arguments before it sends anything", async () => {
+    await expect(connect("http://x")).rejects.toMatchObject({ code: "invalid_argument" });
+    await expect(connect(replica.url, { leaseMs: 1 })).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+    await using cell = await connect(replica.url);
+    const sent = replica.requests.length;
+    await expect(cell.open("/etc/passwd")).rejects.toMatchObject({ code: "invalid_name" });
+    await expect(cell.open(PATH, { create: true, lockDelay: "90s" })).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+    await expect(cell.open(PATH, { ephemeral: true })).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+    await expect(cell.checkSequencer(PATH, "junk")).rejects.toMatchObject({
+      code: "sequencer_malformed",
+    });
+    expect(replica.requests.slice(sent).map((r) => r.call?.$case)).not.toContain("open");
+  });
+});
+
+describe("aborting a call", () => {
+  it("sends nothing when the signal is aborted already", async () => {
+    await using cell = await connect(replica.url);
+    const signal = AbortSignal.abort(new Error("no"));
+    const opening = cell.open(PATH, { create: true, signal });
+    await expect(opening).rejects.toMatchObject({ code: "cancelled", outcome: "not-applied" });
+    expect(replica.numbersOf("open")).toEqual([]);
+  });
+
+  it("cancels a waiting acquire at the master", async () => {
+    await using cell = await connect(replica.url);
+    await using first = await cell.open(PATH, { create: true });
+    await using second = await cell.open(PATH, { write: true });
+    await using _lock = await first.acquire();
+    const controller = new AbortController();
+    const waiting = second.acquire({ signal: controller.signal });
+    await until(() => replica.numbersOf("acquire").length === 2);
+    controller.abort();
+    await expect(waiting).rejects.toMatchObject({ code: "cancelled" });
+    await until(() => replica.numbersOf("cancel").length === 1);
+  });
+
+  it("leaves no listener on the signal behind", async () => {
+    await using cell = await connect(replica.url);
+    const controller = new AbortController();
+    let listeners = 0;
+    const { signal } = controller;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners += 1;
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners -= 1;
+      remove(...args);
+    };
+    await cell.open(PATH, { create: true, signal });
+    expect(listeners).toBe(0);
+  });
+});
+
+describe("handles", () => {
+  it("closes without failing, twice, and ends what waits on it (API-2)", async () => {
+    await using cell = await connect(replica.url);
+    await using holder = await cell.open(PATH, { create: true });
+    await using _lock = await holder.acquire();
+    const file = await cell.open(PATH, { write: true });
+    const waiting = file.acquire();
+    replica.intercept = ({ call }) => (call?.$case === "close" ? failure("internal") : "default");
+    await file.close();
+    await file.close();
+    await expect(waiting).rejects.toMatchObject({ code: "cancelled" });
+    await expect(file.getStat()).rejects.toMatchObject({ code: "stale_handle" });
+    expect(replica.numbersOf("close")).toHaveLength(1);
+  });
+
+  it("fails everything at once when it is poisoned, and can still be closed (API-3)", async () => {
+    await using cell = await connect(replica.url);
+    const file = await cell.open(PATH, { create: true });
+    replica.intercept = ({ call }) => (call?.$case === "getStat" ? undefined : "default");
+    const stat = file.getStat();
+    file.poison();
+    await expect(stat).rejects.toMatchObject({ code: "handle_poisoned" });
+    await expect(file.setContents("x")).rejects.toMatchObject({ code: "handle_poisoned" });
+    await file.close();
+    expect(replica.numbersOf("close")).toHaveLength(1);
+  });
+
+  it("says for ever that the session expired, but for close (HND-4)", async () => {
+    const cell = await connect(replica.url);
+    const file = await cell.open(PATH, { create: true });
+    replica.intercept = ({ call }) =>
+      call?.$case === "getStat" ? failure("session_expired", "over") : "default";
+    await expect(file.getStat()).rejects.toMatchObject({ code: "session_expired" });
+    await expect(file.setContents("x")).rejects.toMatchObject({ code: "session_expired" });
+    expect(cell.state).toBe("expired");
+    await file.close();
+    await expect(file.getStat()).rejects.toMatchObject({ code: "session_expired" });
+    await cell.close();
+    await expect(file.setContents("x")).rejects.toMatchObject({ code: "session_expired" });
+  });
+});
+
+describe("a lock", () => {
+  it("is not relied on past the deadline although no timer has run", async () => {
+    replica.leaseMs = 1_000;
+    await using cell = await connect(replica.url);
+    const file = await cell.open(PATH, { create: true });
+    const lock = await file.acquire();
+    lock.assertHeld();
+    const { signal } = lock;
+    const start = performance.now();
+    while (performance.now() - start < 1_000) {
+      // The event loop stands still.
+    }
+    expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: "session_jeopardy" }));
+    expect(lock.held).toBe(false);
+    expect(cell.state).toBe("jeopardy");
+    // A timer has not run, and jeopardy is not loss: the signal is no substitute for the check.
+    expect(signal.aborted).toBe(false);
+  });
+
+  it("is lost with its session, with a typed reason", async () => {
+    await using cell = await connect(replica.url);
+    const notices: string[] = [];
+    cell.onState((notice) => notices.push(notice));
+    await using file = await cell.open(PATH, { create: true });
+    await using lock = await file.acquire();
+    const { signal } = lock;
+    replica.intercept = ({ call }) =>
+      call?.$case === "getStat" ? failure("session_expired", "over") : "default";
+    await file.getStat().catch(() => undefined);
+    expect(signal.aborted).toBe(true);
+    expect(signal.reason).toMatchObject({ code: "lock_lost", retryable: false });
+    expect(() => lock.assertHeld()).toThrow(/the session has expired/);
+    expect(notices).toEqual(["expired"]);
+    expect(await lock.release()).toBe(false);
+  });
+
+  it("is lost with its node", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    await using lock = await file.acquire();
+    replica.intercept = ({ call }) =>
+      call?.$case === "getStat" ? failure("stale_handle") : "default";
+    await file.getStat().catch(() => undefined);
+    expect(lock.signal.aborted).toBe(true);
+    expect(() => lock.assertHeld()).toThrow(/the node was deleted/);
+  });
+
+  it("is released once, and a release that fails does not hide the body's error", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    replica.intercept = ({ call }) => (call?.$case === "release" ? failure("internal") : "default");
+    const work = async (): Promise<void> => {
+      await using lock = await file.acquire();
+      expect(lock.held).toBe(true);
+      throw new Error("the body's own");
+    };
+    await expect(work()).rejects.toThrow("the body's own");
+    replica.intercept = () => "default";
+    const lock = await file.acquire();
+    expect(await lock.release()).toBe(true);
+    expect(await lock.release()).toBe(true);
+    expect(() => lock.assertHeld()).toThrow(/it was released/);
+    expect(replica.numbersOf("release")).toHaveLength(2);
+  });
+
+  it("is undefined when somebody else has it, and not an exception", async () => {
+    await using cell = await connect(replica.url);
+    await using first = await cell.open(PATH, { create: true });
+    await using second = await cell.open(PATH, { write: true });
+    await using lock = await first.tryAcquire();
+    expect(lock).toBeDefined();
+    expect(await second.tryAcquire()).toBeUndefined();
+  });
+});
+
+describe("an election", () => {
+  it("runs one leader after the other, each under its own sequencer", async () => {
+    await using one = await connect(replica.url);
+    await using two = await connect(replica.url);
+    const log: string[] = [];
+    let finish: () => void = () => undefined;
+    const first = one.elect(PATH, { value: "one" }, async ({ lock }) => {
+      log.push(`one ${lock.lockGeneration}`);
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      return 1;
+    });
+    await until(() => log.length === 1);
+    expect(contentsOf(PATH)).toBe("one");
+    const second = two.elect(PATH, { value: "two" }, ({ lock, signal }) => {
+      log.push(`two ${lock.lockGeneration} ${signal.aborted} ${contentsOf(PATH)}`);
+      return 2;
+    });
+    await until(() => replica.numbersOf("acquire").length === 2);
+    finish();
+    expect(await Promise.all([first, second])).toEqual([1, 2]);
+    expect(log).toEqual(["one 1", "two 2 false two"]);
+    expect(contentsOf(PATH)).toBe("");
+    expect(replica.holders.size).toBe(0);
+  });
+
+  it("gives up a candidacy that is aborted", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    await using _lock = await file.acquire();
+    const controller = new AbortController();
+    const running = cell.elect(PATH, { value: "x", signal: controller.signal }, () => 1);
+    await until(() => replica.numbersOf("acquire").length === 2);
+    controller.abort();
+    await expect(running).rejects.toMatchObject({ code: "cancelled" });
+  });
+
+  it("passes the leader's own error on, and resigns", async () => {
+    await using cell = await connect(replica.url);
+    const running = cell.elect(PATH, { value: "x" }, () => {
+      throw new Error("mine");
+    });
+    await expect(running).rejects.toThrow("mine");
+    expect(replica.holders.size).toBe(0);
+  });
+
+  it("fails with lock_lost when the leadership was lost on the way", async () => {
+    await using cell = await connect(replica.url);
+    const running = cell.elect(PATH, { value: "x" }, async ({ signal }) => {
+      replica.intercept = () => failure("session_expired", "over");
+      await cell.read(PATH).catch(() => undefined);
+      expect(signal.aborted).toBe(true);
+      return 1;
+    });
+    await expect(running).rejects.toMatchObject({ code: "lock_lost" });
+  });
+
+  function contentsOf(path: string): string {
+    return new TextDecoder().decode(replica.files.get(path)?.contents);
+  }
+});
+
+describe("late errors", () => {
+  it("never become unhandled rejections of a call that nobody awaits", async () => {
+    const unhandled: unknown[] = [];
+    const listen = (reason: unknown): void => {
+      unhandled.push(reason);
+    };
+    process.on("unhandledRejection", listen);
+    try {
+      const cell = await connect(replica.url, { requestTimeoutMs: 20 });
+      const file = await cell.open(PATH, { create: true });
+      replica.intercept = () => undefined;
+      void file.setContents("nobody waits for this");
+      void file.acquire();
+      void cell.open("not a path");
+      await delay(40);
+      const closing = cell.close();
+      replica.cut();
+      await closing;
+      await delay(5);
+    } finally {
+      process.off("unhandledRejection", listen);
+    }
+    expect(unhandled).toEqual([]);
+  });
+
+  it("of a listener are warnings, and stop nothing", async () => {
+    const warnings: unknown[] = [];
+    const listen = (warning: unknown): void => {
+      warnings.push(warning);
+    };
+    process.on("warning", listen);
+    try {
+      const cell = await connect(replica.url);
+      const notices: string[] = [];
+      cell.onState(() => {
+        throw new Error("a listener's mistake");
+      });
+      cell.onState((notice) => notices.push(notice));
+      await cell.close();
+      expect(notices).toEqual(["closed"]);
+      await until(() => warnings.length > 0);
+    } finally {
+      process.off("warning", listen);
+    }
   });
 });

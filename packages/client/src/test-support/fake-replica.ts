@@ -26,6 +26,7 @@ export class FakeReplica {
   readonly files = new Map<string, { contents: Uint8Array; generation: number }>();
   /** Path to the token that holds its lock. */
   readonly holders = new Map<string, string>();
+  readonly #waiters: { path: string; socket: Socket; request: Request }[] = [];
   /** Looks at a request first: an answer, or "default". */
   intercept: (request: Request) => Answer | "default" = () => "default";
   cellName = "local";
@@ -95,13 +96,13 @@ export class FakeReplica {
 
   reply(socket: Socket, request: Request, answer: Answer | "default" = "default"): void {
     let result = answer === "default" ? this.intercept(request) : answer;
-    if (result === "default") result = this.#answer(request);
+    if (result === "default") result = this.#answer(socket, request);
     if (result === undefined) return;
     const reply: Reply = { tag: request.tag, clientEpoch: this.epoch, result };
     socket.write(encodeFrame(Reply.encode(reply).finish()));
   }
 
-  #answer(request: Request): Answer {
+  #answer(socket: Socket, request: Request): Answer {
     const call = request.call;
     switch (call?.$case) {
       case "locate": {
@@ -118,8 +119,12 @@ export class FakeReplica {
         // Held for ever: tests are shorter than the lease, or answer themselves.
         return undefined;
       case "endSession":
+        for (const [path, token] of [...this.holders]) {
+          if (token.startsWith(`${request.sessionId}.`)) this.#free(path, token);
+        }
         return { $case: "endSession", value: {} };
       case "cancel":
+        this.#removeWaiter(request.sessionId, call.value.requestNumber);
         return { $case: "cancel", value: { released: true } };
       case "close":
         this.#free(pathOf(call.value.handle), tokenOf(call.value.handle));
@@ -133,28 +138,30 @@ export class FakeReplica {
         if (created && create === 0) return failure("not_found", `${name} is not there.`);
         if (created) this.files.set(name, { contents: call.value.initialContents, generation: 1 });
         const token = `${request.sessionId}.${request.requestNumber}|${name}`;
-        const value = { handle: new TextEncoder().encode(token), created, stat: this.#stat(name) };
+        const value = { handle: new TextEncoder().encode(token), created, stat: this.statOf(name) };
         return { $case: "open", value };
       }
       case "getContentsAndStat": {
         const path = pathOf(call.value.handle);
         const contents = this.files.get(path)?.contents ?? EMPTY_BYTES;
-        return { $case: "getContentsAndStat", value: { contents, stat: this.#stat(path) } };
+        return { $case: "getContentsAndStat", value: { contents, stat: this.statOf(path) } };
       }
       case "getStat":
-        return { $case: "getStat", value: this.#stat(pathOf(call.value.handle)) };
+        return { $case: "getStat", value: this.statOf(pathOf(call.value.handle)) };
       case "setContents": {
         const path = pathOf(call.value.handle);
         const generation = (this.files.get(path)?.generation ?? 0) + 1;
         this.files.set(path, { contents: new Uint8Array(call.value.contents), generation });
-        return { $case: "setContents", value: this.#stat(path) };
+        return { $case: "setContents", value: this.statOf(path) };
       }
       case "acquire": {
         const path = pathOf(call.value.handle);
         const token = tokenOf(call.value.handle);
         const holder = this.holders.get(path);
         if (holder !== undefined && holder !== token) {
-          return call.value.wait ? undefined : failure("lock_held", `${path} is held.`);
+          if (!call.value.wait) return failure("lock_held", `${path} is held.`);
+          this.#waiters.push({ path, socket, request });
+          return undefined;
         }
         this.holders.set(path, token);
         this.#lockGeneration += 1;
@@ -175,10 +182,22 @@ export class FakeReplica {
   }
 
   #free(path: string, token: string): void {
-    if (this.holders.get(path) === token) this.holders.delete(path);
+    if (this.holders.get(path) !== token) return;
+    this.holders.delete(path);
+    const next = this.#waiters.find((waiter) => waiter.path === path);
+    if (next === undefined) return;
+    this.#removeWaiter(next.request.sessionId, next.request.requestNumber);
+    this.reply(next.socket, next.request);
   }
 
-  #stat(path: string): Stat {
+  #removeWaiter(sessionId: number, number: number): void {
+    const at = this.#waiters.findIndex(
+      ({ request }) => request.sessionId === sessionId && request.requestNumber === number,
+    );
+    if (at >= 0) this.#waiters.splice(at, 1);
+  }
+
+  statOf(path: string): Stat {
     const file = this.files.get(path);
     return {
       kind: NodeKind.FILE,

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { SuspendDetector } from "./clock.ts";
+
+describe("the suspend detector", () => {
+  it("notices that uptime ran ahead of the clock, once per sleep", () => {
+    let uptimeMs = 1_000_000;
+    let clockMs = 5_000;
+    const detector = new SuspendDetector(
+      () => uptimeMs,
+      () => clockMs,
+    );
+    uptimeMs += 60_000;
+    clockMs += 60_000;
+    expect(detector.hasSlept()).toBe(false);
+    uptimeMs += 3_000;
+    clockMs += 10;
+    expect(detector.hasSlept()).toBe(true);
+    expect(detector.hasSlept()).toBe(false);
+  });
+
+  it("is not deceived by uptime's coarse steps", () => {
+    let uptimeMs = 1_000_000;
+    let clockMs = 5_000;
+    const detector = new SuspendDetector(
+      () => Math.floor(uptimeMs / 10) * 10,
+      () => clockMs,
+    );
+    for (let i = 0; i < 1_000; i += 1) {
+      uptimeMs += 7.3;
+      clockMs += 7.3;
+      expect(detector.hasSlept()).toBe(false);
+    }
+  });
+
+  it("adds up many small sleeps", () => {
+    let uptimeMs = 0;
+    let clockMs = 0;
+    const detector = new SuspendDetector(
+      () => uptimeMs,
+      () => clockMs,
+    );
+    const noticed: boolean[] = [];
+    for (let i = 0; i < 6; i += 1) {
+      uptimeMs += 110;
+      clockMs += 100;
+      noticed.push(detector.hasSlept());
+    }
+    expect(noticed).toEqual([false, false, false, false, false, true]);
+  });
+});

@@ -145,9 +145,14 @@ export class Harness {
 
   /** Sends a request and lets the cell settle. Returns its tag. */
   send(request: Partial<Request>, from = 1): number {
+    return this.sendTo(this.#master, request, from);
+  }
+
+  /** Sends a request to a replica of the test's choice. */
+  sendTo(at: number, request: Partial<Request>, from = 1): number {
     this.#tag += 1;
     const whole = { ...Request.create(), ...request, tag: this.#tag };
-    this.cell.onRequest(this.now, connection(from), whole);
+    this.pair(at).cell.onRequest(this.now, connection(from), whole);
     this.settle();
     return this.#tag;
   }

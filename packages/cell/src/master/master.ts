@@ -251,6 +251,7 @@ export class Master {
     const stretch = new Stretch(state, this.#clock, now, above);
     this.#serving = { parts, calls, stretch };
     this.#outbox.trace({ kind: "serving", clientEpoch, sessions: sessions.size });
+    this.#adjustStretch(now, this.#serving);
     this.#unpark(now);
   }
 

@@ -1,0 +1,289 @@
+import { LockMode } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import { codeOf, Harness, openCall, setCall, TestSession } from "./test-harness.ts";
+
+const PATH = "/ls/local/f";
+
+describe("fail-over", () => {
+  it("refuses a call of an older epoch and tells the new one (FO-1)", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    const reply = harness.replyTo(session.begin({ $case: "getStat", value: { handle } }));
+    expect(codeOf(reply?.reply.result)).toBe("stale_epoch");
+    expect(reply?.reply.clientEpoch).toBe(2);
+  });
+
+  it("raises the epoch for a master that lost mastership and got it back (FO-1, PML-20)", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    harness.elect(0);
+    expect(harness.epoch).toBe(2);
+    expect(codeOf(session.tryOpen(PATH))).toBe("stale_epoch");
+  });
+
+  it("answers Locate, and nothing else, before its own epoch is applied (FO-2)", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.isHeldBack = true;
+    harness.elect(1);
+    const located = harness.resultOf(harness.send({ call: { $case: "locate", value: {} } }));
+    expect(located?.$case === "locate" && located.value.masterId).toBe(2);
+    session.epoch = 2;
+    const tags = [
+      session.begin({ $case: "getStat", value: { handle } }),
+      session.keepAlive(2),
+      harness.send({
+        call: { $case: "checkSequencer", value: { sequencer: handle, mode: 0, name: "" } },
+      }),
+    ];
+    expect(tags.map((tag) => harness.replyTo(tag))).toEqual([undefined, undefined, undefined]);
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(tags.map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
+      "stale_epoch",
+      "keepAlive",
+      "sequencer_malformed",
+    ]);
+  });
+
+  // Guard: the new master keeps every session for the longest lease there may be (`leaseMsMaxOf`),
+  // not for what it asked for.
+  it("keeps a session for the longest lease its predecessor may have granted (FO-3)", () => {
+    const harness = new Harness(2, { stretchAboveSessions: 1 });
+    const session = new TestSession(harness, { leaseMs: 12_000 });
+    const other = new TestSession(harness, { leaseMs: 12_000, from: 2 });
+    const tag = session.keepAlive();
+    other.keepAlive();
+    harness.advance(7_000);
+    const kept = harness.resultOf(tag);
+    expect(kept?.$case === "keepAlive" && kept.value.leaseMs).toBe(60_000);
+    harness.elect(1);
+    // The client counts on 60 s from here; the new master must not give its session up before.
+    harness.advance(60_000);
+    session.epoch = harness.epoch;
+    expect(codeOf(harness.resultOf(session.keepAlive(2)))).toBe("keepAlive");
+    harness.advance(6_000);
+    expect(codeOf(harness.resultOf(other.keepAlive()))).toBe("stale_epoch");
+    other.epoch = harness.epoch;
+    expect(codeOf(harness.resultOf(other.keepAlive()))).toBe("session_expired");
+  });
+
+  it("opens for KeepAlives only, and tells each of the fail-over at once (FO-4, FO-5)", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    session.epoch = 2;
+    expect(codeOf(session.get(handle))).toBe("stale_epoch");
+    expect(codeOf(session.set(handle, "x"))).toBe("stale_epoch");
+    expect(codeOf(session.acquire(handle))).toBe("stale_epoch");
+    expect(harness.resultOf(session.keepAlive())).toEqual({
+      $case: "keepAlive",
+      value: { leaseMs: 12_000, heldMs: 0, failOverEpoch: 2 },
+    });
+    const held = session.keepAlive(2);
+    expect(codeOf(session.get(handle))).toBe("getContentsAndStat");
+    harness.advance(6_999);
+    expect(harness.replyTo(held)).toBe(undefined);
+    harness.advance(1);
+    expect(codeOf(harness.resultOf(held))).toBe("keepAlive");
+  });
+
+  it("answers the first KeepAlive at once though it acknowledges, so the client is safe (FO-10)", () => {
+    const harness = new Harness(2, { stretchAboveSessions: 0 });
+    const session = new TestSession(harness);
+    harness.elect(1);
+    expect(harness.resultOf(session.acknowledge())).toEqual({
+      $case: "keepAlive",
+      value: { leaseMs: 60_000, heldMs: 0, failOverEpoch: 0 },
+    });
+  });
+
+  it("opens reads and locks for a session that has acknowledged, though others have not", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true });
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    session.acknowledge();
+    expect(codeOf(session.get(handle))).toBe("getContentsAndStat");
+    expect(codeOf(session.acquire(handle))).toBe("acquire");
+    expect(codeOf(session.release(handle))).toBe("release");
+    expect(codeOf(caching.get(handle))).toBe("stale_epoch");
+  });
+
+  it("holds what changes something cachable until every caching session has acknowledged (FO-6)", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true });
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    session.acknowledge();
+    const write = session.begin({ $case: "setContents", value: setCall(handle, "new") });
+    const create = session.begin({ $case: "open", value: openCall("/ls/local/g") });
+    const remove = session.begin({ $case: "delete", value: { handle } });
+    expect(harness.replyTo(write)).toBe(undefined);
+    caching.acknowledge();
+    const tags = [write, create, remove];
+    expect(tags.map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
+      "setContents",
+      "open",
+      "delete",
+    ]);
+  });
+
+  it("waits for no session that caches nothing", () => {
+    const harness = new Harness(2);
+    new TestSession(harness);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    session.acknowledge();
+    expect(codeOf(session.set(handle, "new"))).toBe("setContents");
+  });
+
+  it("opens the gate when a silent caching session has expired (FO-6)", () => {
+    const harness = new Harness(2);
+    new TestSession(harness, { caches: true });
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    session.acknowledge();
+    const write = session.begin({ $case: "setContents", value: setCall(handle, "new") });
+    harness.advance(13_199);
+    expect(harness.replyTo(write)).toBe(undefined);
+    harness.advance(1);
+    expect(codeOf(harness.resultOf(write))).toBe("setContents");
+  });
+
+  it("expires two silent caching sessions with ephemeral files, neither waiting for the other", () => {
+    const harness = new Harness(2);
+    const dead = [0, 1].map(() => new TestSession(harness, { caches: true }));
+    dead.forEach((session, i) => {
+      session.open(`/ls/local/e${i}`, { ephemeral: true });
+    });
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    harness.elect(1);
+    session.acknowledge();
+    harness.advance(13_200);
+    const names = ["/ls/local/e0", "/ls/local/e1"];
+    expect(names.map((name) => codeOf(session.tryOpen(name, { create: 0 })))).toEqual([
+      "not_found",
+      "not_found",
+    ]);
+  });
+
+  it("holds the expiry of a session with ephemeral files at the gate, but not its decision", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true, leaseMs: 60_000 });
+    const dead = new TestSession(harness, { leaseMs: 2_000 });
+    dead.open("/ls/local/e", { ephemeral: true });
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    harness.elect(1);
+    session.acknowledge();
+    harness.advance(2_200);
+    dead.epoch = 2;
+    expect(codeOf(harness.resultOf(dead.keepAlive(2)))).toBe("session_expired");
+    expect(codeOf(session.tryOpen("/ls/local/e", { create: 0 }))).toBe("open");
+    caching.acknowledge();
+    expect(harness.trace).toContainEqual({ kind: "sessionEnded", sessionId: dead.id });
+  });
+
+  it("honors a handle of an earlier epoch (FO-8), unless it is closed in this one (HND-5)", () => {
+    const harness = new Harness(3);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    session.acknowledge();
+    expect(codeOf(session.get(handle))).toBe("getContentsAndStat");
+    expect(codeOf(session.close(handle))).toBe("close");
+    expect(codeOf(session.get(handle))).toBe("stale_handle");
+    expect(codeOf(session.close(handle))).toBe("close");
+    // A faulty client may revive it in a later epoch: harmless.
+    harness.elect(2);
+    session.acknowledge();
+    expect(codeOf(session.get(handle))).toBe("getContentsAndStat");
+  });
+
+  it("keeps locks, their generations and sequencers across masters (LCK-5)", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    const acquired = session.acquire(handle);
+    const other = new TestSession(harness);
+    const theirs = other.open(PATH).handle;
+    harness.elect(1);
+    session.acknowledge();
+    other.acknowledge();
+    expect(codeOf(other.acquire(theirs))).toBe("lock_held");
+    const again = session.call({ $case: "getSequencer", value: { handle } });
+    expect(
+      acquired.$case === "acquire" && again.$case === "getSequencer" && again.value.sequencer,
+    ).toEqual(acquired.$case === "acquire" && acquired.value.sequencer);
+    expect(session.stat(handle).lockMode).toBe(LockMode.EXCLUSIVE);
+  });
+
+  it("starts a lock-delay again in full, and ends it by its own command (GAP-3)", () => {
+    const harness = new Harness(2);
+    const holder = new TestSession(harness, { leaseMs: 2_000 });
+    const next = new TestSession(harness, { leaseMs: 60_000 });
+    const lockDelay = { hasLockDelay: true, lockDelayMs: 10_000 };
+    holder.acquire(holder.open(PATH, lockDelay).handle);
+    const { handle } = next.open(PATH);
+    harness.advance(2_200 + 9_000);
+    expect(next.stat(handle).lockDelayed).toBe(true);
+    harness.elect(1);
+    next.acknowledge();
+    const tag = next.beginAcquire(handle);
+    harness.advance(9_999);
+    expect(harness.replyTo(tag)).toBe(undefined);
+    harness.advance(1);
+    expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+  });
+
+  it("redirects what was never proposed, and leaves open what was (outcome)", () => {
+    const harness = new Harness(2);
+    const [a, b] = [new TestSession(harness), new TestSession(harness)];
+    const ha = a.open(PATH).handle;
+    const hb = b.open(PATH).handle;
+    a.acquire(ha);
+    const waiting = b.beginAcquire(hb);
+    const held = a.keepAlive();
+    harness.isHeldBack = true;
+    const write = a.begin({ $case: "setContents", value: setCall(ha, "x") });
+    harness.elect(1);
+    const waitingReply = harness.resultOf(waiting);
+    expect(codeOf(waitingReply)).toBe("not_master");
+    expect(waitingReply?.$case === "error" && waitingReply.value).toMatchObject({
+      masterId: 2,
+      masterAddress: "127.0.0.1:7002",
+    });
+    expect(codeOf(harness.resultOf(held))).toBe("not_master");
+    expect(codeOf(harness.resultOf(write))).toBe("connection_lost");
+  });
+
+  it("gives a write proposed by the deposed master its one result at the new one", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.isHeldBack = true;
+    const call = { $case: "setContents" as const, value: setCall(handle, "x") };
+    session.begin(call);
+    // The deposed master's entry had been accepted: the new one's log holds it before its own.
+    const entry = harness.pair(0).log.proposed[0] ?? new Uint8Array(0);
+    harness.elect(1);
+    harness.choose(entry);
+    harness.isHeldBack = false;
+    harness.settle();
+    session.acknowledge();
+    const generation = session.stat(handle).contentGeneration;
+    const again = harness.resultOf(
+      harness.send(session.envelope(call, { requestNumber: session.next - 2 })),
+    );
+    expect(again?.$case === "setContents" && again.value.contentGeneration).toBe(generation);
+    expect(session.stat(handle).contentGeneration).toBe(generation);
+  });
+});

@@ -6,11 +6,10 @@ import type { DirectoryIdentity, ExpectedIdentity } from "./core/identity.ts";
 import { describeDamage } from "./core/journal-damage.ts";
 import { format } from "./core/journal-format.ts";
 import { type RecoverResult, recover } from "./core/journal-recovery.ts";
+import type { Recovered } from "./core/replica-start.ts";
 import { driveOnDirectory } from "./file-disk-drive.ts";
 import { type LockResult, lockDirectory } from "./file-disk-lock.ts";
 import { directoryError, platformCode } from "./platform-errors.ts";
-
-export type Recovered = Extract<RecoverResult, { kind: "recovered" }>;
 
 export type FormatRequest = {
   readonly dataDir: string;

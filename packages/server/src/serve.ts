@@ -1,32 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { Cell, type CellOptions } from "@cubby/cell";
-import {
-  type PaxosOptions,
-  PaxosReplica,
-  type RecoveredLog,
-  recoverLog,
-  replicaId,
-} from "@cubby/paxos";
+import { Cell, type CellOptions, type ReplicatedLog } from "@cubby/cell";
+import { replicaId } from "@cubby/paxos";
 import { CubbyError, type ErrorCode, type Status } from "@cubby/protocol";
 import { type Address, addressText } from "./address.ts";
 import { monotonicNow } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
-import { fromJournal } from "./core/engine-record.ts";
-import { Journal } from "./core/journal.ts";
-import { Replica, type Trace } from "./core/replica.ts";
+import type { Replica, Trace } from "./core/replica.ts";
+import { type Recovered, type ReplicaSettings, startReplica } from "./core/replica-start.ts";
 import { FileDisk } from "./file-disk.ts";
 import { HttpLane } from "./http-lane.ts";
 import { ConnectionIds, type LaneHandler } from "./lane.ts";
 import type { ReplicaLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { PeerLane } from "./peer-lane.ts";
-import { messageOf } from "./platform-errors.ts";
-import {
-  formatDirectory,
-  type OpenDirectory,
-  openDirectory,
-  type Recovered,
-} from "./replica-directory.ts";
+import { formatDirectory, type OpenDirectory, openDirectory } from "./replica-directory.ts";
 import { Runtime } from "./runtime.ts";
 import { SessionLane } from "./session-lane.ts";
 import { VERSION } from "./version.ts";
@@ -241,62 +228,25 @@ class Service {
 }
 
 function createReplica(config: ServerConfig, recovered: Recovered): Replica {
-  const now = monotonicNow();
-  const { identity, snapshot } = recovered;
-  const log = recoveredLog(recovered);
-  const engine = new PaxosReplica(paxosOptions(config, identity.incarnation), log, now);
-  const journal = new Journal(
-    { segmentBytes: config.segmentBytes, snapshotEveryBytes: config.snapshotJournalBytes },
-    recovered.journal,
-  );
-  const facts = {
-    cellName: identity.cellName,
-    cellId: identity.cellId,
-    replicaId: identity.replica,
-    incarnation: identity.incarnation,
+  const settings = {
+    engine: engineOptions(config),
+    journal: { segmentBytes: config.segmentBytes, snapshotEveryBytes: config.snapshotJournalBytes },
+    createCell: (port: ReplicatedLog) => new Cell(cellOptions(config), port),
+    snapshotEverySlots: config.snapshotEvery,
     version: VERSION,
     processId: process.pid,
-    startedAt: now,
   };
-  return new Replica(
-    {
-      engine,
-      journal,
-      createCell: (port) => new Cell(cellOptions(config), port),
-      facts,
-      snapshotEverySlots: config.snapshotEvery,
-      snapshot: snapshot === undefined ? undefined : { slot: snapshot.slot, bytes: snapshot.state },
-    },
-    now,
+  const result = startReplica(recovered, settings, monotonicNow());
+  if (result.kind === "started") return result.replica;
+  throw new CubbyError(
+    "data_damaged",
+    `The journal's records do not fit together: ${result.reason}. The replica does not start.`,
   );
 }
 
-function recoveredLog(recovered: Recovered): RecoveredLog {
-  const { snapshot } = recovered;
-  const found =
-    snapshot === undefined
-      ? undefined
-      : {
-          slot: snapshot.slot,
-          ballot: { ...snapshot.ballot, replica: replicaId(snapshot.ballot.replica) },
-          bytes: snapshot.state,
-        };
-  try {
-    return recoverLog(found, recovered.records.map(fromJournal));
-  } catch (error) {
-    throw new CubbyError(
-      "data_damaged",
-      `The journal's records do not fit together: ${messageOf(error)}. The replica does not start.`,
-      { cause: error },
-    );
-  }
-}
-
-function paxosOptions(config: ServerConfig, incarnation: string): PaxosOptions {
+function engineOptions(config: ServerConfig): ReplicaSettings["engine"] {
   const ids = config.peers.length === 0 ? [config.replicaId] : config.peers.map((p) => p.replicaId);
   return {
-    self: replicaId(config.replicaId),
-    incarnation,
     members: ids.map(replicaId),
     seed: randomBytes(16).toString("hex"),
     leaseMs: config.masterLeaseMs,

@@ -3,8 +3,14 @@
  * below it, which is one less. This is where the one becomes the other.
  */
 import { assert } from "@cubby/base";
-import { decodeRecord, encodeRecord, type PaxosRecord, type replicaId } from "@cubby/paxos";
-import type { JournalRecord } from "./journal-record.ts";
+import {
+  type Ballot,
+  decodeRecord,
+  encodeRecord,
+  type PaxosRecord,
+  type ReplicaId,
+} from "@cubby/paxos";
+import type { JournalRecord, RecordBallot } from "./journal-record.ts";
 import type { RecoveredRecord } from "./journal-state.ts";
 
 export function checkpointToJournal(checkpoint: PaxosRecord): JournalRecord {
@@ -15,9 +21,11 @@ export function checkpointToJournal(checkpoint: PaxosRecord): JournalRecord {
 
 export function fromJournal(record: RecoveredRecord): PaxosRecord {
   const { type, payload } = record;
-  const { round, priority, replica } = record.ballot;
-  // Replica 0 stands in the ballot below all others.
-  const ballot = { round, priority, replica: replica as ReturnType<typeof replicaId> };
   const slot = record.isCheckpoint ? record.slot + 1 : record.slot;
-  return decodeRecord({ type, slot, ballot, payload });
+  return decodeRecord({ type, slot, ballot: engineBallot(record.ballot), payload });
+}
+
+/** Replica 0 stands in the ballot below all others: the log may hold slots that were only learned. */
+export function engineBallot({ round, priority, replica }: RecordBallot): Ballot {
+  return { round, priority, replica: replica as ReplicaId };
 }

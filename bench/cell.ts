@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { BarePipeline } from "./bare-pipeline.ts";
 import { REPLICAS, startCell } from "./bench-cell.ts";
 import { cellReport } from "./cell-report.ts";
 import { type FailOverFigures, measureFailOver } from "./fail-over.ts";
@@ -78,7 +79,8 @@ export async function benchCell(options: CellBenchOptions): Promise<void> {
       const cell = await startCell(scope, join(directory, "cell"));
       if (wants("operations")) {
         say("operations");
-        operations = await measureOperations(scope, cell.url, plan.operations);
+        const pipeline = await BarePipeline.start(scope, directory);
+        operations = await measureOperations(scope, cell.url, pipeline, plan.operations);
       }
       if (wants("fail-over")) {
         say("fail-over");

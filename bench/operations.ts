@@ -1,10 +1,12 @@
 /**
  * A closed loop of workers, each with a file of its own: writes of 100 bytes, reads, and pairs of an
- * uncontended acquire and its release. Kinds and depths take turns in short rounds, so that an hour
- * of a noisy machine is noisy for all of them alike; the figures are medians over the rounds.
+ * uncontended acquire and its release. Kinds and depths, and a bare pipeline for comparison, take
+ * turns in short rounds, so that an hour of a noisy machine is noisy for all of them alike; the
+ * figures are medians over the rounds.
  */
 
 import { type CubbySession, connect, type Handle } from "@cubby/client";
+import type { BarePipeline } from "./bare-pipeline.ts";
 import type { Scope } from "./scope.ts";
 import { median, quantile } from "./statistics.ts";
 
@@ -12,6 +14,7 @@ const CONTENTS_BYTES = 100;
 export const DEPTHS = [1, 16, 128] as const;
 export const WORKERS_MAX = 128;
 const DIRECTORY = "bench";
+export const BARE_PIPELINE = "bare pipeline: append";
 
 export type OperationFigures = {
   readonly operation: string;
@@ -46,26 +49,36 @@ export type OperationsPlan = {
   readonly warmUpMs: number;
 };
 
+/** Keeps `depth` of something under way for so long; the latency of each, in ms. */
+type Load = (depth: number, durationMs: number) => Promise<number[]>;
+
 export async function measureOperations(
   scope: Scope,
   url: string,
+  pipeline: BarePipeline,
   plan: OperationsPlan,
 ): Promise<OperationFigures[]> {
   await using session = await connect(url);
   const files = await openFiles(session);
-  const turns = DEPTHS.flatMap((depth) => OPERATIONS.map((operation) => ({ depth, operation })));
-  for (const { operation } of turns) {
-    await runRound(scope, operation, files, WORKERS_MAX, plan.warmUpMs / turns.length);
-  }
-  const results = turns.map((turn) => ({ ...turn, rounds: [] as Round[] }));
+  const loads: { name: string; run: Load }[] = OPERATIONS.map((operation) => ({
+    name: operation.name,
+    run: (depth, durationMs) => runWorkers(scope, operation, files.slice(0, depth), durationMs),
+  }));
+  loads.push({ name: BARE_PIPELINE, run: (depth, ms) => pipeline.run(depth, ms) });
+  for (const { run } of loads) await run(WORKERS_MAX, plan.warmUpMs / loads.length);
+  const turns = DEPTHS.flatMap((depth) =>
+    loads.map(({ name, run }) => ({ name, run, depth, rounds: [] as Round[] })),
+  );
   for (let round = 0; round < plan.rounds; round += 1) {
-    for (const { operation, depth, rounds } of results) {
+    for (const { run, depth, rounds } of turns) {
       scope.signal.throwIfAborted();
-      rounds.push(await runRound(scope, operation, files, depth, plan.roundMs));
+      const start = performance.now();
+      const latencies = await run(depth, plan.roundMs);
+      rounds.push(roundOf(latencies, performance.now() - start));
     }
   }
-  return results.map(({ operation, depth, rounds }) => ({
-    operation: operation.name,
+  return turns.map(({ name, depth, rounds }) => ({
+    operation: name,
     inFlight: depth,
     perSecond: median(rounds.map((each) => each.perSecond)),
     p50Ms: median(rounds.map((each) => each.p50Ms)),
@@ -86,16 +99,15 @@ export async function openFiles(session: CubbySession): Promise<Handle[]> {
 
 type Round = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number };
 
-export async function runRound(
+/** Each worker does one after the other on its own file. */
+export async function runWorkers(
   scope: Scope,
   operation: Operation,
   files: readonly Handle[],
-  depth: number,
   durationMs: number,
-): Promise<Round> {
+): Promise<number[]> {
   const latencies: number[] = [];
-  const start = performance.now();
-  const end = start + durationMs;
+  const end = performance.now() + durationMs;
   const work = async (file: Handle, worker: number): Promise<void> => {
     const contents = new Uint8Array(CONTENTS_BYTES).fill(worker);
     for (let at = performance.now(); at < end && !scope.signal.aborted; ) {
@@ -107,10 +119,13 @@ export async function runRound(
       at = now;
     }
   };
-  await Promise.all(files.slice(0, depth).map(work));
-  const seconds = (performance.now() - start) / 1_000;
+  await Promise.all(files.map(work));
+  return latencies;
+}
+
+function roundOf(latencies: readonly number[], elapsedMs: number): Round {
   return {
-    perSecond: latencies.length / seconds,
+    perSecond: latencies.length / (elapsedMs / 1_000),
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
   };

@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { connect } from "@cubby/client";
 import { startCell } from "./bench-cell.ts";
-import { OPERATIONS, openFiles, runRound } from "./operations.ts";
+import { OPERATIONS, openFiles, runWorkers } from "./operations.ts";
 import { inScope } from "./scope.ts";
 import { count, fixed, textTable } from "./text-table.ts";
 
@@ -41,11 +41,13 @@ export async function benchProfile(options: ProfileOptions): Promise<void> {
       await using session = await connect(cell.url);
       const files = await openFiles(session);
       const { inFlight, seconds } = options;
-      await runRound(scope, operation, files, inFlight, WARM_UP_MS);
+      const busy = files.slice(0, inFlight);
+      await runWorkers(scope, operation, busy, WARM_UP_MS);
       process.kill(pid, "SIGUSR2");
-      const round = await runRound(scope, operation, files, inFlight, seconds * 1_000);
+      const latencies = await runWorkers(scope, operation, busy, seconds * 1_000);
       process.kill(pid, "SIGUSR2");
-      console.log(`${operation.name}, ${inFlight} in flight: ${count(round.perSecond)} per second`);
+      const perSecond = count(latencies.length / seconds);
+      console.log(`${operation.name}, ${inFlight} in flight: ${perSecond} per second`);
     }
     const file = join(directory, `${pid}.cpuprofile`);
     // Renamed into place by the master when it is whole.
@@ -60,6 +62,7 @@ export async function benchProfile(options: ProfileOptions): Promise<void> {
 type Profile = {
   readonly nodes: readonly {
     readonly id: number;
+    readonly children?: readonly number[];
     readonly callFrame: {
       readonly functionName: string;
       readonly url: string;
@@ -71,13 +74,7 @@ type Profile = {
 };
 
 function profileReport(profile: Profile, lines: number): string {
-  const names = new Map<number, string>();
-  for (const { id, callFrame } of profile.nodes) {
-    const { functionName, url, lineNumber } = callFrame;
-    const place = url === "" ? "" : `  ${url.replace(/^.*\/(packages|node_modules)\//, "")}`;
-    const at = place === "" ? "" : `:${lineNumber + 1}`;
-    names.set(id, `${functionName === "" ? "(anonymous)" : functionName}${place}${at}`);
-  }
+  const names = functionNames(profile);
   const micros = new Map<string, number>();
   let busyMicros = 0;
   profile.samples.forEach((id, i) => {
@@ -93,4 +90,27 @@ function profileReport(profile: Profile, lines: number): string {
     .map(([name, time]) => [name, count(time / 1_000), fixed((100 * time) / busyMicros, 1)]);
   const head = `busy ${count(busyMicros / 1_000)} ms, idle ${count((micros.get("(idle)") ?? 0) / 1_000)} ms`;
   return `${head}\n\n${textTable(["function", "self ms", "% of busy"], rows)}`;
+}
+
+/** What is not ours, such as a system call, is named together with the nearest function of ours. */
+function functionNames(profile: Profile): Map<number, string> {
+  const parents = new Map<number, number>();
+  for (const { id, children = [] } of profile.nodes) {
+    for (const child of children) parents.set(child, id);
+  }
+  const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
+  const names = new Map<number, string>();
+  for (const { id, callFrame } of profile.nodes) {
+    const parts = [callFrame.functionName === "" ? "(anonymous)" : callFrame.functionName];
+    let at: number | undefined = id;
+    while (at !== undefined && !frames.get(at)?.url.startsWith("file:")) at = parents.get(at);
+    const ours = at === undefined ? undefined : frames.get(at);
+    if (ours !== undefined) {
+      if (at !== id) parts.push("<", ours.functionName);
+      const place = ours.url.replace(/^.*\/(packages|node_modules)\//, "");
+      parts.push(`${place}:${ours.lineNumber + 1}`);
+    }
+    names.set(id, parts.join(" "));
+  }
+  return names;
 }

@@ -18,6 +18,15 @@ export type AcquireRequest = {
   readonly mode: "exclusive" | "shared";
   /** 0 tries once; undefined waits without end. Throws lock_held when the time is over. */
   readonly waitMs: number | undefined;
+  /** Gives up waiting, at the master too. */
+  readonly signal?: AbortSignal;
+};
+
+export type ElectRequest = {
+  readonly value: Uint8Array;
+  readonly lockDelayMs?: number;
+  /** Gives up the candidacy. */
+  readonly signal: AbortSignal;
 };
 
 export interface OpenNode {
@@ -47,7 +56,7 @@ export interface CellSession {
   /** Waits to be elected, then runs `lead` and gives its answer. */
   elect<T>(
     path: string,
-    request: { readonly value: Uint8Array; readonly lockDelayMs?: number },
+    request: ElectRequest,
     lead: (lock: { readonly sequencerText: string; readonly signal: AbortSignal }) => Promise<T>,
   ): Promise<T>;
   checkSequencer(

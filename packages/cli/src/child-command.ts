@@ -24,13 +24,17 @@ export type GuardedCommand = {
  */
 export async function runGuardedCommand(guarded: GuardedCommand): Promise<number> {
   const [program = "", ...args] = guarded.command;
+  // Before the command runs: what is sent to us from now on is for it.
+  const forwarding = new SignalForwarding();
   const child = spawn(program, args, { stdio: "inherit", env: guarded.env, detached: true });
   const ended = exitCodeOf(child, program);
   const { pid } = child;
-  if (pid === undefined) return ended;
-
+  if (pid === undefined) {
+    forwarding.stop();
+    return ended;
+  }
+  forwarding.to(pid);
   const deadMan = DeadManSwitch.arm({ pid, wholeGroup: true });
-  const stopForwarding = forwardSignals(pid);
   let killTimer: NodeJS.Timeout | undefined;
   const onLoss = (): void => {
     signalGroup(pid, "SIGTERM");
@@ -51,7 +55,7 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   } finally {
     guarded.signal.removeEventListener("abort", onLoss);
     clearTimeout(killTimer);
-    stopForwarding();
+    forwarding.stop();
     // What the command left behind in its group goes with the lock that it was started under.
     if (guarded.signal.aborted) signalGroup(pid, "SIGKILL");
     deadMan.disarm();
@@ -70,25 +74,38 @@ function exitCodeOf(child: ChildProcess, program: string): Promise<number> {
   });
 }
 
-/** Returns how to undo it. */
-function forwardSignals(pid: number): () => void {
-  const handlers: [NodeJS.Signals, () => void][] = FORWARDED.map((signal) => [
-    signal,
-    () => signalGroup(pid, signal),
-  ]);
-  // Ctrl-Z stops the command with us: it must not run on while nobody renews the session.
-  handlers.push([
-    "SIGTSTP",
-    () => {
-      signalGroup(pid, "SIGSTOP");
-      process.kill(process.pid, "SIGSTOP");
-    },
-  ]);
-  handlers.push(["SIGCONT", () => signalGroup(pid, "SIGCONT")]);
-  for (const [signal, handler] of handlers) process.on(signal, handler);
-  return () => {
-    for (const [signal, handler] of handlers) process.off(signal, handler);
-  };
+/** Hands signals on to a process group, once it is known. */
+class SignalForwarding {
+  readonly #handlers: (readonly [NodeJS.Signals, () => void])[];
+  #pid: number | undefined;
+
+  constructor() {
+    this.#handlers = [
+      ...FORWARDED.map((signal) => [signal, () => this.#send(signal)] as const),
+      // Ctrl-Z stops the command with us: it must not run on while nobody renews the session.
+      [
+        "SIGTSTP",
+        () => {
+          this.#send("SIGSTOP");
+          process.kill(process.pid, "SIGSTOP");
+        },
+      ],
+      ["SIGCONT", () => this.#send("SIGCONT")],
+    ];
+    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
+  }
+
+  to(pid: number): void {
+    this.#pid = pid;
+  }
+
+  stop(): void {
+    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
+  }
+
+  #send(signal: NodeJS.Signals): void {
+    if (this.#pid !== undefined) signalGroup(this.#pid, signal);
+  }
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {

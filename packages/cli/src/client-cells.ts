@@ -43,10 +43,10 @@ class ClientSession implements CellSession {
     return new ClientNode(handle);
   };
 
-  elect: CellSession["elect"] = (path, { value, lockDelayMs }, lead) =>
+  elect: CellSession["elect"] = (path, { value, lockDelayMs, signal }, lead) =>
     this.#session.elect(
       path,
-      { value, ...(lockDelayMs === undefined ? {} : { lockDelay: lockDelayMs }) },
+      { value, signal, ...(lockDelayMs === undefined ? {} : { lockDelay: lockDelayMs }) },
       ({ lock, signal }) => lead({ sequencerText: lock.sequencerText, signal }),
     );
 
@@ -78,16 +78,20 @@ class ClientNode implements OpenNode {
   write: OpenNode["write"] = (contents, ifGeneration) =>
     this.#handle.setContents(contents, { ifGeneration });
 
-  acquire: OpenNode["acquire"] = async ({ mode, waitMs }: AcquireRequest): Promise<HeldLock> => {
+  acquire: OpenNode["acquire"] = async ({
+    mode,
+    waitMs,
+    signal,
+  }: AcquireRequest): Promise<HeldLock> => {
     if (waitMs === 0) {
-      const lock = await this.#handle.tryAcquire({ mode });
+      const lock = await this.#handle.tryAcquire({ mode, signal });
       return lock === undefined ? this.#busy("is held, or in its lock-delay") : lock;
     }
     if (waitMs === undefined) {
-      return this.#handle.acquire({ mode, timeoutMs: Number.POSITIVE_INFINITY });
+      return this.#handle.acquire({ mode, signal, timeoutMs: Number.POSITIVE_INFINITY });
     }
     try {
-      return await this.#handle.acquire({ mode, timeoutMs: waitMs });
+      return await this.#handle.acquire({ mode, signal, timeoutMs: waitMs });
     } catch (error) {
       // What ran out is the time that the user gave it; the client has cancelled the request.
       if (!(error instanceof CubbyError) || error.code !== "deadline_exceeded") throw error;

@@ -40,11 +40,15 @@ export function cellUrl(context: Context, options: CellOptions): string {
 /** Opens a session for as long as `use` takes, and ends it, which frees what it held. */
 export async function withSession<T>(
   context: Context,
-  options: CellOptions,
+  options: CellOptions & { readonly sessionLease?: string },
   use: (session: CellSession) => Promise<T>,
 ): Promise<T> {
+  const { sessionLease } = options;
   const session = await context.cells.connect(cellUrl(context, options), {
     timeoutMs: timeoutMs(options),
+    ...(sessionLease === undefined
+      ? {}
+      : { leaseMs: parseDurationMs(sessionLease, "--session-lease") }),
   });
   try {
     return await use(session);

@@ -70,7 +70,8 @@ class FakeWorld {
       this.#mayFail();
     },
     acquire: async (request) => {
-      this.asked.push(["acquire", request]);
+      const { mode, waitMs } = request;
+      this.asked.push(["acquire", { mode, waitMs }]);
       this.#mayFail();
       return {
         sequencerText: "cs1.token",

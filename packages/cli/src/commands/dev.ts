@@ -18,6 +18,7 @@ type DevOptions = {
   readonly data: string;
   readonly name: string;
   readonly port: string;
+  readonly logLevel: string;
   readonly json?: boolean;
 };
 
@@ -34,6 +35,7 @@ export function addDevCommand(
     .option("--data <dir>", "where the cell keeps its data between runs", "./.cubby/dev")
     .option("--name <cell>", "the cell's name", CELL_NAME_DEFAULT)
     .option("--port <base>", "first port; 0 takes free ones", String(PORT_BASE_DEFAULT))
+    .option("--log-level <level>", "what the replicas log, on standard error", "warn")
     .option("--json", "print JSON lines")
     .action(async (options: DevOptions) => {
       const end = whenToldToEnd();
@@ -56,6 +58,7 @@ async function runDev(options: DevOptions, context: Context, signal: AbortSignal
     replicas,
     cellName: options.name,
     portBase: port === 0 ? undefined : port,
+    settings: { logLevel: options.logLevel },
     onLine: (replica, line) => context.writeError(`[Replica${replica}] ${line}\n`),
     onExit: (replica, { code, signal: by }, asked) => {
       if (!asked) context.writeError(`[Replica${replica}] ended with ${by ?? `code ${code}`}\n`);

@@ -1,6 +1,7 @@
 import { utf8Encode } from "@cubby/base";
 import { CubbyError, LOCK_DELAY_MS_MAX } from "@cubby/protocol";
 import type { Command } from "commander";
+import type { CellSession } from "../cell-access.ts";
 import { runGuardedCommand } from "../child-command.ts";
 import type { Context } from "../context.ts";
 import { parseDurationMs } from "../duration.ts";
@@ -11,8 +12,13 @@ import {
   withExamples,
   withSession,
 } from "../options.ts";
+import { type ToldToEnd, whenToldToEnd } from "../process/told-to-end.ts";
 
-type GuardOptions = CellOptions & { readonly killAfter: string; readonly lockDelay?: string };
+type GuardOptions = CellOptions & {
+  readonly killAfter: string;
+  readonly lockDelay?: string;
+  readonly sessionLease?: string;
+};
 type LockOptions = GuardOptions & {
   readonly shared?: boolean;
   /** False for `--no-wait`. */
@@ -41,13 +47,14 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
     .option("-n, --no-wait", "do not wait: exit 80 when another holds the lock")
     .action(async (path: string, words: readonly string[], options: LockOptions) => {
       const waitMs = waitMsOf(options);
-      const lockDelay = lockDelayMsOf(options);
-      const code = await withSession(context, options, async (session) => {
-        const request = { write: true, create: true, ...lockDelay };
+      const request = { write: true, create: true, ...lockDelayMsOf(options) };
+      const mode = options.shared === true ? "shared" : "exclusive";
+      const code = await waitAndRun(context, options, async (session, waiting) => {
         const node = await session.open(path, request);
-        const mode = options.shared === true ? "shared" : "exclusive";
-        const lock = await node.acquire({ mode, waitMs });
+        sayWaiting(path, context, options);
+        const lock = await node.acquire({ mode, waitMs, signal: waiting.signal });
         try {
+          waiting.stopListening();
           return await runUnder(lock, path, words, context, options);
         } finally {
           await lock.release();
@@ -70,12 +77,16 @@ function addElect(program: Command, context: Context, onExitCode: (code: number)
   withGuardOptions(withCellOptions(command))
     .option("--value <text>", "what the winner writes into the file, for others to find it")
     .action(async (path: string, words: readonly string[], options: ElectOptions) => {
+      const value = utf8Encode(options.value ?? "");
       const lockDelay = lockDelayMsOf(options);
-      const code = await withSession(context, options, (session) =>
-        session.elect(path, { value: utf8Encode(options.value ?? ""), ...lockDelay }, (lock) =>
-          runUnder(lock, path, words, context, options),
-        ),
-      );
+      const code = await waitAndRun(context, options, (session, waiting) => {
+        sayWaiting(path, context, options);
+        const candidacy = { value, ...lockDelay, signal: waiting.signal };
+        return session.elect(path, candidacy, (lock) => {
+          waiting.stopListening();
+          return runUnder(lock, path, words, context, options);
+        });
+      });
       onExitCode(code);
     });
   withExamples(command, "cubby elect /ls/local/web/leader --value web1:8080 -- node jobs.js");
@@ -92,7 +103,33 @@ function withGuardOptions(command: Command): Command {
     .argument("<path>", "the file whose lock it is; made when missing")
     .argument("<command...>", "what to run, after --")
     .option("--lock-delay <duration>", "how long the lock stays closed if this holder fails")
+    .option("--session-lease <duration>", "silence after which this holder counts as failed")
     .option("--kill-after <duration>", "after a loss, between SIGTERM and SIGKILL", "5s");
+}
+
+/**
+ * A signal that comes while we wait for the lock ends the wait and then the session, so that nobody
+ * has to wait for a holder that was never there; afterwards signals are for the command.
+ */
+async function waitAndRun(
+  context: Context,
+  options: GuardOptions,
+  use: (session: CellSession, waiting: ToldToEnd) => Promise<number>,
+): Promise<number> {
+  const waiting = whenToldToEnd();
+  try {
+    return await withSession(context, options, (session) => use(session, waiting));
+  } catch (error) {
+    if (waiting.exitCode !== undefined) return waiting.exitCode;
+    throw error;
+  } finally {
+    waiting.stopListening();
+  }
+}
+
+/** To standard error, like all that is said here: standard output belongs to the command. */
+function sayWaiting(path: string, context: Context, options: GuardOptions): void {
+  if (options.json === true) context.writeError(`${JSON.stringify({ waiting: path })}\n`);
 }
 
 async function runUnder(
@@ -103,7 +140,6 @@ async function runUnder(
   options: GuardOptions,
 ): Promise<number> {
   if (options.json === true) {
-    // To standard error: standard output belongs to the command.
     const held = { held: path, sequencer: lock.sequencerText };
     context.writeError(`${JSON.stringify(held)}\n`);
   }

@@ -18,6 +18,8 @@ export async function serveJobStore(store: JobStore, port = 0): Promise<JobStore
       reply(response, status, { error: error instanceof Error ? error.message : String(error) });
     });
   });
+  // A worker that was stopped for a while finds its connection as it left it.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ host: "127.0.0.1", port }, resolve);

@@ -28,7 +28,7 @@ export function wordsFor(report: WorkerReport): Words | undefined {
     case "jeopardy":
       return {
         what: `${worker} is in jeopardy: its session's lease ran out and was not renewed.`,
-        why: "The cell may be without a master. A leader holds its work now: for 45 seconds the session may still be saved.",
+        why: "The cell has no master now, or this process itself was asleep. A leader holds its work: for 45 seconds the session may still be saved.",
       };
     case "safe":
       return {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CellAccess } from "../cell-access.ts";
 import { isPortFree } from "../process/free-ports.ts";
+import { isAlive } from "../process/is-alive.ts";
 import { monotonicMs } from "../process/monotonic.ts";
 import { type Check, Checks } from "./checks.ts";
 import { Ledger } from "./ledger.ts";
@@ -85,13 +86,4 @@ async function checkNothingLeft({ stage, checks }: Scene, pids: readonly number[
   const left = { processes: alive, ports: taken };
   const none = alive.length === 0 && taken.length === 0;
   checks.add("nothing-left-behind", none, left, "no process and no port", { ended: pids.length });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

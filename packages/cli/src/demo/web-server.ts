@@ -3,12 +3,14 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type CubbySession, connect, type Lock } from "@cubby/client";
 import { monotonicMs } from "../process/monotonic.ts";
+import type { Answer, JobResult } from "./job-store.ts";
 import { JobStoreClient } from "./job-store-client.ts";
 import type { WorkerNews } from "./worker-report.ts";
 
 /** How long a job takes. Most of a leader's time passes in here, so a pause mostly hits it here. */
 const JOB_MS = 250;
 const RETRY_MS = 200;
+const ATTEMPTS_MAX = 3;
 
 export type WebServerOptions = {
   readonly name: string;
@@ -82,25 +84,42 @@ async function doJobs(
       await sleep(RETRY_MS);
       continue;
     }
+    const job = await nextJob(store);
+    if (job === undefined || !lock.held) continue;
+    report({ kind: "working", job, generation });
+    await sleep(JOB_MS);
+    // The lock may be lost by now, and no check right here would help: the process may be stopped
+    // between the check and the write. So the write carries the sequencer, and the store checks.
+    const answer = await handIn(store, { job, worker, sequencer });
+    if (answer?.kind === "refused") {
+      report({ kind: "refused", job, generation, reason: answer.reason });
+      return "The job store has seen a newer leader.";
+    }
+    if (answer !== undefined) report({ kind: "stored", job, generation });
+  }
+  return leading.reason instanceof Error ? leading.reason.message : "It is told to.";
+}
+
+/** Undefined when the job store cannot be asked. */
+async function nextJob(store: JobStoreClient): Promise<number | undefined> {
+  try {
+    return (await store.state()).nextJob;
+  } catch {
+    await sleep(RETRY_MS);
+    return undefined;
+  }
+}
+
+/** Undefined when no try got an answer. To repeat a write is safe: the store knows it by its job. */
+async function handIn(store: JobStoreClient, result: JobResult): Promise<Answer | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     try {
-      const { nextJob: job } = await store.state();
-      lock.assertHeld();
-      report({ kind: "working", job, generation });
-      await sleep(JOB_MS);
-      // The lock may be lost by now, and no check right here would help: the process may be stopped
-      // between the check and the write. So the write carries the sequencer, and the store checks.
-      const answer = await store.store({ job, worker, sequencer });
-      if (answer.kind === "refused") {
-        report({ kind: "refused", job, generation, reason: answer.reason });
-        return "The job store has seen a newer leader.";
-      }
-      report({ kind: "stored", job, generation });
+      return await store.store(result);
     } catch {
-      // The job store cannot be asked, or the lock is in doubt: look again.
       await sleep(RETRY_MS);
     }
   }
-  return leading.reason instanceof Error ? leading.reason.message : "It is told to.";
+  return undefined;
 }
 
 /** What this web server shows to the world. */

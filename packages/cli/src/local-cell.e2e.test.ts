@@ -1,0 +1,103 @@
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { connect } from "@cubby/client";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { LocalCell } from "./local-cell.ts";
+import { isPortFree } from "./process/free-ports.ts";
+import { isAlive } from "./process/is-alive.ts";
+import { poll } from "./process/sleep.ts";
+
+const CUBBY = fileURLToPath(new URL("../bin/cubby.js", import.meta.url));
+const SEGMENT_BYTES = 1024 * 1024;
+
+let directory = "";
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "cubby-cell-"));
+});
+afterEach(() => {
+  rmSync(directory, { recursive: true });
+});
+
+describe("a local cell", () => {
+  it("keeps its data between runs, and leaves no process and no port", async () => {
+    const options = { directory, replicas: 3, segmentBytes: SEGMENT_BYTES };
+    const pids: (number | undefined)[] = [];
+    for (const run of [1, 2]) {
+      await using cell = await LocalCell.create(options);
+      await cell.startAll();
+      await cell.waitReady();
+      pids.push(...cell.replicas.map((replica) => cell.pid(replica)));
+      await using session = await connect(cell.url);
+      if (run === 1) await session.write("/ls/local/kept", "through a restart");
+      const { contents } = await session.read("/ls/local/kept");
+      expect(Buffer.from(contents).toString()).toBe("through a restart");
+      await session.close();
+      await cell.close();
+      for (const port of cell.ports) expect([port, await isPortFree(port)]).toEqual([port, true]);
+    }
+    expect(pids.filter((pid) => pid === undefined || isAlive(pid))).toEqual([]);
+  });
+
+  it("serves on while a replica is killed, paused, and brought back", async () => {
+    const options = { directory, replicas: 3, segmentBytes: SEGMENT_BYTES };
+    await using cell = await LocalCell.create(options);
+    await cell.startAll();
+    const first = await cell.waitReady();
+    await using session = await connect(cell.url);
+    await cell.kill(first);
+    expect(cell.state(first)).toBe("exited");
+    await session.write("/ls/local/a", "one dead");
+    await cell.start(first);
+    const second = await cell.waitReady();
+    cell.pause(second);
+    expect(cell.state(second)).toBe("paused");
+    await session.write("/ls/local/a", "one stopped");
+    cell.resume(second);
+    await cell.waitReady();
+    const { contents } = await session.read("/ls/local/a");
+    expect(Buffer.from(contents).toString()).toBe("one stopped");
+  });
+
+  it("refuses a directory where a cell of another size was made", async () => {
+    await LocalCell.create({ directory, replicas: 1, segmentBytes: SEGMENT_BYTES });
+    await expect(LocalCell.create({ directory, replicas: 3 })).rejects.toMatchObject({
+      code: "wrong_directory",
+    });
+  });
+});
+
+describe("cubby dev", () => {
+  it("stops everything when it is told to, and when it is killed", async () => {
+    for (const signal of ["SIGINT", "SIGKILL"] as const) {
+      const args = ["dev", "--replicas", "3", "--port", "0", "--data", directory, "--json"];
+      const dev = spawn(process.execPath, [CUBBY, ...args], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const ended = new Promise((resolve) => dev.once("exit", resolve));
+      const [line = ""] = await firstLines(dev.stdout, 1);
+      const { processIds } = JSON.parse(line) as { processIds: number[] };
+      expect(processIds.filter(isAlive)).toHaveLength(3);
+      // Even a stopped replica, which notices nothing, may not stay.
+      if (signal === "SIGINT") process.kill(processIds[0] ?? 0, "SIGSTOP");
+      dev.kill(signal);
+      await ended;
+      await poll(() => (processIds.some(isAlive) ? undefined : true), {
+        timeoutMs: 10_000,
+        describe: () => `${processIds.filter(isAlive).length} processes stay after ${signal}`,
+      });
+    }
+  });
+});
+
+async function firstLines(stream: NodeJS.ReadableStream, count: number): Promise<string[]> {
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: stream })) {
+    lines.push(line);
+    if (lines.length === count) break;
+  }
+  return lines;
+}

@@ -1,7 +1,7 @@
 import { after, assert, concatBytes, crc32c, type Instant } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
 import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
-import { LEARN_BYTES, SNAPSHOT_BYTES_MAX } from "./limits.ts";
+import { SNAPSHOT_BYTES_MAX } from "./limits.ts";
 import { entrySize, type LogEntry } from "./log-entry.ts";
 import type { LogPartMessage, SnapshotIdentity, SnapshotPartMessage } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
@@ -42,6 +42,7 @@ export class CatchUp {
   readonly #snapshots: SnapshotStore;
   readonly #outbox: Outbox;
   readonly #retransmitMs: number;
+  readonly #learnBytes: number;
   /** The slot of the first staged entry: the one after what is chosen here. */
   #first: Slot;
   #staged: LogEntry[] = [];
@@ -59,13 +60,14 @@ export class CatchUp {
     snapshots: SnapshotStore,
     outbox: Outbox,
     now: Instant,
-    retransmitMs: number,
+    settings: { readonly retransmitMs: number; readonly learnBytes: number },
   ) {
     this.plan = plan;
     this.#acceptor = acceptor;
     this.#snapshots = snapshots;
     this.#outbox = outbox;
-    this.#retransmitMs = retransmitMs;
+    this.#retransmitMs = settings.retransmitMs;
+    this.#learnBytes = settings.learnBytes;
     this.#first = acceptor.chosen + 1;
     this.#target = plan.expected?.length;
     this.#askedAt = now;
@@ -134,7 +136,7 @@ export class CatchUp {
     this.#progressAt = now;
     this.#snapshot = undefined;
     if (this.complete) return;
-    if (this.#stagedBytes >= LEARN_BYTES) this.#learn(now);
+    if (this.#stagedBytes >= this.#learnBytes) this.#learn(now);
     this.ask(now);
   }
 

@@ -93,10 +93,13 @@ export class Follower {
   }
 
   onSnapshotPart(now: Instant, from: ReplicaId, message: SnapshotPartMessage): void {
-    if (message.slot <= this.#acceptor.chosen) {
-      if (this.#isSynchronised()) this.#sendAccepted(from);
+    const { chosen, length } = this.#acceptor;
+    // The leader knows of less than is here: an answer got lost.
+    if (this.#isSynchronised() && message.slot <= length) {
+      this.#sendAccepted(from);
       return;
     }
+    if (message.slot <= chosen) return;
     this.#catchUp ??= this.#begin(now, from, this.#isSynchronised() ? "extend" : "follow");
     this.#catchUp.onSnapshotPart(now, message);
     this.#maybeSynchronise(now);
@@ -104,9 +107,8 @@ export class Follower {
 
   #begin(now: Instant, source: ReplicaId, purpose: "follow" | "extend"): CatchUp {
     const ballot = this.#acceptor.promised;
-    const { retransmitMs } = this.#settings;
     const plan = { purpose, ballot, source, expected: undefined };
-    return new CatchUp(plan, this.#acceptor, this.#snapshots, this.#outbox, now, retransmitMs);
+    return new CatchUp(plan, this.#acceptor, this.#snapshots, this.#outbox, now, this.#settings);
   }
 
   #follow(now: Instant, from: ReplicaId): void {

@@ -209,7 +209,7 @@ export class Leader {
   #maybeAdopt(now: Instant): void {
     if (!this.#phase1.hasQuorum) return;
     const { from, promise } = this.#phase1.freshest();
-    const { self, retransmitMs } = this.#settings;
+    const { self } = this.#settings;
     const { acceptedBallot, length } = promise;
     const plan = {
       purpose: "adopt",
@@ -223,7 +223,7 @@ export class Leader {
       this.#snapshots,
       this.#outbox,
       now,
-      retransmitMs,
+      this.#settings,
     );
     if (from === self) {
       this.#lead(now, self, this.#acceptor.length + 1, []);

@@ -29,6 +29,7 @@ export type PaxosOptions = {
   readonly retainSlots?: number;
   readonly retainBytes?: number;
   readonly snapshotPartBytes?: number;
+  readonly learnBytes?: number;
 };
 
 export type Settings = Required<PaxosOptions> & {
@@ -58,6 +59,7 @@ export function settle(options: PaxosOptions, recordedIds: readonly ReplicaId[])
     retainSlots: limits.RETAIN_SLOTS,
     retainBytes: limits.RETAIN_BYTES,
     snapshotPartBytes: limits.SNAPSHOT_PART_BYTES,
+    learnBytes: limits.LEARN_BYTES,
     ...options,
     members,
     peers: members.filter((id) => id !== options.self),

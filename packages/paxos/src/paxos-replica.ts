@@ -14,6 +14,7 @@ import { Follower } from "./follower.ts";
 import { GenesisAgreement } from "./genesis.ts";
 import { Leader } from "./leader.ts";
 import { LeaseGrantor } from "./lease-grantor.ts";
+import { COMMAND_BYTES_MAX } from "./limits.ts";
 import type {
   ConsensusMessage,
   FetchMessage,
@@ -535,6 +536,9 @@ export class PaxosReplica {
   #onPropose(entries: readonly Uint8Array[]): void {
     const leader = this.#leader;
     const count = entries.length;
+    for (const entry of entries) {
+      assert(entry.length <= COMMAND_BYTES_MAX, "a command fits a message");
+    }
     if (leader === undefined || leader.phase !== "leading") {
       this.#outbox.trace({ kind: "proposalsDropped", count, reason: "not leading" });
     } else if (!leader.propose(entries)) {

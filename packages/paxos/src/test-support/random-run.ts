@@ -19,6 +19,7 @@ const SMALL: Partial<PaxosOptions> = {
   windowEntriesMax: 8,
   retainSlots: 6,
   snapshotPartBytes: 64,
+  learnBytes: 40,
 };
 
 /**
@@ -57,7 +58,8 @@ export function randomRun(seed: string, faultMs: number): RunResult {
   };
   network.run(3000);
   const master = network.master();
-  if (master === undefined) throw new Error(`no master three seconds after all healed:\n${network.report()}`);
+  if (master === undefined)
+    throw new Error(`no master three seconds after all healed:\n${network.report()}`);
   network.propose(master, "last");
   network.run(200);
   if (network.runUntil(settled, 5000) === undefined) {
@@ -146,7 +148,10 @@ class Plan {
   #cutSome(): void {
     const network = this.#network;
     const kind = this.#rng.below(4);
-    if (kind === 0) return network.heal();
+    if (kind === 0) {
+      network.heal();
+      return;
+    }
     const a = this.#pick();
     const b = this.#pick();
     if (a === b) return;

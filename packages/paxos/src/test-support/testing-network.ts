@@ -242,7 +242,10 @@ export class TestingNetwork {
   }
 
   #step(host: Host, input: PaxosInput): void {
-    if (host.pausedUntil <= this.now && host.inbox.length === 0) return this.#stepNow(host, input);
+    if (host.pausedUntil <= this.now && host.inbox.length === 0) {
+      this.#stepNow(host, input);
+      return;
+    }
     // A process that stands still gets all that came meanwhile, in order, when it goes on.
     host.inbox.push(input);
     this.#armDrain(host);

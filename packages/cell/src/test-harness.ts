@@ -157,6 +157,11 @@ export class Harness {
     return this.#tag;
   }
 
+  disconnect(from: number): void {
+    this.cell.onDisconnected(this.now, connection(from));
+    this.settle();
+  }
+
   /** The reply to a tag, taken; undefined while there is none. */
   replyTo(tag: number): OutgoingReply | undefined {
     const at = this.replies.findIndex(({ reply }) => reply.tag === tag);
@@ -238,6 +243,11 @@ export class TestSession {
 
   tryOpen(name: string, more: Partial<Open> = {}): Result {
     return this.call({ $case: "open", value: openCall(name, more) });
+  }
+
+  /** An Open that may be answered later. */
+  beginOpen(name: string, more: Partial<Open> = {}): number {
+    return this.begin({ $case: "open", value: openCall(name, more) });
   }
 
   acquire(handle: Uint8Array, mode: LockMode = LockMode.EXCLUSIVE): Result {

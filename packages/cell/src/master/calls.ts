@@ -455,11 +455,20 @@ export class Calls {
     if (session.calls === undefined) return;
     for (const call of [...session.calls.values()]) {
       if (call.claim?.handleId !== handleId) continue;
-      this.#parts.waiters.remove(call);
-      call.node = undefined;
-      if (call.isProposed) continue;
-      this.settle(call, failure("stale_handle", "The handle was closed while it waited."));
+      this.abandon(call, failure("stale_handle", "The handle was closed while it waited."));
     }
+  }
+
+  /**
+   * Whoever waits here waits no longer, and those behind move up. A claim that is under way is
+   * answered when it is applied.
+   */
+  abandon(call: Call, result: Result): void {
+    const node = call.node;
+    this.#parts.waiters.remove(call);
+    call.node = undefined;
+    if (!call.isProposed) this.settle(call, result);
+    if (node !== undefined && !node.isDeleted) this.#parts.waiters.pump(node);
   }
 
   /** The call has its answer. */

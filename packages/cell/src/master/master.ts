@@ -320,9 +320,7 @@ export class Master {
     session.answered?.delete(number);
     const call = session.calls?.get(number);
     if (call === undefined || call.isProposed) return;
-    serving.parts.waiters.remove(call);
-    serving.calls.settle(call, failure("cancelled", "The caller cancelled the request."));
-    if (call.node !== undefined) serving.parts.waiters.pump(call.node);
+    serving.calls.abandon(call, failure("cancelled", "The caller cancelled the request."));
   }
 
   #onSessionBegun(now: Instant, serving: Serving): void {
@@ -347,17 +345,14 @@ export class Master {
 
   /** Reliability P20: with the session go its waiters, and whatever else the master keeps of it. */
   #onSessionEnded(now: Instant, serving: Serving, sessionId: number): void {
-    const { parts, calls } = serving;
+    const { parts } = serving;
     const session = parts.sessions.get(sessionId);
     if (session === undefined) return;
     parts.sessions.delete(sessionId);
     parts.keepAlives.end(session, sessionOver(sessionId));
-    for (const call of [...(session.calls?.values() ?? [])]) {
-      parts.waiters.remove(call);
-      // A proposed one meets the end of its session when it is applied.
-      if (!call.isProposed) calls.settle(call, sessionOver(sessionId));
-      if (call.node !== undefined) parts.waiters.pump(call.node);
-    }
+    // What is under way meets the end of its session when it is applied.
+    const calls = [...(session.calls?.values() ?? [])];
+    for (const call of calls) serving.calls.abandon(call, sessionOver(sessionId));
     parts.gate.settle(session);
     this.#outbox.trace({ kind: "sessionEnded", sessionId });
     this.#pumpExpiries();

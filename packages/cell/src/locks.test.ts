@@ -1,0 +1,438 @@
+import { decodeSequencer, LockMode, NodeKind } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import type { Result } from "./state/result.ts";
+import { codeOf, Harness, TestSession } from "./test-harness.ts";
+
+const PATH = "/ls/local/l";
+const { EXCLUSIVE, FREE, SHARED } = LockMode;
+
+function sessions(harness: Harness, count: number, path = PATH): [TestSession, Uint8Array][] {
+  return Array.from({ length: count }, () => {
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    return [session, session.open(path).handle];
+  });
+}
+
+function sequencerOf(result: Result): Uint8Array {
+  if (result.$case !== "acquire") throw new Error(`not acquired: ${codeOf(result)}`);
+  return result.value.sequencer;
+}
+
+function check(harness: Harness, sequencer: Uint8Array, mode: LockMode = FREE, name = "") {
+  const tag = harness.send({ call: { $case: "checkSequencer", value: { sequencer, mode, name } } });
+  const result = harness.resultOf(tag);
+  return result?.$case === "checkSequencer" ? result.value.valid : undefined;
+}
+
+describe("locks", () => {
+  it("are one exclusive holder or any number of shared ones (LCK-1)", () => {
+    const harness = new Harness();
+    const [a, b, c] = sessions(harness, 3);
+    if (!a || !b || !c) throw new Error("three sessions");
+    expect(codeOf(a[0].acquire(a[1], SHARED))).toBe("acquire");
+    expect(codeOf(b[0].acquire(b[1], SHARED))).toBe("acquire");
+    expect(codeOf(c[0].acquire(c[1], EXCLUSIVE))).toBe("lock_held");
+    expect(c[0].stat(c[1])).toMatchObject({ lockMode: SHARED, lockHolders: 2 });
+    a[0].release(a[1]);
+    b[0].release(b[1]);
+    expect(codeOf(c[0].acquire(c[1], EXCLUSIVE))).toBe("acquire");
+    expect(codeOf(a[0].acquire(a[1], SHARED))).toBe("lock_held");
+  });
+
+  it("belong to handles, not to sessions (LCK-1)", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const [one, two] = [session.open(PATH).handle, session.open(PATH).handle];
+    session.acquire(one);
+    expect(codeOf(session.acquire(two))).toBe("lock_held");
+    expect(codeOf(session.release(two))).toBe("lock_not_held");
+    session.close(one);
+    expect(codeOf(session.acquire(two))).toBe("acquire");
+  });
+
+  it("are advisory: who does not hold one may read and write (LCK-2)", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    a[0].acquire(a[1]);
+    expect(codeOf(b[0].set(b[1], "x"))).toBe("setContents");
+    expect(codeOf(b[0].get(b[1]))).toBe("getContentsAndStat");
+  });
+
+  it("can be any node, directory or file, or the cell's root (NS-6)", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const root = session.open("/ls/local", { create: 0, kind: NodeKind.DIRECTORY }).handle;
+    const dir = session.open("/ls/local/d", { kind: NodeKind.DIRECTORY }).handle;
+    expect([codeOf(session.acquire(root)), codeOf(session.acquire(dir))]).toEqual([
+      "acquire",
+      "acquire",
+    ]);
+  });
+
+  it("raise their generation from free to held, and not with each shared holder (META-2, META-4)", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    const start = a[0].stat(a[1]).lockGeneration;
+    const first = sequencerOf(a[0].acquire(a[1], SHARED));
+    expect(sequencerOf(b[0].acquire(b[1], SHARED))).toEqual(first);
+    expect(a[0].stat(a[1]).lockGeneration).toBe(start + 1);
+    a[0].release(a[1]);
+    b[0].release(b[1]);
+    expect(a[0].stat(a[1]).lockGeneration).toBe(start + 1);
+    const second = sequencerOf(b[0].acquire(b[1], SHARED));
+    expect(decodeSequencer(second).lockGeneration).toBe(start + 2);
+  });
+
+  it("give a holder that asks again the same sequencer, and stay one hold (LCK-11)", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    const first = sequencerOf(a[0].acquire(a[1]));
+    const waiting = b[0].beginAcquire(b[1]);
+    expect(sequencerOf(a[0].acquire(a[1]))).toEqual(first);
+    const again = harness.resultOf(a[0].beginAcquire(a[1]));
+    expect(again && sequencerOf(again)).toEqual(first);
+    a[0].release(a[1]);
+    expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
+  });
+
+  it("stay held when one of two claims of a handle is cancelled, and go with the last", () => {
+    const harness = new Harness();
+    const [a] = sessions(harness, 1);
+    if (!a) throw new Error("a session");
+    const [session, handle] = a;
+    session.lowest = session.next;
+    const numbers = [session.next, session.next + 1];
+    session.beginAcquire(handle);
+    session.beginAcquire(handle);
+    const cancel = (requestNumber: number | undefined) =>
+      session.begin({ $case: "cancel", value: { requestNumber: requestNumber ?? 0 } });
+    expect(harness.resultOf(cancel(numbers[0]))).toEqual({
+      $case: "cancel",
+      value: { released: false },
+    });
+    expect(session.stat(handle).lockMode).toBe(EXCLUSIVE);
+    expect(harness.resultOf(cancel(numbers[1]))).toEqual({
+      $case: "cancel",
+      value: { released: true },
+    });
+    const [witness] = sessions(harness, 1);
+    expect(witness?.[0].stat(witness[1]).lockMode).toBe(FREE);
+  });
+
+  it("are not taken from who has the answer, by a cancel that comes too late", () => {
+    const harness = new Harness();
+    const [a] = sessions(harness, 1);
+    if (!a) throw new Error("a session");
+    const [session, handle] = a;
+    const number = session.next;
+    session.acquire(handle);
+    expect(session.call({ $case: "cancel", value: { requestNumber: number } })).toEqual({
+      $case: "cancel",
+      value: { released: false },
+    });
+    expect(session.stat(handle).lockMode).toBe(EXCLUSIVE);
+  });
+});
+
+describe("waiters", () => {
+  it("are granted in the order of arrival (GAP-7)", () => {
+    const harness = new Harness();
+    const [holder, ...waiting] = sessions(harness, 6);
+    if (!holder) throw new Error("six sessions");
+    holder[0].acquire(holder[1]);
+    const tags = waiting.map(([session, handle]) => session.beginAcquire(handle));
+    let previous = holder;
+    waiting.forEach((next, i) => {
+      previous[0].release(previous[1]);
+      tags.forEach((tag, j) => {
+        if (j > i) expect(harness.replyTo(tag)).toBe(undefined);
+      });
+      expect(codeOf(harness.resultOf(tags[i] ?? 0))).toBe("acquire");
+      previous = next;
+    });
+  });
+
+  it("let no shared request overtake an older exclusive one, and grant shared ones together", () => {
+    const harness = new Harness();
+    const [holder, writer, r1, r2, late] = sessions(harness, 5);
+    if (!holder || !writer || !r1 || !r2 || !late) throw new Error("five sessions");
+    holder[0].acquire(holder[1], SHARED);
+    const exclusive = writer[0].beginAcquire(writer[1], EXCLUSIVE);
+    const shared = [r1, r2].map(([session, handle]) => session.beginAcquire(handle, SHARED));
+    expect(codeOf(late[0].acquire(late[1], SHARED))).toBe("lock_held");
+    expect(shared.map((tag) => harness.replyTo(tag))).toEqual([undefined, undefined]);
+    holder[0].release(holder[1]);
+    expect(codeOf(harness.resultOf(exclusive))).toBe("acquire");
+    writer[0].release(writer[1]);
+    expect(shared.map((tag) => codeOf(harness.resultOf(tag)))).toEqual(["acquire", "acquire"]);
+  });
+
+  it("keep their place when the race for the lock was lost", () => {
+    const harness = new Harness();
+    const [holder, first, second, thief] = sessions(harness, 4);
+    if (!holder || !first || !second || !thief) throw new Error("four sessions");
+    // The try is chosen before the waiter's claim, though both found the lock free.
+    harness.isHeldBack = true;
+    const stolen = thief[0].begin({
+      $case: "acquire",
+      value: { handle: thief[1], mode: EXCLUSIVE, wait: false },
+    });
+    const tag1 = first[0].beginAcquire(first[1]);
+    const tag2 = second[0].beginAcquire(second[1]);
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(codeOf(harness.resultOf(stolen))).toBe("acquire");
+    expect([harness.replyTo(tag1), harness.replyTo(tag2)]).toEqual([undefined, undefined]);
+    thief[0].release(thief[1]);
+    expect(codeOf(harness.resultOf(tag1))).toBe("acquire");
+    expect(harness.replyTo(tag2)).toBe(undefined);
+    first[0].release(first[1]);
+    expect(codeOf(harness.resultOf(tag2))).toBe("acquire");
+  });
+
+  it("go with their session, by expiry or on purpose (P20)", () => {
+    const harness = new Harness();
+    const [holder, last] = sessions(harness, 2);
+    if (!holder || !last) throw new Error("two sessions");
+    const dying = new TestSession(harness, { leaseMs: 2_000 });
+    const ending = new TestSession(harness, { leaseMs: 2_000 });
+    holder[0].acquire(holder[1]);
+    const tags = [dying, ending].map((s) => s.beginAcquire(s.open(PATH).handle));
+    const tag = last[0].beginAcquire(last[1]);
+    ending.end();
+    harness.advance(2_200);
+    expect(tags.map((t) => codeOf(harness.resultOf(t)))).toEqual([
+      "session_expired",
+      "session_expired",
+    ]);
+    holder[0].release(holder[1]);
+    expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+  });
+
+  it("are dropped by a cancel, by closing the handle, and by deletion of the node (API-2, GAP-8)", () => {
+    const harness = new Harness();
+    const [holder, a, b, c] = sessions(harness, 4);
+    if (!holder || !a || !b || !c) throw new Error("four sessions");
+    holder[0].acquire(holder[1]);
+    const tags = [a, b, c].map(([session, handle]) => session.beginAcquire(handle));
+    a[0].call({ $case: "cancel", value: { requestNumber: a[0].next - 1 } });
+    b[0].close(b[1]);
+    holder[0].delete(holder[1]);
+    expect(tags.map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
+      "cancelled",
+      "stale_handle",
+      "stale_handle",
+    ]);
+  });
+
+  it("make way for those behind them when they go", () => {
+    const harness = new Harness();
+    const [reader, writer, next] = sessions(harness, 3);
+    if (!reader || !writer || !next) throw new Error("three sessions");
+    reader[0].acquire(reader[1], SHARED);
+    writer[0].beginAcquire(writer[1], EXCLUSIVE);
+    const tag = next[0].beginAcquire(next[1], SHARED);
+    expect(harness.replyTo(tag)).toBe(undefined);
+    writer[0].close(writer[1]);
+    expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+  });
+
+  it("outlive their connection, and are answered on the one that asks again", () => {
+    const harness = new Harness();
+    const [holder, waiter] = sessions(harness, 2);
+    if (!holder || !waiter) throw new Error("two sessions");
+    holder[0].acquire(holder[1]);
+    const number = waiter[0].next;
+    const first = waiter[0].beginAcquire(waiter[1]);
+    harness.disconnect(1);
+    const again = waiter[0].envelope(
+      { $case: "acquire", value: { handle: waiter[1], mode: EXCLUSIVE, wait: true } },
+      { requestNumber: number },
+    );
+    const second = harness.send(again, 2);
+    holder[0].release(holder[1]);
+    expect(harness.replyTo(first)).toBe(undefined);
+    const reply = harness.replyTo(second);
+    expect([reply?.to, codeOf(reply?.reply.result)]).toEqual([2, "acquire"]);
+    // Once more: the one result, from the table.
+    expect(harness.resultOf(harness.send(again, 3))).toEqual(reply?.reply.result);
+  });
+});
+
+describe("lock-delay", () => {
+  const terms = (lockDelayMs: number) => ({ hasLockDelay: true, lockDelayMs });
+
+  it("is 10 s by default, and may be chosen up to a minute at Open (LCK-8, GAP-2)", () => {
+    const harness = new Harness();
+    const [watcher] = sessions(harness, 1, "/ls/local/w");
+    if (!watcher) throw new Error("a session");
+    const dying = new TestSession(harness, { leaseMs: 2_000 });
+    dying.acquire(dying.open("/ls/local/default").handle);
+    dying.acquire(dying.open("/ls/local/long", terms(60_000)).handle);
+    dying.acquire(dying.open("/ls/local/none", terms(0)).handle);
+    harness.advance(2_200);
+    const state = (name: string) => watcher[0].stat(watcher[0].open(`/ls/local/${name}`).handle);
+    expect(state("none")).toMatchObject({ lockMode: FREE, lockDelayed: false });
+    expect(state("default").lockDelayed).toBe(true);
+    harness.advance(10_000);
+    expect([state("default").lockDelayed, state("long").lockDelayed]).toEqual([false, true]);
+    watcher[0].keepAlive();
+    harness.advance(50_000);
+    expect(state("long").lockDelayed).toBe(false);
+  });
+
+  it("does not follow a release, a Close or an EndSession (LCK-6, GAP-5, GAP-6)", () => {
+    const harness = new Harness();
+    const [next] = sessions(harness, 1);
+    if (!next) throw new Error("a session");
+    const ways = [
+      (s: TestSession, handle: Uint8Array) => s.release(handle),
+      (s: TestSession, handle: Uint8Array) => s.close(handle),
+      (s: TestSession) => s.end(),
+    ];
+    for (const giveUp of ways) {
+      const holder = new TestSession(harness);
+      const { handle } = holder.open(PATH);
+      holder.acquire(handle);
+      giveUp(holder, handle);
+      expect(codeOf(next[0].acquire(next[1]))).toBe("acquire");
+      next[0].release(next[1]);
+    }
+  });
+
+  it("of a failed shared holder keeps out exclusive claims alone, for the longest of delays (GAP-4)", () => {
+    const harness = new Harness();
+    const [reader, writer] = sessions(harness, 2);
+    if (!reader || !writer) throw new Error("two sessions");
+    for (const delay of [5_000, 20_000, 1_000]) {
+      const dying = new TestSession(harness, { leaseMs: 2_000 });
+      dying.acquire(dying.open(PATH, terms(delay)).handle, SHARED);
+    }
+    harness.advance(2_200);
+    expect(codeOf(reader[0].acquire(reader[1], SHARED))).toBe("acquire");
+    reader[0].release(reader[1]);
+    const tag = writer[0].beginAcquire(writer[1], EXCLUSIVE);
+    harness.advance(19_999);
+    expect(harness.replyTo(tag)).toBe(undefined);
+    harness.advance(1);
+    expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+  });
+
+  it("belongs to the name: a node created again inherits what the deleted one left", () => {
+    const harness = new Harness(2);
+    const [next] = sessions(harness, 1);
+    if (!next) throw new Error("a session");
+    const dying = new TestSession(harness, { leaseMs: 2_000 });
+    dying.acquire(dying.open(PATH).handle);
+    harness.advance(2_200);
+    expect(codeOf(next[0].delete(next[1]))).toBe("delete");
+    harness.advance(5_000);
+    const { handle, stat } = next[0].open(PATH);
+    expect(stat?.lockDelayed).toBe(true);
+    const tag = next[0].beginAcquire(handle);
+    harness.advance(4_999);
+    expect(harness.replyTo(tag)).toBe(undefined);
+    harness.advance(1);
+    expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+  });
+
+  it("of a deleted name ends though nobody creates it again, under a new master too", () => {
+    const harness = new Harness(2);
+    const dying = new TestSession(harness, { leaseMs: 2_000 });
+    dying.acquire(dying.open(PATH, { ephemeral: true }).handle);
+    harness.advance(2_200);
+    const marked = harness.cell.stateHash();
+    harness.elect(1);
+    harness.advance(9_999);
+    const proposedBefore = harness.chosen.length;
+    harness.advance(1);
+    expect(harness.chosen.length).toBe(proposedBefore + 1);
+    expect(harness.cell.stateHash()).not.toBe(marked);
+    harness.advance(60_000);
+    expect(harness.chosen.length).toBe(proposedBefore + 1);
+  });
+
+  it("stays on the name of an ephemeral file that goes with its failed holder, in one step", () => {
+    const harness = new Harness(2);
+    const [next] = sessions(harness, 1, "/ls/local/w");
+    if (!next) throw new Error("a session");
+    const dying = new TestSession(harness, { leaseMs: 2_000 });
+    dying.acquire(dying.open(PATH, { ephemeral: true }).handle);
+    harness.advance(2_200);
+    expect(codeOf(next[0].tryOpen(PATH, { create: 0 }))).toBe("not_found");
+    harness.elect(1);
+    next[0].acknowledge();
+    harness.advance(9_999);
+    const { handle, stat } = next[0].open(PATH);
+    expect(stat?.lockDelayed).toBe(true);
+    harness.advance(1);
+    expect(codeOf(next[0].acquire(handle))).toBe("acquire");
+  });
+});
+
+describe("sequencers", () => {
+  it("are valid while the lock is held in that generation and mode, and no longer (SEQ-3)", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    const sequencer = sequencerOf(a[0].acquire(a[1]));
+    expect(decodeSequencer(sequencer)).toMatchObject({ name: PATH, mode: EXCLUSIVE });
+    expect(check(harness, sequencer)).toBe(true);
+    expect(check(harness, sequencer, EXCLUSIVE, PATH)).toBe(true);
+    expect(check(harness, sequencer, SHARED)).toBe(false);
+    expect(check(harness, sequencer, FREE, "/ls/local/other")).toBe(false);
+    a[0].release(a[1]);
+    expect(check(harness, sequencer)).toBe(false);
+    b[0].acquire(b[1]);
+    expect(check(harness, sequencer)).toBe(false);
+  });
+
+  it("are invalid during the lock-delay of their failed holder", () => {
+    const harness = new Harness();
+    const dying = new TestSession(harness, { leaseMs: 2_000 });
+    const sequencer = sequencerOf(dying.acquire(dying.open(PATH).handle));
+    harness.advance(2_199);
+    expect(check(harness, sequencer)).toBe(true);
+    harness.advance(1);
+    expect(check(harness, sequencer)).toBe(false);
+  });
+
+  it("of a node that was deleted are invalid for the next node of that name (SEQ-6, GAP-8)", () => {
+    const harness = new Harness();
+    const [a] = sessions(harness, 1);
+    if (!a) throw new Error("a session");
+    const sequencer = sequencerOf(a[0].acquire(a[1]));
+    a[0].delete(a[1]);
+    expect(check(harness, sequencer)).toBe(false);
+    const again = a[0].open(PATH).handle;
+    const next = sequencerOf(a[0].acquire(again));
+    expect(check(harness, sequencer)).toBe(false);
+    expect(decodeSequencer(next).lockGeneration).toBeGreaterThan(
+      decodeSequencer(sequencer).lockGeneration,
+    );
+  });
+
+  it("guard a command to the moment it is applied (SEQ-7)", () => {
+    const harness = new Harness();
+    const [a] = sessions(harness, 1);
+    if (!a) throw new Error("a session");
+    const [session, handle] = a;
+    const guard = sequencerOf(session.acquire(handle));
+    harness.isHeldBack = true;
+    session.begin({ $case: "release", value: { handle } });
+    const contents = new Uint8Array(1);
+    const write = session.begin(
+      {
+        $case: "setContents",
+        value: { handle, contents, hasIfGeneration: false, ifGeneration: 0 },
+      },
+      { guard },
+    );
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(codeOf(harness.resultOf(write))).toBe("sequencer_stale");
+  });
+});

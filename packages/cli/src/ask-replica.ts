@@ -10,32 +10,68 @@ import {
 } from "@cubby/protocol";
 import type { ReplicaAnswer } from "./cell-access.ts";
 
+type Result = NonNullable<Reply["result"]>;
+
 /** Asks one replica, master or not, how it is: one connection, one call, no session. */
 export async function askReplica(address: string, timeoutMs: number): Promise<Status> {
+  const result = await ask(address, { $case: "getStatus", value: {} }, timeoutMs);
+  if (result.$case !== "getStatus") throw unreachable("it answers something else");
+  return result.value;
+}
+
+/** Asks the replicas at these addresses, and those that they know of. */
+export async function askReplicas(
+  addresses: readonly string[],
+  timeoutMs: number,
+): Promise<ReplicaAnswer[]> {
+  const known = await Promise.all(addresses.map((address) => replicasKnownTo(address, timeoutMs)));
+  const all = [...new Set([...addresses, ...known.flat()])];
+  return Promise.all(
+    all.map(async (address): Promise<ReplicaAnswer> => {
+      try {
+        return { address, status: await askReplica(address, timeoutMs), problem: "" };
+      } catch (error) {
+        return { address, status: undefined, problem: problemOf(error) };
+      }
+    }),
+  );
+}
+
+async function replicasKnownTo(address: string, timeoutMs: number): Promise<readonly string[]> {
+  try {
+    const result = await ask(address, { $case: "locate", value: {} }, timeoutMs);
+    return result.$case === "locate" ? result.value.replicas.map((each) => each.address) : [];
+  } catch {
+    // Whoever does not answer tells of nobody; it is named as silent when its status is asked.
+    return [];
+  }
+}
+
+async function ask(
+  address: string,
+  call: NonNullable<Request["call"]>,
+  timeoutMs: number,
+): Promise<Result> {
   const colon = address.lastIndexOf(":");
   const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
   const socket = connectSocket({ host, port: Number(address.slice(colon + 1)) });
   try {
-    return await new Promise<Status>((resolve, reject) => {
-      const fail = (why: string, cause?: unknown): void => {
-        reject(new CubbyError("unreachable", why, cause === undefined ? {} : { cause }));
-      };
-      socket.setTimeout(timeoutMs, () => fail("no answer"));
-      socket.once("error", (error) => fail(error.message, error));
-      socket.once("close", () => fail("it closed the connection"));
+    return await new Promise<Result>((resolve, reject) => {
+      socket.setTimeout(timeoutMs, () => reject(unreachable(`no answer in ${timeoutMs} ms`)));
+      socket.once("error", (error) => reject(unreachable(error.message, error)));
+      socket.once("close", () => reject(unreachable("it closed the connection")));
       const frames = new FrameDecoder();
       socket.on("data", (chunk) => {
         try {
           frames.push(chunk, (payload) => {
             const { result } = Reply.decode(payload);
-            if (result?.$case === "getStatus") resolve(result.value);
-            else fail("it answers something else");
+            if (result === undefined) reject(unreachable("its answer is empty"));
+            else resolve(result);
           });
         } catch (error) {
           reject(error);
         }
       });
-      const call = { $case: "getStatus" as const, value: {} };
       socket.write(SESSION_PREAMBLE);
       socket.write(encodeFrame(Request.encode(Request.fromPartial({ tag: 1, call })).finish()));
     });
@@ -44,18 +80,12 @@ export async function askReplica(address: string, timeoutMs: number): Promise<St
   }
 }
 
-export async function askReplicas(
-  addresses: readonly string[],
-  timeoutMs: number,
-): Promise<ReplicaAnswer[]> {
-  return Promise.all(
-    addresses.map(async (address): Promise<ReplicaAnswer> => {
-      try {
-        return { address, status: await askReplica(address, timeoutMs), problem: "" };
-      } catch (error) {
-        const problem = error instanceof Error ? error.message : String(error);
-        return { address, status: undefined, problem };
-      }
-    }),
-  );
+function unreachable(why: string, cause?: unknown): CubbyError {
+  return new CubbyError("unreachable", why, cause === undefined ? {} : { cause });
+}
+
+/** Without the code, which every one of them has. */
+function problemOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.replace(/^\[\w+\] /, "");
 }

@@ -78,6 +78,6 @@ export interface CellAccess {
     url: string,
     options: { readonly timeoutMs: number; readonly leaseMs?: number },
   ): Promise<CellSession>;
-  /** Asks every replica that the url names. */
+  /** Asks every replica that the url names, or that one of those names. */
   statuses(url: string, options: { readonly timeoutMs: number }): Promise<ReplicaAnswer[]>;
 }

@@ -14,10 +14,7 @@ export const clientCells: CellAccess = {
     });
     return new ClientSession(session);
   },
-  statuses: async (url, { timeoutMs }) => {
-    const given = endpointsOf(url);
-    return askReplicas(given, timeoutMs);
-  },
+  statuses: (url, { timeoutMs }) => askReplicas(endpointsOf(url), timeoutMs),
 };
 
 class ClientSession implements CellSession {

@@ -1,19 +1,65 @@
+import type { Command } from "commander";
 import { clientCells } from "./client-cells.ts";
-import { addDemoCommand } from "./commands/demo.ts";
-import { addDemoProcesses } from "./commands/demo-processes.ts";
-import { addDevCommand } from "./commands/dev.ts";
-import { addReplicaCommands } from "./commands/replica.ts";
 import { processContext } from "./context.ts";
 import { exitWithParent } from "./process/child.ts";
-import { runCubby } from "./program.ts";
+import { type OnExitCode, runCubby } from "./program.ts";
+
+/*
+ * `cubby lock` in a script should start fast. The commands that run replicas bring the whole server
+ * along, so their code is read only when one of them is called; the others see their names.
+ */
+const RUNNERS: readonly {
+  readonly commands: Readonly<Record<string, string>>;
+  readonly hidden?: boolean;
+  readonly add: (program: Command, onExitCode: OnExitCode) => Promise<void>;
+}[] = [
+  {
+    commands: {
+      init: "format a directory for one replica of a cell",
+      serve: "run one replica; without --peers it is a cell of its own",
+    },
+    add: async (program) => {
+      const { addReplicaCommands } = await import("./commands/replica.ts");
+      addReplicaCommands(program, context);
+    },
+  },
+  {
+    commands: { dev: "run a cell on this machine, for development" },
+    add: async (program, onExitCode) => {
+      const { addDevCommand } = await import("./commands/dev.ts");
+      addDevCommand(program, context, onExitCode);
+    },
+  },
+  {
+    commands: { demo: "five replicas, three web servers, one leader, and keys to break it all" },
+    add: async (program, onExitCode) => {
+      const { addDemoCommand } = await import("./commands/demo.ts");
+      addDemoCommand(program, context, clientCells, onExitCode);
+    },
+  },
+  {
+    commands: { "demo-job-store": "", "demo-web-server": "" },
+    hidden: true,
+    add: async (program) => {
+      const { addDemoProcesses } = await import("./commands/demo-processes.ts");
+      addDemoProcesses(program, context);
+    },
+  },
+];
+
+async function addRunners(program: Command, onExitCode: OnExitCode): Promise<void> {
+  for (const { commands, hidden, add } of RUNNERS) {
+    if (Object.hasOwn(commands, called)) await add(program, onExitCode);
+    else if (hidden !== true) {
+      for (const [name, does] of Object.entries(commands)) program.command(name).description(does);
+    }
+  }
+}
 
 exitWithParent();
 const context = processContext(clientCells);
-const exitCode = await runCubby(process.argv.slice(2), context, (program, onExitCode) => {
-  addReplicaCommands(program, context);
-  addDevCommand(program, context, onExitCode);
-  addDemoCommand(program, context, clientCells, onExitCode);
-  addDemoProcesses(program, context);
-});
+const args = process.argv.slice(2);
+const [called = ""] = args;
+const exitCode = await runCubby(args, context, addRunners);
 // What was written is out first; then no timer or socket that lingers may keep a finished command.
 process.stdout.write("", () => process.stderr.write("", () => process.exit(exitCode)));

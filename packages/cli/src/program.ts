@@ -5,14 +5,17 @@ import { addStatusCommand } from "./commands/status.ts";
 import type { Context } from "./context.ts";
 import { describeError, exitCodeFor } from "./exit.ts";
 
+/** For commands that end with another code than 0 without having failed. */
+export type OnExitCode = (code: number) => void;
+
 /** Runs one command line, without the program's own name, and answers its exit code. */
 export async function runCubby(
   args: readonly string[],
   context: Context,
-  addMore: (program: Command, onExitCode: (code: number) => void) => void = () => undefined,
+  addMore: (program: Command, onExitCode: OnExitCode) => Promise<void> = async () => undefined,
 ): Promise<number> {
   let exitCode = 0;
-  const onExitCode = (code: number): void => {
+  const onExitCode: OnExitCode = (code) => {
     exitCode = code;
   };
   const program = createProgram(context);
@@ -20,8 +23,8 @@ export async function runCubby(
   addLockCommands(program, context, onExitCode);
   addSequencerCommands(program, context, onExitCode);
   addStatusCommand(program, context);
-  addMore(program, onExitCode);
   try {
+    await addMore(program, onExitCode);
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {

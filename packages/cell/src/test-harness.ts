@@ -66,7 +66,10 @@ export class Harness {
   #index = 0;
   #wakeAt: Instant = NEVER;
 
+  readonly #more: Partial<CellOptions>;
+
   constructor(replicaCount = 1, more: Partial<CellOptions> = {}) {
+    this.#more = more;
     for (let id = 1; id <= replicaCount; id += 1) {
       const log = new FakeLog();
       this.replicas.push({ log, cell: new Cell(options(id, more), log) });
@@ -120,6 +123,15 @@ export class Harness {
       if (next !== undefined) this.choose(next);
     }
     this.#collect();
+  }
+
+  /** Replaces a replica's cell by one that starts from another replica's snapshot. */
+  restore(at: number, from: number): void {
+    const { index, bytes } = this.pair(from).cell.snapshot();
+    const log = new FakeLog();
+    const cell = new Cell(options(at + 1, this.#more), log);
+    cell.onLogEvent(this.now, { kind: "restored", index, snapshot: bytes });
+    this.replicas[at] = { cell, log };
   }
 
   /** One entry, at all replicas. */

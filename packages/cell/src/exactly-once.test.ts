@@ -1,0 +1,131 @@
+import { type LockMode, type Request } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import { codeOf, Harness, setCall, TestSession } from "./test-harness.ts";
+
+const PATH = "/ls/local/f";
+const EXCLUSIVE: LockMode = 1;
+
+/** Each effectful call once, in the order given, all unanswered as far as the master knows. */
+function effectfulCalls(session: TestSession, handle: Uint8Array): Partial<Request>[] {
+  const calls: Request["call"][] = [
+    { $case: "setContents", value: setCall(handle, "x") },
+    { $case: "acquire", value: { handle, mode: EXCLUSIVE, wait: true } },
+    { $case: "release", value: { handle } },
+    { $case: "acquire", value: { handle, mode: EXCLUSIVE, wait: false } },
+    { $case: "cancel", value: { requestNumber: session.next + 20 } },
+    { $case: "close", value: { handle } },
+  ];
+  return calls.flatMap((call) => {
+    if (call === undefined) return [];
+    session.next += 1;
+    return [session.envelope(call, { requestNumber: session.next - 1 })];
+  });
+}
+
+describe("exactly once (GAP-11)", () => {
+  it("answers a repeated number with its one result and changes nothing", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    for (const request of effectfulCalls(session, handle)) {
+      const first = harness.resultOf(harness.send(request));
+      const chosen = harness.chosen.length;
+      const hash = harness.cell.stateHash();
+      expect(harness.resultOf(harness.send(request, 2))).toEqual(first);
+      expect(harness.chosen.length).toBe(chosen);
+      expect(harness.cell.stateHash()).toBe(hash);
+    }
+  });
+
+  it("answers a number repeated while it is under way once, where it was asked last", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    harness.isHeldBack = true;
+    const write = session.envelope(
+      { $case: "setContents", value: setCall(handle, "x") },
+      { requestNumber: session.next },
+    );
+    const first = harness.send(write, 1);
+    const second = harness.send(write, 2);
+    expect(harness.pair(0).log.proposed.length).toBe(1);
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(harness.replyTo(first)).toBe(undefined);
+    expect(harness.replyTo(second)?.to).toBe(2);
+  });
+
+  // Guard: results are part of the snapshot (writeResults, reliability P19).
+  it("holds over a snapshot and a new master", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    const requests = effectfulCalls(session, handle);
+    const results = requests.map((request) => harness.resultOf(harness.send(request)));
+    harness.restore(1, 0);
+    harness.elect(1);
+    session.acknowledge();
+    const again = requests.map((request) =>
+      harness.resultOf(harness.send({ ...request, clientEpoch: harness.epoch })),
+    );
+    expect(again).toEqual(results);
+  });
+
+  it("runs one of two entries of the log with the same number", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    session.set(handle, "x");
+    const { contentGeneration } = session.stat(handle);
+    harness.choose(harness.chosen[harness.chosen.length - 1]?.command ?? new Uint8Array(0));
+    expect(session.stat(handle).contentGeneration).toBe(contentGeneration);
+  });
+
+  it("keeps a failed result like any other: the same number does not succeed later", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    const { contentGeneration } = session.stat(handle);
+    const write = session.envelope(
+      { $case: "setContents", value: setCall(handle, "x", contentGeneration + 1) },
+      { requestNumber: session.next + 1 },
+    );
+    expect(codeOf(harness.resultOf(harness.send(write)))).toBe("generation_mismatch");
+    session.set(handle, "y");
+    expect(codeOf(harness.resultOf(harness.send(write)))).toBe("generation_mismatch");
+  });
+
+  it("drops results only below the lowest unanswered number, and then refuses the number", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    session.lowest = session.next;
+    const numbers = Array.from({ length: 200 }, () => {
+      session.begin({ $case: "setContents", value: setCall(handle, "x") });
+      return session.next - 1;
+    });
+    const repeat = (requestNumber: number) =>
+      codeOf(
+        harness.resultOf(
+          harness.send(
+            session.envelope({ $case: "setContents", value: setCall(handle, "x") }, { requestNumber }),
+          ),
+        ),
+      );
+    const { length } = harness.chosen;
+    expect(numbers.map(repeat)).toEqual(numbers.map(() => "setContents"));
+    expect(harness.chosen.length).toBe(length);
+    const lowest = numbers[100] ?? 0;
+    session.lowest = lowest;
+    session.set(handle, "y");
+    session.lowest = lowest;
+    for (const number of numbers) {
+      const envelope = session.envelope(
+        { $case: "setContents", value: setCall(handle, "x") },
+        { requestNumber: number, lowestUnanswered: Math.min(lowest, number) },
+      );
+      const expected = number < lowest ? "request_forgotten" : "setContents";
+      expect(codeOf(harness.resultOf(harness.send(envelope)))).toBe(expected);
+    }
+  });
+});

@@ -681,10 +681,9 @@ export class PaxosReplica {
     const leader = this.#leader;
     if (leader?.phase === "leading") {
       const { until } = leader.lease;
-      if (until === undefined || until === this.#reportedUntil) return;
+      if (until === undefined || until === this.#reportedUntil || until <= this.#now) return;
       const epoch = epochOf(leader.ballot);
       if (this.#reportedEpoch !== epoch) {
-        if (until <= this.#now) return;
         this.#outbox.trace({ kind: "leading", ballot: ballotText(leader.ballot) });
       }
       this.#reportedEpoch = epoch;

@@ -98,6 +98,11 @@ export class Checkers {
     return undefined;
   }
 
+  believes(now: number, replica: ReplicaId): boolean {
+    const belief = this.#beliefs.get(replica);
+    return belief !== undefined && belief.untilTrue > now;
+  }
+
   #onChosen(replica: ReplicaId, slot: Slot, command: Uint8Array): void {
     const last = this.#lastDelivered.get(replica) ?? 0;
     if (slot <= last) throw new Violation(`${replica} is told slot ${slot} after ${last}`);

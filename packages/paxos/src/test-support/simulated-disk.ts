@@ -23,6 +23,11 @@ export class SimulatedDisk {
     return this.#records;
   }
 
+  /** What a crash may leave in part. */
+  get writing(): readonly PaxosRecord[] {
+    return this.#writing;
+  }
+
   get idle(): boolean {
     return this.#writing.length === 0 && this.#waiting.length === 0;
   }

@@ -189,6 +189,11 @@ export class TestingNetwork {
     return this.checkers.master(this.now);
   }
 
+  /** This replica's own belief, whatever the others believe. */
+  leads(id: ReplicaId): boolean {
+    return this.checkers.believes(this.now, id);
+  }
+
   propose(id: ReplicaId, ...commands: readonly string[]): void {
     this.input(id, { kind: "propose", entries: commands.map((text) => utf8Encode(text)) });
   }

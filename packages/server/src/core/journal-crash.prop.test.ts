@@ -111,12 +111,12 @@ describe("the journal, when the machine stops at any point", () => {
   const model: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
 
   it("gives back all that was reported persisted, in order, and nothing never appended", () => {
-    for (let n = 0; n < 60; n += 1) runSeed(`crash ${n}`, model, 6);
+    for (let n = 0; n < 25; n += 1) runSeed(`crash ${n}`, model, 6);
   });
 
   it("names the damage, and never loses a record silently, where the disk leaves garbage", () => {
     let refused = 0;
-    for (let n = 0; n < 60; n += 1) {
+    for (let n = 0; n < 40; n += 1) {
       const rng = new Rng(`garbage ${n}`);
       const disk = formattedDisk();
       const state = newModel();

@@ -7,19 +7,20 @@
  * a write and the next one, or the next idle moment.
  */
 
-import { EMPTY_BYTES } from "@cubby/base";
+import { EMPTY_BYTES, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { formattedDisk, openJournal, record, recoverFrom, settle } from "./journal.test-support.ts";
 import type { Journal } from "./journal.ts";
 import { describeDamage } from "./journal-damage.ts";
-import type { SimDisk } from "./journal-sim-disk.test-support.ts";
+import { recover } from "./journal-recovery.ts";
+import { driveFor, type SimDisk } from "./journal-sim-disk.test-support.ts";
 
 const PAGE = 4096;
 const SEGMENT = "segment-00000001";
 const BALLOT = { round: 1, priority: 0, replica: 3 };
 
 type RecordClass = "plain" | "vital" | "checkpoint" | "restores" | "long";
-type Harm = "bitFlip" | "zero" | "torn" | "duplicate" | "stale";
+type Harm = "bitFlip" | "garbage" | "zero" | "torn" | "duplicate" | "stale";
 type Where = "middle" | "last" | "confirmed";
 
 type Scene = { disk: SimDisk; from: number; to: number };
@@ -100,6 +101,10 @@ function harm({ disk, from, to }: Scene, how: Harm): void {
     case "bitFlip":
       bytes[from + 90] = (bytes[from + 90] ?? 0) ^ 4;
       return;
+    case "garbage":
+      // One sector of several, and not the first.
+      bytes.fill(0xa5, from + 512, from + 1_024);
+      return;
     case "zero":
       bytes.fill(0, from, to);
       return;
@@ -141,6 +146,9 @@ const MATRIX: readonly (readonly [Harm, Where, Record<RecordClass, string>])[] =
   ["bitFlip", "middle", every("recordPayload")],
   ["bitFlip", "last", every("recordPayload")],
   ["bitFlip", "confirmed", every("recordPayload")],
+  ["garbage", "middle", every("sectorAlien")],
+  ["garbage", "last", every("sectorAlien")],
+  ["garbage", "confirmed", every("sectorAlien")],
   ["zero", "middle", every("sectorMissing")],
   ["zero", "last", { ...every("cut"), vital: "lostVital" }],
   ["zero", "confirmed", every("sectorMissing")],
@@ -289,6 +297,28 @@ describe("a segment that is harmed", () => {
     expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("recordChain");
   });
 
+  it("is missed if it comes from another history of the same directory", () => {
+    // As many records of the same sizes, so that only the links between them tell.
+    const first = formattedDisk();
+    const { journal } = openJournal(first);
+    journal.append([record(1)]);
+    settle(journal, first);
+    const second = first.copy();
+    for (const [disk, letter] of [
+      [first, "x"],
+      [second, "y"],
+    ] as const) {
+      const run = openJournal(disk);
+      for (let slot = 2; slot <= 40; slot += 1) {
+        run.journal.append([record(slot, letter.repeat(3_000))]);
+        settle(run.journal, disk);
+      }
+    }
+    first.replace("segment-00000002", second.content("segment-00000002").slice());
+    const result = recoverFrom(first);
+    expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("recordChain");
+  });
+
   it("is known by the number in its name", () => {
     const disk = long();
     disk.replace("segment-00000002", disk.content("segment-00000003").slice());
@@ -343,6 +373,21 @@ describe("identity and witness", () => {
       expect(recoverFrom(disk).kind).toBe(isGone ? "partlyFormatted" : "damaged");
     });
   }
+
+  it("the good copy of the witness stays until the bad one is written again", () => {
+    for (const bad of ["a", "b"]) {
+      for (let requests = 0; requests < 40; requests += 1) {
+        const { disk } = scene("vital", "middle");
+        disk.content(`witness-${bad}`).fill(7);
+        driveFor(disk, recover({ expected: {} }), requests);
+        const rng = new Rng(`witness ${bad} ${requests}`);
+        const after = disk.crash(rng, { outcomes: ["old", "torn", "garbage"] });
+        const result = recoverFrom(after);
+        const kinds = result.kind === "damaged" ? result.damages.map((d) => d.kind) : [];
+        expect([bad, requests, kinds.includes("amnesia")]).toEqual([bad, requests, false]);
+      }
+    }
+  });
 
   it("an older copy of the witness does not hold against the newer one", () => {
     const disk = formattedDisk();

@@ -40,6 +40,10 @@ function threeTens(): { disk: SimDisk; journal: Journal } {
   return { disk, journal };
 }
 
+function isSegment(request: { file: string }): boolean {
+  return request.file.startsWith("segment-");
+}
+
 function harm(disk: SimDisk, file: string): void {
   const bytes = disk.content(file);
   bytes[bytes.length - 30] = (bytes[bytes.length - 30] ?? 0) ^ 1;
@@ -142,7 +146,11 @@ describe("snapshots of the journal", () => {
     journal.append([{ ...record(50), afterSnapshot: 50 }, record(51)]);
     while (journal.persistedThrough < 3) {
       disk.submit(journal.takeRequests());
-      journal.onCompletion(disk.complete(disk.waiting.length - 1));
+      // The journal's own writes first: they would overtake the snapshot if they could.
+      const own = disk.waiting.findIndex(
+        (request) => request.kind === "write" && isSegment(request),
+      );
+      journal.onCompletion(disk.complete(Math.max(0, own)));
       if (journal.snapshotSlot < 50) expect(journal.persistedThrough).toBeLessThanOrEqual(1);
     }
     expect(mustRecover(disk).snapshot?.slot).toBe(50);

@@ -4,9 +4,11 @@ import {
   mustRecover,
   openJournal,
   record,
+  SMALL,
   settle,
   textOf,
 } from "./journal.test-support.ts";
+import { recover } from "./journal-recovery.ts";
 
 describe("the journal", () => {
   it("gives back in order what it reported persisted", () => {
@@ -71,5 +73,115 @@ describe("the journal", () => {
     settle(journal, disk);
     expect(journal.persistedThrough).toBe(4);
     expect(mustRecover(disk).records.map((r) => textOf(r.payload))).toEqual(texts);
+  });
+
+  it("says how far it is, and holds no more than a few segments ready", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    journal.append([record(1)]);
+    expect(journal.backlogBytes).toBeGreaterThan(0);
+    settle(journal, disk);
+    expect(journal.status()).toEqual({
+      persistedThrough: 1,
+      backlogBytes: 0,
+      segments: 2,
+      segmentBytes: 2 * SMALL.segmentBytes,
+      snapshotSlot: 0,
+      bytesSinceCheckpoint: expect.any(Number),
+      writes: 1,
+      writtenBytes: 4096,
+    });
+  });
+
+  it("waits for the next segment rather than write where zeros are not yet", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    // The next segment is never prepared, because nothing of it completes.
+    let slot = 0;
+    const turn = () => {
+      disk.submit(journal.takeRequests());
+      const own = disk.waiting.findIndex((r) => r.kind === "write" && r.file.endsWith("1"));
+      if (own >= 0) journal.onCompletion(disk.complete(own));
+    };
+    for (; slot < 40; slot += 1) {
+      journal.append([record(slot + 1, "x".repeat(3_000))]);
+      turn();
+    }
+    const stuckAt = journal.persistedThrough;
+    expect(stuckAt).toBeLessThan(20);
+    turn();
+    expect(journal.persistedThrough).toBe(stuckAt);
+    settle(journal, disk);
+    expect(journal.persistedThrough).toBe(40);
+  });
+});
+
+describe("a write that was torn", () => {
+  it("is zeroed, durably, before anything is written behind what was before it", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    journal.append([record(1)]);
+    settle(journal, disk);
+    journal.append([record(2, "y".repeat(9_000))]);
+    disk.submit(journal.takeRequests());
+    const [write] = disk.waiting;
+    if (write?.kind !== "write") throw new Error("a write is under way");
+    // Its later sectors came first.
+    const bytes = disk.content(write.file);
+    bytes.set(write.bytes.subarray(4_096, 7_000), write.offset + 4_096);
+    const end = write.offset + write.bytes.length;
+
+    const after = disk.copy();
+    const { records, notes } = mustRecover(after);
+    expect(records.map((found) => found.slot)).toEqual([1]);
+    expect(notes).toEqual([
+      { kind: "tailCut", file: write.file, offset: write.offset, bytes: 8_192 },
+    ]);
+    expect(
+      after
+        .content(write.file)
+        .subarray(write.offset, end)
+        .every((b) => b === 0),
+    ).toBe(true);
+
+    const again = openJournal(after);
+    again.journal.append([record(3)]);
+    settle(again.journal, after);
+    expect(mustRecover(after).records.map((found) => found.slot)).toEqual([1, 3]);
+  });
+
+  it("takes with it all of a long record whose writes were not all made", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    settle(journal, disk);
+    journal.append([record(1), record(2, "z".repeat(40_000)), record(3)]);
+    for (let writes = 0; writes < 3; writes += 1) {
+      disk.submit(journal.takeRequests());
+      journal.onCompletion(disk.complete());
+    }
+    expect(journal.persistedThrough).toBe(1);
+    const { records, notes } = mustRecover(disk);
+    expect(records.map((found) => found.slot)).toEqual([1]);
+    expect(notes.map((note) => note.kind)).toEqual(["tailCut"]);
+  });
+
+  it("is followed, after recovery, by a durable copy of the last whole one", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    journal.append([record(1)]);
+    settle(journal, disk);
+    const rewritten: number[] = [];
+    const task = recover({ expected: {} });
+    let step = task.next([]);
+    while (!step.done) {
+      for (const request of step.value) {
+        if (request.kind === "write" && request.file === "segment-00000001") {
+          rewritten.push(request.offset);
+        }
+      }
+      disk.submit(step.value);
+      step = task.next(step.value.map(() => disk.complete()));
+    }
+    expect(rewritten).toEqual([4_096]);
   });
 });

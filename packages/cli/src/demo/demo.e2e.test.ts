@@ -33,8 +33,10 @@ async function play(
   return { code: await exited, lines };
 }
 
-function brokenIn(lines: readonly Line[]): string[] {
-  return lines.filter(({ ok, check }) => !ok && check !== "story").map(({ check }) => check);
+/** With what was found, so that a failure explains itself. */
+function brokenIn(lines: readonly Line[]): { check: string; value: unknown }[] {
+  const broken = lines.filter(({ ok, check }) => !ok && check !== "story");
+  return broken.map(({ check, value }) => ({ check, value }));
 }
 
 describe("the scripted demo", () => {
@@ -79,7 +81,7 @@ describe("the scripted demo", () => {
     ["second-leader", "never-two-leaders"],
   ])("notices sabotage of %s, and names %s", { timeout: STORY_MS }, async (sabotage, check) => {
     const { code, lines } = await play(["--sabotage", sabotage]);
-    expect(brokenIn(lines)).toContain(check);
+    expect(brokenIn(lines)).toContainEqual({ check, value: expect.anything() });
     expect(code).toBe(1);
   });
 

@@ -9,7 +9,11 @@ import { serveJobStore } from "./job-store-server.ts";
 
 const LOCK = "/ls/local/demo/leader";
 
-function sequencer(lockGeneration: number, name = LOCK, mode = LockMode.EXCLUSIVE): string {
+function sequencer(
+  lockGeneration: number,
+  name = LOCK,
+  mode: LockMode = LockMode.EXCLUSIVE,
+): string {
   return sequencerToText(encodeSequencer({ name, instance: 3, mode, lockGeneration }));
 }
 

@@ -97,7 +97,8 @@ async function doJobs(
     }
     if (answer !== undefined) report({ kind: "stored", job, generation });
   }
-  return leading.reason instanceof Error ? leading.reason.message : "It is told to.";
+  const { aborted: isLost, reason } = lock.signal;
+  return isLost && reason instanceof Error ? reason.message : "It was told to end.";
 }
 
 /** Undefined when the job store cannot be asked. */

@@ -1,7 +1,7 @@
 import { instant } from "@cubby/base";
 import { LockMode, type Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, setCall, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, setCall, TestSession } from "./test-support/harness.ts";
 
 /*
  * Schedules that break a lock service which lacks one guard. Each test names the guard; it was seen

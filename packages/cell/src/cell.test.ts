@@ -1,6 +1,6 @@
 import { LockMode, NodeKind } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, TestSession } from "./test-support/harness.ts";
 
 describe("Cell, the thin whole", () => {
   it("creates a session, a directory and a file, and reads back what was written", () => {

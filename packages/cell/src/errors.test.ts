@@ -7,7 +7,7 @@ import {
 } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { encodeHandleToken } from "./state/handle-token.ts";
-import { codeOf, Harness, openCall, setCall, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, openCall, setCall, TestSession } from "./test-support/harness.ts";
 
 const PATH = "/ls/local/f";
 

@@ -1,6 +1,6 @@
-import { type LockMode, type Request } from "@cubby/protocol";
+import type { LockMode, Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, setCall, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, setCall, TestSession } from "./test-support/harness.ts";
 
 const PATH = "/ls/local/f";
 const EXCLUSIVE: LockMode = 1;
@@ -108,7 +108,10 @@ describe("exactly once (GAP-11)", () => {
       codeOf(
         harness.resultOf(
           harness.send(
-            session.envelope({ $case: "setContents", value: setCall(handle, "x") }, { requestNumber }),
+            session.envelope(
+              { $case: "setContents", value: setCall(handle, "x") },
+              { requestNumber },
+            ),
           ),
         ),
       );

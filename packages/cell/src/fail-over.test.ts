@@ -1,6 +1,6 @@
 import { LockMode } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, openCall, setCall, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, openCall, setCall, TestSession } from "./test-support/harness.ts";
 
 const PATH = "/ls/local/f";
 

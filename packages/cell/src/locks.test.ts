@@ -1,7 +1,7 @@
 import { decodeSequencer, LockMode, NodeKind } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import type { Result } from "./state/result.ts";
-import { codeOf, Harness, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, TestSession } from "./test-support/harness.ts";
 
 const PATH = "/ls/local/l";
 const { EXCLUSIVE, FREE, SHARED } = LockMode;

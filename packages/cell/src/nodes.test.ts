@@ -1,6 +1,6 @@
 import { CreateMode, NodeKind, type Stat } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, TestSession } from "./test-support/harness.ts";
 
 const bytes = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
 

@@ -1,7 +1,7 @@
 import { instant } from "@cubby/base";
 import { CLOCK_RATE_ERROR, type KeptAlive } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, TestSession } from "./test-harness.ts";
+import { codeOf, Harness, TestSession } from "./test-support/harness.ts";
 
 const PATH = "/ls/local/f";
 
@@ -161,21 +161,24 @@ describe("an idle hour", () => {
   });
 
   // Reliability §3, invariant 18: the master never gives a session up before its client does.
-  it.each(scenarios)("leaves no client believing that the master gave it up ($drift, $leaseMs)", (s) => {
-    const harness = new Harness();
-    const session = new TestSession(harness, { leaseMs: s.leaseMs });
-    const start = harness.now;
-    const clientMs = () => (harness.now - start) * (1 + s.drift);
-    const sentAt = clientMs();
-    const tag = session.keepAlive();
-    harness.advance(Math.floor((s.leaseMs * 7) / 12));
-    const kept = keptAlive(harness, tag);
-    if (kept === undefined) throw new Error("the KeepAlive is answered");
-    const deadline = sentAt + (kept.heldMs + kept.leaseMs) * (1 - CLOCK_RATE_ERROR);
-    const decided = () => harness.trace.some(({ kind }) => kind === "expiryDecided");
-    while (!decided()) harness.advance(1);
-    expect(clientMs()).toBeGreaterThanOrEqual(deadline);
-  });
+  it.each(scenarios)(
+    "leaves no client believing that the master gave it up ($drift, $leaseMs)",
+    (s) => {
+      const harness = new Harness();
+      const session = new TestSession(harness, { leaseMs: s.leaseMs });
+      const start = harness.now;
+      const clientMs = () => (harness.now - start) * (1 + s.drift);
+      const sentAt = clientMs();
+      const tag = session.keepAlive();
+      harness.advance(Math.floor((s.leaseMs * 7) / 12));
+      const kept = keptAlive(harness, tag);
+      if (kept === undefined) throw new Error("the KeepAlive is answered");
+      const deadline = sentAt + (kept.heldMs + kept.leaseMs) * (1 - CLOCK_RATE_ERROR);
+      const decided = () => harness.trace.some(({ kind }) => kind === "expiryDecided");
+      while (!decided()) harness.advance(1);
+      expect(clientMs()).toBeGreaterThanOrEqual(deadline);
+    },
+  );
 });
 
 describe("stretched leases (SES-5)", () => {

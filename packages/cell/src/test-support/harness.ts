@@ -9,12 +9,12 @@ import {
   Request,
   type Stat,
 } from "@cubby/protocol";
-import { Cell } from "./cell.ts";
-import type { OutgoingReply } from "./master/outbox.ts";
-import type { CellOptions, ConnectionId } from "./options.ts";
-import type { ReplicatedLog } from "./replicated-log.ts";
-import type { Result } from "./state/result.ts";
-import type { TraceEvent } from "./trace.ts";
+import { Cell } from "../cell.ts";
+import type { OutgoingReply } from "../master/outbox.ts";
+import type { CellOptions, ConnectionId } from "../options.ts";
+import type { ReplicatedLog } from "../replicated-log.ts";
+import type { Result } from "../state/result.ts";
+import type { TraceEvent } from "../trace.ts";
 
 /** A log of one replica: chosen at once, or held back until the test says. */
 export class FakeLog implements ReplicatedLog {

@@ -201,6 +201,7 @@ export class Replica {
     for (let round = 0; this.#settle(); round += 1) {
       assert(round < SETTLE_ROUNDS_MAX, "engine, cell and journal come to rest");
     }
+    this.#checkpointIfDue();
     this.#snapshotIfDue();
     const output: ReplicaOutput = {
       peerFrames: this.#peerFrames,
@@ -396,11 +397,19 @@ export class Replica {
     this.#cell.onLogEvent(this.#now, event);
   }
 
+  /**
+   * The engine's checkpoint builds on the last snapshot that it has, which may be a peer's that is
+   * still being written: then it waits for that one.
+   */
+  #checkpointIfDue(): void {
+    const journal = this.#journal;
+    if (!journal.needsCheckpoint || journal.snapshotSlot < this.#snapshotReported) return;
+    journal.appendCheckpoint(checkpointToJournal(this.#engine.checkpoint()));
+  }
+
   /** At most one snapshot is being written; the next waits until it is durable. */
   #snapshotIfDue(): void {
     const journal = this.#journal;
-    if (journal.needsCheckpoint)
-      journal.appendCheckpoint(checkpointToJournal(this.#engine.checkpoint()));
     if (this.#snapshot !== undefined && journal.snapshotSlot < this.#snapshot.slot) return;
     const since = this.#appliedSlot - this.#snapshotReported;
     if (since <= 0) return;

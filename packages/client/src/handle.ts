@@ -182,6 +182,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** For `Lock.release`: never rejects. */
   async releaseQuietly(): Promise<boolean> {
+    // A handle holds its lock once, however often it was acquired.
+    for (const lock of this.#locks) lock.markReleased();
     this.#forgetLocks();
     try {
       const body: CallBody = { $case: "release", value: { handle: this.#token } };
@@ -236,6 +238,11 @@ export class Handle implements AsyncDisposable, PendingOwner {
       const mode = options.mode ?? "exclusive";
       const grant = { mode, sequencer: new Uint8Array(sequencer), lockGeneration };
       const lock = new Lock(this.#session, this, grant);
+      if (this.#close !== undefined) {
+        // The Close went out behind it, and gives the lock back.
+        lock.lose("its handle was closed");
+        return lock;
+      }
       this.#locks.add(lock);
       this.#session.addLock(lock, this);
       return lock;

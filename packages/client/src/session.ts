@@ -238,7 +238,9 @@ export class CubbySession implements AsyncDisposable {
   }
 
   addLock(lock: Lock, handle: Handle): void {
-    this.#locks.set(lock, handle);
+    // The grant may come with the very news that ends the session.
+    if (this.#machine.isOver) lock.lose("the session has expired");
+    else this.#locks.set(lock, handle);
   }
 
   removeLock(lock: Lock): void {

@@ -15,6 +15,10 @@ export type Failure = {
   readonly outcome: Outcome;
 };
 
+export function notApplied(code: ErrorCode, detail: string): Failure {
+  return { code, detail, outcome: "not-applied" };
+}
+
 /** The session that a call belongs to, as far as the call's keepers must know it. */
 export interface CallOwner {
   readonly wakeAt: Instant;

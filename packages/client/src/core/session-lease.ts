@@ -7,15 +7,11 @@ import { CLOCK_RATE_ERROR, SESSION_LEASE_MS_MAX } from "@cubby/protocol";
  */
 export class SessionLease {
   #deadline = 0 as Instant;
-  /** How long the last answered request bought, from its sending. */
-  #spanMs = 0;
+  /** What was sent before this instant grants nothing. */
+  #trustedFrom = 0 as Instant;
 
   get deadline(): Instant {
     return this.#deadline;
-  }
-
-  get spanMs(): number {
-    return this.#spanMs;
   }
 
   isLiveAt(now: Instant): boolean {
@@ -33,13 +29,12 @@ export class SessionLease {
     const lease = Math.min(Math.max(0, leaseMs), SESSION_LEASE_MS_MAX);
     const spanMs = Math.floor((held + lease) * (1 - CLOCK_RATE_ERROR));
     const deadline = after(sentAt, spanMs);
-    if (deadline <= this.#deadline) return;
-    this.#deadline = deadline;
-    this.#spanMs = spanMs;
+    if (sentAt >= this.#trustedFrom && deadline > this.#deadline) this.#deadline = deadline;
   }
 
-  /** The clock is in doubt: nothing granted so far counts from `now` on. */
+  /** The clock is in doubt: nothing asked for so far counts from `now` on. */
   voidAt(now: Instant): void {
+    this.#trustedFrom = now;
     if (this.#deadline > now) this.#deadline = now;
   }
 }

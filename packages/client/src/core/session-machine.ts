@@ -11,15 +11,13 @@ import {
 import {
   ERROR_CODES,
   type ErrorCode,
-  type Error as ErrorReply,
   errorCodeOf,
-  IN_FLIGHT_MAX,
   type KeptAlive,
   type Reply,
   type Request,
   type SessionCreated,
 } from "@cubby/protocol";
-import { Call, type CallBody, type CallOwner, type ConnectionId, type Failure } from "./call.ts";
+import { type Call, type CallBody, type ConnectionId, type Failure, notApplied } from "./call.ts";
 import {
   CONTROL_REPEAT_MS,
   KEEP_ALIVE_BURST_MAX,
@@ -27,8 +25,7 @@ import {
   KEEP_ALIVE_SPACING_MS_MIN,
   SUSPICION_MS,
 } from "./limits.ts";
-import { repeatDelayMs } from "./pacing.ts";
-import { RequestTable } from "./request-table.ts";
+import { type CallingSession, type CallsHost, SessionCalls } from "./session-calls.ts";
 import { SessionLease } from "./session-lease.ts";
 
 export type SessionOptions = {
@@ -63,12 +60,9 @@ export type Control = {
 };
 
 /** What a session asks of the client around it. */
-export interface SessionHost {
+export interface SessionHost extends CallsHost {
   /** Sends it and returns its tag; the answer comes back to `waiting`. */
   send(connection: ConnectionId, request: Request, waiting: Call | Control): number;
-  /** Whatever comes back under that tag is of no interest any more. */
-  forget(connection: ConnectionId, tag: number): void;
-  settle(call: Call): void;
   emit(session: SessionMachine, event: SessionEvent): void;
   onNotMaster(now: Instant, connection: ConnectionId, masterAddress: string): void;
   /** An answer is overdue: the master is to show that it lives. */
@@ -84,13 +78,12 @@ export interface SessionHost {
  * its own number until it is answered, so a repeat never runs twice. And after a change of master
  * nothing but KeepAlives is sent until the fail-over has been acknowledged (FO-4, FO-5).
  */
-export class SessionMachine implements CallOwner {
+export class SessionMachine implements CallingSession {
   queuedWakeAt: Instant = NEVER;
   readonly #options: SessionOptions;
   readonly #rng: Rng;
-  readonly #table = new RequestTable(IN_FLIGHT_MAX);
   readonly #lease = new SessionLease();
-  #host: SessionHost | undefined;
+  #started: { readonly host: SessionHost; readonly calls: SessionCalls } | undefined;
   #state: SessionState = "opening";
   #ending: Failure | undefined;
   #sessionId = 0;
@@ -112,9 +105,6 @@ export class SessionMachine implements CallOwner {
   #controlAt: Instant = NEVER;
   #quickKeepAlives = 0;
   #suspectAt: Instant = NEVER;
-  #repeatAt: Instant = NEVER;
-  /** When prompt calls are looked through for one whose answer seems lost. */
-  #lookAt: Instant = NEVER;
   /** When opening or closing is given up. */
   #giveUpAt: Instant = NEVER;
 
@@ -127,13 +117,24 @@ export class SessionMachine implements CallOwner {
     return this.#state;
   }
 
-  /** 0 until the session has been created. */
   get sessionId(): number {
     return this.#sessionId;
   }
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  get link(): ConnectionId {
+    return this.#link;
+  }
+
+  get isGateOpen(): boolean {
+    return this.#isGateOpen;
+  }
+
+  get maySend(): boolean {
+    return this.#link !== 0 && this.#isGateOpen && this.#state === "safe";
   }
 
   /** Locks and cached data may be relied on before this instant, and not from it on. */
@@ -151,11 +152,11 @@ export class SessionMachine implements CallOwner {
   }
 
   get inFlightCount(): number {
-    return this.#table.inFlightCount;
+    return this.#calls.inFlightCount;
   }
 
   get queuedCount(): number {
-    return this.#table.queuedCount;
+    return this.#calls.queuedCount;
   }
 
   get wakeAt(): Instant {
@@ -177,8 +178,8 @@ export class SessionMachine implements CallOwner {
   }
 
   start(now: Instant, host: SessionHost): void {
-    assert(this.#host === undefined, "a session is started once");
-    this.#host = host;
+    assert(this.#started === undefined, "a session is started once");
+    this.#started = { host, calls: new SessionCalls(this, host, this.#rng) };
     this.#giveUpAt = after(now, this.#options.openWithinMs);
   }
 
@@ -187,8 +188,7 @@ export class SessionMachine implements CallOwner {
     if (this.isOver || this.#link === 0) return;
     if (now >= this.#controlAt) this.#sendControl(now);
     if (now >= this.#suspectAt) this.#onOverdue(now);
-    if (now >= this.#lookAt) this.#repeatUnanswered(now);
-    if (now >= this.#repeatAt) this.#pump(now);
+    this.#calls.onWake(now);
   }
 
   onMasterFound(now: Instant, connection: ConnectionId, epoch: number): void {
@@ -202,7 +202,7 @@ export class SessionMachine implements CallOwner {
     else if (epoch > this.#epoch) this.#adoptEpoch(epoch);
     this.#isGateOpen = this.#hasAcknowledged();
     this.#sendControl(now);
-    this.#pump(now);
+    this.#calls.pump(now);
   }
 
   onMasterLost(now: Instant): void {
@@ -213,17 +213,13 @@ export class SessionMachine implements CallOwner {
     this.#control = undefined;
     this.#controlAt = NEVER;
     this.#suspectAt = NEVER;
-    this.#repeatAt = NEVER;
-    this.#lookAt = NEVER;
-    this.#table.markAllUnsent();
+    this.#calls.onLinkLost();
   }
 
   onReply(now: Instant, connection: ConnectionId, waiting: Call | Control, reply: Reply): void {
     this.#advance(now);
     if (waiting.kind === "call") {
-      // Given up, renumbered or sent again since: that answer says nothing about this send.
-      if (waiting.tag !== reply.tag || waiting.connection !== connection) return;
-      this.#onCallReply(now, waiting, reply);
+      this.#calls.onReply(now, connection, waiting, reply);
       return;
     }
     if (this.isOver || connection !== this.#link) return;
@@ -244,26 +240,14 @@ export class SessionMachine implements CallOwner {
   call(now: Instant, call: Call): void {
     this.#advance(now);
     assert(call.phase === "new", "a call is made once");
-    const refusal = this.#refusal(call);
-    if (refusal !== undefined) {
-      call.phase = "done";
-      this.#fail(call, refusal.code, refusal.detail);
-      return;
-    }
-    this.#pump(now);
+    if (this.#ending === undefined) this.#calls.add(now, call);
+    else this.#calls.refuse(call, this.#ending);
   }
 
   /** The caller waits no longer: its deadline has come, its signal is aborted, its handle poisoned. */
   giveUp(now: Instant, call: Call, code: ErrorCode, detail: string): void {
     this.#advance(now);
-    if (call.isSettled) return;
-    const outcome = call.outcomeUnanswered;
-    if (call.traits.cancellable) {
-      this.#forgetSend(call);
-      this.#table.onGivenUp(call);
-    }
-    this.#settle(call, { code, detail, outcome });
-    this.#pump(now);
+    this.#calls.giveUp(now, call, code, detail);
   }
 
   /** Everything that waits fails with client_closed; locks are freed at once (GAP-5). */
@@ -274,15 +258,13 @@ export class SessionMachine implements CallOwner {
       this.#emit({ kind: "closed" });
       return;
     }
-    this.#ending = failure("client_closed", "The session was closed.");
-    this.#failAll("client_closed", "The session was closed before the answer came.");
+    this.#ending = notApplied("client_closed", "The session was closed.");
+    this.#calls.failAll("client_closed", "The session was closed before the answer came.");
     const mustTell = this.#sessionId !== 0;
     this.#state = mustTell ? "closing" : "closed";
     this.#keepAlive = undefined;
     this.#control = undefined;
     this.#suspectAt = NEVER;
-    this.#repeatAt = NEVER;
-    this.#lookAt = NEVER;
     if (!mustTell) {
       this.#end(now, { kind: "closed" });
       return;
@@ -310,7 +292,7 @@ export class SessionMachine implements CallOwner {
       this.#emit({ kind: "jeopardy" });
     }
     if (this.#state === "jeopardy" && now >= this.#graceEnd()) {
-      this.#expire(now, "No KeepAlive was answered before the grace period ended.");
+      this.expire(now, "No KeepAlive was answered before the grace period ended.");
     }
     if (now < this.#giveUpAt) return;
     if (this.#state === "opening") this.#failToOpen(now);
@@ -323,8 +305,7 @@ export class SessionMachine implements CallOwner {
 
   #linkWakeAt(): Instant {
     if (this.#link === 0) return NEVER;
-    const callsAt = earliest(this.#repeatAt, this.#lookAt);
-    return earliest(earliest(this.#controlAt, this.#suspectAt), callsAt);
+    return earliest(earliest(this.#controlAt, this.#suspectAt), this.#calls.wakeAt);
   }
 
   // --- the session's own requests -------------------------------------------------------------
@@ -338,7 +319,7 @@ export class SessionMachine implements CallOwner {
       this.#control = this.#send(now, "createSession", { $case: "createSession", value });
     } else if (this.#state === "closing") {
       if (!this.#hasAcknowledged()) this.#acknowledgeUnheard(now);
-      const number = this.#table.takeLastNumber();
+      const number = this.#calls.takeLastNumber();
       this.#control = this.#send(now, "endSession", { $case: "endSession", value: {} }, number);
     } else {
       const value = { acknowledgedEpoch: this.#acknowledgedEpoch };
@@ -356,7 +337,7 @@ export class SessionMachine implements CallOwner {
 
   #send(now: Instant, call: ControlCall, body: CallBody, number = 0): Control {
     const control: Control = { kind: "control", call, session: this, sentAt: now };
-    this.#hostNow().send(this.#link, this.#request(body, number, EMPTY_BYTES), control);
+    this.#host.send(this.#link, this.#calls.request(body, number, EMPTY_BYTES), control);
     return control;
   }
 
@@ -368,7 +349,7 @@ export class SessionMachine implements CallOwner {
   }
 
   #onOverdue(now: Instant): void {
-    this.#hostNow().onSuspicion(now);
+    this.#host.onSuspicion(now);
     // A master that lives may have lost our KeepAlive, or its answer: it is sent another one.
     if (this.#link !== 0) this.#sendControl(now);
     this.#suspectAt = after(now, SUSPICION_MS);
@@ -383,7 +364,7 @@ export class SessionMachine implements CallOwner {
       const error = result?.$case === "error" ? result.value : undefined;
       const code = error === undefined ? "internal" : errorCodeOf(error.code);
       if (code === "invalid_argument" || code === "quota_exceeded" || code === "unsupported") {
-        this.#ending = failure(code, error?.detail ?? "");
+        this.#ending = notApplied(code, error?.detail ?? "");
         this.#end(now, { kind: "failedToOpen", failure: this.#ending });
       } else this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
     }
@@ -393,7 +374,7 @@ export class SessionMachine implements CallOwner {
     this.#sessionId = created.sessionId;
     this.#epoch = Math.max(this.#epoch, epoch);
     this.#createdEpoch = this.#epoch;
-    if (created.inFlightMax > 0) this.#table.setWindow(created.inFlightMax);
+    if (created.inFlightMax > 0) this.#calls.setWindow(created.inFlightMax);
     this.#lease.extend(now, control.sentAt, created.leaseMs, 0);
     this.#state = "safe";
     this.#giveUpAt = NEVER;
@@ -401,7 +382,7 @@ export class SessionMachine implements CallOwner {
     this.#emit({ kind: "opened" });
     this.#sendControl(now);
     this.#advance(now);
-    this.#pump(now);
+    this.#calls.pump(now);
   }
 
   #onEndReply(now: Instant, reply: Reply): void {
@@ -422,7 +403,7 @@ export class SessionMachine implements CallOwner {
     }
     const error = result?.$case === "error" ? result.value : undefined;
     const code = error === undefined ? "internal" : errorCodeOf(error.code);
-    if (code === "session_expired") this.#expire(now, error?.detail ?? "");
+    if (code === "session_expired") this.expire(now, error?.detail ?? "");
     else this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
   }
 
@@ -451,7 +432,7 @@ export class SessionMachine implements CallOwner {
       this.#controlAt = after(now, KEEP_ALIVE_SPACING_MS_MIN);
       this.#suspectAt = NEVER;
     }
-    this.#pump(now);
+    this.#calls.pump(now);
   }
 
   /** A KeepAlive, CreateSession or EndSession was refused, for the moment or by the wrong replica. */
@@ -463,11 +444,12 @@ export class SessionMachine implements CallOwner {
       return;
     }
     this.#controlAt = after(now, CONTROL_REPEAT_MS);
-    this.#onRefused(now, code, hint, epoch);
+    this.onRefused(now, code, hint, epoch);
   }
 
-  #onRefused(now: Instant, code: ErrorCode, hint: string, epoch: number): void {
-    if (code === "not_master") this.#hostNow().onNotMaster(now, this.#link, hint);
+  /** What a refusal says of the master, whichever request it answers. */
+  onRefused(now: Instant, code: ErrorCode, hint: string, epoch: number): void {
+    if (code === "not_master") this.#host.onNotMaster(now, this.#link, hint);
     else if (code === "stale_epoch" && epoch > this.#epoch) {
       this.#adoptEpoch(epoch);
       // One that is held under the old epoch may never be answered.
@@ -486,229 +468,46 @@ export class SessionMachine implements CallOwner {
     return this.#epoch === this.#acknowledgedEpoch || this.#epoch === this.#createdEpoch;
   }
 
-  // --- the application's calls ---------------------------------------------------------------
-
-  #refusal(call: Call): Failure | undefined {
-    if (this.#ending !== undefined) return this.#ending;
-    if (this.#state === "closing") return failure("client_closed", "The session is closing.");
-    if (!this.#table.enqueue(call)) {
-      const detail = call.waitsForOthers
-        ? `A session may wait for ${this.#table.waitersMax} locks at once.`
-        : `${this.#table.queuedCount} calls of this session wait already.`;
-      return failure("too_many_requests", detail);
-    }
-    return undefined;
-  }
-
-  /** Sends what may be sent: repeats in their old order, then Cancels, then new calls. */
-  #pump(now: Instant): void {
-    this.#repeatAt = NEVER;
-    if (this.#link === 0 || !this.#isGateOpen || this.#state !== "safe") return;
-    if (this.#table.hasUnsent) this.#repeatUnsent(now);
-    this.#sendCancels(now);
-    for (;;) {
-      const call = this.#table.admit();
-      if (call === undefined) break;
-      this.#sendCall(now, call);
-    }
-    const waiter = this.#table.waiterHoldingWindow();
-    if (waiter !== undefined) this.#renumber(now, waiter);
-  }
-
-  #sendCancels(now: Instant): void {
-    for (;;) {
-      const requestNumber = this.#table.nextToCancel();
-      if (requestNumber === undefined) return;
-      const cancel = new Call(this, { $case: "cancel", value: { requestNumber } });
-      // Nobody waits for it; it is repeated until it is answered all the same.
-      cancel.isSettled = true;
-      this.#table.addCancel(cancel, requestNumber);
-      this.#sendCall(now, cancel);
-    }
-  }
-
-  #repeatUnsent(now: Instant): void {
-    for (const call of this.#table.inFlight()) {
-      if (call.tag !== 0) continue;
-      if (call.repeatAt > now) this.#repeatAt = earliest(this.#repeatAt, call.repeatAt);
-      else this.#sendCall(now, call);
-    }
-  }
-
-  #sendCall(now: Instant, call: Call): void {
-    const request = this.#request(call.body, call.number, call.guard);
-    if (!call.traits.inSession) {
-      request.sessionId = 0;
-      request.lowestUnanswered = 0;
-    }
-    this.#table.markSent(call, this.#link, this.#hostNow().send(this.#link, request, call));
-    call.sentAt = now;
-    if (!call.waitsForOthers) this.#lookAt = earliest(this.#lookAt, after(now, call.patienceMs));
-  }
-
-  /**
-   * A master whose own lease lapsed for a moment drops the replies that rested on it, and keeps the
-   * connection: what should have been answered long ago is sent again.
-   */
-  #repeatUnanswered(now: Instant): void {
-    this.#lookAt = NEVER;
-    for (const call of this.#table.inFlight()) {
-      if (call.tag === 0 || call.waitsForOthers) continue;
-      const dueAt = after(call.sentAt, call.patienceMs);
-      if (now < dueAt) {
-        this.#lookAt = earliest(this.#lookAt, dueAt);
-        continue;
-      }
-      this.#forgetSend(call);
-      this.#table.markUnsent(call);
-      call.patienceMs *= 2;
-    }
-    this.#pump(now);
-  }
-
-  /**
-   * An acquire that waits for others keeps the window of numbers from moving. It is cancelled and
-   * asked anew under a later number, at the cost of its place in the lock's queue.
-   */
-  #renumber(now: Instant, waiter: Call): void {
-    this.#forgetSend(waiter);
-    this.#table.renumber(waiter);
-    this.#sendCancels(now);
-  }
-
-  #request(body: CallBody, number: number, guard: Uint8Array): Request {
-    return {
-      tag: 0,
-      sessionId: this.#sessionId,
-      requestNumber: number,
-      lowestUnanswered: this.#table.lowestUnanswered,
-      clientEpoch: this.#epoch,
-      guard,
-      call: body,
-    };
-  }
-
-  #onCallReply(now: Instant, call: Call, reply: Reply): void {
-    const { result } = reply;
-    if (result?.$case === "error") {
-      this.#onCallRefused(now, call, result.value, reply.clientEpoch);
-      return;
-    }
-    this.#table.onAnswered(call);
-    if (result?.$case === call.body.$case) {
-      call.result = result;
-      this.#settle(call, undefined);
-    } else {
-      this.#fail(call, "internal", "The answer is not one to this call.");
-    }
-    this.#pump(now);
-  }
-
-  #onCallRefused(now: Instant, call: Call, error: ErrorReply, epoch: number): void {
-    const code = errorCodeOf(error.code);
-    if (code === "session_expired" && call.traits.inSession) {
-      this.#expire(now, error.detail);
-      return;
-    }
-    if (!isRepeatable(code)) {
-      this.#table.onAnswered(call);
-      const outcome = call.traits.mutating ? ERROR_CODES[code].outcome : "not-applied";
-      this.#settle(call, { code, detail: error.detail, outcome });
-      this.#pump(now);
-      return;
-    }
-    // A refusal takes its own send out of doubt, and no other one.
-    if (ERROR_CODES[code].outcome === "not-applied") call.doubtfulSends -= 1;
-    this.#table.markUnsent(call);
-    const isNews = code === "stale_epoch" && (epoch > this.#epoch || !this.#isGateOpen);
-    if (!isNews && code !== "not_master") {
-      call.refusals += 1;
-      call.repeatAt = after(now, repeatDelayMs(this.#rng, call.refusals));
-    }
-    this.#onRefused(now, code, error.masterAddress, epoch);
-    this.#pump(now);
-  }
-
-  #forgetSend(call: Call): void {
-    if (call.tag !== 0) this.#hostNow().forget(call.connection, call.tag);
-  }
-
-  #fail(call: Call, code: ErrorCode, detail: string): void {
-    this.#settle(call, { code, detail, outcome: call.outcomeUnanswered });
-  }
-
-  #settle(call: Call, reason: Failure | undefined): void {
-    if (call.isSettled) return;
-    call.isSettled = true;
-    call.failure = reason;
-    this.#hostNow().settle(call);
-  }
-
-  #failAll(code: ErrorCode, detail: string): void {
-    const calls = [...this.#table.inFlight(), ...this.#table.queued()];
-    this.#table.clear();
-    for (const call of calls) {
-      call.phase = "done";
-      call.tag = 0;
-      this.#fail(call, code, detail);
-    }
-  }
-
   // --- endings -------------------------------------------------------------------------------
 
-  #expire(now: Instant, detail: string): void {
+  /** HND-4: from here on everything fails with session_expired, for ever. */
+  expire(now: Instant, detail: string): void {
     if (this.isOver) return;
     const wasClosing = this.#state === "closing";
-    this.#ending = failure("session_expired", detail);
+    this.#ending = notApplied("session_expired", detail);
     this.#state = "expired";
-    this.#failAll("session_expired", detail);
+    this.#calls.failAll("session_expired", detail);
     const event: SessionEvent = { kind: "expired", failure: this.#ending };
     this.#end(now, wasClosing ? { kind: "closed" } : event);
   }
 
   #failToOpen(now: Instant): void {
-    const { code, detail } = this.#hostNow().explainSearch();
+    const { code, detail } = this.#host.explainSearch();
     const withinMs = this.#options.openWithinMs;
-    this.#ending = failure(code, `No session came about within ${withinMs} ms: ${detail}.`);
+    this.#ending = notApplied(code, `No session came about within ${withinMs} ms: ${detail}.`);
     this.#end(now, { kind: "failedToOpen", failure: this.#ending });
   }
 
   #end(now: Instant, event: SessionEvent): void {
     if (this.#state !== "expired") this.#state = "closed";
-    this.#failAll(this.#ending?.code ?? "client_closed", this.#ending?.detail ?? "");
+    this.#calls.failAll(this.#ending?.code ?? "client_closed", this.#ending?.detail ?? "");
     this.#giveUpAt = NEVER;
     this.#link = 0;
     this.#emit(event);
-    this.#hostNow().onEnded(now, this);
+    this.#host.onEnded(now, this);
   }
 
   #emit(event: SessionEvent): void {
-    this.#hostNow().emit(this, event);
+    this.#host.emit(this, event);
   }
 
-  #hostNow(): SessionHost {
-    assert(this.#host !== undefined, "the session has been started");
-    return this.#host;
+  get #host(): SessionHost {
+    assert(this.#started !== undefined, "the session has been started");
+    return this.#started.host;
   }
-}
 
-/** The same request may be sent again under its number: it was refused, or its fate is unknown. */
-function isRepeatable(code: ErrorCode): boolean {
-  switch (code) {
-    case "stale_epoch":
-    case "not_master":
-    case "no_quorum":
-    case "overloaded":
-    case "too_many_requests":
-    // A master that was deposed with the request under way: the number makes the repeat safe.
-    case "deadline_exceeded":
-    case "connection_lost":
-      return true;
-    default:
-      return false;
+  get #calls(): SessionCalls {
+    assert(this.#started !== undefined, "the session has been started");
+    return this.#started.calls;
   }
-}
-
-function failure(code: ErrorCode, detail: string): Failure {
-  return { code, detail, outcome: "not-applied" };
 }

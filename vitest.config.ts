@@ -22,7 +22,11 @@ export default defineConfig({
         ...resolution,
         test: {
           name: "e2e",
-          include: ["packages/*/src/**/*.e2e.test.ts", "tests/e2e/**/*.test.ts"],
+          include: [
+            "packages/*/src/**/*.e2e.test.ts",
+            "tests/e2e/**/*.test.ts",
+            "examples/*.e2e.test.ts",
+          ],
           // Real processes on two cores: one file after the other, and after all unit tests.
           fileParallelism: false,
           sequence: { groupOrder: 1 },

@@ -159,8 +159,7 @@ async function measureJournal(directory: string, inFlight: number): Promise<Jour
       snapshotIfWanted(journal, slot);
       disk.submit(journal.takeRequests());
       if (disk.inFlight > 0) return;
-      disk.close();
-      resolve();
+      void disk.close().then(resolve);
     });
     append(inFlight);
     disk.submit(journal.takeRequests());

@@ -26,6 +26,6 @@ export async function driveOnDirectory<T>(directory: string, task: DiskTask<T>):
     }
     return step.value;
   } finally {
-    disk.close();
+    await disk.close();
   }
 }

@@ -1,4 +1,13 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -28,10 +37,7 @@ function perform(operations: readonly DiskOperation[]): Promise<DiskCompletion[]
       completions.push(completion);
       const request = operations[completions.length];
       if (request !== undefined) disk.submit([{ ...request, id: completions.length + 1 }]);
-      else {
-        disk.close();
-        resolve(completions);
-      }
+      else void disk.close().then(() => resolve(completions));
     });
     const [first] = operations;
     if (first !== undefined) disk.submit([{ ...first, id: 1 }]);
@@ -47,8 +53,7 @@ async function runJournal(slots: readonly number[]): Promise<number> {
       journal.onCompletion(completion);
       disk.submit(journal.takeRequests());
       if (journal.persistedThrough < slots.length || disk.inFlight > 0) return;
-      disk.close();
-      resolve(recovered.records.length);
+      void disk.close().then(() => resolve(recovered.records.length));
     });
     journal.append(slots.map((slot) => record(slot, "x".repeat(500))));
     disk.submit(journal.takeRequests());
@@ -101,6 +106,25 @@ describe("FileDisk", () => {
     ]);
   });
 
+  it("reports a full disk, by the name that the system has for it", async () => {
+    symlinkSync("/dev/full", join(directory, "full"));
+    const bytes = new Uint8Array(4_096);
+    const completions = await perform([{ kind: "write", file: "full", offset: 0, bytes }]);
+    expect(completions.map((c) => (c.ok ? "ok" : c.error.code))).toEqual(["ENOSPC"]);
+  });
+
+  it("ends its close only when nothing is under way, and reports nothing after it", async () => {
+    let reported = 0;
+    const disk = new FileDisk(directory, () => {
+      reported += 1;
+    });
+    disk.submit([{ id: 1, kind: "create", file: "a" }]);
+    expect(disk.inFlight).toBe(1);
+    await disk.close();
+    expect([disk.inFlight, reported]).toEqual([0, 0]);
+    expect(readdirSync(directory)).toEqual(["a"]);
+  });
+
   it("carries a journal over several runs", async () => {
     await driveOnDirectory(
       directory,
@@ -135,6 +159,20 @@ describe("the process lock", () => {
       if (lock.kind === "locked") lock.release();
     }
     expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it("is held by another process until that one is gone", async () => {
+    const child = spawn("sleep", ["60"], { stdio: "ignore" });
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const pid = child.pid ?? 0;
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const startedAt = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    writeFileSync(join(directory, "lock"), `${pid} ${startedAt} ${boot}`);
+    expect(lockDirectory(directory)).toEqual({ kind: "held", pid, file: join(directory, "lock") });
+    child.kill("SIGKILL");
+    await ended;
+    expect(lockDirectory(directory).kind).toBe("locked");
   });
 
   it("names the file that a take-over cut short leaves behind", () => {

@@ -31,7 +31,8 @@ export class FileDisk {
   readonly #onCompletion: OnCompletion;
   readonly #descriptors = new Map<string, number>();
   #inFlight = 0;
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
+  #onClosed: () => void = () => undefined;
 
   constructor(directory: string, onCompletion: OnCompletion) {
     this.#directory = directory;
@@ -50,16 +51,23 @@ export class FileDisk {
     }
   }
 
-  /** After it, completions of what was under way are no longer reported. */
-  close(): void {
-    this.#isClosed = true;
-    // A descriptor closed under a running call may by then belong to another file.
-    if (this.#inFlight === 0) this.#closeFiles();
+  /**
+   * Ends when nothing is under way any more; only then may the directory be given free. Completions
+   * of what was under way are no longer reported.
+   */
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      this.#onClosed = resolve;
+      if (this.#inFlight === 0) this.#closeFiles();
+    });
+    return this.#closing;
   }
 
+  /** A descriptor closed under a running call may by then belong to another file. */
   #closeFiles(): void {
     for (const descriptor of this.#descriptors.values()) closeSync(descriptor);
     this.#descriptors.clear();
+    this.#onClosed();
   }
 
   #start(request: DiskRequest): void {
@@ -180,7 +188,7 @@ export class FileDisk {
     result: { bytes?: Uint8Array; names?: string[]; sizeBytes?: number },
   ): void {
     this.#inFlight -= 1;
-    if (this.#isClosed) {
+    if (this.#closing !== undefined) {
       if (this.#inFlight === 0) this.#closeFiles();
       return;
     }

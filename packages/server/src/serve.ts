@@ -196,7 +196,7 @@ class Service {
     this.#watchdog.stop();
     this.#runtime.stop();
     await Promise.all([this.#sessions.close(), this.#http.close(), this.#peers.close()]);
-    this.#disk.close();
+    await this.#disk.close();
     this.#directory.lock.release();
   }
 

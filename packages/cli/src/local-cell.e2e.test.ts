@@ -70,6 +70,18 @@ describe("a local cell", () => {
   });
 });
 
+describe("a local cell that cannot start", () => {
+  it("says why, as the replica did", async () => {
+    const options = { directory, replicas: 1, segmentBytes: SEGMENT_BYTES };
+    await using first = await LocalCell.create(options);
+    await first.startAll();
+    await first.waitReady();
+    await using second = await LocalCell.create(options);
+    await second.startAll();
+    await expect(second.waitReady()).rejects.toMatchObject({ code: "directory_in_use" });
+  });
+});
+
 describe("cubby dev", () => {
   it("stops everything when it is told to, and when it is killed", async () => {
     for (const signal of ["SIGINT", "SIGKILL"] as const) {

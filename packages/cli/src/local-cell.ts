@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Status } from "@cubby/protocol";
+import { CubbyError, ERROR_CODES, type ErrorCode, type Status } from "@cubby/protocol";
 import { askReplica } from "./ask-replica.ts";
 import { formatReplicas } from "./format-replicas.ts";
 import { CELL_NAME_DEFAULT, loopbackUrl, PORT_STEP } from "./options.ts";
@@ -221,8 +221,8 @@ export class LocalCell implements AsyncDisposable {
   #throwIfAnyGaveUp(): void {
     for (const { replica, child, ending } of this.#members) {
       if (child?.exit === undefined || ending) continue;
-      const said = child.lastLines.join("\n");
-      throw new Error(`Replica ${replica} ended with ${child.exit.code}:\n${said}`);
+      const said = child.lastLines.join(" ").trim();
+      throw new CubbyError(replicaErrorOf(child.exit), `Replica ${replica} ended: ${said}`);
     }
   }
 
@@ -258,4 +258,13 @@ function writeConfig(member: Member, members: readonly Member[], options: LocalC
     ...options.settings,
   };
   writeFileSync(member.configFile, `${JSON.stringify(config, undefined, 2)}\n`);
+}
+
+/** Why a replica ended by itself: its exit code is that of a row of the error table. */
+function replicaErrorOf({ code }: ChildExit): ErrorCode {
+  const codes = Object.keys(ERROR_CODES) as ErrorCode[];
+  const isReplicaError = (each: ErrorCode): boolean => ERROR_CODES[each].id >= 200;
+  return (
+    codes.find((each) => isReplicaError(each) && ERROR_CODES[each].exitCode === code) ?? "internal"
+  );
 }

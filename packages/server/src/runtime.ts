@@ -109,10 +109,10 @@ export class Runtime {
 
   #feed(input: ReplicaInput): void {
     if (this.#stopped) return;
-    // Read only now: the input's bytes are in memory, and a pause before this line is seen by it.
-    const now = this.#now();
-    this.#ports.beforeInput(now);
-    this.#replica.step(now, input);
+    this.#ports.beforeInput(this.#now());
+    // Read only now: the input's bytes are in memory, a pause before this line is seen by it, and
+    // what a stall made the replica do just before came earlier.
+    this.#replica.step(this.#now(), input);
     this.#scheduleDrain();
   }
 

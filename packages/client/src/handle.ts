@@ -9,7 +9,7 @@ import {
 import type { Call, CallBody, CallResult, Failure } from "./core/call.ts";
 import { Lock } from "./lock.ts";
 import type { OpenOptions } from "./open-options.ts";
-import { type CallOptions, failed, type PendingOwner } from "./pending-call.ts";
+import { type CallOptions, failed, type PendingOwner, quiet } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 import {
   type Contents,
@@ -80,10 +80,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
   }
 
   /** API-6: all children with their metadata, sorted by name. */
-  async readDir(options?: CallOptions): Promise<DirectoryChild[]> {
-    const children: DirectoryChild[] = [];
-    for await (const child of this.entries(options)) children.push(child);
-    return children;
+  readDir(options?: CallOptions): Promise<DirectoryChild[]> {
+    return quiet(this.#readAll(options));
   }
 
   /** The same page by page, for long directories: each page is of its own moment. */
@@ -220,6 +218,12 @@ export class Handle implements AsyncDisposable, PendingOwner {
       onStarted: this.#onStarted,
       absorb,
     });
+  }
+
+  async #readAll(options?: CallOptions): Promise<DirectoryChild[]> {
+    const children: DirectoryChild[] = [];
+    for await (const child of this.entries(options)) children.push(child);
+    return children;
   }
 
   readonly #onStarted = (call: Call): void => {

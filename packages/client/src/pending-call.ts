@@ -68,16 +68,20 @@ export class PendingCall<T> {
    * process down: the rejection counts as handled, and whoever does await it gets it all the same.
    */
   fail(error: unknown): void {
-    this.promise.catch(ignore);
+    void quiet(this.promise);
     this.#reject(error);
   }
 }
 
-/** A promise that has failed already, under the same rule. */
-export function failed<T>(error: unknown): Promise<T> {
-  const promise = Promise.reject(error);
+/** The same promise, under the same rule. */
+export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(ignore);
   return promise;
+}
+
+/** A promise that has failed already, under the same rule. */
+export function failed<T>(error: unknown): Promise<T> {
+  return quiet(Promise.reject(error));
 }
 
 export function errorOf(failure: Failure, signal?: AbortSignal): CubbyError {

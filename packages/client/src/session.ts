@@ -20,6 +20,7 @@ import {
   failed,
   PendingCall,
   type PendingOwner,
+  quiet,
 } from "./pending-call.ts";
 import {
   type Contents,
@@ -103,12 +104,12 @@ export class CubbySession implements AsyncDisposable {
   }
 
   /** The whole file with its metadata. */
-  async read(path: string, options?: CallOptions): Promise<Contents> {
+  read(path: string, options?: CallOptions): Promise<Contents> {
     return this.#withHandle(path, { ...options }, (node) => node.getContentsAndStat(options));
   }
 
   /** Writes a whole file, which is created if it is absent unless `ifGeneration` is given. */
-  async write(
+  write(
     path: string,
     contents: Uint8Array | string,
     options: CallOptions & { readonly ifGeneration?: number } = {},
@@ -119,24 +120,24 @@ export class CubbySession implements AsyncDisposable {
     return this.#withHandle(path, how, (node) => node.setContents(contents, options));
   }
 
-  async stat(path: string, options?: CallOptions): Promise<NodeStat> {
+  stat(path: string, options?: CallOptions): Promise<NodeStat> {
     return this.#withHandle(path, { ...options }, async (node) => node.openedStat);
   }
 
   /** The children of a directory with their metadata. */
-  async list(path: string, options?: CallOptions): Promise<DirectoryChild[]> {
+  list(path: string, options?: CallOptions): Promise<DirectoryChild[]> {
     return this.#withHandle(path, { ...options, directory: true }, (node) => node.readDir(options));
   }
 
   /** Fails with already_exists if there is a node of that name. */
-  async mkdir(path: string, options?: CallOptions): Promise<void> {
+  mkdir(path: string, options?: CallOptions): Promise<void> {
     const how = { ...options, create: "must", directory: true } as const;
-    await this.#withHandle(path, how, async () => undefined);
+    return this.#withHandle(path, how, async () => undefined);
   }
 
   /** Deletes a file or an empty directory. */
-  async remove(path: string, options?: CallOptions): Promise<void> {
-    await this.#withHandle(path, { ...options, write: true }, (node) => node.delete(options));
+  remove(path: string, options?: CallOptions): Promise<void> {
+    return this.#withHandle(path, { ...options, write: true }, (node) => node.delete(options));
   }
 
   /** SEQ-4: whether the sequencer is that of a present holder of the lock at `path`. */
@@ -168,7 +169,7 @@ export class CubbySession implements AsyncDisposable {
     options: ElectOptions,
     lead: (context: LeaderContext) => T | Promise<T>,
   ): Promise<T> {
-    return elect(this, path, options, lead);
+    return quiet(elect(this, path, options, lead));
   }
 
   /** Ends the session: everything that it holds is free at once. Never fails. */
@@ -290,7 +291,15 @@ export class CubbySession implements AsyncDisposable {
     return node;
   }
 
-  async #withHandle<T>(
+  #withHandle<T>(
+    path: string,
+    options: OpenOptions,
+    use: (node: Handle) => Promise<T>,
+  ): Promise<T> {
+    return quiet(this.#useHandle(path, options, use));
+  }
+
+  async #useHandle<T>(
     path: string,
     options: OpenOptions,
     use: (node: Handle) => Promise<T>,

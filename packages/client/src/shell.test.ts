@@ -353,6 +353,27 @@ describe("a lock", () => {
     expect(replica.numbersOf("release")).toHaveLength(2);
   });
 
+  it("that was acquired twice is one: releasing either releases both", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const [one, two] = [await file.acquire(), await file.acquire()];
+    expect(await one.release()).toBe(true);
+    expect(two.held).toBe(false);
+    expect(await two.release()).toBe(false);
+    expect(replica.numbersOf("release")).toHaveLength(1);
+  });
+
+  it("that is granted while its handle closes is not held", async () => {
+    await using cell = await connect(replica.url);
+    const file = await cell.open(PATH, { create: true });
+    const trying = file.tryAcquire();
+    const closing = file.close();
+    const lock = await trying;
+    expect(lock?.held).toBe(false);
+    await closing;
+    expect(replica.holders.size).toBe(0);
+  });
+
   it("is undefined when somebody else has it, and not an exception", async () => {
     await using cell = await connect(replica.url);
     await using first = await cell.open(PATH, { create: true });
@@ -440,6 +461,9 @@ describe("late errors", () => {
       void file.setContents("nobody waits for this");
       void file.acquire();
       void cell.open("not a path");
+      void cell.read(PATH);
+      void file.readDir();
+      void cell.elect(PATH, { value: "x" }, () => 1);
       await delay(40);
       const closing = cell.close();
       replica.cut();

@@ -42,7 +42,12 @@ describe("imports", () => {
     ["the server from a client", "packages/client/src/a.ts", "@cubby/server", "wire protocol"],
     ["deep", "packages/cell/src/a.ts", "@cubby/base/src/bytes.ts", "reaches into a package"],
     ["deep by path", "packages/cell/src/a.ts", "../../base/src/bytes.ts", "leaves its package"],
-    ["deep from a script", "tools/a.ts", "../packages/base/src/bytes.ts", "leaves its package"],
+    [
+      "deep from an example",
+      "examples/a.ts",
+      "../packages/base/src/bytes.ts",
+      "leaves its package",
+    ],
     ["itself by name", "packages/base/src/a.ts", "@cubby/base", "imports itself by name"],
     ["a package unknown", "packages/cli/src/a.ts", "@cubby/raft", "no package of the house"],
     ["a built file", "packages/base/src/a.ts", "./bytes.js", "end a relative import in .ts"],

@@ -34,7 +34,8 @@ export function cellReport(figures: CellFigures): string {
       fixed(each.cpuMicrosPerSessionSecond, 2),
     ]);
     parts.push(
-      "idle sessions, at the master: growth of its resident memory, and CPU beyond the empty cell's",
+      "idle sessions, at the master: growth of its resident memory, and CPU beyond the empty " +
+        `cell's ${fixed(idleSessions[0]?.emptyCpuPercent ?? Number.NaN, 2)} % of a core`,
       textTable(["sessions", "bytes each", "% of a core", "µs per session and second"], rows),
     );
   }

@@ -47,7 +47,7 @@ const QUICK: Plan = {
   secondsMax: 60,
   operations: { rounds: 3, roundMs: 500, warmUpMs: 2_000 },
   failOverTrials: 3,
-  idleSessions: { counts: [1_000], settleMs: 2_000, windowMs: 7_000 },
+  idleSessions: { counts: [1_000], settleMs: 1_000, windowMs: 4_000 },
 };
 
 const PARTS = ["operations", "fail-over", "sessions"] as const;

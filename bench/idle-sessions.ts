@@ -2,12 +2,13 @@
  * What sessions cost that do nothing but stay alive, at the master. Memory: growth of the resident
  * set (VmRSS) after full garbage collections, once every session's KeepAlive has been answered and is
  * held again. CPU: user and system time of the master's process over a window, less that of the same
- * cell before. Both are divided by the number of sessions that were added.
+ * cell before and after. Both are divided by the number of sessions that were added.
  */
 
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { SESSION_LEASE_MS_DEFAULT } from "@cubby/protocol";
 import type { LocalCell } from "cubby";
 import { nextMessage, startProcess } from "./child-process.ts";
 import type { Scope } from "./scope.ts";
@@ -16,12 +17,15 @@ import type { Scope } from "./scope.ts";
 const WARM_SESSIONS = 200;
 const CLOCK_TICKS_PER_SECOND = 100;
 const GARBAGE_MS = 500;
+const EXPIRED_AFTER_LEASES = 1.5;
 
 export type IdleSessionFigures = {
   readonly sessions: number;
   readonly bytesPerSession: number;
   /** Of one core, for all of them together. */
   readonly cpuPercent: number;
+  /** Of the cell without them, with its heartbeats and leases: what was taken off. */
+  readonly emptyCpuPercent: number;
   readonly cpuMicrosPerSessionSecond: number;
   readonly masterRssBytes: number;
 };
@@ -58,25 +62,29 @@ export async function measureIdleSessions(
   };
   await openUntil(WARM_SESSIONS);
   const before = await look(2_000);
-  const figures: IdleSessionFigures[] = [];
+  const looks: { sessions: number; look: Look }[] = [];
   for (const sessions of plan.counts) {
     scope.signal.throwIfAborted();
     await openUntil(WARM_SESSIONS + sessions);
-    const after = await look(plan.settleMs);
+    looks.push({ sessions, look: await look(plan.settleMs) });
     // Still all of them: sessions that were lost would be cheap.
     await openUntil(WARM_SESSIONS + sessions);
-    if ((await cell.master())?.replica !== master) throw new Error("The master changed.");
-    const cpuPart = after.cpuPart - before.cpuPart;
-    figures.push({
-      sessions,
-      bytesPerSession: (after.rssBytes - before.rssBytes) / sessions,
-      cpuPercent: cpuPart * 100,
-      cpuMicrosPerSessionSecond: (cpuPart * 1_000_000) / sessions,
-      masterRssBytes: after.rssBytes,
-    });
   }
   holder.disconnect();
-  return figures;
+  const after = await look(SESSION_LEASE_MS_DEFAULT * EXPIRED_AFTER_LEASES);
+  if ((await cell.master())?.replica !== master) throw new Error("The master changed.");
+  const emptyPart = (before.cpuPart + after.cpuPart) / 2;
+  return looks.map(({ sessions, look }) => {
+    const cpuPart = look.cpuPart - emptyPart;
+    return {
+      sessions,
+      bytesPerSession: (look.rssBytes - before.rssBytes) / sessions,
+      cpuPercent: cpuPart * 100,
+      emptyCpuPercent: emptyPart * 100,
+      cpuMicrosPerSessionSecond: (cpuPart * 1_000_000) / sessions,
+      masterRssBytes: look.rssBytes,
+    };
+  });
 }
 
 type Look = { readonly rssBytes: number; readonly cpuPart: number };

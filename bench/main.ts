@@ -13,7 +13,7 @@ const USAGE = `npm run bench -- cell [--quick] [--json] [--only PART]
 npm run bench -- profile [--operation write|read|lock] [--in-flight 128] [--seconds 5] [--lines 40]
     Where the master's processor time goes under one kind of load.
 
-npm run bench -- journal
+npm run bench -- journal [--quick] [--json]
     The journal alone, on this machine's disk.
 
 Figures that two runs made must not be compared: see docs/benchmarks.md.

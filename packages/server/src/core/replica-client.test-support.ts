@@ -128,6 +128,36 @@ export class TestClient implements ClientEnd {
     return result.value;
   }
 
+  /** One read at this very replica, on a connection of its own, never repeated. */
+  askOnce(replica: number, handle: Uint8Array, withinMs = 10_000): { result: Result | undefined } {
+    const answer: { result: Result | undefined } = { result: undefined };
+    const end: ClientEnd = {
+      onReply: (_, reply) => {
+        answer.result ??= reply.result;
+      },
+      onClosed: () => undefined,
+    };
+    this.#world.request(end, replica, {
+      ...Request.create(),
+      tag: 1,
+      sessionId: this.sessionId,
+      requestNumber: this.#next,
+      lowestUnanswered: this.#next,
+      clientEpoch: this.epoch,
+      call: { $case: "getContentsAndStat", value: { handle } },
+    });
+    this.#world.runUntil(() => answer.result !== undefined, withinMs);
+    return answer;
+  }
+
+  /** Sends its last request once more, as if the answer had been lost. */
+  repeat({ number, call, beganAt }: Pending): Pending {
+    const pending = { number, call, beganAt, result: undefined, answeredAt: 0 };
+    this.#pending.set(number, pending);
+    this.#send(pending);
+    return pending;
+  }
+
   tryAcquire(handle: Uint8Array): Result {
     const value = { handle, mode: LockMode.EXCLUSIVE, wait: false };
     return this.call({ $case: "acquire", value });

@@ -13,6 +13,7 @@ import {
 import { engineBallot, fromJournal } from "./engine-record.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
 import type { RecoverResult } from "./journal-recovery.ts";
+import type { ReadMode } from "./read-confirmation.ts";
 import { Replica } from "./replica.ts";
 
 export type Recovered = Extract<RecoverResult, { kind: "recovered" }>;
@@ -22,6 +23,8 @@ export type ReplicaSettings = {
   readonly journal: Partial<JournalOptions>;
   readonly createCell: (log: ReplicatedLog) => Cell;
   readonly snapshotEverySlots: number;
+  /** "lease" when left out. */
+  readonly reads?: ReadMode;
   readonly version: string;
   readonly processId: number;
 };
@@ -62,6 +65,7 @@ export function startReplica(
         startedAt: now,
       },
       snapshotEverySlots: settings.snapshotEverySlots,
+      reads: settings.reads ?? "lease",
       snapshot: snapshot === undefined ? undefined : { slot: snapshot.slot, bytes: snapshot.state },
     },
     now,

@@ -23,6 +23,7 @@ export type WorldOptions = {
   readonly replicas: number;
   readonly seed: string;
   readonly snapshotEverySlots?: number;
+  readonly reads?: "lease" | "quorum";
   readonly journal?: Partial<JournalOptions>;
   readonly engine?: Partial<PaxosOptions>;
   readonly cell?: Partial<CellOptions>;
@@ -144,7 +145,7 @@ export class World {
     const result = drive(host.disk, recover({ expected: { cellName: "local", replica: id } }));
     host.recovery = result.kind;
     if (result.kind !== "recovered") return result;
-    const { snapshotEverySlots = 1_000_000, journal, engine, seed } = this.options;
+    const { snapshotEverySlots = 1_000_000, reads = "lease", journal, engine, seed } = this.options;
     const settings = {
       engine: { members: this.ids.map(replicaId), seed: `${seed}/${id}/${host.life}`, ...engine },
       journal: { ...SMALL, ...journal },
@@ -153,6 +154,7 @@ export class World {
         return host.cell;
       },
       snapshotEverySlots,
+      reads,
       version: "test",
       processId: id,
     };

@@ -37,7 +37,10 @@ function rig(output: Partial<ReplicaOutput> = {}, ports: Partial<RuntimePorts> =
     onTrace: () => undefined,
     onDiskWrite: () => undefined,
     onEnded: ({ code }) => done.push(code),
-    now: () => instant((clock += 1)),
+    now: () => {
+      clock += 1;
+      return instant(clock);
+    },
     ...ports,
   });
   return { runtime, steps, done };

@@ -21,6 +21,9 @@ export class MasterLease {
   #leaseRound = 0;
   #open: LeaseRound[] = [];
   #until: Instant | undefined;
+  /** Each with the first round that was begun after it was asked for. */
+  #asked: { readonly token: number; readonly fromRound: number }[] = [];
+  #quorumRound = 0;
 
   constructor(quorum: number, driftPerMille: number) {
     this.#quorum = quorum;
@@ -59,7 +62,28 @@ export class MasterLease {
     if (round === undefined || round.granted.includes(from)) return;
     round.granted.push(from);
     if (round.granted.length < this.#quorum) return;
+    this.#quorumRound = Math.max(this.#quorumRound, leaseRound);
     if (this.#until === undefined || round.until > this.#until) this.#until = round.until;
+  }
+
+  /** Asks for proof, by a round begun from now on, that we lead. Tokens rise. */
+  confirm(token: number): void {
+    this.#asked.push({ token, fromRound: this.#leaseRound + 1 });
+  }
+
+  get hasUnconfirmed(): boolean {
+    return this.#asked.length > 0;
+  }
+
+  /**
+   * The highest token that is proven. Safety: a grant is given only under a durable promise to our
+   * ballot, so when its round began no quorum had promised a higher one. No clock is in it.
+   */
+  takeConfirmed(): number | undefined {
+    const proven = this.#asked.filter((asked) => asked.fromRound <= this.#quorumRound);
+    if (proven.length === 0) return undefined;
+    this.#asked = this.#asked.slice(proven.length);
+    return proven[proven.length - 1]?.token;
   }
 
   /** Gives the lease up, with every answer still under way; only a round begun later counts. */

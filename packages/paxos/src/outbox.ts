@@ -13,6 +13,8 @@ export type PaxosEvent =
   | { readonly kind: "chosen"; readonly slot: Slot; readonly command: Uint8Array }
   /** The log is synchronised and a quorum's lease is held; again whenever `leaseUntil` moves. */
   | { readonly kind: "leading"; readonly epoch: number; readonly leaseUntil: Instant }
+  /** A quorum still followed us when `confirm` with this token, and all before it, was asked. */
+  | { readonly kind: "confirmed"; readonly token: number }
   /** Not leader any more, or another leader is known than before. */
   | { readonly kind: "following"; readonly leader: ReplicaId | undefined }
   /** A peer's snapshot, durable now, replaces the state. */

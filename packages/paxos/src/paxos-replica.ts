@@ -14,7 +14,7 @@ import { Follower } from "./follower.ts";
 import { GenesisAgreement } from "./genesis.ts";
 import { Leader } from "./leader.ts";
 import { LeaseGrantor } from "./lease-grantor.ts";
-import { COMMAND_BYTES_MAX } from "./limits.ts";
+import { COMMAND_BYTES_MAX, RETAIN_PINNED_FACTOR } from "./limits.ts";
 import type {
   ConsensusMessage,
   FetchMessage,
@@ -52,6 +52,11 @@ export type PaxosInput =
   | { readonly kind: "snapshotTaken"; readonly slot: Slot; readonly bytes: Uint8Array }
   /** Give up leading, and let a peer that is caught up lead at once. */
   | { readonly kind: "handOver" }
+  /**
+   * Prove that we lead now, without a clock: answered by `confirmed` with this token or a later one,
+   * or by `following`. At most one at a time keeps the rounds few.
+   */
+  | { readonly kind: "confirm"; readonly token: number }
   /** The clock cannot be trusted for what passed: no lease is held until a new round is granted. */
   | { readonly kind: "voidLease" };
 
@@ -81,6 +86,7 @@ export class PaxosReplica {
   #grantMaxIndex: RecordIndex = 0;
   #prepareRequestedAt: Instant | undefined;
   #stalled = false;
+  #leaseHeld = false;
 
   /** What the host was told last: an epoch that leads, or whom we follow. */
   #reportedEpoch: number | undefined;
@@ -139,6 +145,9 @@ export class PaxosReplica {
         break;
       case "voidLease":
         this.#onVoidLease();
+        break;
+      case "confirm":
+        this.#onConfirm(input.token);
         break;
       default:
         unreachable(input);
@@ -404,10 +413,10 @@ export class PaxosReplica {
     const byBallot = compareBallots(acceptedBallot, prepare.acceptedBallot);
     const fresher = byBallot > 0 || (byBallot === 0 && length > prepare.length);
     const firstSlot = prepare.chosen + 1;
-    const { batchEntriesMax, batchBytesMax } = this.#settings;
+    const { batchEntriesMax, snapshotPartBytes } = this.#settings;
     const entries =
       fresher && firstSlot > log.dropped && firstSlot <= length
-        ? log.slice(firstSlot, log.lastWithin(firstSlot, length, batchEntriesMax, batchBytesMax))
+        ? log.slice(firstSlot, log.lastWithin(firstSlot, length, batchEntriesMax, snapshotPartBytes))
         : [];
     this.#outbox.vouch(
       to,
@@ -455,8 +464,7 @@ export class PaxosReplica {
       }
     }
     if (message.from <= acceptor.dropped) return;
-    const { batchEntriesMax, batchBytesMax } = this.#settings;
-    const part = logPart(acceptor, ballot, message.from, batchEntriesMax, batchBytesMax);
+    const part = logPart(acceptor, ballot, message.from, this.#settings);
     this.#outbox.vouch(from, part, index);
   }
 
@@ -519,11 +527,22 @@ export class PaxosReplica {
     this.#tookOver("invited by the leader");
   }
 
+  #onConfirm(token: number): void {
+    if (this.#leader?.phase !== "leading") return;
+    this.#leader.lease.confirm(token);
+    this.#nextLeaseAt = this.#now;
+  }
+
   #onVoidLease(): void {
     const leader = this.#leader;
-    if (leader === undefined || leader.lease.until === undefined) return;
+    if (leader === undefined) return;
+    // Safety: also with no lease in hand. A round begun before may be answered only now, and would
+    // count time from before the clock stood still.
+    const wasHeld = leader.lease.until !== undefined;
     leader.lease.void();
+    this.#leaseHeld = false;
     this.#nextLeaseAt = this.#now;
+    if (!wasHeld) return;
     const ballot = ballotText(leader.ballot);
     this.#outbox.trace({ kind: "leaseVoided", ballot, reason: "asked by the host" });
     if (this.#reportedEpoch === undefined) return;
@@ -551,10 +570,18 @@ export class PaxosReplica {
     assert(slot <= acceptor.delivered, "a snapshot is of what was delivered");
     // A peer's newer snapshot took its place while it was written.
     if (slot <= this.#snapshots.slot) return;
+    const served = this.#snapshots.servedSlot(this.#now);
     this.#snapshots.put(this.#now, slot, acceptor.leaseMs, bytes);
     const { retainSlots, retainBytes } = this.#settings;
-    const from = Math.max(acceptor.dropped, slot - retainSlots);
-    acceptor.drop(acceptor.log.dropFor(from, slot, retainBytes));
+    const { dropped, log } = acceptor;
+    const from = Math.max(dropped, slot - retainSlots);
+    let through = log.dropFor(from, slot, retainBytes);
+    if (served !== undefined && served < through) {
+      // Liveness: whoever is fetching that snapshot needs what comes after it.
+      const pinned = Math.max(dropped, served);
+      through = log.dropFor(pinned, slot, retainBytes * RETAIN_PINNED_FACTOR);
+    }
+    acceptor.drop(through);
   }
 
   #onHandOver(): void {
@@ -662,6 +689,7 @@ export class PaxosReplica {
     const { ballot, lease } = leader;
     const { leaseRound } = lease;
     lease.void();
+    this.#leaseHeld = false;
     this.#grantor.release(ballot, leaseRound);
     if (leaseRound > 0) {
       const release = { kind: "leaseRelease", ballot, leaseRound } as const;
@@ -679,7 +707,15 @@ export class PaxosReplica {
 
   #report(): void {
     const leader = this.#leader;
+    const held = leader?.lease.held(this.#now) === true;
+    if (held !== this.#leaseHeld) {
+      this.#leaseHeld = held;
+      const ballot = ballotText(leader?.ballot ?? this.#acceptor.promised);
+      this.#outbox.trace({ kind: held ? "leaseGranted" : "leaseLapsed", ballot });
+    }
     if (leader?.phase === "leading") {
+      const token = leader.lease.takeConfirmed();
+      if (token !== undefined) this.#outbox.event({ kind: "confirmed", token });
       const { until } = leader.lease;
       if (until === undefined || until === this.#reportedUntil || until <= this.#now) return;
       const epoch = epochOf(leader.ballot);

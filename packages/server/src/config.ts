@@ -18,6 +18,7 @@ import {
   text,
   type ValueKind,
 } from "./config-values.ts";
+import { READ_MODES } from "./core/read-confirmation.ts";
 import { LOG_LEVELS } from "./log.ts";
 
 /** One row of the table that flags, environment, file, checks and the reference are made from. */
@@ -121,6 +122,12 @@ export const SETTINGS = {
     300,
     "election-timeout",
     "Silence of the leader after which another replica stands.",
+  ),
+  reads: setting(
+    choice(READ_MODES),
+    "lease",
+    "reads",
+    "What reads rest on: the master's lease, or a quorum asked each time, which trusts no clock.",
   ),
   sessionLeaseMs: setting(
     milliseconds(SESSION_LEASE_MS_MIN, SESSION_LEASE_MS_MAX),

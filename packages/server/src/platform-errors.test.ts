@@ -21,9 +21,9 @@ test.each([
   ["EWEIRD", "internal"],
 ])("listening that fails with %s is %s, and names the setting", (code, expected) => {
   const cause = platformError(code);
-  const error = listenError("peerAddress", "127.0.0.1:7421", cause);
+  const error = listenError("peerAddress", "127.0.0.1:7071", cause);
   expect(error).toMatchObject({ code: expected, cause });
-  expect(error.message).toContain("peerAddress 127.0.0.1:7421");
+  expect(error.message).toContain("peerAddress 127.0.0.1:7071");
 });
 
 test.each([

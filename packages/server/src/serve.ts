@@ -233,6 +233,7 @@ function createReplica(config: ServerConfig, recovered: Recovered): Replica {
     journal: { segmentBytes: config.segmentBytes, snapshotEveryBytes: config.snapshotJournalBytes },
     createCell: (port: ReplicatedLog) => new Cell(cellOptions(config), port),
     snapshotEverySlots: config.snapshotEvery,
+    reads: config.reads,
     version: VERSION,
     processId: process.pid,
   };

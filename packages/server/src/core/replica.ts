@@ -39,6 +39,7 @@ import type { DiskCompletion, DiskRequest } from "./disk.ts";
 import { endOfDisk } from "./disk-end.ts";
 import { checkpointToJournal } from "./engine-record.ts";
 import type { Journal } from "./journal.ts";
+import { ReadConfirmation, type ReadMode } from "./read-confirmation.ts";
 import { type ReplicaFacts, replicaStatus } from "./replica-status.ts";
 
 export type ReplicaInput =
@@ -91,6 +92,7 @@ export type ReplicaOptions = {
   readonly facts: ReplicaFacts;
   /** A snapshot is taken after so many slots, if the journal does not ask for one earlier. */
   readonly snapshotEverySlots: number;
+  readonly reads: ReadMode;
   /** What recovery found: state up to this slot. */
   readonly snapshot: { readonly slot: number; readonly bytes: Uint8Array } | undefined;
 };
@@ -110,6 +112,8 @@ export class Replica {
   readonly #cell: Cell;
   readonly #facts: ReplicaFacts;
   readonly #snapshotEverySlots: number;
+  /** Undefined when reads rest on the lease. */
+  readonly #confirmation: ReadConfirmation | undefined;
   #now: Instant;
 
   #proposals: Uint8Array[] = [];
@@ -143,6 +147,11 @@ export class Replica {
     this.#journal = options.journal;
     this.#facts = options.facts;
     this.#snapshotEverySlots = options.snapshotEverySlots;
+    if (options.reads === "quorum") {
+      this.#confirmation = new ReadConfirmation((token) => {
+        this.#engine.step(this.#now, { kind: "confirm", token });
+      });
+    }
     this.#now = now;
     this.#cell = options.createCell({
       propose: (command) => {
@@ -171,6 +180,8 @@ export class Replica {
       case "wake":
         if (now >= this.#engineWakeAt) this.#engine.step(now, input);
         if (now >= this.#cellWakeAt) this.#cell.onWake(now);
+        // Idle: an empty write behind the last one, so that its loss could not pass for a torn tail.
+        this.#journal.confirm();
         return;
       case "peerFrame":
         this.#onPeerFrame(input.from, input.incarnation, input.bytes);
@@ -304,8 +315,10 @@ export class Replica {
     for (const trace of output.trace) this.#trace.push(trace);
     const fromCell = this.#cell.take();
     this.#cellWakeAt = fromCell.wakeAt;
-    for (const reply of fromCell.replies) this.#replies.push(reply);
+    for (const reply of fromCell.replies) this.#reply(reply);
     for (const trace of fromCell.trace) this.#trace.push(trace);
+    for (const reply of this.#confirmation?.take() ?? []) this.#replies.push(reply);
+    if (this.#confirmation?.pump()) return true;
     if (this.#proposals.length > 0) {
       const entries = this.#proposals;
       this.#proposals = [];
@@ -319,6 +332,11 @@ export class Replica {
       return true;
     }
     return output.events.length > 0;
+  }
+
+  #reply(reply: OutgoingReply): void {
+    if (this.#confirmation === undefined || reply.validUntil === NEVER) this.#replies.push(reply);
+    else this.#confirmation.hold(reply);
   }
 
   #persist(output: PaxosOutput): void {
@@ -377,7 +395,11 @@ export class Replica {
           leaseUntil: event.leaseUntil,
         });
         return;
+      case "confirmed":
+        this.#confirmation?.onConfirmed(event.token);
+        return;
       case "following":
+        this.#confirmation?.onDeposed();
         this.#tellCell({ kind: "notMaster", master: event.leader });
         return;
       case "restored":

@@ -96,7 +96,9 @@ describe("a late answer to an old lease round", () => {
     expect(kept.length).toBeGreaterThanOrEqual(2);
     isolate(network, r1);
     // r1 begins rounds until it notices; nobody answers them.
-    expect(network.runUntil(() => network.master() === r2 || network.master() === r3, 3000)).toBeDefined();
+    expect(
+      network.runUntil(() => network.master() === r2 || network.master() === r3, 3000),
+    ).toBeDefined();
     const events = network.events(r1).length;
     for (const grant of kept) {
       network.replay(r2, r1, grant);
@@ -152,7 +154,12 @@ describe("a restart during a lease", () => {
   // Guard: the record of the longest grant is durable before the first grant of that length leaves
   // (`vouch` with the record's index). Taken out, the crash loses it and no wait is made.
   it("even if the crash came right after the first grant left", () => {
-    const network = new TestingNetwork({ replicas: 3, seed: "first-grant", diskMsMin: 1, diskMsMax: 1 });
+    const network = new TestingNetwork({
+      replicas: 3,
+      seed: "first-grant",
+      diskMsMin: 1,
+      diskMsMax: 1,
+    });
     network.startAll();
     const master = () => network.master();
     expect(network.runUntil(() => master() !== undefined, 3000)).toBeDefined();

@@ -68,6 +68,7 @@ export class BallotLeaderElection {
   #attempts = 0;
   #takeOverAt: Instant | undefined;
   #outbidRounds = 0;
+  #pausedAt: Instant | undefined;
   #happySince: Instant | undefined;
 
   constructor(options: ElectionOptions, rng: Rng, promised: Ballot, now: Instant) {
@@ -163,8 +164,7 @@ export class BallotLeaderElection {
   advance(now: Instant, context: ElectionContext): boolean {
     if (now >= this.#nextRoundAt) {
       // After a pause of our own nobody's silence means anything.
-      const late = now - this.#nextRoundAt > this.#options.electionTimeoutMs / 2;
-      if (late) this.#graceUntil = after(now, this.#timeoutMs);
+      if (now - this.#nextRoundAt > this.#options.electionTimeoutMs / 2) this.#excusePause(now);
       this.#evaluate(now, context, true);
       this.#beginRound(now);
       return true;
@@ -235,6 +235,13 @@ export class BallotLeaderElection {
     this.#happy = true;
     this.#attempts += 1;
     this.#hurryRound(now);
+  }
+
+  /** Liveness: not again and again, or a machine that is always late would never elect anybody. */
+  #excusePause(now: Instant): void {
+    if (this.#pausedAt !== undefined && now < after(this.#pausedAt, 4 * this.#timeoutMs)) return;
+    this.#pausedAt = now;
+    this.#graceUntil = after(now, this.#timeoutMs);
   }
 
   /** The next round is due at once, if the last one is not too recent for that. */

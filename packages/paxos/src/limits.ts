@@ -32,8 +32,14 @@ export const WINDOW_ENTRIES_MAX = 32_768;
 export const WINDOW_BYTES_MAX = 8 << 20;
 
 /** Kept below the snapshot for followers that lag a little. */
-export const RETAIN_SLOTS = 16_384;
+export const RETAIN_SLOTS = 65_536;
 export const RETAIN_BYTES = 32 << 20;
+
+/** While a follower fetches a snapshot, what comes after it is kept up to so many times more. */
+export const RETAIN_PINNED_FACTOR = 4;
+
+/** Sent to one follower in one turn, so that one that lags does not hold up the others. */
+export const ACCEPTS_PER_TURN = 2;
 
 export const SNAPSHOT_PART_BYTES = 256 << 10;
 export const SNAPSHOT_BYTES_MAX = 2 ** 31;

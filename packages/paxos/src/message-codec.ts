@@ -47,10 +47,13 @@ type LeaseOrGenesisMessage =
     >
   | GenesisMessage;
 
+/** One buffer for all: it has grown to the size of the usual batch, and nothing here re-enters. */
+const sharedWriter = new ByteWriter();
+
 export function encodeMessage(message: PaxosMessage): Uint8Array {
-  const writer = new ByteWriter();
-  writeMessage(writer, message);
-  return writer.finish();
+  sharedWriter.reset();
+  writeMessage(sharedWriter, message);
+  return sharedWriter.finish();
 }
 
 /** Writes straight into the sender's buffer: entry bytes are copied once. */

@@ -171,10 +171,13 @@ export function writeRecordPayload(writer: ByteWriter, record: PaxosRecord): voi
   }
 }
 
+/** One buffer for all: it has grown to the size of the usual batch, and nothing here re-enters. */
+const sharedWriter = new ByteWriter();
+
 export function encodeRecord(record: PaxosRecord): EncodedRecord {
-  const writer = new ByteWriter();
-  writeRecordPayload(writer, record);
-  return { ...recordHeader(record), payload: writer.finish() };
+  sharedWriter.reset();
+  writeRecordPayload(sharedWriter, record);
+  return { ...recordHeader(record), payload: sharedWriter.finish() };
 }
 
 /** Commands in what it returns are views of `payload`. Anything malformed is a DecodeError. */

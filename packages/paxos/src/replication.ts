@@ -10,6 +10,7 @@ import type {
   PaxosMessage,
   PromiseMessage,
 } from "./messages.ts";
+import { ACCEPTS_PER_TURN } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 
@@ -20,6 +21,7 @@ export type ReplicationOptions = {
   readonly batchBytesMax: number;
   readonly windowEntriesMax: number;
   readonly windowBytesMax: number;
+  readonly snapshotPartBytes: number;
   readonly retransmitMs: number;
 };
 
@@ -161,9 +163,9 @@ export class Replication {
   stream(now: Instant, replica: ReplicaId): void {
     const follower = this.#follower(replica);
     if (!follower.synchronised || follower.needsSnapshot) return;
-    const { length } = this.#acceptor;
-    while (follower.next <= length) {
-      if (follower.next <= this.#acceptor.dropped) {
+    const { length, dropped } = this.#acceptor;
+    for (let sent = 0; sent < ACCEPTS_PER_TURN && follower.next <= length; sent += 1) {
+      if (follower.next <= dropped) {
         this.#offerSnapshot(now, follower);
         return;
       }
@@ -271,8 +273,7 @@ export class Replication {
     }
     follower.resentAt = now;
     follower.needsSnapshot = false;
-    const { batchEntriesMax, batchBytesMax } = this.#options;
-    const part = logPart(this.#acceptor, this.ballot, from, batchEntriesMax, batchBytesMax);
+    const part = logPart(this.#acceptor, this.ballot, from, this.#options);
     this.#outbox.send(follower.replica, part);
   }
 
@@ -302,13 +303,17 @@ export function logPart(
   acceptor: Acceptor,
   ballot: Ballot,
   from: Slot,
-  entriesMax: number,
-  bytesMax: number,
+  bounds: { readonly batchEntriesMax: number; readonly snapshotPartBytes: number },
 ): LogPartMessage {
   const { length, chosen, acceptedBallot, log } = acceptor;
   assert(from > log.dropped, "a part of the log is of what is held");
   const entries =
-    from > length ? [] : log.slice(from, log.lastWithin(from, length, entriesMax, bytesMax));
+    from > length
+      ? []
+      : log.slice(
+          from,
+          log.lastWithin(from, length, bounds.batchEntriesMax, bounds.snapshotPartBytes),
+        );
   return { kind: "logPart", ballot, acceptedBallot, firstSlot: from, entries, chosen, length };
 }
 

@@ -48,6 +48,14 @@ export class SnapshotStore {
     return this.#cut(snapshot, ballot, slot === snapshot.identity.slot ? offset : 0);
   }
 
+  /** The oldest snapshot that somebody is in the middle of fetching. */
+  servedSlot(now: Instant): Slot | undefined {
+    this.expire(now);
+    if (this.#pinned !== undefined) return this.#pinned.snapshot.identity.slot;
+    const served = this.#servedAt !== undefined && after(this.#servedAt, SNAPSHOT_PIN_MS) > now;
+    return served ? this.#current?.slot : undefined;
+  }
+
   /** Lets the older snapshot go once nobody fetches it any more. */
   expire(now: Instant): void {
     if (this.#pinned !== undefined && this.#pinned.until <= now) this.#pinned = undefined;

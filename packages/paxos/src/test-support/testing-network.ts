@@ -305,15 +305,17 @@ export class TestingNetwork {
     const { to, message } = send;
     this.messagesSent += 1;
     this.checkers.onLeave(host.id, host.life, message);
-    this.#transmit(host, to, message);
-    if (this.#rng.chance(this.faults.duplicateRate)) this.#transmit(host, to, message);
+    this.#transmit(host, to, message, 0);
+    if (!this.#rng.chance(this.faults.duplicateRate)) return;
+    // Most copies come soon; some come when nobody thinks of them any more.
+    this.#transmit(host, to, message, this.#rng.chance(0.2) ? this.#rng.below(5000) : 0);
   }
 
-  #transmit(host: Host, to: ReplicaId, message: PaxosMessage): void {
+  #transmit(host: Host, to: ReplicaId, message: PaxosMessage, lateMs: number): void {
     const { lossRate, delayMsMin, delayMsMax } = this.faults;
     if (this.#rng.chance(lossRate) || !this.linked(host.id, to)) return;
     const spread = Math.floor((delayMsMax - delayMsMin) * 1000);
-    const delay = delayMsMin + this.#rng.below(spread + 1) / 1000;
+    const delay = lateMs + delayMsMin + this.#rng.below(spread + 1) / 1000;
     const { incarnation } = host;
     const bytes = this.#options.encoded ? encodeMessage(message) : undefined;
     this.#queue.push(this.now + delay, () => {

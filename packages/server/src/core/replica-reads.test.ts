@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { codeOf, TestClient, textOf } from "./replica-client.test-support.ts";
+import { World } from "./replica-world.test-support.ts";
+
+function served(seed: string): {
+  world: World;
+  master: number;
+  file: Uint8Array;
+  client: TestClient;
+} {
+  const world = new World({ replicas: 3, seed, reads: "quorum" }).startAll();
+  const client = new TestClient(world).connect();
+  const file = client.open("file").handle;
+  client.set(file, "old");
+  world.run(500);
+  const master = world.master();
+  if (master === undefined) throw new Error(world.report());
+  return { world, master, file, client };
+}
+
+describe('reads: "quorum"', () => {
+  it("answers what was written", () => {
+    const { client, file } = served("answers");
+    client.set(file, "new");
+    expect(textOf(client.get(file).contents)).toBe("new");
+  });
+
+  it("says nothing stale after a pause, though no clock and no lease is heeded", () => {
+    const { world, master } = served("pause");
+    Object.assign(world.sabotage, { readsClockBeforeInput: true, ignoresValidUntil: true });
+    const reader = new TestClient(world).connect();
+    const file = reader.open("file").handle;
+    const writer = new TestClient(world).connect();
+    const written = writer.open("file").handle;
+    world.pause(master, 3_000);
+    writer.set(written, "new");
+    world.run(1_000);
+    const { result } = reader.askOnce(master, file);
+    // With reads: "lease" and both guards out this very schedule answers "old" (replica-lease.test).
+    expect(["not_master", "no_quorum"]).toContain(codeOf(result));
+  });
+
+  it("answers no read while no quorum is in reach", () => {
+    const { world, master, file } = served("alone");
+    const reader = new TestClient(world).connect();
+    const handle = reader.open("file").handle;
+    expect(file).toBeDefined();
+    for (const id of world.ids) {
+      if (id === master) continue;
+      world.cut(master, id);
+      world.cut(id, master);
+    }
+    const { result } = reader.askOnce(master, handle);
+    expect(result?.$case).not.toBe("getContentsAndStat");
+  });
+});

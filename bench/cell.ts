@@ -40,14 +40,19 @@ const FULL: Plan = {
   secondsMax: 360,
   operations: { rounds: 7, roundMs: 1_000, warmUpMs: 6_000 },
   failOverTrials: 10,
-  idleSessions: { counts: [1_000, 10_000], settleMs: 14_000, windowMs: 21_000 },
+  idleSessions: {
+    counts: [1_000, 10_000],
+    settleMs: 14_000,
+    windowMs: 21_000,
+    emptyAgain: true,
+  },
 };
 
 const QUICK: Plan = {
   secondsMax: 60,
-  operations: { rounds: 3, roundMs: 500, warmUpMs: 2_000 },
-  failOverTrials: 3,
-  idleSessions: { counts: [1_000], settleMs: 1_000, windowMs: 4_000 },
+  operations: { rounds: 2, roundMs: 400, warmUpMs: 2_000 },
+  failOverTrials: 2,
+  idleSessions: { counts: [1_000], settleMs: 1_000, windowMs: 4_000, emptyAgain: false },
 };
 
 const PARTS = ["operations", "fail-over", "sessions"] as const;
@@ -70,42 +75,42 @@ export async function benchCell(options: CellBenchOptions): Promise<void> {
   const wants = (part: Part): boolean => options.only.length === 0 || options.only.includes(part);
   await inScope(plan.secondsMax, async (scope) => {
     const directory = mkdtempSync(join(tmpdir(), "cubby-bench-"));
-    scope.onEnd(() => rmSync(directory, { recursive: true, force: true }));
     say("machine");
-    const machine = await measureMachine(scope, directory, options.quick);
-    let operations: OperationFigures[] = [];
-    let failOver: FailOverFigures | undefined;
+    const figures: Measured = {
+      replicas: REPLICAS,
+      quick: options.quick,
+      machine: await measureMachine(scope, directory, options.quick),
+      operations: [],
+      failOver: undefined,
+      idleSessions: [],
+    };
+    // Whatever there is by then, also when the run is cut short.
+    scope.onEnd(() => console.log(options.json ? JSON.stringify(figures) : cellReport(figures)));
+    scope.onEnd(() => rmSync(directory, { recursive: true, force: true }));
     if (wants("operations") || wants("fail-over")) {
       const cell = await startCell(scope, join(directory, "cell"));
       if (wants("operations")) {
         say("operations");
         const pipeline = await BarePipeline.start(scope, directory);
-        operations = await measureOperations(scope, cell.url, pipeline, plan.operations);
+        figures.operations = await measureOperations(scope, cell.url, pipeline, plan.operations);
       }
       if (wants("fail-over")) {
         say("fail-over");
-        failOver = await measureFailOver(scope, cell, plan.failOverTrials);
+        figures.failOver = await measureFailOver(scope, cell, plan.failOverTrials);
       }
       await cell.close();
     }
-    let idleSessions: IdleSessionFigures[] = [];
     if (wants("sessions")) {
       say("idle sessions");
       // A fresh cell: a heap that has carried a load grows less than it holds.
       const cell = await startCell(scope, join(directory, "idle"), IDLE_SESSIONS_NODE_OPTIONS);
-      idleSessions = await measureIdleSessions(scope, cell, plan.idleSessions);
+      figures.idleSessions = await measureIdleSessions(scope, cell, plan.idleSessions);
     }
-    const figures: CellFigures = {
-      replicas: REPLICAS,
-      quick: options.quick,
-      machine,
-      operations,
-      failOver,
-      idleSessions,
-    };
-    console.log(options.json ? JSON.stringify(figures) : cellReport(figures));
   });
 }
+
+/** The figures while they are being gathered. */
+type Measured = { -readonly [Name in keyof CellFigures]: CellFigures[Name] };
 
 function say(what: string): void {
   console.error(`measuring: ${what}`);

@@ -35,6 +35,8 @@ export type IdleSessionsPlan = {
   /** From the last session's opening to the first look. */
   readonly settleMs: number;
   readonly windowMs: number;
+  /** Whether the empty cell's CPU is also measured at the end, once the sessions have expired. */
+  readonly emptyAgain: boolean;
 };
 
 /** What replicas must be started with. */
@@ -71,7 +73,8 @@ export async function measureIdleSessions(
     await openUntil(WARM_SESSIONS + sessions);
   }
   holder.disconnect();
-  const after = await look(SESSION_LEASE_MS_DEFAULT * EXPIRED_AFTER_LEASES);
+  const expiredMs = SESSION_LEASE_MS_DEFAULT * EXPIRED_AFTER_LEASES;
+  const after = plan.emptyAgain ? await look(expiredMs) : before;
   if ((await cell.master())?.replica !== master) throw new Error("The master changed.");
   const emptyPart = (before.cpuPart + after.cpuPart) / 2;
   return looks.map(({ sessions, look }) => {

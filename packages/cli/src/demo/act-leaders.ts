@@ -1,5 +1,6 @@
 import { monotonicMs } from "../process/monotonic.ts";
 import { sleep } from "../process/sleep.ts";
+import type { Evidence } from "./checks.ts";
 import {
   ballots,
   type Scene,
@@ -135,6 +136,22 @@ export async function actLeaderPaused(scene: Scene): Promise<void> {
     `${next.name} leads with generation ${next.generation}, and has done its first job.`,
     `${name} still believes in generation ${generation}: it has not run since.`,
   );
+  await resume(scene, { name, pid, next: next.name, pausedAtMs, evidence });
+}
+
+type Paused = {
+  readonly name: string;
+  readonly pid: number;
+  /** Who leads meanwhile. */
+  readonly next: string;
+  readonly pausedAtMs: number;
+  readonly evidence: Evidence;
+};
+
+/** It writes as if nothing had happened, is refused, and steps down. */
+async function resume(scene: Scene, paused: Paused): Promise<void> {
+  const { stage, tell } = scene;
+  const { name, pid, next, pausedAtMs, evidence } = paused;
   const resumedAtMs = monotonicMs();
   stage.resumeWorker(name);
   const write = await waitForReport(
@@ -165,9 +182,16 @@ export async function actLeaderPaused(scene: Scene): Promise<void> {
     (report) => report.kind === "steppedDown" && report.pid === pid && report.atMs > resumedAtMs,
   ).catch(() => undefined);
   const leaders = stage.leaders.map((leader) => leader.name);
+  // The next act counts lost sessions: this one's old session is to be behind us.
+  await waitForReport(
+    scene,
+    WORK_MS,
+    `${name} does not stand for election again`,
+    (report) => report.kind === "waiting" && report.pid === pid && report.atMs > resumedAtMs,
+  );
   scene.checks.add(
     "steps-down",
-    steppedDown !== undefined && leaders.length === 1 && leaders[0] === next.name,
+    steppedDown !== undefined && leaders.length === 1 && leaders[0] === next,
     steppedDown === undefined ? "it leads on" : steppedDown.atMs - resumedAtMs,
     "the old leader steps down, and only the new one leads",
     { ...evidence, leaders, monotonicMs: { resumedAtMs, steppedDownAtMs: steppedDown?.atMs } },

@@ -47,6 +47,7 @@ export async function actMasterKilled(scene: Scene): Promise<void> {
   checks.add("sessions-survive-master", lost.length === 0, lost.length, "0 sessions lost", {
     ...evidence,
     sessionsAtMaster: { before: before.sessions, after: after.sessions },
+    lost,
   });
   checks.add(
     "work-goes-on-without-master",

@@ -1,12 +1,24 @@
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isAlive } from "../process/is-alive.ts";
 import { poll } from "../process/sleep.ts";
 
 const CUBBY = fileURLToPath(new URL("../../bin/cubby.js", import.meta.url));
 const STORY_MS = 120_000;
+
+// A demo that is killed cannot remove its files: they are put where we can.
+let directory = "";
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "cubby-demo-test-"));
+});
+afterAll(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
 
 type Line = {
   check: string;
@@ -21,7 +33,8 @@ async function play(
   onLine: (line: Line, demo: ReturnType<typeof spawn>) => void = () => undefined,
 ): Promise<{ code: number | null; lines: Line[] }> {
   const all = [CUBBY, "demo", "--script", "--json", ...args];
-  const demo = spawn(process.execPath, all, { stdio: ["ignore", "pipe", "pipe"] });
+  const env = { ...process.env, TMPDIR: directory };
+  const demo = spawn(process.execPath, all, { env, stdio: ["ignore", "pipe", "pipe"] });
   const exited = new Promise<number | null>((resolve) => demo.once("exit", resolve));
   demo.stderr.resume();
   const lines: Line[] = [];

@@ -118,6 +118,8 @@ export class FileDisk {
     const descriptor = this.#descriptor(request.file);
     const written = writeSync(descriptor, bytes, 0, bytes.length, offset);
     if (written < bytes.length) {
+      // It has failed whatever comes now; but a disk without room says so only to the next write.
+      writeSync(descriptor, bytes, written, bytes.length - written, offset + written);
       const error = shortWrite(written, bytes.length);
       setImmediate(() => this.#finish(id, error, {}));
       return;

@@ -8,6 +8,7 @@ import {
   type ContentsAndStat,
   CreateMode,
   errorCodeOf,
+  KeepAlive,
   LockMode,
   NodeKind,
   type Opened,
@@ -237,8 +238,8 @@ export class TestClient implements ClientEnd {
 
   #keepAlive(): void {
     this.#keptAt = this.#world.time.now;
-    const acknowledgedEpoch = this.epoch;
-    this.#transmit(-1, { $case: "keepAlive", value: { acknowledgedEpoch } });
+    const value = KeepAlive.create({ acknowledgedEpoch: this.epoch });
+    this.#transmit(-1, { $case: "keepAlive", value });
   }
 
   #send({ number, call }: Pending): void {

@@ -15,6 +15,22 @@ describe("fail-over", () => {
     expect(reply?.reply.clientEpoch).toBe(2);
   });
 
+  it("refuses a packet of an older epoch that arrives after its session has acknowledged (FO-1)", () => {
+    const harness = new Harness(2);
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    const late = session.envelope(
+      { $case: "setContents", value: setCall(handle, "late") },
+      { requestNumber: session.next },
+    );
+    // Mastership comes back to the very same machine.
+    harness.elect(1);
+    harness.elect(0);
+    session.acknowledge();
+    expect(codeOf(harness.resultOf(harness.send(late)))).toBe("stale_epoch");
+    expect(session.stat(handle).sizeBytes).toBe(0);
+  });
+
   it("raises the epoch for a master that lost mastership and got it back (FO-1, PML-20)", () => {
     const harness = new Harness(2);
     const session = new TestSession(harness);

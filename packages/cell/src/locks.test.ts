@@ -170,6 +170,23 @@ describe("waiters", () => {
     expect(shared.map((tag) => codeOf(harness.resultOf(tag)))).toEqual(["acquire", "acquire"]);
   });
 
+  it("let a shared request pass no exclusive one, though the lock is shared by then", () => {
+    const harness = new Harness();
+    const [holder, r1, writer, r2] = sessions(harness, 4);
+    if (!holder || !r1 || !writer || !r2) throw new Error("four sessions");
+    holder[0].acquire(holder[1]);
+    const first = r1[0].beginAcquire(r1[1], SHARED);
+    const exclusive = writer[0].beginAcquire(writer[1], EXCLUSIVE);
+    const second = r2[0].beginAcquire(r2[1], SHARED);
+    holder[0].release(holder[1]);
+    expect(codeOf(harness.resultOf(first))).toBe("acquire");
+    expect([harness.replyTo(exclusive), harness.replyTo(second)]).toEqual([undefined, undefined]);
+    r1[0].release(r1[1]);
+    expect(codeOf(harness.resultOf(exclusive))).toBe("acquire");
+    writer[0].release(writer[1]);
+    expect(codeOf(harness.resultOf(second))).toBe("acquire");
+  });
+
   it("keep their place when the race for the lock was lost", () => {
     const harness = new Harness();
     const [holder, first, second, thief] = sessions(harness, 4);

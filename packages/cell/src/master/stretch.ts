@@ -42,6 +42,7 @@ export class Stretch {
   leaseMsFor(now: Instant, session: MasterSession): number {
     const askedMs = session.session.leaseMs;
     const stretchMs = this.#state.stretchMs;
+    this.#count();
     if (!this.#isWanted || stretchMs <= askedMs) return askedMs;
     this.#runOutAt = this.#clock.read(now) + masterLeaseMs(stretchMs);
     return stretchMs;
@@ -49,9 +50,7 @@ export class Stretch {
 
   /** The stretch to propose now, if it should change. */
   next(now: Instant): number | undefined {
-    const sessions = this.#state.sessions.size;
-    if (sessions > this.#above) this.#isWanted = true;
-    else if (sessions * 100 <= this.#above * RELAX_PERCENT) this.#isWanted = false;
+    this.#count();
     if (this.#isProposed) return undefined;
     const stretchMs = this.#state.stretchMs;
     if (this.#isWanted)
@@ -63,6 +62,12 @@ export class Stretch {
   /** What was proposed has been applied. */
   onApplied(): void {
     this.#isProposed = false;
+  }
+
+  #count(): void {
+    const sessions = this.#state.sessions.size;
+    if (sessions > this.#above) this.#isWanted = true;
+    else if (sessions * 100 <= this.#above * RELAX_PERCENT) this.#isWanted = false;
   }
 
   #begin(stretchMs: number): number {

@@ -1,0 +1,130 @@
+import { EMPTY_BYTES } from "@cubby/base";
+import { Command } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import { codeOf } from "../test-support/harness.ts";
+import { apply, type Outcome } from "./apply.ts";
+import { CellState } from "./cell-state.ts";
+import { stateHash } from "./snapshot.ts";
+
+type Body = NonNullable<Command["body"]>;
+
+/** A state with an epoch and one session, and a way to apply commands to it. */
+function started() {
+  const state = new CellState("local");
+  let index = 0;
+  const applyBody = (body: Body, more: Partial<Command> = {}): Outcome => {
+    index += 1;
+    return apply(state, index, { ...Command.create(), paxosEpoch: 7, body, ...more });
+  };
+  const value = { paxosEpoch: 7, masterId: 1, keyMaterial: new Uint8Array(16), quotas: undefined };
+  applyBody({ $case: "beginEpoch", value });
+  const terms = { leaseMs: 12_000, caches: false, clientName: "" };
+  applyBody({ $case: "beginSession", value: terms });
+  const inSession = (requestNumber: number, lowestUnanswered = 1, body: Body = create("f")) =>
+    applyBody(body, { sessionId: 2, requestNumber, lowestUnanswered });
+  return { state, applyBody, inSession };
+}
+
+function create(name: string): Body {
+  return {
+    $case: "openNode",
+    value: {
+      path: `/ls/local/${name}`,
+      access: 3,
+      create: 2,
+      kind: 1,
+      ephemeral: false,
+      initialContents: EMPTY_BYTES,
+      lockDelayMs: 0,
+      directoryPath: "",
+      directoryInstance: 0,
+    },
+  };
+}
+
+function codeOfOutcome(outcome: Outcome): string {
+  return outcome.kind === "result" ? codeOf(outcome.result) : outcome.kind;
+}
+
+describe("apply, one command", () => {
+  it("counts the entry in any case, and changes nothing for one that it refuses", () => {
+    const { state, applyBody } = started();
+    const hash = stateHash(state);
+    expect(apply(state, 50, undefined)).toEqual({ kind: "refused", reason: "undecodable" });
+    expect(apply(state, 51, Command.create())).toEqual({ kind: "refused", reason: "unknown" });
+    const stale = applyBody({ $case: "setStretch", value: { stretchMs: 1 } }, { paxosEpoch: 6 });
+    expect(stale).toEqual({ kind: "refused", reason: "epoch" });
+    expect(stateHash(state)).toBe(hash);
+  });
+
+  it("refuses everything before the first master", () => {
+    const state = new CellState("local");
+    const body: Body = { $case: "setStretch", value: { stretchMs: 60_000 } };
+    expect(apply(state, 1, { ...Command.create(), body })).toEqual({
+      kind: "refused",
+      reason: "epoch",
+    });
+  });
+
+  it("refuses an epoch without key material, and keeps the key of the first (HND-6)", () => {
+    const { state, applyBody } = started();
+    const epoch = (keyMaterial: Uint8Array): Body => ({
+      $case: "beginEpoch",
+      value: { paxosEpoch: 8, masterId: 1, keyMaterial, quotas: undefined },
+    });
+    expect(applyBody(epoch(EMPTY_BYTES)).kind).toBe("refused");
+    expect(state.paxosEpoch).toBe(7);
+    applyBody(epoch(new Uint8Array(16).fill(9)));
+    expect([state.paxosEpoch, state.clientEpoch]).toEqual([8, 2]);
+    expect(state.handleKey).toEqual(new Uint8Array(16));
+  });
+
+  // Guard: a number below the lowest unanswered one is refused (applyInSession).
+  it("never runs a number whose result has been dropped", () => {
+    const { state, inSession } = started();
+    inSession(1);
+    expect(codeOfOutcome(inSession(2, 2, create("g")))).toBe("open");
+    expect(codeOfOutcome(inSession(1, 1, create("h")))).toBe("request_forgotten");
+    expect(state.namespace.get("/ls/local/h")).toBe(undefined);
+    expect(codeOfOutcome(inSession(0))).toBe("request_forgotten");
+  });
+
+  it("runs no number that the result table has no room for", () => {
+    const { inSession } = started();
+    expect(codeOfOutcome(inSession(257))).toBe("too_many_requests");
+    expect(codeOfOutcome(inSession(256))).toBe("open");
+  });
+
+  it("lets no lowest unanswered number rise above the request's own", () => {
+    const { state, inSession } = started();
+    inSession(5, 1_000_000);
+    expect(state.sessions.get(2)?.lowestUnanswered).toBe(5);
+  });
+
+  it("replays a stored result as the same object, marked as such", () => {
+    const { inSession } = started();
+    const first = inSession(1);
+    const second = inSession(1);
+    expect(second).toEqual({ ...first, isReplay: true });
+  });
+
+  it("leaves no result of an acquire that waits, and may run it again", () => {
+    const { inSession } = started();
+    const claim = (handleId: number): Body => ({
+      $case: "acquireLock",
+      value: { path: "/ls/local", instance: 1, handleId, mode: 1, wait: true, lockDelayMs: 0 },
+    });
+    expect(codeOfOutcome(inSession(1, 1, claim(1)))).toBe("acquire");
+    expect(codeOfOutcome(inSession(2, 1, claim(2)))).toBe("blocked");
+    inSession(3, 1, { $case: "releaseLock", value: { handleId: 1 } });
+    expect(codeOfOutcome(inSession(2, 1, claim(2)))).toBe("acquire");
+  });
+
+  it("answers master's commands inside a session with an error and not with an exception", () => {
+    const { inSession } = started();
+    expect(inSession(1, 1, { $case: "expireSession", value: { sessionId: 2 } }).kind).toBe(
+      "carriedOut",
+    );
+    expect(codeOfOutcome(inSession(2))).toBe("session_expired");
+  });
+});

@@ -1,66 +1,144 @@
 import { instant } from "@cubby/base";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { replicaId } from "./ballot.ts";
+import { grantBindsMs, LeaseGrantor, leaseHoldsMs } from "./lease-grantor.ts";
 import { MasterLease } from "./master-lease.ts";
+import { ballot } from "./test-support/lone-engine.ts";
 
-const [R1, R2, R3] = [replicaId(1), replicaId(2), replicaId(3)];
-const LEASE_MS = 600;
+const [r1, r2, r3] = [replicaId(1), replicaId(2), replicaId(3)];
+const at = instant;
 
-function leased(): MasterLease {
-  return new MasterLease(2, 100);
-}
-
-describe("the master lease", () => {
-  it("counts from the sending of the round, shortened by the drift allowance", () => {
-    const lease = leased();
-    const round = lease.begin(instant(1_000), LEASE_MS);
-    lease.onGrant(R1, round);
-    expect(lease.until).toBeUndefined();
-    lease.onGrant(R2, round);
-    expect(lease.until).toBe(1_540);
+describe("the lengths of lease and grant", () => {
+  it("leave the holder less than the giver, for any two clocks within the drift", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 60_000 }),
+        fc.integer({ min: 0, max: 500 }),
+        fc.integer({ min: -1000, max: 1000 }),
+        fc.integer({ min: -1000, max: 1000 }),
+        (leaseMs, drift, holder, giver) => {
+          const holderRate = 1 + (holder / 1000) * (drift / 1000);
+          const giverRate = 1 + (giver / 1000) * (drift / 1000);
+          const held = leaseHoldsMs(leaseMs, drift) / holderRate;
+          // An instant is a clock rounded down: the grant may have been given up to 1 ms later.
+          const bound = (grantBindsMs(leaseMs, drift) - 1) / giverRate;
+          expect(held).toBeLessThanOrEqual(bound + 1e-6);
+        },
+      ),
+    );
   });
 
-  it("does not count one granter twice", () => {
-    const lease = leased();
-    const round = lease.begin(instant(0), LEASE_MS);
-    lease.onGrant(R1, round);
-    lease.onGrant(R1, round);
-    expect(lease.until).toBeUndefined();
-  });
-
-  // Guard: void() forgets the open rounds. Without it the answers below would give a lease that
-  // counts from before the clock stood still.
-  it("is given by no round that was begun before it was voided", () => {
-    const lease = leased();
-    const round = lease.begin(instant(0), LEASE_MS);
-    lease.void();
-    for (const from of [R1, R2, R3]) lease.onGrant(from, round);
-    expect(lease.until).toBeUndefined();
+  it("are 540 and 661 ms for the default of 600 ms and a tenth", () => {
+    expect(leaseHoldsMs(600, 100)).toBe(540);
+    expect(grantBindsMs(600, 100)).toBe(661);
   });
 });
 
-describe("a proof of leading", () => {
-  it("takes a quorum's grant of a round begun after it was asked for", () => {
-    const lease = leased();
-    const before = lease.begin(instant(0), LEASE_MS);
-    lease.confirm(7);
-    for (const from of [R1, R2]) lease.onGrant(from, before);
-    expect(lease.takeConfirmed()).toBeUndefined();
-    const after = lease.begin(instant(10), LEASE_MS);
-    lease.onGrant(R1, after);
-    expect(lease.takeConfirmed()).toBeUndefined();
-    lease.onGrant(R3, after);
-    expect(lease.takeConfirmed()).toBe(7);
-    expect(lease.takeConfirmed()).toBeUndefined();
+describe("the leader's lease", () => {
+  it("is held when a quorum granted one round, and counts from its sending", () => {
+    const lease = new MasterLease(2, 100);
+    const round = lease.begin(at(1000), 600);
+    lease.onGrant(r1, round);
+    expect(lease.until).toBeUndefined();
+    lease.onGrant(r1, round);
+    expect(lease.until, "one replica is no quorum, however often it answers").toBeUndefined();
+    lease.onGrant(r2, round);
+    expect(lease.until).toBe(1540);
+    expect(lease.held(at(1539))).toBe(true);
+    expect(lease.held(at(1540))).toBe(false);
   });
 
-  it("serves all that were asked for before the round", () => {
-    const lease = leased();
-    for (const token of [1, 2, 3]) lease.confirm(token);
-    const round = lease.begin(instant(0), LEASE_MS);
-    lease.confirm(4);
-    for (const from of [R1, R2]) lease.onGrant(from, round);
-    expect(lease.takeConfirmed()).toBe(3);
-    expect(lease.takeConfirmed()).toBeUndefined();
+  it("never adds up answers to different rounds", () => {
+    const lease = new MasterLease(2, 100);
+    const first = lease.begin(at(1000), 600);
+    const second = lease.begin(at(1100), 600);
+    lease.onGrant(r1, first);
+    lease.onGrant(r2, second);
+    expect(lease.until).toBeUndefined();
+  });
+
+  it("gets from a late answer no more than the old round could give", () => {
+    const lease = new MasterLease(2, 100);
+    const first = lease.begin(at(1000), 600);
+    lease.onGrant(r1, first);
+    const second = lease.begin(at(1400), 600);
+    lease.onGrant(r1, second);
+    lease.onGrant(r3, first);
+    expect(lease.until).toBe(1540);
+    lease.onGrant(r2, second);
+    expect(lease.until).toBe(1940);
+    lease.onGrant(r2, first);
+    expect(lease.until).toBe(1940);
+  });
+
+  it("is not revived by answers that were under way when it was voided", () => {
+    const lease = new MasterLease(2, 100);
+    const round = lease.begin(at(1000), 600);
+    lease.onGrant(r1, round);
+    lease.void();
+    lease.onGrant(r2, round);
+    lease.onGrant(r3, round);
+    expect(lease.until).toBeUndefined();
+    expect(lease.begin(at(1100), 600)).toBe(round + 1);
+  });
+});
+
+describe("the giver of grants", () => {
+  const one = ballot(1, 1);
+
+  function granted(): LeaseGrantor {
+    const grantor = new LeaseGrantor(100, 600, at(0), true);
+    grantor.grant(at(1000), one, 3, 600);
+    return grantor;
+  }
+
+  it("is bound to everybody but the holder until the grant is over", () => {
+    const grantor = granted();
+    expect(grantor.boundUntil(ballot(2, 2))).toBe(1661);
+    expect(grantor.boundUntil(ballot(2, 1))).toBeLessThanOrEqual(1000);
+    expect(grantor.holder(at(1660))).toEqual(one);
+    expect(grantor.holder(at(1661))).toBeUndefined();
+  });
+
+  it("is bound by the longest of its grants, when the length goes down", () => {
+    const grantor = granted();
+    grantor.grant(at(1100), one, 4, 100);
+    expect(grantor.boundUntil(ballot(2, 2))).toBe(1661);
+  });
+
+  it("is free when the holder releases that round, but not by the release of an earlier one", () => {
+    const grantor = granted();
+    grantor.release(one, 2);
+    expect(grantor.boundUntil(ballot(2, 2))).toBe(1661);
+    grantor.release(ballot(2, 1), 9);
+    expect(grantor.boundUntil(ballot(2, 2))).toBe(1661);
+    const other = granted();
+    other.release(one, 3);
+    expect(other.boundUntil(ballot(2, 2))).toBe(0);
+  });
+
+  it("grants no round that was released before it was asked for", () => {
+    const grantor = granted();
+    grantor.release(one, 5);
+    expect(grantor.mayGrant(one, 4)).toBe(false);
+    expect(grantor.mayGrant(one, 5)).toBe(false);
+    expect(grantor.mayGrant(one, 6)).toBe(true);
+    expect(grantor.mayGrant(ballot(2, 2), 1)).toBe(true);
+  });
+
+  it("is bound from its start by what earlier lives may have granted, to whomever", () => {
+    const grantor = new LeaseGrantor(100, 600, at(5000), false);
+    expect(grantor.boundUntil(ballot(2, 2))).toBe(5661);
+    expect(grantor.boundUntil(ballot(1, 1))).toBe(5661);
+    expect(new LeaseGrantor(100, 0, at(5000), false).boundUntil(one)).toBe(5000);
+  });
+
+  it("never grants more than is on record", () => {
+    const grantor = granted();
+    expect(() => grantor.grant(at(2000), one, 9, 601)).toThrow("on record");
+    grantor.raiseGrantMax(601);
+    grantor.grant(at(2000), one, 9, 601);
+    expect(() => grantor.raiseGrantMax(601)).toThrow("rises");
   });
 });

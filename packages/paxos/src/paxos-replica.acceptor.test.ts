@@ -1,0 +1,358 @@
+import { instant, utf8Encode } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { sameBallot, ZERO_BALLOT } from "./ballot.ts";
+import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
+
+const a = utf8Encode("a");
+const b = utf8Encode("b");
+const c = utf8Encode("c");
+
+function prepare(round: number, replica: number) {
+  return {
+    kind: "prepare",
+    ballot: ballot(round, replica),
+    acceptedBallot: ZERO_BALLOT,
+    length: 0,
+    chosen: 0,
+  } as const;
+}
+
+function follower(): LoneEngine {
+  const lone = new LoneEngine(2, formed(3));
+  lone.wake();
+  return lone;
+}
+
+/** Promised 1.1, and holds a and b in it, all durable. */
+function synchronised(): LoneEngine {
+  const lone = follower();
+  lone.hear(1, prepare(1, 1));
+  lone.hear(1, {
+    kind: "logPart",
+    ballot: ballot(1, 1),
+    acceptedBallot: ballot(1, 1),
+    firstSlot: 1,
+    entries: [a, b],
+    chosen: 0,
+    length: 2,
+  });
+  lone.persist();
+  return lone;
+}
+
+describe("an acceptor", () => {
+  it("holds a promise back until its record is durable (reliability §5.1)", () => {
+    const lone = follower();
+    expect(lone.hear(1, prepare(1, 1))).toEqual({
+      sends: [],
+      records: [{ kind: "promised", ballot: ballot(1, 1) }],
+      sendsAfterPersist: [
+        {
+          to: 1,
+          message: {
+            kind: "promise",
+            ballot: ballot(1, 1),
+            acceptedBallot: ZERO_BALLOT,
+            length: 0,
+            chosen: 0,
+            firstSlot: 1,
+            entries: [],
+          },
+        },
+      ],
+      events: [{ kind: "following", leader: 1 }],
+      wakeAt: expect.any(Number),
+      trace: [{ kind: "promised", ballot: "1.1" }],
+    });
+  });
+
+  it("repeats its promise when the prepare comes twice, and writes nothing", () => {
+    const lone = follower();
+    lone.hear(1, prepare(1, 1));
+    lone.persist();
+    const again = lone.hear(1, prepare(1, 1));
+    expect(again.records).toEqual([]);
+    expect(again.sends.map(({ message }) => message.kind)).toEqual(["promise"]);
+  });
+
+  it("refuses a ballot below its promise, and says which it promised", () => {
+    const lone = follower();
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    expect(lone.hear(1, prepare(1, 1))).toMatchObject({
+      records: [],
+      sends: [
+        { to: 1, message: { kind: "nack", ballot: ballot(1, 1), promised: ballot(2, 3) } },
+      ],
+      sendsAfterPersist: [],
+    });
+  });
+
+  it("takes over the leader's log by one record, and says so once that is durable", () => {
+    const lone = follower();
+    lone.hear(1, prepare(1, 1));
+    lone.persist();
+    const output = lone.hear(1, {
+      kind: "logPart",
+      ballot: ballot(1, 1),
+      acceptedBallot: ballot(1, 1),
+      firstSlot: 1,
+      entries: [a, b],
+      chosen: 1,
+      length: 2,
+    });
+    expect(output).toMatchObject({
+      sends: [],
+      records: [
+        { kind: "synchronised", ballot: ballot(1, 1), firstSlot: 1, entries: [a, b] },
+        { kind: "chosen", slot: 1 },
+      ],
+      sendsAfterPersist: [
+        { to: 1, message: { kind: "accepted", ballot: ballot(1, 1), length: 2 } },
+      ],
+      events: [{ kind: "chosen", slot: 1, command: a }],
+    });
+  });
+
+  it("acknowledges an accept once its record is durable, with one record for the batch", () => {
+    const lone = synchronised();
+    const output = lone.hear(1, {
+      kind: "accept",
+      ballot: ballot(1, 1),
+      firstSlot: 3,
+      entries: [c, a],
+      chosen: 2,
+    });
+    expect(output).toMatchObject({
+      sends: [],
+      records: [
+        { kind: "appended", ballot: ballot(1, 1), firstSlot: 3, entries: [c, a] },
+        { kind: "chosen", slot: 2 },
+      ],
+      sendsAfterPersist: [
+        { to: 1, message: { kind: "accepted", ballot: ballot(1, 1), length: 4 } },
+      ],
+      events: [
+        { kind: "chosen", slot: 1, command: a },
+        { kind: "chosen", slot: 2, command: b },
+      ],
+    });
+  });
+
+  it("refuses an accept that leaves a gap, and asks for what is missing, once", () => {
+    const lone = synchronised();
+    const accept = {
+      kind: "accept",
+      ballot: ballot(1, 1),
+      firstSlot: 4,
+      entries: [c],
+      chosen: 0,
+    } as const;
+    const output = lone.hear(1, accept);
+    expect(output.records).toEqual([]);
+    expect(output.sends.map(({ message }) => message)).toEqual([
+      { kind: "accepted", ballot: ballot(1, 1), length: 2 },
+      {
+        kind: "fetch",
+        ballot: ballot(1, 1),
+        from: 3,
+        synchronised: true,
+        snapshotSlot: 0,
+        snapshotOffset: 0,
+      },
+    ]);
+    expect(lone.hear(1, { ...accept, firstSlot: 5 }).sends).toEqual([]);
+  });
+
+  it("appends only the new part of an accept that comes twice, or overlaps", () => {
+    const lone = synchronised();
+    const accept = {
+      kind: "accept",
+      ballot: ballot(1, 1),
+      firstSlot: 2,
+      entries: [b, c],
+      chosen: 0,
+    } as const;
+    expect(lone.hear(1, accept).records).toEqual([
+      { kind: "appended", ballot: ballot(1, 1), firstSlot: 3, entries: [c] },
+    ]);
+    lone.persist();
+    const again = lone.hear(1, accept);
+    expect(again.records).toEqual([]);
+    expect(again.sends).toEqual([
+      { to: 1, message: { kind: "accepted", ballot: ballot(1, 1), length: 3 } },
+    ]);
+  });
+
+  it("accepts nothing in a ballot whose log it has not taken over (P1)", () => {
+    const lone = synchronised();
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    const output = lone.hear(3, {
+      kind: "accept",
+      ballot: ballot(2, 3),
+      firstSlot: 3,
+      entries: [c],
+      chosen: 2,
+    });
+    expect(output.records).toEqual([]);
+    expect(output.events).toEqual([]);
+    expect(output.sends.map(({ message }) => message)).toEqual([
+      {
+        kind: "fetch",
+        ballot: ballot(2, 3),
+        from: 1,
+        synchronised: false,
+        snapshotSlot: 0,
+        snapshotOffset: 0,
+      },
+    ]);
+  });
+
+  it("asks to be prepared when it hears of a ballot that it never promised", () => {
+    const lone = synchronised();
+    const output = lone.hear(3, {
+      kind: "accept",
+      ballot: ballot(2, 3),
+      firstSlot: 3,
+      entries: [c],
+      chosen: 2,
+    });
+    expect(output.records).toEqual([]);
+    expect(output.sends).toEqual([
+      { to: 3, message: { kind: "prepareRequest", ballot: ballot(2, 3) } },
+    ]);
+  });
+
+  it("brings a fresher log along with its promise", () => {
+    const lone = synchronised();
+    const [send] = lone.hear(3, prepare(2, 3)).sendsAfterPersist;
+    expect(send?.message).toEqual({
+      kind: "promise",
+      ballot: ballot(2, 3),
+      acceptedBallot: ballot(1, 1),
+      length: 2,
+      chosen: 0,
+      firstSlot: 1,
+      entries: [a, b],
+    });
+  });
+
+  it("takes no word for a ballot but its owner's", () => {
+    const lone = follower();
+    const output = lone.hear(3, prepare(5, 1));
+    expect(output).toMatchObject({ sends: [], records: [], sendsAfterPersist: [], events: [] });
+    expect(output.trace).toEqual([
+      { kind: "messageDropped", from: 3, reason: "a ballot of somebody else" },
+    ]);
+  });
+
+  it("never cuts off what is chosen, whatever a leader sends (P14)", () => {
+    const lone = synchronised();
+    lone.hear(1, { kind: "chosen", ballot: ballot(1, 1), chosen: 2, length: 2 });
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    // A synchronisation from slot 1 on that says otherwise: only what follows slot 2 is taken.
+    lone.hear(3, {
+      kind: "logPart",
+      ballot: ballot(2, 3),
+      acceptedBallot: ballot(2, 3),
+      firstSlot: 1,
+      entries: [c, c, c],
+      chosen: 0,
+      length: 3,
+    });
+    const status = lone.engine.status();
+    expect(status).toMatchObject({ chosen: 2, length: 3 });
+    expect(sameBallot(status.acceptedBallot, ballot(2, 3))).toBe(true);
+  });
+});
+
+describe("an acceptor's lease grant", () => {
+  const request = {
+    kind: "leaseRequest",
+    ballot: ballot(1, 1),
+    leaseRound: 1,
+    leaseMs: 600,
+    chosen: 0,
+    length: 2,
+  } as const;
+
+  it("leaves only once the longest grant is on record", () => {
+    const lone = synchronised();
+    expect(lone.hear(1, request)).toMatchObject({
+      sends: [],
+      records: [{ kind: "grantMax", leaseMs: 600 }],
+      sendsAfterPersist: [
+        { to: 1, message: { kind: "leaseGrant", ballot: ballot(1, 1), leaseRound: 1 } },
+      ],
+    });
+    lone.persist();
+    expect(lone.hear(1, { ...request, leaseRound: 2 })).toMatchObject({
+      sends: [{ to: 1, message: { kind: "leaseGrant", ballot: ballot(1, 1), leaseRound: 2 } }],
+      records: [],
+    });
+  });
+
+  it("is not given for a ballot that is not the promised one", () => {
+    const lone = synchronised();
+    const other = lone.hear(3, { ...request, ballot: ballot(2, 3) });
+    expect(other.sends.map(({ message }) => message.kind)).toEqual(["prepareRequest"]);
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    const old = lone.hear(1, request);
+    expect(old.sends.map(({ message }) => message.kind)).toEqual(["nack"]);
+  });
+
+  it("keeps a prepare, the highest, until it ends, and renews nothing meanwhile", () => {
+    const lone = synchronised();
+    lone.hear(1, request);
+    lone.persist();
+    const grantedAt = lone.now;
+    const kept = lone.hear(3, prepare(2, 3));
+    expect(kept).toMatchObject({ sends: [], records: [], sendsAfterPersist: [] });
+    expect(kept.trace).toEqual([{ kind: "prepareKept", ballot: "2.3", waitMs: 661 }]);
+    lone.hear(3, prepare(3, 3));
+    expect(lone.hear(3, prepare(2, 3)).records).toEqual([]);
+    // No renewal, by which the wait has an end.
+    const renewal = lone.hear(1, { ...request, leaseRound: 2 });
+    expect(renewal).toMatchObject({ sends: [], sendsAfterPersist: [] });
+    const early = lone.wake(660);
+    expect(early.records).toEqual([]);
+    expect(early.wakeAt).toBeLessThanOrEqual(grantedAt + 661);
+    const ended = lone.wake(1);
+    expect(ended.records).toEqual([{ kind: "promised", ballot: ballot(3, 3) }]);
+    expect(ended.sendsAfterPersist.map(({ to, message }) => [to, message.kind])).toEqual([
+      [3, "promise"],
+    ]);
+  });
+
+  it("ends at once when its leader releases it, and the kept prepare is answered", () => {
+    const lone = synchronised();
+    lone.hear(1, request);
+    lone.persist();
+    lone.hear(3, prepare(2, 3));
+    const stale = lone.hear(1, { kind: "leaseRelease", ballot: ballot(1, 1), leaseRound: 0 });
+    expect(stale.records).toEqual([]);
+    const released = lone.hear(1, { kind: "leaseRelease", ballot: ballot(1, 1), leaseRound: 1 });
+    expect(released.records).toEqual([{ kind: "promised", ballot: ballot(2, 3) }]);
+  });
+
+  it("does not keep its own leader from a higher ballot of its own", () => {
+    const lone = synchronised();
+    lone.hear(1, request);
+    lone.persist();
+    const output = lone.hear(1, prepare(2, 1));
+    expect(output.records).toEqual([{ kind: "promised", ballot: ballot(2, 1) }]);
+  });
+
+  it("binds the next life too: a restart promises nothing for as long as the longest one", () => {
+    const lone = new LoneEngine(2, { ...formed(3), grantMaxMs: 600, promised: ballot(1, 1) });
+    lone.wake();
+    const kept = lone.hear(3, prepare(2, 3));
+    expect(kept.records).toEqual([]);
+    expect(lone.wake(660).records).toEqual([]);
+    expect(lone.wake(1).records).toEqual([{ kind: "promised", ballot: ballot(2, 3) }]);
+    expect(lone.now).toBe(instant(10_661));
+  });
+});

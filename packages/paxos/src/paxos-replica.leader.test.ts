@@ -1,0 +1,369 @@
+import { utf8Encode } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { epochOf, sameBallot, ZERO_BALLOT } from "./ballot.ts";
+import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
+
+const commands = (...texts: string[]) => texts.map((text) => utf8Encode(text));
+const kinds = (sends: readonly { message: { kind: string } }[]) =>
+  sends.map(({ message }) => message.kind);
+
+function leading(options = {}): { lone: LoneEngine; own: ReturnType<LoneEngine["lead"]> } {
+  const lone = new LoneEngine(1, formed(3), options);
+  const own = lone.lead([2, 3]);
+  expect(lone.engine.status()).toMatchObject({ role: "leading", chosen: 1, length: 1 });
+  return { lone, own };
+}
+
+describe("a proposer", () => {
+  it("sends its prepare only once its own promise is durable, so that no life reuses a ballot (P4)", () => {
+    const lone = new LoneEngine(1, formed(3));
+    lone.wake();
+    let output = lone.take();
+    for (let i = 0; i < 60 && output.records.length === 0; i += 1) {
+      const own = lone.wake(10);
+      for (const { to, message } of own.sends) {
+        if (message.kind !== "heartbeatRequest") continue;
+        const { round } = message;
+        const unhappy = { ballot: ballot(0, to), leader: ZERO_BALLOT, happy: false };
+        output = lone.hear(to, { kind: "heartbeatReply", round, ...unhappy });
+        if (output.records.length > 0) break;
+      }
+      if (own.records.length > 0) output = own;
+    }
+    const standing = lone.engine.status().ballot;
+    expect(output.records).toEqual([{ kind: "promised", ballot: standing }]);
+    expect(kinds(output.sendsAfterPersist)).toEqual(["prepare", "prepare"]);
+    expect(kinds(output.sends)).not.toContain("prepare");
+  });
+
+  it("counts its own promise only once it is durable", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    const promise = {
+      kind: "promise",
+      ballot: own,
+      acceptedBallot: ZERO_BALLOT,
+      length: 0,
+      chosen: 0,
+      firstSlot: 1,
+      entries: [],
+    } as const;
+    lone.hear(2, promise);
+    expect(lone.engine.status().role).toBe("preparing");
+    const output = lone.persist();
+    expect(lone.engine.status().role).toBe("leading");
+    expect(output.records).toEqual([
+      { kind: "synchronised", ballot: own, firstSlot: 1, entries: [] },
+    ]);
+  });
+
+  it("adopts the freshest log of a quorum: the highest accepted ballot, then the longest", () => {
+    const lone = new LoneEngine(1, {
+      ...formed(5),
+      promised: ballot(3, 2),
+      acceptedBallot: ballot(2, 2),
+      entries: commands("old", "older", "oldest"),
+    });
+    const own = lone.stand();
+    lone.persist();
+    const promise = { kind: "promise", ballot: own, chosen: 0, firstSlot: 1 } as const;
+    lone.hear(2, { ...promise, acceptedBallot: ballot(1, 4), length: 5, entries: [] });
+    const output = lone.hear(3, {
+      ...promise,
+      acceptedBallot: ballot(3, 2),
+      length: 2,
+      entries: commands("x", "y"),
+    });
+    expect(output.records).toEqual([
+      { kind: "synchronised", ballot: own, firstSlot: 1, entries: commands("x", "y") },
+    ]);
+    // Both get the log; that they had a longer one of a lower ballot does not matter.
+    expect(output.sends).toEqual(
+      [2, 3].map((to) => ({
+        to,
+        message: {
+          kind: "logPart",
+          ballot: own,
+          acceptedBallot: own,
+          firstSlot: 1,
+          entries: commands("x", "y"),
+          chosen: 0,
+          length: 2,
+        },
+      })),
+    );
+  });
+
+  it("does without an acceptor whose fresher log it cannot get, once another quorum promised", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    lone.persist();
+    const promise = { kind: "promise", ballot: own, chosen: 0, firstSlot: 1 } as const;
+    const fresher = { acceptedBallot: ballot(1, 2), length: 9, entries: commands("x") };
+    lone.hear(2, { ...promise, ...fresher });
+    expect(lone.engine.status().role).toBe("adopting");
+    lone.wake(301);
+    expect(lone.engine.status().role).toBe("preparing");
+    lone.hear(3, { ...promise, acceptedBallot: ZERO_BALLOT, length: 0, entries: [] });
+    expect(lone.engine.status().role).toBe("leading");
+  });
+});
+
+describe("a leader", () => {
+  it("sends an accept in parallel with its own write, in one record (PML-4)", () => {
+    const { lone, own } = leading();
+    const entries = commands("a", "b");
+    const output = lone.step({ kind: "propose", entries });
+    const accept = { kind: "accept", ballot: own, firstSlot: 2, entries, chosen: 1 };
+    expect(output).toEqual({
+      sends: [
+        { to: 2, message: accept },
+        { to: 3, message: accept },
+      ],
+      records: [{ kind: "appended", ballot: own, firstSlot: 2, entries }],
+      sendsAfterPersist: [],
+      events: [],
+      wakeAt: expect.any(Number),
+      trace: [],
+    });
+    // One object for all: the host encodes it once.
+    expect(output.sends[0]?.message).toBe(output.sends[1]?.message);
+  });
+
+  it("sends what was proposed while its disk was busy as one accept and one record", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    const meanwhile = lone.step({ kind: "propose", entries: commands("b") });
+    expect(meanwhile).toMatchObject({ sends: [], records: [] });
+    lone.step({ kind: "propose", entries: commands("c", "d") });
+    const output = lone.persist();
+    expect(output.records).toEqual([
+      { kind: "appended", ballot: own, firstSlot: 3, entries: commands("b", "c", "d") },
+    ]);
+    expect(output.sends.map(({ to, message }) => [to, message.kind])).toEqual([
+      [2, "accept"],
+      [3, "accept"],
+    ]);
+  });
+
+  it("bounds a batch by entries and by bytes", () => {
+    const { lone } = leading({ batchEntriesMax: 2, batchBytesMax: 100 });
+    const big = new Uint8Array(90);
+    lone.step({ kind: "propose", entries: commands("a") });
+    lone.step({ kind: "propose", entries: [...commands("b", "c", "d"), big, big] });
+    const sizes = [];
+    for (let i = 0; i < 6; i += 1) {
+      for (const record of lone.persist().records) {
+        if (record.kind === "appended") sizes.push(record.entries.length);
+      }
+    }
+    expect(sizes).toEqual([2, 1, 1, 1]);
+  });
+
+  it("counts itself only after its own write (reliability §5.2)", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    // Of three, one follower and an unfinished write are no quorum.
+    expect(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }).events).toEqual([]);
+    expect(lone.persist().events).toEqual([
+      { kind: "chosen", slot: 2, command: utf8Encode("a") },
+    ]);
+  });
+
+  it("needs not itself, if a quorum of others wrote faster", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    lone.hear(2, { kind: "accepted", ballot: own, length: 2 });
+    const output = lone.hear(3, { kind: "accepted", ballot: own, length: 2 });
+    expect(output.events).toEqual([{ kind: "chosen", slot: 2, command: utf8Encode("a") }]);
+  });
+
+  it("counts no acceptance of an older ballot (P1)", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    lone.persist();
+    const old = ballot(own.round - 1, own.replica);
+    lone.hear(2, { kind: "accepted", ballot: old, length: 2 });
+    expect(lone.hear(3, { kind: "accepted", ballot: old, length: 2 }).events).toEqual([]);
+  });
+
+  it("tells the chosen index by itself, at once, when nothing else will carry it", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    lone.persist();
+    const output = lone.hear(2, { kind: "accepted", ballot: own, length: 2 });
+    const message = { kind: "chosen", ballot: own, chosen: 2, length: 2 };
+    expect(output.sends).toEqual([
+      { to: 2, message },
+      { to: 3, message },
+    ]);
+  });
+
+  it("lets the chosen index ride along while there is traffic", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    lone.step({ kind: "propose", entries: commands("b") });
+    expect(kinds(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }).sends)).toEqual([]);
+    const output = lone.persist();
+    expect(output.sends.map(({ message }) => message)).toMatchObject([
+      { kind: "accept", firstSlot: 3, chosen: 2 },
+      { kind: "accept", firstSlot: 3, chosen: 2 },
+    ]);
+  });
+
+  it("stops sending to a follower whose window is full, and goes on without it", () => {
+    const { lone, own } = leading({ windowEntriesMax: 4, batchEntriesMax: 2 });
+    const sent: number[] = [];
+    for (let i = 0; i < 8; i += 1) {
+      const output = lone.step({ kind: "propose", entries: commands(`c${i}`) });
+      for (const { to, message } of output.sends) if (message.kind === "accept") sent.push(to);
+      lone.persist();
+      lone.hear(2, { kind: "accepted", ballot: own, length: i + 2 });
+    }
+    expect(lone.engine.status().chosen).toBe(9);
+    expect(sent.filter((to) => to === 2).length).toBe(8);
+    expect(sent.filter((to) => to === 3).length).toBe(4);
+    // It comes back: what it missed follows, batch by batch.
+    const output = lone.hear(3, { kind: "accepted", ballot: own, length: 5 });
+    expect(output.sends.map(({ message }) => message)).toMatchObject([
+      { kind: "accept", firstSlot: 6, entries: commands("c4", "c5") },
+      { kind: "accept", firstSlot: 8, entries: commands("c6", "c7") },
+    ]);
+  });
+
+  it("synchronises a follower whose promise comes late", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([2]);
+    const output = lone.hear(3, {
+      kind: "promise",
+      ballot: own,
+      acceptedBallot: ZERO_BALLOT,
+      length: 0,
+      chosen: 0,
+      firstSlot: 1,
+      entries: [],
+    });
+    expect(output.sends).toEqual([
+      {
+        to: 3,
+        message: {
+          kind: "logPart",
+          ballot: own,
+          acceptedBallot: own,
+          firstSlot: 1,
+          entries: [{ kind: "masterLease", leaseMs: 600 }],
+          chosen: 1,
+          length: 1,
+        },
+      },
+    ]);
+  });
+
+  it("prepares a follower that asks for it", () => {
+    const { lone, own } = leading();
+    const output = lone.hear(3, { kind: "prepareRequest", ballot: own });
+    expect(output.sends).toMatchObject([{ to: 3, message: { kind: "prepare", ballot: own } }]);
+  });
+
+  it("drops proposals when it does not lead", () => {
+    const lone = new LoneEngine(1, formed(3));
+    lone.wake();
+    const output = lone.step({ kind: "propose", entries: commands("a", "b") });
+    expect(output).toMatchObject({ sends: [], records: [], events: [] });
+    expect(output.trace).toEqual([
+      { kind: "proposalsDropped", count: 2, reason: "not leading" },
+    ]);
+  });
+});
+
+describe("a leader's lease", () => {
+  it("is reported with the first grant of a quorum, and whenever it moves", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([2]);
+    const beganAt = lone.now;
+    const epoch = epochOf(own);
+    // Its own grant and that of 2 for the round begun now, and counted from its sending.
+    expect(lone.engine.status().leaseUntil).toBe(beganAt + 540);
+    const renewed = lone.wake(100);
+    expect(kinds(renewed.sends)).toContain("leaseRequest");
+    expect(renewed.events).toEqual([]);
+    const granted = lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 2 });
+    expect(granted.events).toEqual([
+      { kind: "leading", epoch, leaseUntil: beganAt + 100 + 540 },
+    ]);
+  });
+
+  it("ends when the host has it voided, and a new round brings it back with the same epoch", () => {
+    const { lone, own } = leading();
+    const epoch = epochOf(own);
+    const output = lone.step({ kind: "voidLease" });
+    expect(output.events).toEqual([{ kind: "leading", epoch, leaseUntil: lone.now }]);
+    expect(kinds(output.sends)).toEqual(["leaseRequest", "leaseRequest"]);
+    // An answer to the round before the void says nothing about the time since.
+    expect(lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 1 }).events).toEqual([]);
+    expect(lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 2 }).events).toEqual([
+      { kind: "leading", epoch, leaseUntil: lone.now + 540 },
+    ]);
+  });
+
+  it("is not asked for by a leader that no quorum answers", () => {
+    const { lone } = leading();
+    let requests = 0;
+    for (let i = 0; i < 20; i += 1) {
+      const output = lone.wake(100);
+      requests += kinds(output.sends).filter((kind) => kind === "leaseRequest").length;
+    }
+    // For as long as the last answers count, and then no more.
+    expect(requests).toBeGreaterThan(0);
+    expect(requests).toBeLessThanOrEqual(2 * 4);
+  });
+
+  it("is given up before another ballot is promised, with a release that names its round", () => {
+    const { lone, own } = leading();
+    const output = lone.hear(3, {
+      kind: "prepare",
+      ballot: ballot(own.round + 1, 3),
+      acceptedBallot: own,
+      length: 1,
+      chosen: 1,
+    });
+    expect(output.sends).toEqual([
+      { to: 2, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
+      { to: 3, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
+    ]);
+    expect(output.events).toEqual([{ kind: "following", leader: 3 }]);
+    expect(output.records).toEqual([{ kind: "promised", ballot: ballot(own.round + 1, 3) }]);
+  });
+
+  it("is handed over to a follower that is caught up, who is invited by name", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    lone.persist();
+    lone.hear(3, { kind: "accepted", ballot: own, length: 2 });
+    const output = lone.step({ kind: "handOver" });
+    expect(output.sends).toEqual([
+      { to: 2, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
+      { to: 3, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
+      { to: 3, message: { kind: "invite", ballot: own, leaseRound: 1 } },
+    ]);
+    expect(output.events).toEqual([{ kind: "following", leader: undefined }]);
+    expect(lone.step({ kind: "propose", entries: commands("b") }).records).toEqual([]);
+  });
+
+  it("ends when its own disk is stuck for an election timeout (reliability §5.18)", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    const outputs = [150, 150, 1].map((ms) => lone.wake(ms));
+    expect(outputs.flatMap(({ events }) => events)).toEqual([
+      { kind: "following", leader: undefined },
+    ]);
+    expect(lone.engine.status().role).toBe("follower");
+    // Nor does it answer heartbeats: to the others it is not there.
+    expect(lone.hear(2, { kind: "heartbeatRequest", round: 7 }).sends).toEqual([]);
+    lone.persist();
+    expect(kinds(lone.hear(2, { kind: "heartbeatRequest", round: 8 }).sends)).toEqual([
+      "heartbeatReply",
+    ]);
+    expect(sameBallot(lone.engine.status().promised, own)).toBe(true);
+  });
+});

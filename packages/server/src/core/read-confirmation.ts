@@ -16,6 +16,7 @@ const WAITING_MAX = 65_536;
  */
 export class ReadConfirmation {
   readonly #confirm: (token: number) => void;
+  #isMaster = false;
   #token = 0;
   #underWay: OutgoingReply[] = [];
   #next: OutgoingReply[] = [];
@@ -25,8 +26,14 @@ export class ReadConfirmation {
     this.#confirm = confirm;
   }
 
+  onMaster(): void {
+    this.#isMaster = true;
+  }
+
   hold(reply: OutgoingReply): void {
-    if (this.#underWay.length + this.#next.length >= WAITING_MAX) {
+    // Made up in the turn in which mastership was lost: nobody would ever prove it.
+    if (!this.#isMaster) this.#ready.push(deposed(reply));
+    else if (this.#underWay.length + this.#next.length >= WAITING_MAX) {
       this.#ready.push(refused(reply, "overloaded", "Too many reads wait for a quorum."));
     } else this.#next.push(reply);
   }
@@ -49,11 +56,8 @@ export class ReadConfirmation {
 
   /** Not master any more: what was read may be old, and is not said. */
   onDeposed(): void {
-    for (const reply of [...this.#underWay, ...this.#next]) {
-      this.#ready.push(
-        refused(reply, "not_master", "Mastership was lost before a quorum answered."),
-      );
-    }
+    this.#isMaster = false;
+    for (const reply of [...this.#underWay, ...this.#next]) this.#ready.push(deposed(reply));
     this.#underWay = [];
     this.#next = [];
   }
@@ -63,6 +67,10 @@ export class ReadConfirmation {
     this.#ready = [];
     return ready;
   }
+}
+
+function deposed(reply: OutgoingReply): OutgoingReply {
+  return refused(reply, "not_master", "Mastership was lost before a quorum answered.");
 }
 
 function refused({ to, reply }: OutgoingReply, code: ErrorCode, detail: string): OutgoingReply {

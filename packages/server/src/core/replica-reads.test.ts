@@ -1,4 +1,6 @@
+import { instant, NEVER } from "@cubby/base";
 import { describe, expect, it } from "vitest";
+import { ReadConfirmation } from "./read-confirmation.ts";
 import { codeOf, TestClient, textOf } from "./replica-client.test-support.ts";
 import { World } from "./replica-world.test-support.ts";
 
@@ -52,5 +54,35 @@ describe('reads: "quorum"', () => {
     }
     const { result } = reader.askOnce(master, handle);
     expect(result?.$case).not.toBe("getContentsAndStat");
+  });
+
+  it("refuses at once what was read in the turn in which mastership is lost", () => {
+    const asked: number[] = [];
+    const confirmation = new ReadConfirmation((token) => asked.push(token));
+    const read = (tag: number) => ({
+      to: 1,
+      reply: { tag, clientEpoch: 1, result: undefined },
+      validUntil: instant(1_000),
+    });
+    confirmation.onMaster();
+    confirmation.hold(read(1));
+    expect(confirmation.pump()).toBe(true);
+    confirmation.onDeposed();
+    // The engine is deposed first, and only then is the cell asked for its replies.
+    confirmation.hold(read(2));
+    expect(confirmation.take().map(({ reply }) => [reply.tag, codeOf(reply.result)])).toEqual([
+      [1, "not_master"],
+      [2, "not_master"],
+    ]);
+    expect(confirmation.pump()).toBe(false);
+    // Master again: the next read asks for a proof of its own.
+    confirmation.onMaster();
+    confirmation.hold(read(3));
+    expect(confirmation.pump()).toBe(true);
+    confirmation.onConfirmed(1);
+    expect(confirmation.take()).toEqual([]);
+    confirmation.onConfirmed(2);
+    expect(confirmation.take()).toEqual([{ ...read(3), validUntil: NEVER }]);
+    expect(asked).toEqual([1, 2]);
   });
 });

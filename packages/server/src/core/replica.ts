@@ -389,6 +389,7 @@ export class Replica {
         this.#tellCell({ kind: "chosen", index: event.slot, command: event.command });
         return;
       case "leading":
+        this.#confirmation?.onMaster();
         this.#tellCell({
           kind: "master",
           epoch: event.epoch,

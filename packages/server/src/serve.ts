@@ -71,7 +71,8 @@ async function openOrFormat(config: ServerConfig, log: ReplicaLog): Promise<Open
 class Service {
   readonly #config: ServerConfig;
   readonly #log: ReplicaLog;
-  readonly #directory: OpenDirectory;
+  /** Of the directory no more is kept: what recovery read is large, and the replica has it now. */
+  readonly #lock: OpenDirectory["lock"];
   readonly #disk: FileDisk;
   readonly #metrics: Metrics;
   readonly #watchdog: Watchdog;
@@ -84,7 +85,7 @@ class Service {
   constructor(config: ServerConfig, log: ReplicaLog, directory: OpenDirectory) {
     this.#config = config;
     this.#log = log;
-    this.#directory = directory;
+    this.#lock = directory.lock;
     const handler: LaneHandler = {
       onRequest: (connection, request) => this.#runtime.onRequest(connection, request),
       onDisconnected: (connection) => this.#runtime.onDisconnected(connection),
@@ -197,7 +198,7 @@ class Service {
     this.#runtime.stop();
     await Promise.all([this.#sessions.close(), this.#http.close(), this.#peers.close()]);
     await this.#disk.close();
-    this.#directory.lock.release();
+    this.#lock.release();
   }
 
   #pages(): ConstructorParameters<typeof HttpLane>[0]["pages"] {

@@ -120,10 +120,9 @@ export class Replica {
   #proposed = 0;
   #resigns = false;
 
-  /** Records of the engine and of checkpoints share the journal's numbering; the engine counts its own. */
-  #engineRecords = 0;
-  readonly #marks: { readonly journalIndex: number; readonly engineIndex: RecordIndex }[] = [];
-  #enginePersisted = 0;
+  /** Counted alike by the engine and by the journal, which gives checkpoints no number. */
+  #records: RecordIndex = 0;
+  #persisted: RecordIndex = 0;
   readonly #vouching: Vouching[] = [];
 
   #lastMessage: PaxosMessage | undefined;
@@ -283,16 +282,9 @@ export class Replica {
   }
 
   #reportPersisted(): void {
-    const through = this.#journal.persistedThrough;
-    let persisted = this.#enginePersisted;
-    while (this.#marks.length > 0) {
-      const mark = this.#marks[0];
-      if (mark === undefined || mark.journalIndex > through) break;
-      persisted = mark.engineIndex;
-      this.#marks.shift();
-    }
-    if (persisted === this.#enginePersisted) return;
-    this.#enginePersisted = persisted;
+    const persisted = this.#journal.persistedThrough;
+    if (persisted === this.#persisted) return;
+    this.#persisted = persisted;
     let released = 0;
     for (const vouching of this.#vouching) {
       if (vouching.through > persisted) break;
@@ -346,9 +338,9 @@ export class Replica {
   }
 
   #append(record: PaxosRecord): void {
-    this.#engineRecords += 1;
+    this.#records += 1;
     const encoded = encodeRecord(record);
-    let journalIndex: number;
+    let index: number;
     if (record.kind === "restored") {
       // The file that the record names is durable before the record is.
       this.#journal.writeSnapshot({
@@ -359,19 +351,19 @@ export class Replica {
       });
       this.#snapshot = { slot: record.slot, bytes: record.bytes };
       this.#snapshotReported = record.slot;
-      journalIndex = this.#journal.append([{ ...encoded, afterSnapshot: record.slot }]);
+      index = this.#journal.append([{ ...encoded, afterSnapshot: record.slot }]);
     } else {
       const vital = record.kind === "promised" || record.kind === "genesis";
-      journalIndex = this.#journal.append([{ ...encoded, vital }]);
+      index = this.#journal.append([{ ...encoded, vital }]);
     }
-    this.#marks.push({ journalIndex, engineIndex: this.#engineRecords });
+    assert(index === this.#records, "the journal counts the engine's records as the engine does");
   }
 
   /** Persist before send: it leaves when everything handed out so far is durable. */
   #vouch({ to, message }: Send): void {
     const bytes = this.#encoded(message);
-    if (this.#enginePersisted === this.#engineRecords) this.#peerFrames.push({ to, bytes });
-    else this.#vouching.push({ through: this.#engineRecords, to, bytes });
+    if (this.#persisted === this.#records) this.#peerFrames.push({ to, bytes });
+    else this.#vouching.push({ through: this.#records, to, bytes });
   }
 
   /** The same message to several peers is encoded once. */

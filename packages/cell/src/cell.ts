@@ -73,7 +73,12 @@ export class Cell {
     const call = request.call;
     switch (call?.$case) {
       case "locate":
-        this.#reply(from, request.tag, { $case: "locate", value: this.#located() });
+        this.#reply(
+          from,
+          request.tag,
+          { $case: "locate", value: this.#located() },
+          this.#epoch(now),
+        );
         return;
       case "getStatus":
         this.#reply(from, request.tag, { $case: "getStatus", value: this.#wireStatus() });
@@ -237,7 +242,12 @@ export class Cell {
     return this.#options.replicas.find((at) => at.replicaId === replicaId)?.address ?? "";
   }
 
-  #reply(to: ConnectionId, tag: number, result: Result): void {
-    this.#outbox.reply(to, tag, 0, result);
+  /** FO-2: a master tells its epoch once that has begun. */
+  #epoch(now: Instant): number {
+    return this.#master?.isServing(now) === true ? this.#state.clientEpoch : 0;
+  }
+
+  #reply(to: ConnectionId, tag: number, result: Result, clientEpoch = 0): void {
+    this.#outbox.reply(to, tag, clientEpoch, result);
   }
 }

@@ -261,7 +261,8 @@ describe("typed errors", () => {
   it("says invalid_argument for numbers, leases, names and delays out of bounds", () => {
     const { harness, session, handle } = started();
     const stat = { $case: "getStat" as const, value: { handle } };
-    expect(codeOf(session.call(stat, { requestNumber: 0, lowestUnanswered: 0 }))).toBe(
+    const erase = { $case: "delete" as const, value: { handle } };
+    expect(codeOf(session.call(erase, { requestNumber: 0, lowestUnanswered: 0 }))).toBe(
       "invalid_argument",
     );
     expect(codeOf(session.call(stat, { requestNumber: 5, lowestUnanswered: 6 }))).toBe(

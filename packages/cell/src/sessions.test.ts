@@ -82,6 +82,14 @@ describe("sessions", () => {
     expect(keptAlive(harness, next)).toBe(undefined);
   });
 
+  it("are answered at once when the client says that an answer or a clock was lost", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    harness.advance(100);
+    expect(keptAlive(harness, session.keepAlive())).toBe(undefined);
+    expect(keptAlive(harness, session.keepAlive(0, true))?.heldMs).toBe(0);
+  });
+
   it("share a connection, each with its own KeepAlive", () => {
     const harness = new Harness();
     const tags = Array.from({ length: 5 }, () => new TestSession(harness, { from: 9 }).keepAlive());

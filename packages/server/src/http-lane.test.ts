@@ -143,7 +143,7 @@ const CALLS: { [Name in CallName]: [NonNullable<Request["call"]>, NonNullable<Re
       },
     ],
     keepAlive: [
-      { $case: "keepAlive", value: { acknowledgedEpoch: 4 } },
+      { $case: "keepAlive", value: { acknowledgedEpoch: 4, answerNow: false } },
       { $case: "keepAlive", value: { leaseMs: 1, heldMs: 0, failOverEpoch: 0 } },
     ],
     endSession: [

@@ -65,8 +65,12 @@ export class Calls {
 
   /** A call of a living session that knows this epoch and has acknowledged it. */
   onCall(session: MasterSession, from: ConnectionId, request: Request): void {
-    if (!this.#isNew(session, from, request)) return;
     const call = request.call;
+    if (request.requestNumber === 0 && isRead(call)) {
+      this.#onRead(session, from, request);
+      return;
+    }
+    if (!this.#isNew(session, from, request)) return;
     switch (call?.$case) {
       case "open":
         this.#onOpen(session, from, request, call.value);
@@ -527,6 +531,20 @@ export class Calls {
   /** Holds whoever is master. */
   #fail(from: ConnectionId, request: Request, result: Result): void {
     this.#parts.outbox.reply(from, request.tag, this.#parts.clientEpoch, result, NEVER);
+  }
+}
+
+/** What changes nothing may go without a number: run twice, it does no harm. */
+function isRead(call: Request["call"]): boolean {
+  switch (call?.$case) {
+    case "getContentsAndStat":
+    case "getStat":
+    case "readDir":
+    case "getSequencer":
+    case "checkSequencer":
+      return true;
+    default:
+      return false;
   }
 }
 

@@ -63,7 +63,13 @@ export class KeepAlives {
    * Takes a KeepAlive in hand. A session has one at a time: an older one is answered with an error,
    * at once, so that a client that has given it up is not made to send yet another.
    */
-  onKeepAlive(now: Instant, session: MasterSession, from: ConnectionId, tag: number): void {
+  onKeepAlive(
+    now: Instant,
+    session: MasterSession,
+    from: ConnectionId,
+    tag: number,
+    answerNow: boolean,
+  ): void {
     if (session.keepAliveFrom !== undefined) {
       const replaced = failure("cancelled", "A newer KeepAlive of the session has arrived.");
       this.#outbox.reply(session.keepAliveFrom, session.keepAliveTag, this.#clientEpoch, replaced);
@@ -73,7 +79,7 @@ export class KeepAlives {
     session.keepAliveTag = tag;
     session.keepAliveAt = now;
     this.#remember(from, session);
-    this.#held.add(session, replyDueAt(now, session));
+    this.#held.add(session, answerNow ? now : replyDueAt(now, session));
   }
 
   /** A KeepAlive on a connection that is gone keeps nothing alive. */

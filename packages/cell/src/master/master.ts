@@ -177,6 +177,8 @@ export class Master {
     }
     const serving = this.#serving;
     if (serving === undefined) return;
+    // A predecessor's entry, refused; nobody here awaits it.
+    if (command.paxosEpoch !== this.#paxosEpoch) return;
     const call = this.#proposals.take(command);
     if (body?.$case === "expireSession") this.#expiriesUnderWay -= 1;
     if (body?.$case === "setStretch") serving.stretch.onApplied();
@@ -267,9 +269,9 @@ export class Master {
     if (!session.hasAcknowledged && acknowledges(keepAlive, parts.clientEpoch)) {
       session.hasAcknowledged = true;
       parts.gate.settle(session);
-      parts.keepAlives.onKeepAlive(now, session, from, request.tag);
+      parts.keepAlives.onKeepAlive(now, session, from, request.tag, keepAlive.answerNow);
       this.#openGate(now);
-    } else parts.keepAlives.onKeepAlive(now, session, from, request.tag);
+    } else parts.keepAlives.onKeepAlive(now, session, from, request.tag, keepAlive.answerNow);
     parts.keepAlives.replyDue(now, stretch);
   }
 
@@ -291,7 +293,8 @@ export class Master {
     parts.waiters.remove(call);
     calls.settle(call, result);
     if (result.$case === "acquire") calls.proposeClaimsOf(call);
-    if (call.node !== undefined) parts.waiters.pump(call.node);
+    // Behind one that was granted, all that can be granted with it has been proposed already.
+    if (call.node !== undefined && result.$case !== "acquire") parts.waiters.pump(call.node);
   }
 
   /** The race for the lock was lost: the waiter takes its place again, if it still has one. */

@@ -40,9 +40,8 @@ export class Proposals {
     this.#calls.set(proposal, call);
   }
 
-  /** The call behind an applied command, which from now on awaits nothing. */
+  /** The call behind an applied command of this epoch, which from now on awaits nothing. */
   take(command: Command): Call | undefined {
-    if (command.paxosEpoch !== this.#paxosEpoch) return undefined;
     const call = this.#calls.get(command.proposal);
     if (call === undefined) return undefined;
     this.#calls.delete(command.proposal);

@@ -297,8 +297,8 @@ export class TestSession {
   }
 
   /** Sends a KeepAlive; returns its tag, since the master holds it. */
-  keepAlive(acknowledgedEpoch = 0): number {
-    const call: Call = { $case: "keepAlive", value: { acknowledgedEpoch } };
+  keepAlive(acknowledgedEpoch = 0, answerNow = false): number {
+    const call: Call = { $case: "keepAlive", value: { acknowledgedEpoch, answerNow } };
     return this.harness.send(this.envelope(call), this.from);
   }
 

@@ -44,7 +44,8 @@ type CallTraits = {
   readonly cancellable: boolean;
 };
 
-const read: CallTraits = { mutating: false, numbered: true, inSession: true, cancellable: true };
+/** Without a number: a repeat does no harm, and a window that an Acquire holds stays free for it. */
+const read: CallTraits = { mutating: false, numbered: false, inSession: true, cancellable: true };
 const write: CallTraits = { mutating: true, numbered: true, inSession: true, cancellable: true };
 const giveBack: CallTraits = { ...write, cancellable: false };
 const outside: CallTraits = {
@@ -58,7 +59,7 @@ const TRAITS: Readonly<Record<CallBody["$case"], CallTraits>> = {
   locate: outside,
   getStatus: outside,
   createSession: { ...outside, mutating: true },
-  keepAlive: { ...read, numbered: false, cancellable: false },
+  keepAlive: { ...read, cancellable: false },
   endSession: giveBack,
   cancel: giveBack,
   open: write,

@@ -93,6 +93,18 @@ export class SessionCalls {
     this.#table.markAllUnsent();
   }
 
+  /**
+   * Another master, perhaps behind the same connection: it knows of no waiter. What is answered
+   * promptly will be refused by itself; an Acquire that waits would be waited for in vain.
+   */
+  onEpochAdopted(): void {
+    for (const call of this.#table.inFlight()) {
+      if (!call.waitsForOthers) continue;
+      this.#forgetSend(call);
+      this.#table.markUnsent(call);
+    }
+  }
+
   /** Takes it in and sends it when it may, or settles it at once with the reason why not. */
   add(now: Instant, call: Call): void {
     if (this.#table.enqueue(call)) {

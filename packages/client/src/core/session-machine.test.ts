@@ -182,10 +182,13 @@ describe("a change of master", () => {
       "acquire",
       "getContentsAndStat",
     ]);
-    expect(after.slice(2).map((a) => a.request.requestNumber)).toEqual([1, 2, 3]);
+    expect(after.slice(2).map((a) => a.request.requestNumber)).toEqual([1, 2, 0]);
     expect(after.every((a) => a.request.clientEpoch === 2)).toBe(true);
     const acknowledgements = after.slice(0, 2).map((a) => a.request.call?.value);
-    expect(acknowledgements).toEqual([{ acknowledgedEpoch: 0 }, { acknowledgedEpoch: 2 }]);
+    expect(acknowledgements).toEqual([
+      { acknowledgedEpoch: 0, answerNow: true },
+      { acknowledgedEpoch: 2, answerNow: false },
+    ]);
     world.reply(world.last("setContents"), written);
     expect(calls[0]?.result).toEqual(written);
     expect(world.events.at(-1)).toMatch(/failOver$/);
@@ -202,6 +205,21 @@ describe("a change of master", () => {
     expect(write.result).toEqual(written);
     expect(world.events.at(-1)).toMatch(/failOver$/);
     expect(session.epoch).toBe(2);
+  });
+
+  it("sends an Acquire that waits once more, since the new master knows of no waiter", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const waiting = world.call(session, body.acquire);
+    // The same replica is elected anew, and forgets who waits; the connection stays.
+    world.elect(A);
+    const write = world.call(session, body.write);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+    const sends = world.of("acquire").map((a) => a.request);
+    expect(sends.map((request) => request.requestNumber)).toEqual([1, 1]);
+    expect(sends.at(-1)?.clientEpoch).toBe(2);
+    expect(waiting.isSettled).toBe(false);
   });
 
   it("needs no acknowledgement when only the connection was lost", () => {

@@ -99,6 +99,8 @@ export class SessionMachine implements CallingSession {
 
   /** The one KeepAlive whose answer counts. */
   #keepAlive: Control | undefined;
+  /** The next KeepAlive follows an answer, so the master may hold it (SES-6). */
+  #isInRhythm = true;
   /** The CreateSession or EndSession whose answer counts. */
   #control: Control | undefined;
   /** When the next KeepAlive, CreateSession or EndSession is to be sent. */
@@ -322,7 +324,12 @@ export class SessionMachine implements CallingSession {
       const number = this.#calls.takeLastNumber();
       this.#control = this.#send(now, "endSession", { $case: "endSession", value: {} }, number);
     } else {
-      const value = { acknowledgedEpoch: this.#acknowledgedEpoch };
+      const value = {
+        acknowledgedEpoch: this.#acknowledgedEpoch,
+        answerNow: !this.#isInRhythm,
+      };
+      // Until the next answer: whatever is sent before it follows a loss.
+      this.#isInRhythm = false;
       this.#keepAlive = this.#send(now, "keepAlive", { $case: "keepAlive", value });
       this.#suspectAt = this.#overdueAt(now);
     }
@@ -331,7 +338,7 @@ export class SessionMachine implements CallingSession {
   /** A new master takes nothing but KeepAlives before its fail-over is acknowledged (FO-4). */
   #acknowledgeUnheard(now: Instant): void {
     this.#acknowledgedEpoch = this.#epoch;
-    const value = { acknowledgedEpoch: this.#epoch };
+    const value = { acknowledgedEpoch: this.#epoch, answerNow: true };
     this.#send(now, "keepAlive", { $case: "keepAlive", value });
   }
 
@@ -408,6 +415,7 @@ export class SessionMachine implements CallingSession {
   }
 
   #onKeptAlive(now: Instant, control: Control, kept: KeptAlive, epoch: number): void {
+    this.#isInRhythm = true;
     this.#lease.extend(now, control.sentAt, kept.leaseMs, kept.heldMs);
     if (this.#state === "jeopardy" && this.#lease.isLiveAt(now)) {
       this.#state = "safe";
@@ -461,6 +469,7 @@ export class SessionMachine implements CallingSession {
     assert(epoch > this.#epoch, "an epoch is adopted only upwards");
     this.#epoch = epoch;
     this.#isGateOpen = this.#hasAcknowledged();
+    this.#calls.onEpochAdopted();
   }
 
   #hasAcknowledged(): boolean {

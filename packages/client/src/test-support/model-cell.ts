@@ -94,6 +94,11 @@ export class ModelCell {
       for (const old of session.results.keys()) {
         if (old < session.lowest) session.results.delete(old);
       }
+      if (number === 0) {
+        if (call?.$case === "getContentsAndStat") reply(answer.read);
+        else this.complaints.push(`a ${call?.$case} came without a number`);
+        return;
+      }
       if (number < session.lowest) {
         reply(errorResult("request_forgotten"));
         return;
@@ -111,8 +116,6 @@ export class ModelCell {
   #run(session: ModelSession, request: Request): Result | undefined {
     const { sessionId, requestNumber: number, call } = request;
     switch (call?.$case) {
-      case "getContentsAndStat":
-        return answer.read;
       case "setContents": {
         const id = new TextDecoder().decode(call.value.contents);
         this.applied.set(id, (this.applied.get(id) ?? 0) + 1);

@@ -134,7 +134,10 @@ export interface Request {
   tag: number;
   /** 0 for calls outside a session (Locate, GetStatus, CreateSession, CheckSequencer). */
   sessionId: number;
-  /** Counts the session's requests from 1. A repeated number is answered from the stored result. */
+  /**
+   * Counts the session's requests from 1. A repeated number is answered from the stored result.
+   * 0 for what changes nothing: reads, KeepAlives, and calls outside a session.
+   */
   requestNumber: number;
   /** Every request below this number has been answered; stored results below it may be dropped. */
   lowestUnanswered: number;
@@ -280,6 +283,11 @@ export interface SessionCreated {
 export interface KeepAlive {
   /** FO-5: the epoch whose fail-over event the client has taken; 0 before any. */
   acknowledgedEpoch: number;
+  /**
+   * The client's lease may be nearer its end than the master thinks, since an answer was lost or a
+   * clock stood still: do not hold this one.
+   */
+  answerNow: boolean;
 }
 
 export interface KeptAlive {
@@ -2997,13 +3005,16 @@ export const SessionCreated: MessageFns<SessionCreated> = {
 };
 
 function createBaseKeepAlive(): KeepAlive {
-  return { acknowledgedEpoch: 0 };
+  return { acknowledgedEpoch: 0, answerNow: false };
 }
 
 export const KeepAlive: MessageFns<KeepAlive> = {
   encode(message: KeepAlive, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.acknowledgedEpoch !== 0) {
       writer.uint32(8).uint64(message.acknowledgedEpoch);
+    }
+    if (message.answerNow !== false) {
+      writer.uint32(16).bool(message.answerNow);
     }
     return writer;
   },
@@ -3029,6 +3040,14 @@ export const KeepAlive: MessageFns<KeepAlive> = {
             message.acknowledgedEpoch = longToNumber(reader.uint64());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.answerNow = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3048,6 +3067,11 @@ export const KeepAlive: MessageFns<KeepAlive> = {
         : isSet(object.acknowledged_epoch)
         ? globalThis.Number(object.acknowledged_epoch)
         : 0,
+      answerNow: isSet(object.answerNow)
+        ? globalThis.Boolean(object.answerNow)
+        : isSet(object.answer_now)
+        ? globalThis.Boolean(object.answer_now)
+        : false,
     };
   },
 
@@ -3055,6 +3079,9 @@ export const KeepAlive: MessageFns<KeepAlive> = {
     const obj: any = {};
     if (message.acknowledgedEpoch !== 0) {
       obj.acknowledgedEpoch = Math.round(message.acknowledgedEpoch);
+    }
+    if (message.answerNow !== false) {
+      obj.answerNow = message.answerNow;
     }
     return obj;
   },
@@ -3065,6 +3092,7 @@ export const KeepAlive: MessageFns<KeepAlive> = {
   fromPartial(object: DeepPartial<KeepAlive>): KeepAlive {
     const message = createBaseKeepAlive();
     message.acknowledgedEpoch = object.acknowledgedEpoch ?? 0;
+    message.answerNow = object.answerNow ?? false;
     return message;
   },
 };

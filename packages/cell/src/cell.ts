@@ -40,6 +40,7 @@ export class Cell {
   #state: CellState;
   #master: Master | undefined;
   #masterId: number | undefined;
+  readonly #proposalCounter = { last: 0 };
 
   constructor(options: CellOptions, log: ReplicatedLog) {
     assert(options.keyMaterial.length === 16, "key material has 16 bytes");
@@ -168,7 +169,7 @@ export class Cell {
       return;
     }
     this.#depose(this.#options.replicaId);
-    const mastership = { now, epoch, leaseUntil };
+    const mastership = { now, epoch, leaseUntil, counter: this.#proposalCounter };
     this.#master = new Master(this.#options, this.#state, this.#log, this.#outbox, mastership);
   }
 

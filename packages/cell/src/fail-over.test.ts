@@ -39,6 +39,26 @@ describe("fail-over", () => {
     expect(codeOf(session.tryOpen(PATH))).toBe("stale_epoch");
   });
 
+  // Guard: a master waits for its very own epoch entry (beginProposal).
+  it("is not misled by the entries of an earlier mastership in the same Paxos epoch", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    harness.isHeldBack = true;
+    harness.elect(0);
+    const { cell, log } = harness.pair(0);
+    const first = log.proposed.splice(0);
+    harness.regain();
+    const second = log.proposed.splice(0);
+    for (const entry of first) harness.choose(entry);
+    session.epoch = 2;
+    const early = session.keepAlive(2);
+    expect([cell.status(harness.now).isServing, harness.replyTo(early)]).toEqual([false, undefined]);
+    for (const entry of second) harness.choose(entry);
+    harness.settle();
+    expect(codeOf(harness.resultOf(early))).toBe("stale_epoch");
+    expect(codeOf(harness.resultOf(session.acknowledge()))).toBe("keepAlive");
+  });
+
   it("answers Locate, and nothing else, before its own epoch is applied (FO-2)", () => {
     const harness = new Harness(2);
     const session = new TestSession(harness);

@@ -16,7 +16,7 @@ import { MasterSession } from "./master-session.ts";
 import { rememberHandle } from "./open-handles.ts";
 import type { Outbox } from "./outbox.ts";
 import type { MasterParts } from "./parts.ts";
-import { Proposals } from "./proposals.ts";
+import { type ProposalCounter, Proposals } from "./proposals.ts";
 import { SessionClock } from "./session-clock.ts";
 import { Stretch } from "./stretch.ts";
 import { Waiters } from "./waiters.ts";
@@ -25,6 +25,14 @@ import { Waiters } from "./waiters.ts";
 const PARKED_MS_MAX = 5_000;
 /** Expiry commands under way at once: a mass expiry must not crowd out the living. */
 const EXPIRIES_UNDER_WAY_MAX = 1_024;
+
+/** What makes a replica master. */
+export type Mastership = {
+  readonly now: Instant;
+  readonly epoch: number;
+  readonly leaseUntil: Instant;
+  readonly counter: ProposalCounter;
+};
 
 /** What is known once this master's own epoch entry has been applied. */
 type Serving = {
@@ -42,6 +50,8 @@ export class Master {
   readonly #state: CellState;
   readonly #outbox: Outbox;
   readonly #paxosEpoch: number;
+  /** The command that begins the epoch: this master serves once that very one is applied. */
+  readonly #beginProposal: number;
   readonly #clock: SessionClock;
   readonly #proposals: Proposals;
   readonly #delays = new LockDelayTimers();
@@ -57,15 +67,15 @@ export class Master {
     state: CellState,
     log: ReplicatedLog,
     outbox: Outbox,
-    mastership: { now: Instant; epoch: number; leaseUntil: Instant },
+    mastership: Mastership,
   ) {
     this.#options = options;
     this.#state = state;
     this.#outbox = outbox;
     this.#paxosEpoch = mastership.epoch;
     this.#clock = new SessionClock(mastership.now, mastership.leaseUntil);
-    this.#proposals = new Proposals(log, mastership.epoch);
-    this.#proposals.proposeOwn({
+    this.#proposals = new Proposals(log, mastership.epoch, mastership.counter);
+    this.#beginProposal = this.#proposals.proposeOwn({
       $case: "beginEpoch",
       value: {
         paxosEpoch: mastership.epoch,
@@ -170,9 +180,8 @@ export class Master {
   onApplied(now: Instant, command: Command, outcome: Outcome): void {
     const body = command.body;
     if (body?.$case === "beginEpoch") {
-      if (body.value.paxosEpoch === this.#paxosEpoch && outcome.kind === "carriedOut") {
-        this.#serve(now);
-      }
+      const isOwn = body.value.paxosEpoch === this.#paxosEpoch;
+      if (isOwn && command.proposal === this.#beginProposal) this.#serve(now);
       return;
     }
     const serving = this.#serving;

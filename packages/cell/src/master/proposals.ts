@@ -5,17 +5,24 @@ import type { Call } from "./call.ts";
 
 export type CommandBody = NonNullable<Command["body"]>;
 
+/**
+ * Counts a replica's proposals for as long as its process lives, over all its masterships: a command
+ * of an earlier one is never taken for one of the present, though both may be of one Paxos epoch.
+ */
+export type ProposalCounter = { last: number };
+
 /** Commands on their way through the log, and who awaits what becomes of them. */
 export class Proposals {
   readonly #log: ReplicatedLog;
   readonly #paxosEpoch: number;
   /** By proposal number. */
   readonly #calls = new Map<number, Call>();
-  #last = 0;
+  readonly #counter: ProposalCounter;
 
-  constructor(log: ReplicatedLog, paxosEpoch: number) {
+  constructor(log: ReplicatedLog, paxosEpoch: number, counter: ProposalCounter) {
     this.#log = log;
     this.#paxosEpoch = paxosEpoch;
+    this.#counter = counter;
   }
 
   get size(): number {
@@ -23,8 +30,8 @@ export class Proposals {
   }
 
   /** The master's own: nobody awaits a result. */
-  proposeOwn(body: CommandBody): void {
-    this.#propose(0, 0, 0, EMPTY_BYTES, body);
+  proposeOwn(body: CommandBody): number {
+    return this.#propose(0, 0, 0, EMPTY_BYTES, body);
   }
 
   proposeFor(call: Call, body: CommandBody): void {
@@ -60,10 +67,10 @@ export class Proposals {
     guard: Uint8Array,
     body: CommandBody,
   ): number {
-    this.#last += 1;
+    this.#counter.last += 1;
     const command: Command = {
       paxosEpoch: this.#paxosEpoch,
-      proposal: this.#last,
+      proposal: this.#counter.last,
       sessionId,
       requestNumber,
       lowestUnanswered,
@@ -71,6 +78,6 @@ export class Proposals {
       body,
     };
     this.#log.propose(encodeMessage(Command, command));
-    return this.#last;
+    return this.#counter.last;
   }
 }

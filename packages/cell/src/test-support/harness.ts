@@ -107,6 +107,12 @@ export class Harness {
     this.lease(leaseMs);
   }
 
+  /** Loses mastership and has it back in the same Paxos epoch. */
+  regain(): void {
+    this.cell.onLogEvent(this.now, { kind: "notMaster", master: undefined });
+    this.lease(LEASE_FOREVER_MS);
+  }
+
   /** Renews the master's lease. */
   lease(leaseMs: number): void {
     const leaseUntil = instant(this.now + leaseMs);

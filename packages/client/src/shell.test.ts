@@ -55,6 +55,16 @@ describe("the client over a socket", () => {
     await until(() => replica.openSockets.length === 0);
   });
 
+  it("leaves no timer behind that would keep the process alive", async () => {
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((resource) => resource === "Timeout").length;
+    const before = timers();
+    const cell = await connect(replica.url);
+    await cell.close();
+    await until(() => replica.openSockets.length === 0);
+    expect(timers()).toBe(before);
+  });
+
   it("carries all calls of a turn in one write, answered in any order", async () => {
     await using cell = await connect(replica.url);
     await using file = await cell.open(PATH, { create: true });

@@ -165,6 +165,9 @@ export class Transport implements ConnectionListener {
   /** Polls for suspension while there is a session. The poll alone keeps no process alive. */
   #watch(): void {
     const isNeeded = this.#core.sessionCount > 0;
+    // With no session left, what the timer was set for has no one to wait for it.
+    if (isNeeded) this.#timer?.ref();
+    else this.#timer?.unref();
     if (isNeeded && this.#watchdog === undefined) {
       this.#watchdog = setInterval(() => this.checkSuspend(), WATCHDOG_MS).unref();
     } else if (!isNeeded && this.#watchdog !== undefined) {

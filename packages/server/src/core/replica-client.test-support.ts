@@ -282,7 +282,3 @@ export function codeOf(result: Result | undefined): string {
   if (result === undefined) return "none";
   return result.$case === "error" ? errorCodeOf(result.value.code) : result.$case;
 }
-
-export function textOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}

@@ -1,6 +1,7 @@
+import { utf8Decode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { describeDamage } from "./journal-damage.ts";
-import { codeOf, TestClient, textOf } from "./replica-client.test-support.ts";
+import { codeOf, TestClient } from "./replica-client.test-support.ts";
 import { type Host, World } from "./replica-world.test-support.ts";
 
 function served(replicas: number, seed: string, snapshotEverySlots?: number) {
@@ -53,7 +54,7 @@ describe("a disk operation that fails", () => {
     client.set(handle, "still answered");
     expect(master.ended?.code).toBe("disk_failed");
     expect(world.master()).not.toBe(master.id);
-    expect(textOf(client.get(handle).contents)).toBe("still answered");
+    expect(utf8Decode(client.get(handle).contents)).toBe("still answered");
   });
 
   it("ends the replica in a snapshot too, which the journal is not needed for", () => {
@@ -124,7 +125,7 @@ describe("damage in a directory", () => {
       offset: 100,
     });
     world.run(500);
-    expect(textOf(client.get(handle).contents)).toBe("39");
+    expect(utf8Decode(client.get(handle).contents)).toBe("39");
     // The new epoch is one more command.
     expect(host.cell?.stateHash()).not.toBe(before);
     for (let n = 0; n < 40; n += 1) client.set(handle, `again ${n}`);

@@ -1,5 +1,6 @@
+import { utf8Decode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
-import { codeOf, TestClient, textOf } from "./replica-client.test-support.ts";
+import { codeOf, TestClient } from "./replica-client.test-support.ts";
 import { type Host, World } from "./replica-world.test-support.ts";
 
 const LEASE_MS = 600;
@@ -31,7 +32,9 @@ function readAfterPause(sabotage: Partial<World["sabotage"]>): string {
   writer.set(written, "new");
   world.run(1_000);
   const { result } = reader.askOnce(master.id, file);
-  return result?.$case === "getContentsAndStat" ? textOf(result.value.contents) : codeOf(result);
+  return result?.$case === "getContentsAndStat"
+    ? utf8Decode(result.value.contents)
+    : codeOf(result);
 }
 
 describe("a master that stood still for longer than its lease", () => {

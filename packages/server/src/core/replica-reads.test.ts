@@ -1,7 +1,7 @@
-import { instant, NEVER } from "@cubby/base";
+import { instant, NEVER, utf8Decode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { ReadConfirmation } from "./read-confirmation.ts";
-import { codeOf, TestClient, textOf } from "./replica-client.test-support.ts";
+import { codeOf, TestClient } from "./replica-client.test-support.ts";
 import { World } from "./replica-world.test-support.ts";
 
 function served(seed: string): {
@@ -24,7 +24,7 @@ describe('reads: "quorum"', () => {
   it("answers what was written", () => {
     const { client, file } = served("answers");
     client.set(file, "new");
-    expect(textOf(client.get(file).contents)).toBe("new");
+    expect(utf8Decode(client.get(file).contents)).toBe("new");
   });
 
   it("says nothing stale after a pause, though no clock and no lease is heeded", () => {

@@ -27,6 +27,8 @@ export type WorldOptions = {
   readonly journal?: Partial<JournalOptions>;
   readonly engine?: Partial<PaxosOptions>;
   readonly cell?: Partial<CellOptions>;
+  /** Each replica's clock runs at a rate within this of true time. */
+  readonly driftPerMille?: number;
 };
 
 /** One connection to each replica that is up, made on first use. */
@@ -53,7 +55,8 @@ export type Host = {
   pausedUntil: number;
   /** How long a disk request takes; undefined: drawn for each. */
   diskMs: number | undefined;
-  clockOffset: number;
+  readonly clockOffset: number;
+  readonly clockRate: number;
   readonly trace: { readonly at: number; readonly event: Trace }[];
 };
 
@@ -110,8 +113,8 @@ export class World {
     return host;
   }
 
-  localNow(host: Host): Instant {
-    return instant(Math.floor(this.time.now + host.clockOffset));
+  localNow(host: Host, time = this.time.now): Instant {
+    return instant(Math.floor(time * host.clockRate + host.clockOffset));
   }
 
   /** The replica that would answer now, if there is one. */
@@ -231,12 +234,13 @@ export class World {
   #turn(host: Host, replica: Replica): void {
     host.isTurnDue = false;
     let now = this.localNow(host);
-    const stalledMs = Math.floor(host.pausedUntil - host.pausedSince) - PERIOD_MS;
+    const pausedMs = (host.pausedUntil - host.pausedSince) * host.clockRate;
+    const stalledMs = Math.floor(pausedMs) - PERIOD_MS;
     const { inbox } = host;
     host.inbox = [];
     if (stalledMs >= STALL_MS) {
       if (this.sabotage.readsClockBeforeInput) {
-        now = instant(Math.floor(host.pausedSince + host.clockOffset));
+        now = this.localNow(host, host.pausedSince);
       } else replica.step(now, { kind: "stalled", stalledMs });
       // Each socket is read in its turn: what came first is not what is read first.
       inbox.sort((a, b) => Number(b.kind === "request") - Number(a.kind === "request"));
@@ -289,7 +293,8 @@ export class World {
 
   #armWake(host: Host, wakeAt: Instant): void {
     if (wakeAt === NEVER) return;
-    const at = Math.max(wakeAt - host.clockOffset, this.time.now);
+    // Just behind the instant, since the clock shows whole milliseconds.
+    const at = Math.max((wakeAt - host.clockOffset) / host.clockRate + 0.001, this.time.now);
     if (host.wakeAt <= at) return;
     host.wakeAt = at;
     const { life } = host;
@@ -395,6 +400,7 @@ export class World {
 
   #newHost(id: number): Host {
     const incarnation = toHex(this.rng.bytes(16));
+    const { driftPerMille: drift = 0 } = this.options;
     const identity = { cellId: CELL_ID, cellName: "local", replica: id, incarnation };
     return {
       id,
@@ -412,6 +418,7 @@ export class World {
       pausedUntil: 0,
       diskMs: undefined,
       clockOffset: this.rng.below(1_000_000),
+      clockRate: 1 + this.rng.between(-drift, drift) / 1_000,
       trace: [],
     };
   }

@@ -93,6 +93,11 @@ export class Acceptor {
     return this.#logIndex;
   }
 
+  /** Durable when promise and log both are. */
+  get stateIndex(): RecordIndex {
+    return Math.max(this.#promisedIndex, this.#logIndex);
+  }
+
   get promiseIsDurable(): boolean {
     return this.#outbox.durability.covers(this.#promisedIndex);
   }

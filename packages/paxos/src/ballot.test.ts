@@ -4,7 +4,11 @@ import { ballotText, compareBallots, epochOf, maxBallot, sameBallot } from "./ba
 import { ballot } from "./test-support/lone-engine.ts";
 
 const ballots = fc
-  .tuple(fc.integer({ min: 0, max: 2 ** 32 }), fc.nat({ max: 1023 }), fc.integer({ min: 1, max: 9 }))
+  .tuple(
+    fc.integer({ min: 0, max: 2 ** 32 }),
+    fc.nat({ max: 1023 }),
+    fc.integer({ min: 1, max: 9 }),
+  )
   .map(([round, priority, replica]) => ballot(round, replica, priority));
 
 describe("ballots", () => {

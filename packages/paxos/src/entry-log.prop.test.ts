@@ -5,7 +5,10 @@ import { entrySize, type LogEntry } from "./log-entry.ts";
 
 const entry: fc.Arbitrary<LogEntry> = fc.oneof(
   { weight: 9, arbitrary: fc.uint8Array({ maxLength: 20 }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("masterLease" as const), leaseMs: fc.nat() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("masterLease" as const), leaseMs: fc.nat() }),
+  },
 );
 const entries = fc.array(entry, { maxLength: 8 });
 
@@ -59,16 +62,22 @@ describe("the entry log", () => {
 
   it("bounds a range by entries and bytes, but never below one entry", () => {
     fc.assert(
-      fc.property(fc.array(entry, { minLength: 1, maxLength: 20 }), fc.nat(9), fc.nat(200), (list, count, bytes) => {
-        const log = new EntryLog(7, list);
-        const last = log.lastWithin(8, log.length, count + 1, bytes);
-        const range = log.slice(8, last);
-        expect(range.length).toBeGreaterThanOrEqual(1);
-        expect(range.length).toBeLessThanOrEqual(count + 1);
-        if (range.length > 1) expect(weigh(range)).toBeLessThanOrEqual(bytes);
-        const more = list.slice(0, range.length + 1);
-        if (range.length < Math.min(list.length, count + 1)) expect(weigh(more)).toBeGreaterThan(bytes);
-      }),
+      fc.property(
+        fc.array(entry, { minLength: 1, maxLength: 20 }),
+        fc.nat(9),
+        fc.nat(200),
+        (list, count, bytes) => {
+          const log = new EntryLog(7, list);
+          const last = log.lastWithin(8, log.length, count + 1, bytes);
+          const range = log.slice(8, last);
+          expect(range.length).toBeGreaterThanOrEqual(1);
+          expect(range.length).toBeLessThanOrEqual(count + 1);
+          if (range.length > 1) expect(weigh(range)).toBeLessThanOrEqual(bytes);
+          const more = list.slice(0, range.length + 1);
+          if (range.length < Math.min(list.length, count + 1))
+            expect(weigh(more)).toBeGreaterThan(bytes);
+        },
+      ),
     );
   });
 

@@ -12,6 +12,7 @@ export {
   sameBallot,
   ZERO_BALLOT,
 } from "./ballot.ts";
+export type { PaxosInput } from "./input.ts";
 export { COMMAND_BYTES_MAX, MESSAGE_BYTES_MAX } from "./limits.ts";
 export type { ControlEntry, LogEntry } from "./log-entry.ts";
 export { isCommand } from "./log-entry.ts";
@@ -19,7 +20,7 @@ export { decodeMessage, encodeMessage, writeMessage } from "./message-codec.ts";
 export type { Member, PaxosMessage } from "./messages.ts";
 export type { PaxosOptions } from "./options.ts";
 export type { PaxosEvent, PaxosOutput, Send } from "./outbox.ts";
-export { type PaxosInput, PaxosReplica } from "./paxos-replica.ts";
+export { PaxosReplica } from "./paxos-replica.ts";
 export type {
   AppendedRecord,
   CheckpointRecord,

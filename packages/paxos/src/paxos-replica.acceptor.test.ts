@@ -81,9 +81,7 @@ describe("an acceptor", () => {
     lone.persist();
     expect(lone.hear(1, prepare(1, 1))).toMatchObject({
       records: [],
-      sends: [
-        { to: 1, message: { kind: "nack", ballot: ballot(1, 1), promised: ballot(2, 3) } },
-      ],
+      sends: [{ to: 1, message: { kind: "nack", ballot: ballot(1, 1), promised: ballot(2, 3) } }],
       sendsAfterPersist: [],
     });
   });

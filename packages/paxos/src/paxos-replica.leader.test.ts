@@ -165,9 +165,7 @@ describe("a leader", () => {
     lone.step({ kind: "propose", entries: commands("a") });
     // Of three, one follower and an unfinished write are no quorum.
     expect(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }).events).toEqual([]);
-    expect(lone.persist().events).toEqual([
-      { kind: "chosen", slot: 2, command: utf8Encode("a") },
-    ]);
+    expect(lone.persist().events).toEqual([{ kind: "chosen", slot: 2, command: utf8Encode("a") }]);
   });
 
   it("needs not itself, if a quorum of others wrote faster", () => {
@@ -270,9 +268,7 @@ describe("a leader", () => {
     lone.wake();
     const output = lone.step({ kind: "propose", entries: commands("a", "b") });
     expect(output).toMatchObject({ sends: [], records: [], events: [] });
-    expect(output.trace).toEqual([
-      { kind: "proposalsDropped", count: 2, reason: "not leading" },
-    ]);
+    expect(output.trace).toEqual([{ kind: "proposalsDropped", count: 2, reason: "not leading" }]);
   });
 });
 
@@ -288,9 +284,7 @@ describe("a leader's lease", () => {
     expect(kinds(renewed.sends)).toContain("leaseRequest");
     expect(renewed.events).toEqual([]);
     const granted = lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 2 });
-    expect(granted.events).toEqual([
-      { kind: "leading", epoch, leaseUntil: beganAt + 100 + 540 },
-    ]);
+    expect(granted.events).toEqual([{ kind: "leading", epoch, leaseUntil: beganAt + 100 + 540 }]);
   });
 
   it("ends when the host has it voided, and a new round brings it back with the same epoch", () => {
@@ -367,3 +361,26 @@ describe("a leader's lease", () => {
     expect(sameBallot(lone.engine.status().promised, own)).toBe(true);
   });
 });
+
+describe("a leader's word that it leads, without a clock", () => {
+  it("rests on a lease round begun after it was asked for, not on an earlier one", () => {
+    const { lone, own } = leading();
+    lone.wake(100);
+    const asked = lone.step({ kind: "confirm", token: 7 });
+    expect(kinds(asked.sends)).toEqual(["leaseRequest", "leaseRequest"]);
+    const early = lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 2 });
+    expect(eventKinds(early.events)).not.toContain("confirmed");
+    const proven = lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 3 });
+    expect(proven.events).toContainEqual({ kind: "confirmed", token: 7 });
+    const again = lone.hear(3, { kind: "leaseGrant", ballot: own, leaseRound: 3 });
+    expect(eventKinds(again.events)).not.toContain("confirmed");
+  });
+
+  it("is not given by who follows", () => {
+    const lone = new LoneEngine(1, formed(3));
+    lone.wake();
+    expect(lone.step({ kind: "confirm", token: 1 }).events).toEqual([]);
+  });
+});
+
+const eventKinds = (events: readonly { kind: string }[]) => events.map(({ kind }) => kind);

@@ -1,10 +1,10 @@
 import { after, assert, earliest, type Instant, NEVER, Rng, unreachable } from "@cubby/base";
 import { Acceptor } from "./acceptor.ts";
+import { fetchAnswer, promiseFor } from "./acceptor-answers.ts";
 import {
   type Ballot,
   ballotText,
   compareBallots,
-  epochOf,
   type ReplicaId,
   type Slot,
   sameBallot,
@@ -12,8 +12,11 @@ import {
 import { BallotLeaderElection } from "./ballot-leader-election.ts";
 import { Follower } from "./follower.ts";
 import { GenesisAgreement } from "./genesis.ts";
+import { HostReports } from "./host-reports.ts";
+import type { PaxosInput } from "./input.ts";
 import { Leader } from "./leader.ts";
 import { LeaseGrantor } from "./lease-grantor.ts";
+import { LeaseProtocol } from "./lease-protocol.ts";
 import { COMMAND_BYTES_MAX, RETAIN_PINNED_FACTOR } from "./limits.ts";
 import type {
   ConsensusMessage,
@@ -21,7 +24,6 @@ import type {
   HeartbeatRequestMessage,
   InviteMessage,
   LeaseReleaseMessage,
-  LeaseRequestMessage,
   NackMessage,
   PaxosMessage,
   PrepareMessage,
@@ -29,36 +31,10 @@ import type {
 } from "./messages.ts";
 import { type PaxosOptions, type Settings, settle } from "./options.ts";
 import { Outbox, type PaxosOutput } from "./outbox.ts";
-import type { CheckpointRecord, RecordIndex } from "./record.ts";
+import type { CheckpointRecord } from "./record.ts";
 import type { RecoveredLog } from "./recovery.ts";
-import { logPart } from "./replication.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
-import type { PaxosStatus, PeerStatus } from "./status.ts";
-
-/** Everything the world can tell the engine. */
-export type PaxosInput =
-  | { readonly kind: "wake" }
-  | {
-      readonly kind: "message";
-      readonly from: ReplicaId;
-      /** As the connection's handshake claims it. */
-      readonly incarnation: string;
-      readonly message: PaxosMessage;
-    }
-  /** Taken only while leading; else dropped, as the host knows from the last event. */
-  | { readonly kind: "propose"; readonly entries: readonly Uint8Array[] }
-  | { readonly kind: "persisted"; readonly through: RecordIndex }
-  /** The host's state at `slot`, in a durable file: the log before it may go. */
-  | { readonly kind: "snapshotTaken"; readonly slot: Slot; readonly bytes: Uint8Array }
-  /** Give up leading, and let a peer that is caught up lead at once. */
-  | { readonly kind: "handOver" }
-  /**
-   * Prove that we lead now, without a clock: answered by `confirmed` with this token or a later one,
-   * or by `following`. At most one at a time keeps the rounds few.
-   */
-  | { readonly kind: "confirm"; readonly token: number }
-  /** The clock cannot be trusted for what passed: no lease is held until a new round is granted. */
-  | { readonly kind: "voidLease" };
+import { type PaxosStatus, statusOf } from "./status.ts";
 
 /** A prepare that met a live grant: answered when the grant ends, the highest ballot only. */
 type KeptPrepare = { readonly from: ReplicaId; readonly message: PrepareMessage };
@@ -76,29 +52,22 @@ export class PaxosReplica {
   readonly #genesis: GenesisAgreement;
   readonly #election: BallotLeaderElection;
   readonly #grantor: LeaseGrantor;
+  readonly #leases: LeaseProtocol;
   readonly #follower: Follower;
+  readonly #reports: HostReports;
   #leader: Leader | undefined;
 
   #now: Instant;
   #kept: KeptPrepare | undefined;
   #electionDue = true;
-  #nextLeaseAt: Instant;
-  #grantMaxIndex: RecordIndex = 0;
   #prepareRequestedAt: Instant | undefined;
   #stalled = false;
-  #leaseHeld = false;
-
-  /** What the host was told last: an epoch that leads, or whom we follow. */
-  #reportedEpoch: number | undefined;
-  #reportedUntil: Instant | undefined;
-  #reportedLeader: ReplicaId | undefined;
 
   constructor(options: PaxosOptions, recovered: RecoveredLog, now: Instant) {
     const recordedIds = recovered.genesis?.members.map((member) => member.replica) ?? [];
     const settings = settle(options, recordedIds);
     this.#settings = settings;
     this.#now = now;
-    this.#nextLeaseAt = now;
     this.#acceptor = new Acceptor(this.#outbox, recovered);
     this.#snapshots = new SnapshotStore(settings.snapshotPartBytes);
     if (recovered.snapshot !== undefined) {
@@ -118,6 +87,17 @@ export class PaxosReplica {
     const { driftPerMille } = settings;
     this.#grantor = new LeaseGrantor(driftPerMille, recovered.grantMaxMs, now, alone);
     this.#follower = new Follower(settings, this.#acceptor, this.#snapshots, this.#outbox);
+    this.#leases = new LeaseProtocol(
+      {
+        settings,
+        acceptor: this.#acceptor,
+        election: this.#election,
+        grantor: this.#grantor,
+        outbox: this.#outbox,
+      },
+      now,
+    );
+    this.#reports = new HostReports(this.#outbox);
   }
 
   step(now: Instant, input: PaxosInput): void {
@@ -155,8 +135,8 @@ export class PaxosReplica {
     this.#genesis.advance(now);
     if (this.#genesis.complete) this.#advance();
     this.#acceptor.deliver();
-    this.#maybeRenewLease();
-    this.#report();
+    if (this.#leader !== undefined && this.#mayBind) this.#leases.maybeRenew(now, this.#leader);
+    this.#reports.report(now, this.#leader, this.#followed());
   }
 
   take(): PaxosOutput {
@@ -184,38 +164,16 @@ export class PaxosReplica {
   }
 
   status(): PaxosStatus {
-    const now = this.#now;
-    const leader = this.#leader;
-    const { promised, acceptedBallot, chosen, length, dropped } = this.#acceptor;
-    return {
-      role: leader === undefined ? "follower" : leader.phase,
-      genesisComplete: this.#genesis.complete,
-      ballot: leader?.ballot,
-      leader: this.#knownLeader(),
-      election: {
-        own: this.#election.own,
-        follows: this.#election.leader,
-        happy: this.#election.happy,
-      },
-      promised,
-      acceptedBallot,
-      chosen,
-      delivered: this.#acceptor.delivered,
-      length,
-      firstRetained: dropped + 1,
-      leaseMs: this.#acceptor.leaseMs,
-      leaseUntil: leader?.lease.until,
-      grantUntil: this.#grantor.lastBound,
-      waitingProposals: leader?.waiting ?? 0,
-      catchingUp: this.#follower.catchingUp,
-      diskWaitingMs: this.#outbox.durability.waitingMs(now),
-      peers: this.#settings.peers.map((replica) => this.#peerStatus(replica)),
-    };
-  }
-
-  #peerStatus(replica: ReplicaId): PeerStatus {
-    const progress = this.#leader?.progressOf(replica) ?? { matched: 0, synchronised: false };
-    return { replica, lastHeard: this.#election.lastHeard(replica), ...progress };
+    return statusOf(this.#now, {
+      settings: this.#settings,
+      outbox: this.#outbox,
+      acceptor: this.#acceptor,
+      genesis: this.#genesis,
+      election: this.#election,
+      grantor: this.#grantor,
+      follower: this.#follower,
+      leader: this.#leader,
+    });
   }
 
   // Messages
@@ -351,7 +309,7 @@ export class PaxosReplica {
         return;
       case "leaseRequest":
         this.#follower.onChosen(now, from, message);
-        this.#maybeGrant(from, message);
+        if (this.#mayBind) this.#leases.onRequest(now, from, message);
         return;
       default:
         unreachable(message);
@@ -408,21 +366,8 @@ export class PaxosReplica {
 
   /** Safety: leaves only once the promise, and the log it tells of, are durable. */
   #sendPromise(to: ReplicaId, prepare: PrepareMessage): void {
-    const { promised, acceptedBallot, length, chosen, log, promisedIndex, logIndex } =
-      this.#acceptor;
-    const byBallot = compareBallots(acceptedBallot, prepare.acceptedBallot);
-    const fresher = byBallot > 0 || (byBallot === 0 && length > prepare.length);
-    const firstSlot = prepare.chosen + 1;
-    const { batchEntriesMax, snapshotPartBytes } = this.#settings;
-    const entries =
-      fresher && firstSlot > log.dropped && firstSlot <= length
-        ? log.slice(firstSlot, log.lastWithin(firstSlot, length, batchEntriesMax, snapshotPartBytes))
-        : [];
-    this.#outbox.vouch(
-      to,
-      { kind: "promise", ballot: promised, acceptedBallot, length, chosen, firstSlot, entries },
-      Math.max(promisedIndex, logIndex),
-    );
+    const promise = promiseFor(this.#acceptor, prepare, this.#settings);
+    this.#outbox.vouch(to, promise, this.#acceptor.stateIndex);
   }
 
   #onNack(message: NackMessage): void {
@@ -452,60 +397,13 @@ export class PaxosReplica {
       return;
     }
     // A new leader adopts our log. Safety: only while we can accept nothing below its ballot.
+    if (ballot.replica !== from || !sameBallot(ballot, this.#acceptor.promised)) return;
     const acceptor = this.#acceptor;
-    if (ballot.replica !== from || !sameBallot(ballot, acceptor.promised)) return;
-    const index = Math.max(acceptor.promisedIndex, acceptor.logIndex);
-    if (message.from <= acceptor.dropped || message.snapshotSlot >= message.from) {
-      const { snapshotSlot, snapshotOffset } = message;
-      const part = this.#snapshots.part(this.#now, ballot, snapshotSlot, snapshotOffset);
-      if (part !== undefined && part.slot >= message.from) {
-        this.#outbox.vouch(from, part, index);
-        return;
-      }
-    }
-    if (message.from <= acceptor.dropped) return;
-    const part = logPart(acceptor, ballot, message.from, this.#settings);
-    this.#outbox.vouch(from, part, index);
+    const answer = fetchAnswer(this.#now, message, acceptor, this.#snapshots, this.#settings);
+    if (answer !== undefined) this.#outbox.vouch(from, answer, acceptor.stateIndex);
   }
 
   // The master lease
-
-  /** Grants what is asked if nothing speaks against it; a refusal is silence. */
-  #maybeGrant(from: ReplicaId, message: LeaseRequestMessage): void {
-    const { ballot, leaseRound, leaseMs } = message;
-    if (this.#kept !== undefined || !this.#diskAlive) return;
-    if (!this.#election.follows(ballot)) return;
-    if (!this.#grantor.mayGrant(ballot, leaseRound)) return;
-    this.#raiseGrantMax(leaseMs);
-    this.#grantor.grant(this.#now, ballot, leaseRound, leaseMs);
-    // Safety: the promise and the longest grant are durable before the grant leaves.
-    const index = Math.max(this.#acceptor.promisedIndex, this.#grantMaxIndex);
-    this.#outbox.vouch(from, { kind: "leaseGrant", ballot, leaseRound }, index);
-  }
-
-  #raiseGrantMax(leaseMs: number): void {
-    if (leaseMs <= this.#grantor.grantMaxMs) return;
-    this.#grantor.raiseGrantMax(leaseMs);
-    this.#grantMaxIndex = this.#outbox.record(this.#now, { kind: "grantMax", leaseMs });
-  }
-
-  #maybeRenewLease(): void {
-    const leader = this.#leader;
-    if (leader === undefined || leader.phase !== "leading" || this.#now < this.#nextLeaseAt) return;
-    const { leaseMs, chosen, length } = this.#acceptor;
-    if (leaseMs === 0 || this.#kept !== undefined || !this.#diskAlive) return;
-    if (!this.#election.leads || !this.#election.quorumFollows(this.#now)) return;
-    this.#raiseGrantMax(leaseMs);
-    if (!this.#outbox.durability.covers(this.#grantMaxIndex)) return;
-    const { ballot } = leader;
-    const leaseRound = leader.lease.begin(this.#now, leaseMs);
-    const { self, peers, leaseRenewMs } = this.#settings;
-    this.#grantor.grant(this.#now, ballot, leaseRound, leaseMs);
-    leader.lease.onGrant(self, leaseRound);
-    const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen, length } as const;
-    for (const peer of peers) this.#outbox.send(peer, request);
-    this.#nextLeaseAt = after(this.#now, leaseRenewMs);
-  }
 
   #onLeaseRelease(from: ReplicaId, message: LeaseReleaseMessage): void {
     if (message.ballot.replica !== from) {
@@ -530,7 +428,7 @@ export class PaxosReplica {
   #onConfirm(token: number): void {
     if (this.#leader?.phase !== "leading") return;
     this.#leader.lease.confirm(token);
-    this.#nextLeaseAt = this.#now;
+    this.#leases.renewNow(this.#now);
   }
 
   #onVoidLease(): void {
@@ -540,14 +438,8 @@ export class PaxosReplica {
     // count time from before the clock stood still.
     const wasHeld = leader.lease.until !== undefined;
     leader.lease.void();
-    this.#leaseHeld = false;
-    this.#nextLeaseAt = this.#now;
-    if (!wasHeld) return;
-    const ballot = ballotText(leader.ballot);
-    this.#outbox.trace({ kind: "leaseVoided", ballot, reason: "asked by the host" });
-    if (this.#reportedEpoch === undefined) return;
-    this.#reportedUntil = this.#now;
-    this.#outbox.event({ kind: "leading", epoch: this.#reportedEpoch, leaseUntil: this.#now });
+    this.#leases.renewNow(this.#now);
+    if (wasHeld) this.#reports.voided(this.#now, leader, "asked by the host");
   }
 
   // The host
@@ -671,7 +563,7 @@ export class PaxosReplica {
     this.#acceptor.promise(this.#now, election.own);
     this.#follower.onPromised();
     this.#kept = undefined;
-    this.#nextLeaseAt = this.#now;
+    this.#leases.renewNow(this.#now);
     this.#leader = new Leader(
       this.#settings,
       this.#acceptor,
@@ -689,7 +581,6 @@ export class PaxosReplica {
     const { ballot, lease } = leader;
     const { leaseRound } = lease;
     lease.void();
-    this.#leaseHeld = false;
     this.#grantor.release(ballot, leaseRound);
     if (leaseRound > 0) {
       const release = { kind: "leaseRelease", ballot, leaseRound } as const;
@@ -703,45 +594,6 @@ export class PaxosReplica {
     this.#outbox.trace({ kind: "steppedDown", ballot: ballotText(ballot), reason });
   }
 
-  // Reports
-
-  #report(): void {
-    const leader = this.#leader;
-    const held = leader?.lease.held(this.#now) === true;
-    if (held !== this.#leaseHeld) {
-      this.#leaseHeld = held;
-      const ballot = ballotText(leader?.ballot ?? this.#acceptor.promised);
-      this.#outbox.trace({ kind: held ? "leaseGranted" : "leaseLapsed", ballot });
-    }
-    if (leader?.phase === "leading") {
-      const token = leader.lease.takeConfirmed();
-      if (token !== undefined) this.#outbox.event({ kind: "confirmed", token });
-      const { until } = leader.lease;
-      if (until === undefined || until === this.#reportedUntil || until <= this.#now) return;
-      const epoch = epochOf(leader.ballot);
-      if (this.#reportedEpoch !== epoch) {
-        this.#outbox.trace({ kind: "leading", ballot: ballotText(leader.ballot) });
-      }
-      this.#reportedEpoch = epoch;
-      this.#reportedUntil = until;
-      this.#reportedLeader = undefined;
-      this.#outbox.event({ kind: "leading", epoch, leaseUntil: until });
-      return;
-    }
-    const known = this.#knownLeader();
-    if (this.#reportedEpoch === undefined && known === this.#reportedLeader) return;
-    this.#reportedEpoch = undefined;
-    this.#reportedUntil = undefined;
-    this.#reportedLeader = known;
-    this.#outbox.event({ kind: "following", leader: known });
-  }
-
-  #knownLeader(): ReplicaId | undefined {
-    const known = this.#election.knownLeader(this.#now);
-    // Our own claim is worth nothing to a client before it is reported as leading.
-    return known === this.#settings.self ? undefined : known;
-  }
-
   #wakeAt(): Instant {
     const now = this.#now;
     let at = this.#genesis.wakeAt;
@@ -752,7 +604,7 @@ export class PaxosReplica {
     const leader = this.#leader;
     if (leader !== undefined) {
       at = earliest(at, leader.wakeAt);
-      if (this.#nextLeaseAt > now) at = earliest(at, this.#nextLeaseAt);
+      if (this.#leases.renewAt > now) at = earliest(at, this.#leases.renewAt);
     }
     if (this.#kept !== undefined) {
       at = earliest(at, this.#grantor.boundUntil(this.#kept.message.ballot));
@@ -764,6 +616,17 @@ export class PaxosReplica {
   }
 
   // Small things
+
+  /** A kept prepare has an end only if nothing is granted meanwhile, to others or ourselves. */
+  get #mayBind(): boolean {
+    return this.#kept === undefined && this.#diskAlive;
+  }
+
+  /** The leader we know of. Our own claim is worth nothing before it is reported as leading. */
+  #followed(): ReplicaId | undefined {
+    const known = this.#election.knownLeader(this.#now);
+    return known === this.#settings.self ? undefined : known;
+  }
 
   get #diskAlive(): boolean {
     const { peers, electionTimeoutMs } = this.#settings;

@@ -45,7 +45,12 @@ describe("recovery", () => {
 
   it("starts at the snapshot, and keeps what was accepted beyond it", () => {
     const records: PaxosRecord[] = [
-      { kind: "synchronised", ballot: ballot(1, 1), firstSlot: 1, entries: commands("a", "b", "c") },
+      {
+        kind: "synchronised",
+        ballot: ballot(1, 1),
+        firstSlot: 1,
+        entries: commands("a", "b", "c"),
+      },
     ];
     expect(recoverLog(snapshotAt(2), records)).toMatchObject({
       acceptedBallot: ballot(1, 1),
@@ -96,7 +101,12 @@ describe("recovery", () => {
 
   it("learns chosen slots without losing what was accepted beyond them", () => {
     const records: PaxosRecord[] = [
-      { kind: "synchronised", ballot: ballot(1, 1), firstSlot: 1, entries: commands("a", "b", "c") },
+      {
+        kind: "synchronised",
+        ballot: ballot(1, 1),
+        firstSlot: 1,
+        entries: commands("a", "b", "c"),
+      },
       { kind: "learned", firstSlot: 1, entries: commands("x", "y") },
     ];
     expect(recoverLog(undefined, records)).toMatchObject({

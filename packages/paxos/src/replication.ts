@@ -1,16 +1,16 @@
 import { after, assert, type Instant } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
+import { logPart } from "./acceptor-answers.ts";
 import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
+import { ACCEPTS_PER_TURN } from "./limits.ts";
 import type {
   AcceptedMessage,
   AcceptMessage,
   ChosenMessage,
   FetchMessage,
-  LogPartMessage,
   PaxosMessage,
   PromiseMessage,
 } from "./messages.ts";
-import { ACCEPTS_PER_TURN } from "./limits.ts";
 import type { Outbox } from "./outbox.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 
@@ -296,25 +296,6 @@ export class Replication {
     assert(follower !== undefined, "only members' messages get here");
     return follower;
   }
-}
-
-/** Part of this acceptor's log for somebody who lacks it. Slots before `from` are theirs already. */
-export function logPart(
-  acceptor: Acceptor,
-  ballot: Ballot,
-  from: Slot,
-  bounds: { readonly batchEntriesMax: number; readonly snapshotPartBytes: number },
-): LogPartMessage {
-  const { length, chosen, acceptedBallot, log } = acceptor;
-  assert(from > log.dropped, "a part of the log is of what is held");
-  const entries =
-    from > length
-      ? []
-      : log.slice(
-          from,
-          log.lastWithin(from, length, bounds.batchEntriesMax, bounds.snapshotPartBytes),
-        );
-  return { kind: "logPart", ballot, acceptedBallot, firstSlot: from, entries, chosen, length };
 }
 
 function insertDescending(list: number[], value: number): void {

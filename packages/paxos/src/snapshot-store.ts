@@ -44,7 +44,8 @@ export class SnapshotStore {
     }
     const snapshot = this.#snapshot();
     if (snapshot === undefined) return undefined;
-    this.#servedAt = now;
+    // An offer binds nothing: only who asks for more of it is in the middle of it.
+    if (slot === snapshot.identity.slot) this.#servedAt = now;
     return this.#cut(snapshot, ballot, slot === snapshot.identity.slot ? offset : 0);
   }
 

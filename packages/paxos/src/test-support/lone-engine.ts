@@ -1,9 +1,10 @@
 import { after, type Instant, instant } from "@cubby/base";
 import { type Ballot, type ReplicaId, replicaId } from "../ballot.ts";
+import type { PaxosInput } from "../input.ts";
 import type { PaxosMessage } from "../messages.ts";
 import type { PaxosOptions } from "../options.ts";
 import type { PaxosOutput } from "../outbox.ts";
-import { type PaxosInput, PaxosReplica } from "../paxos-replica.ts";
+import { PaxosReplica } from "../paxos-replica.ts";
 import type { RecordIndex } from "../record.ts";
 import { emptyLog, type RecoveredLog } from "../recovery.ts";
 

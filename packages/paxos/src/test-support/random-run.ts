@@ -56,12 +56,14 @@ export function randomRun(seed: string, faultMs: number): RunResult {
     const { length } = network.engine(master).status();
     return network.ids.every((id) => network.engine(id).status().delivered === length);
   };
-  network.run(3000);
-  const master = network.master();
-  if (master === undefined)
+  const led = (): boolean => network.master() !== undefined;
+  if (network.runUntil(led, 3000) === undefined) {
     throw new Error(`no master three seconds after all healed:\n${network.report()}`);
-  network.propose(master, "last");
-  network.run(200);
+  }
+  network.run(500);
+  const master = network.master();
+  if (master !== undefined) network.propose(master, "last");
+  network.run(100);
   if (network.runUntil(settled, 5000) === undefined) {
     throw new Error(`the replicas do not arrive at one log after all healed:\n${network.report()}`);
   }

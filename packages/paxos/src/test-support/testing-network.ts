@@ -1,10 +1,11 @@
 import { assert, type Instant, instant, Rng, utf8Encode } from "@cubby/base";
 import { type ReplicaId, replicaId, type Slot } from "../ballot.ts";
+import type { PaxosInput } from "../input.ts";
 import { decodeMessage, encodeMessage } from "../message-codec.ts";
 import type { PaxosMessage } from "../messages.ts";
 import type { PaxosOptions } from "../options.ts";
 import type { PaxosEvent, PaxosOutput, Send } from "../outbox.ts";
-import { type PaxosInput, PaxosReplica } from "../paxos-replica.ts";
+import { PaxosReplica } from "../paxos-replica.ts";
 import type { RecordIndex } from "../record.ts";
 import type { TraceEvent } from "../trace.ts";
 import { Checkers, type Faults, NO_FAULTS } from "./checkers.ts";

@@ -1,0 +1,240 @@
+import { type Instant, instant, Rng } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { type Ballot, replicaId, sameBallot, ZERO_BALLOT } from "./ballot.ts";
+import { BallotLeaderElection } from "./ballot-leader-election.ts";
+import { ballot } from "./test-support/lone-engine.ts";
+
+const ALIVE = { diskAlive: true, established: false };
+
+type Answer = { ballot?: Ballot; leader?: Ballot; happy: boolean };
+
+/** Replica 1 of a cell, whose peers answer as the test says. */
+class Voter {
+  now: Instant = instant(1000);
+  readonly election: BallotLeaderElection;
+  readonly #answers = new Map<number, Answer>();
+
+  constructor(count: number, promised = ZERO_BALLOT, priority = 0) {
+    const peers = Array.from({ length: count - 1 }, (_, i) => replicaId(i + 2));
+    this.election = new BallotLeaderElection(
+      {
+        self: replicaId(1),
+        peers,
+        quorum: Math.floor(count / 2) + 1,
+        priority,
+        roundMs: 100,
+        electionTimeoutMs: 300,
+        electionTimeoutMsMax: 1200,
+      },
+      new Rng("voter"),
+      promised,
+      this.now,
+    );
+  }
+
+  says(peer: number, answer: Answer | undefined): void {
+    if (answer === undefined) this.#answers.delete(peer);
+    else this.#answers.set(peer, answer);
+  }
+
+  run(ms: number, context = ALIVE): void {
+    for (let i = 0; i < ms; i += 1) {
+      this.now = instant(this.now + 1);
+      if (!this.election.advance(this.now, context)) continue;
+      for (const [peer, answer] of this.#answers) {
+        this.election.onReply(replicaId(peer), {
+          kind: "heartbeatReply",
+          round: this.election.round,
+          ballot: answer.ballot ?? ballot(0, peer),
+          leader: answer.leader ?? answer.ballot ?? ZERO_BALLOT,
+          happy: answer.happy,
+        });
+      }
+    }
+  }
+}
+
+describe("ballot leader election", () => {
+  it("takes over when a quorum answers and all who answer are unhappy", () => {
+    const voter = new Voter(3, ballot(4, 3));
+    voter.says(2, { leader: ballot(4, 3), happy: false });
+    voter.run(500);
+    expect(voter.election.own).toEqual(ballot(5, 1));
+    expect(voter.election.leads).toBe(true);
+  });
+
+  it("does not take over while anybody who answers is happy", () => {
+    const voter = new Voter(5, ballot(4, 3));
+    for (const peer of [2, 4]) voter.says(peer, { leader: ballot(4, 3), happy: false });
+    voter.says(5, { leader: ballot(4, 3), happy: true });
+    voter.run(5000);
+    expect(voter.election.leads).toBe(false);
+    expect(voter.election.happy).toBe(false);
+  });
+
+  it("does not take over without a quorum of round trips", () => {
+    const voter = new Voter(5, ballot(4, 3));
+    voter.says(2, { leader: ballot(4, 3), happy: false });
+    voter.run(5000);
+    expect(voter.election.leads).toBe(false);
+  });
+
+  it("counts no answer that matches no question: one-way evidence deposes nobody", () => {
+    const voter = new Voter(3, ballot(4, 3));
+    for (let i = 0; i < 50; i += 1) {
+      voter.election.onReply(replicaId(2), {
+        kind: "heartbeatReply",
+        round: i,
+        ballot: ballot(9, 2),
+        leader: ballot(9, 2),
+        happy: true,
+      });
+      voter.run(20);
+    }
+    expect(voter.election.leader).toEqual(ballot(4, 3));
+    expect(voter.election.connected(voter.now)).toBe(1);
+  });
+
+  it("follows the greatest ballot whose owner answers, and is happy if that one is", () => {
+    const voter = new Voter(3);
+    voter.says(2, { ballot: ballot(2, 2), happy: false });
+    voter.says(3, { ballot: ballot(3, 3), happy: true });
+    voter.run(300);
+    expect(voter.election.follows(ballot(3, 3))).toBe(true);
+    expect(voter.election.follows(ballot(2, 2))).toBe(false);
+    expect(voter.election.knownLeader(voter.now)).toBe(3);
+  });
+
+  it("notices a leader's silence within its timeout, not at once", () => {
+    const voter = new Voter(3);
+    voter.says(3, { ballot: ballot(3, 3), happy: true });
+    voter.says(2, { leader: ballot(3, 3), happy: false });
+    voter.run(1000);
+    voter.says(3, undefined);
+    voter.run(190);
+    expect(voter.election.happy, "two lost heartbeats are no silence").toBe(true);
+    voter.run(310);
+    expect(voter.election.happy && !voter.election.leads).toBe(false);
+    voter.run(200);
+    expect(voter.election.own).toEqual(ballot(4, 1));
+  });
+
+  it("never pre-empts a happy leader, whatever the priority", () => {
+    const voter = new Voter(3, ZERO_BALLOT, 900);
+    voter.says(2, { ballot: ballot(3, 2), happy: true });
+    voter.says(3, { leader: ballot(3, 2), happy: true });
+    voter.run(20_000);
+    expect(voter.election.leads).toBe(false);
+  });
+
+  it("breaks a tie between two that took over at once by priority, then by id", () => {
+    for (const [priority, other, leads] of [
+      [0, ballot(5, 2), false],
+      [1, ballot(5, 2), true],
+      [1, ballot(5, 2, 2), false],
+    ] as const) {
+      const voter = new Voter(3, ballot(4, 3), priority);
+      voter.says(2, { leader: ballot(4, 3), happy: false });
+      voter.run(500);
+      expect(voter.election.leads).toBe(true);
+      voter.says(2, { ballot: other, happy: true });
+      voter.run(150);
+      expect(voter.election.leads).toBe(leads);
+    }
+  });
+
+  it("becomes unhappy as a leader that too few would follow, and says so", () => {
+    const voter = new Voter(3, ballot(4, 3));
+    voter.says(2, { leader: ballot(4, 3), happy: false });
+    voter.run(500);
+    expect(voter.election.leads).toBe(true);
+    expect(voter.election.quorumFollows(voter.now)).toBe(true);
+    voter.says(2, undefined);
+    voter.run(700);
+    expect(voter.election.quorumFollows(voter.now)).toBe(false);
+    expect(voter.election.reply(1).happy).toBe(false);
+  });
+
+  it("yields as a leader whose neighbours follow a greater one, out of reach", () => {
+    const voter = new Voter(3, ballot(4, 3));
+    voter.says(2, { leader: ballot(4, 3), happy: false });
+    voter.run(500);
+    expect(voter.election.leads).toBe(true);
+    voter.says(2, { leader: ballot(7, 3), happy: true });
+    voter.run(5000);
+    expect(voter.election.leader).toEqual(ballot(7, 3));
+    expect(voter.election.leads).toBe(false);
+  });
+
+  it("outbids a peer that promised more than its ballot, patiently if it leads well", () => {
+    const voter = new Voter(5, ballot(4, 3));
+    for (const peer of [2, 3, 4]) voter.says(peer, { leader: ballot(4, 3), happy: false });
+    voter.run(500);
+    expect(voter.election.own).toEqual(ballot(5, 1));
+    for (const peer of [2, 3]) voter.says(peer, { leader: ballot(5, 1), happy: true });
+    voter.says(4, { leader: ballot(6, 4), happy: false });
+    voter.run(250, { diskAlive: true, established: true });
+    expect(voter.election.own).toEqual(ballot(5, 1));
+    voter.run(400, { diskAlive: true, established: true });
+    expect(voter.election.own).toEqual(ballot(7, 1));
+  });
+
+  it("outbids nobody who follows a leader that lives", () => {
+    const voter = new Voter(5, ballot(4, 3));
+    for (const peer of [2, 3, 4]) voter.says(peer, { leader: ballot(4, 3), happy: false });
+    voter.run(500);
+    for (const peer of [2, 3]) voter.says(peer, { leader: ballot(5, 1), happy: true });
+    voter.says(4, { leader: ballot(6, 5), happy: true });
+    voter.run(3000);
+    expect(voter.election.own).toEqual(ballot(5, 1));
+  });
+
+  it("leads nobody with a disk that is stuck", () => {
+    const voter = new Voter(3, ballot(4, 3));
+    voter.says(2, { leader: ballot(4, 3), happy: false });
+    voter.run(3000, { diskAlive: false, established: false });
+    expect(voter.election.leads).toBe(false);
+    expect(voter.election.reply(1).happy).toBe(false);
+  });
+
+  it("comes back from a restart below the ballot it led, and follows until it must not", () => {
+    const voter = new Voter(3, ballot(4, 1));
+    expect(voter.election.own.round).toBe(0);
+    expect(voter.election.leads).toBe(false);
+    voter.says(2, { ballot: ballot(5, 2), happy: true });
+    voter.run(3000);
+    expect(sameBallot(voter.election.leader, ballot(5, 2))).toBe(true);
+  });
+
+  it("gives a leader that it learned of by its prepare the time to answer", () => {
+    const voter = new Voter(3);
+    voter.says(2, { leader: ZERO_BALLOT, happy: false });
+    voter.run(50);
+    voter.election.observe(voter.now, ballot(6, 3));
+    expect(voter.election.follows(ballot(6, 3))).toBe(true);
+    voter.run(290);
+    expect(voter.election.leads).toBe(false);
+    voter.run(500);
+    expect(voter.election.own).toEqual(ballot(7, 1));
+  });
+
+  it("takes its own pause for nobody's silence, but not for ever", () => {
+    const voter = new Voter(3);
+    voter.says(3, { ballot: ballot(3, 3), happy: true });
+    voter.says(2, { leader: ballot(3, 3), happy: false });
+    voter.run(1000);
+    voter.now = instant(voter.now + 5000);
+    voter.run(1);
+    expect(voter.election.happy).toBe(true);
+    voter.run(500);
+    expect(voter.election.follows(ballot(3, 3))).toBe(true);
+    // A machine that is late each time still elects.
+    voter.says(3, undefined);
+    for (let i = 0; i < 10; i += 1) {
+      voter.now = instant(voter.now + 400);
+      voter.run(1);
+    }
+    voter.run(100);
+    expect(voter.election.leads).toBe(true);
+  });
+});

@@ -1,0 +1,86 @@
+import { after, type Instant } from "@cubby/base";
+import type { Acceptor } from "./acceptor.ts";
+import type { ReplicaId } from "./ballot.ts";
+import type { BallotLeaderElection } from "./ballot-leader-election.ts";
+import type { Leader } from "./leader.ts";
+import type { LeaseGrantor } from "./lease-grantor.ts";
+import type { LeaseRequestMessage } from "./messages.ts";
+import type { Settings } from "./options.ts";
+import type { Outbox } from "./outbox.ts";
+import type { RecordIndex } from "./record.ts";
+
+/**
+ * When a lease is asked for and when it is granted: where election, promise and grants meet. The
+ * caller asks only while nothing of its own forbids it: no prepare is kept, and the disk answers.
+ */
+export class LeaseProtocol {
+  readonly #settings: Settings;
+  readonly #acceptor: Acceptor;
+  readonly #election: BallotLeaderElection;
+  readonly #grantor: LeaseGrantor;
+  readonly #outbox: Outbox;
+  #renewAt: Instant;
+  #grantMaxIndex: RecordIndex = 0;
+
+  constructor(
+    parts: {
+      readonly settings: Settings;
+      readonly acceptor: Acceptor;
+      readonly election: BallotLeaderElection;
+      readonly grantor: LeaseGrantor;
+      readonly outbox: Outbox;
+    },
+    now: Instant,
+  ) {
+    this.#settings = parts.settings;
+    this.#acceptor = parts.acceptor;
+    this.#election = parts.election;
+    this.#grantor = parts.grantor;
+    this.#outbox = parts.outbox;
+    this.#renewAt = now;
+  }
+
+  get renewAt(): Instant {
+    return this.#renewAt;
+  }
+
+  renewNow(now: Instant): void {
+    this.#renewAt = now;
+  }
+
+  /** Acceptor: grants what is asked for the promised ballot; a refusal is silence. */
+  onRequest(now: Instant, from: ReplicaId, message: LeaseRequestMessage): void {
+    const { ballot, leaseRound, leaseMs } = message;
+    if (!this.#election.follows(ballot)) return;
+    if (!this.#grantor.mayGrant(ballot, leaseRound)) return;
+    this.#raiseGrantMax(now, leaseMs);
+    this.#grantor.grant(now, ballot, leaseRound, leaseMs);
+    // Safety: the promise and the longest grant are durable before the grant leaves.
+    const index = Math.max(this.#acceptor.promisedIndex, this.#grantMaxIndex);
+    this.#outbox.vouch(from, { kind: "leaseGrant", ballot, leaseRound }, index);
+  }
+
+  /** Leader: begins a round if one is due, and we are connected to a quorum that follows us. */
+  maybeRenew(now: Instant, leader: Leader): void {
+    if (leader.phase !== "leading" || now < this.#renewAt) return;
+    const { leaseMs, chosen, length } = this.#acceptor;
+    if (leaseMs === 0 || !this.#election.leads || !this.#election.quorumFollows(now)) return;
+    this.#raiseGrantMax(now, leaseMs);
+    // Our own grant, like any other, comes after the record of its length.
+    if (!this.#outbox.durability.covers(this.#grantMaxIndex)) return;
+    const { ballot } = leader;
+    const leaseRound = leader.lease.begin(now, leaseMs);
+    const { self, peers, leaseRenewMs } = this.#settings;
+    this.#grantor.grant(now, ballot, leaseRound, leaseMs);
+    leader.lease.onGrant(self, leaseRound);
+    const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen, length } as const;
+    for (const peer of peers) this.#outbox.send(peer, request);
+    this.#renewAt = after(now, leaseRenewMs);
+  }
+
+  #raiseGrantMax(now: Instant, leaseMs: number): void {
+    if (leaseMs <= this.#grantor.grantMaxMs) return;
+    this.#grantor.raiseGrantMax(leaseMs);
+    this.#grantMaxIndex = this.#outbox.record(now, { kind: "grantMax", leaseMs });
+  }
+}

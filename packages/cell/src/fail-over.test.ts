@@ -52,7 +52,10 @@ describe("fail-over", () => {
     for (const entry of first) harness.choose(entry);
     session.epoch = 2;
     const early = session.keepAlive(2);
-    expect([cell.status(harness.now).isServing, harness.replyTo(early)]).toEqual([false, undefined]);
+    expect([cell.status(harness.now).isServing, harness.replyTo(early)]).toEqual([
+      false,
+      undefined,
+    ]);
     for (const entry of second) harness.choose(entry);
     harness.settle();
     expect(codeOf(harness.resultOf(early))).toBe("stale_epoch");

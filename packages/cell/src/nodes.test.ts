@@ -115,6 +115,16 @@ describe("nodes", () => {
     expect(harness.chosen.length).toBe(before);
   });
 
+  it("free their handle's place when it is closed after they are gone", () => {
+    const harness = new Harness(1, { quotas: { handlesPerSessionMax: 3 } });
+    const session = new TestSession(harness);
+    for (let i = 0; i < 10; i += 1) {
+      const { handle } = session.open("/ls/local/f");
+      session.delete(handle);
+      expect(codeOf(session.close(handle))).toBe("close");
+    }
+  });
+
   it("are kept apart from the bytes that brought them", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

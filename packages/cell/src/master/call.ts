@@ -3,7 +3,7 @@ import type { ConnectionId } from "../options.ts";
 import type { Node } from "../state/node.ts";
 import type { MasterSession } from "./master-session.ts";
 
-/** A request that the master has taken on: it has been proposed, or waits for a lock. */
+/** A request at a serving master. It may be answered at once, be proposed, or wait for a lock. */
 export class Call {
   readonly session: MasterSession | undefined;
   readonly request: Request;
@@ -11,10 +11,11 @@ export class Call {
   to: ConnectionId;
   tag: number;
   /** Of a blocking Acquire: the lock, and the claim to propose when it may be granted. */
-  node: Node | undefined;
-  claim: AcquireLock | undefined;
+  node: Node | undefined = undefined;
+  claim: AcquireLock | undefined = undefined;
   /** False while it only waits. */
   isProposed = false;
+
   constructor(session: MasterSession | undefined, from: ConnectionId, request: Request) {
     this.session = session;
     this.request = request;

@@ -7,10 +7,13 @@ import { type CellState, DEFAULT_QUOTAS } from "../state/cell-state.ts";
 import { decodeHandleToken } from "../state/handle-token.ts";
 import type { Node } from "../state/node.ts";
 import { failure, type Result } from "../state/result.ts";
-import type { Call } from "./call.ts";
+import { Answers } from "./answers.ts";
+import { Call } from "./call.ts";
 import { Calls } from "./calls.ts";
 import { FailOverGate, HELD_REQUESTS_MAX, type HeldRequest } from "./fail-over.ts";
+import { Intake } from "./intake.ts";
 import { acknowledges, KeepAlives } from "./keep-alive.ts";
+import { LockCalls } from "./lock-calls.ts";
 import { LockDelayTimers } from "./lock-delay-timers.ts";
 import { MasterSession } from "./master-session.ts";
 import { rememberHandle } from "./open-handles.ts";
@@ -37,6 +40,8 @@ export type Mastership = {
 /** What is known once this master's own epoch entry has been applied. */
 type Serving = {
   readonly parts: MasterParts;
+  readonly intake: Intake;
+  readonly locks: LockCalls;
   readonly calls: Calls;
   readonly stretch: Stretch;
 };
@@ -127,7 +132,7 @@ export class Master {
     }
     const { parts, calls } = this.#serving;
     if (request.sessionId === 0) {
-      calls.onSessionless(from, request);
+      calls.onSessionless(new Call(undefined, from, request));
       return;
     }
     const session = parts.sessions.get(request.sessionId);
@@ -140,7 +145,7 @@ export class Master {
       this.#onKeepAlive(now, session, from, request, request.call.value);
     } else if (!session.hasAcknowledged) {
       this.#refuse(from, request, failure("stale_epoch", this.#epochDetail(request)));
-    } else calls.onCall(session, from, request);
+    } else calls.onCall(session, new Call(session, from, request));
   }
 
   /**
@@ -193,7 +198,7 @@ export class Master {
     if (body?.$case === "setStretch") serving.stretch.onApplied();
     if (outcome.kind === "result") {
       this.#onResult(now, serving, command, call, outcome.result, outcome.isReplay);
-    } else if (outcome.kind === "blocked" && call !== undefined) this.#onBlocked(serving, call);
+    } else if (outcome.kind === "blocked" && call !== undefined) serving.locks.onBlocked(call);
     this.#onEffects(now, serving);
   }
 
@@ -237,19 +242,20 @@ export class Master {
     const keepAlives = new KeepAlives(this.#clock, this.#outbox, clientEpoch);
     const gate = new FailOverGate();
     const sessions = new Map<number, MasterSession>();
-    const waiters = new Waiters((call) => calls.proposeClaim(call));
+    const waiters = new Waiters((call) => locks.proposeClaim(call));
     const parts: MasterParts = {
       state,
       clientEpoch,
-      clock: this.#clock,
-      outbox: this.#outbox,
+      answers: new Answers(this.#outbox, this.#clock, clientEpoch),
       proposals: this.#proposals,
       waiters,
       gate,
       keepAlives,
       sessions,
     };
-    const calls = new Calls(parts);
+    const intake = new Intake(parts);
+    const locks = new LockCalls(parts, intake);
+    const calls = new Calls(parts, intake, locks);
     for (const session of state.sessions.values()) {
       // FO-3: guard against the stretched session. The predecessor may have granted this much.
       const master = new MasterSession(session, now, false, state.leaseMsMaxOf(session));
@@ -260,7 +266,7 @@ export class Master {
     this.#delays.beginAll(now, state);
     const above = this.#options.stretchAboveSessions;
     const stretch = new Stretch(state, this.#clock, now, above);
-    this.#serving = { parts, calls, stretch };
+    this.#serving = { parts, intake, locks, calls, stretch };
     this.#outbox.trace({ kind: "serving", clientEpoch, sessions: sessions.size });
     this.#adjustStretch(now, this.#serving);
     this.#unpark(now);
@@ -292,7 +298,7 @@ export class Master {
     result: Result,
     isReplay: boolean,
   ): void {
-    const { parts, calls } = serving;
+    const { parts } = serving;
     if (!isReplay && result.$case === "open") this.#onOpened(parts, command, result.value.handle);
     if (command.body?.$case === "cancel") {
       this.#onCancelled(serving, command.sessionId, command.body.value.requestNumber);
@@ -300,18 +306,10 @@ export class Master {
     if (parts.state.effects.sessionBegun !== 0) this.#onSessionBegun(now, serving);
     if (call === undefined) return;
     parts.waiters.remove(call);
-    calls.settle(call, result);
-    if (result.$case === "acquire") calls.proposeClaimsOf(call);
+    serving.intake.settle(call, result);
+    if (result.$case === "acquire") serving.locks.proposeClaimsOf(call);
     // Behind one that was granted, all that can be granted with it has been proposed already.
     if (call.node !== undefined && result.$case !== "acquire") parts.waiters.pump(call.node);
-  }
-
-  /** The race for the lock was lost: the waiter takes its place again, if it still has one. */
-  #onBlocked(serving: Serving, call: Call): void {
-    call.isProposed = false;
-    if (call.node !== undefined) return;
-    const detail = "The handle was closed while it waited.";
-    serving.calls.settle(call, failure("stale_handle", detail));
   }
 
   /** The handle of a node that a command created, or of an ephemeral one. */
@@ -332,7 +330,7 @@ export class Master {
     session.answered?.delete(number);
     const call = session.calls?.get(number);
     if (call === undefined || call.isProposed) return;
-    serving.calls.abandon(call, failure("cancelled", "The caller cancelled the request."));
+    serving.locks.abandon(call, failure("cancelled", "The caller cancelled the request."));
   }
 
   #onSessionBegun(now: Instant, serving: Serving): void {
@@ -364,7 +362,7 @@ export class Master {
     parts.keepAlives.end(session, sessionOver(sessionId));
     // What is under way meets the end of its session when it is applied.
     const calls = [...(session.calls?.values() ?? [])];
-    for (const call of calls) serving.calls.abandon(call, sessionOver(sessionId));
+    for (const call of calls) serving.locks.abandon(call, sessionOver(sessionId));
     parts.gate.settle(session);
     this.#outbox.trace({ kind: "sessionEnded", sessionId });
     this.#pumpExpiries();
@@ -373,10 +371,10 @@ export class Master {
 
   /** HND-3, GAP-8. */
   #onNodeDeleted(serving: Serving, node: Node): void {
-    const { parts, calls } = serving;
+    const { parts, intake } = serving;
     const detail = `${quoted(node.path)} was deleted while it was waited for.`;
     for (const call of parts.waiters.takeAll(node)) {
-      if (!call.isProposed) calls.settle(call, failure("stale_handle", detail));
+      if (!call.isProposed) intake.settle(call, failure("stale_handle", detail));
     }
   }
 

@@ -18,17 +18,19 @@ export type OpenHandle = {
 /** A handle that is good, or why it is not. */
 export type HandleCheck =
   | { readonly kind: "good"; readonly handle: OpenHandle }
-  | { readonly kind: "bad"; readonly code: ErrorCode; readonly detail: string };
+  | {
+      readonly kind: "bad";
+      readonly code: ErrorCode;
+      readonly detail: string;
+      /** What it says, when it is a handle of this session at all. */
+      readonly token: HandleToken | undefined;
+    };
 
 const FORGED: HandleCheck = {
   kind: "bad",
   code: "forged_handle",
   detail: "The handle was not made by this cell for this session.",
-};
-const CLOSED: HandleCheck = {
-  kind: "bad",
-  code: "stale_handle",
-  detail: "The handle was closed.",
+  token: undefined,
 };
 
 /**
@@ -45,10 +47,11 @@ export function checkHandle(
   if (token.epoch > state.clientEpoch) return FORGED;
   const known = session.handles?.get(token.handleId);
   if (known !== undefined && equalBytes(known.bytes, bytes)) return live(known);
-  if (token.epoch === state.clientEpoch) return CLOSED;
-  if (session.closedHandles?.has(token.handleId) === true) return CLOSED;
+  if (token.epoch === state.clientEpoch) return stale(token, "The handle was closed.");
+  if (session.closedHandles?.has(token.handleId) === true)
+    return stale(token, "The handle was closed.");
   const node = state.namespace.getInstance(token.path, token.instance);
-  if (node === undefined) return deleted(token.path);
+  if (node === undefined) return deleted(token);
   const handle = { token, bytes: bytes.slice(), node };
   rememberHandle(session, handle);
   return { kind: "good", handle };
@@ -70,13 +73,13 @@ export function forgetHandle(state: CellState, session: MasterSession, token: Ha
 }
 
 function live(handle: OpenHandle): HandleCheck {
-  return handle.node.isDeleted ? deleted(handle.token.path) : { kind: "good", handle };
+  return handle.node.isDeleted ? deleted(handle.token) : { kind: "good", handle };
 }
 
-function deleted(path: string): HandleCheck {
-  return {
-    kind: "bad",
-    code: "stale_handle",
-    detail: `${quoted(path)} was deleted since it was opened.`,
-  };
+function deleted(token: HandleToken): HandleCheck {
+  return stale(token, `${quoted(token.path)} was deleted since it was opened.`);
+}
+
+function stale(token: HandleToken, detail: string): HandleCheck {
+  return { kind: "bad", code: "stale_handle", detail, token };
 }

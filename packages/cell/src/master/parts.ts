@@ -1,18 +1,16 @@
 import type { CellState } from "../state/cell-state.ts";
+import type { Answers } from "./answers.ts";
 import type { FailOverGate } from "./fail-over.ts";
 import type { KeepAlives } from "./keep-alive.ts";
 import type { MasterSession } from "./master-session.ts";
-import type { Outbox } from "./outbox.ts";
 import type { Proposals } from "./proposals.ts";
-import type { SessionClock } from "./session-clock.ts";
 import type { Waiters } from "./waiters.ts";
 
 /** What the parts of a serving master share. */
 export type MasterParts = {
   readonly state: CellState;
   readonly clientEpoch: number;
-  readonly clock: SessionClock;
-  readonly outbox: Outbox;
+  readonly answers: Answers;
   readonly proposals: Proposals;
   readonly waiters: Waiters;
   readonly gate: FailOverGate;

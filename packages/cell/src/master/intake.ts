@@ -1,0 +1,113 @@
+import { assert } from "@cubby/base";
+import { IN_FLIGHT_MAX } from "@cubby/protocol";
+import { failure, type Result } from "../state/result.ts";
+import type { Call } from "./call.ts";
+import type { MasterSession } from "./master-session.ts";
+import type { MasterParts } from "./parts.ts";
+import type { CommandBody } from "./proposals.ts";
+
+/** Requests of all sessions that may be proposed or waiting at once. */
+const CALLS_MAX = 131_072;
+
+/** The way of a call into the log and back: numbers, the gate, limits, the answer. */
+export class Intake {
+  readonly #parts: MasterParts;
+
+  constructor(parts: MasterParts) {
+    this.#parts = parts;
+  }
+
+  get isOverloaded(): boolean {
+    return this.#parts.proposals.size + this.#parts.waiters.size >= CALLS_MAX;
+  }
+
+  /**
+   * GAP-11. False when the request needs no running: it has a result, or is on its way, or its
+   * number is one that is never run. Then it has its answer, or will have it.
+   */
+  isNew(session: MasterSession, call: Call): boolean {
+    const { number } = call;
+    const lowest = call.request.lowestUnanswered;
+    const { answers } = this.#parts;
+    if (number === 0 || lowest === 0 || lowest > number) {
+      answers.asFact(call, failure("invalid_argument", "The request's numbers make no sense."));
+      return false;
+    }
+    session.raiseLowestSeen(Math.max(lowest, session.session.lowestUnanswered));
+    if (number < session.lowestSeen) {
+      const detail = `Request ${number} is below ${session.lowestSeen}, the lowest unanswered one.`;
+      answers.asFact(call, failure("request_forgotten", detail));
+      return false;
+    }
+    const known = session.session.results?.get(number) ?? session.answered?.get(number);
+    if (known !== undefined) {
+      this.#answerAgain(call, known);
+      return false;
+    }
+    const underWay = session.calls?.get(number);
+    if (underWay !== undefined) {
+      // The client repeats it, so this is where it listens now.
+      underWay.to = call.to;
+      underWay.tag = call.tag;
+      return false;
+    }
+    if (number >= session.lowestSeen + IN_FLIGHT_MAX) {
+      const detail = `At most ${IN_FLIGHT_MAX} requests of a session may be unanswered.`;
+      answers.asFact(call, failure("too_many_requests", detail));
+      return false;
+    }
+    return true;
+  }
+
+  /** FO-6: what changes something cachable waits for the gate. */
+  proposeGated(session: MasterSession, call: Call, body: CommandBody): void {
+    if (!this.#parts.gate.isOpen) this.holdAtGate(call);
+    else this.propose(session, call, body);
+  }
+
+  holdAtGate(call: Call): void {
+    const isHeld = this.#parts.gate.hold(call.to, call.request);
+    if (!isHeld) this.refuseOverloaded(call);
+  }
+
+  propose(session: MasterSession, call: Call, body: CommandBody): void {
+    if (this.isOverloaded) {
+      this.refuseOverloaded(call);
+      return;
+    }
+    this.begin(session, call);
+    this.#parts.proposals.proposeFor(call, body);
+  }
+
+  /** The call is on its way: from now on its number stands for it. */
+  begin(session: MasterSession, call: Call): void {
+    session.calls ??= new Map();
+    assert(!session.calls.has(call.number), "a number is under way once");
+    session.calls.set(call.number, call);
+  }
+
+  /** The call has its answer, which holds whoever is master. */
+  settle(call: Call, result: Result): void {
+    const session = call.session;
+    if (session?.calls !== undefined) {
+      session.calls.delete(call.number);
+      if (session.calls.size === 0) session.calls = undefined;
+    }
+    this.#parts.answers.asFact(call, result);
+  }
+
+  refuseOverloaded(call: Call): void {
+    const detail = "The master has as many requests at hand as it may have.";
+    this.#parts.answers.asFact(call, failure("overloaded", detail));
+  }
+
+  /** A repeated number gets its one result, provided it is a number of the same call. */
+  #answerAgain(call: Call, result: Result): void {
+    if (result.$case === "error" || result.$case === call.request.call?.$case) {
+      this.#parts.answers.fromState(call, result);
+      return;
+    }
+    const detail = `Request ${call.number} was another call.`;
+    this.#parts.answers.asFact(call, failure("invalid_argument", detail));
+  }
+}

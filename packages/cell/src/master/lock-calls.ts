@@ -1,0 +1,122 @@
+import { assert } from "@cubby/base";
+import { type Acquire, type AcquireLock, LockMode, quoted } from "@cubby/protocol";
+import { guardFailure } from "../state/apply.ts";
+import { lockFailure } from "../state/apply-lock.ts";
+import { isGrantable } from "../state/locks.ts";
+import type { Node } from "../state/node.ts";
+import { failure, type Result } from "../state/result.ts";
+import type { Call } from "./call.ts";
+import type { Intake } from "./intake.ts";
+import type { MasterSession } from "./master-session.ts";
+import type { OpenHandle } from "./open-handles.ts";
+import type { MasterParts } from "./parts.ts";
+
+/** Acquire, and the claims that wait or are under way. */
+export class LockCalls {
+  readonly #parts: MasterParts;
+  readonly #intake: Intake;
+
+  constructor(parts: MasterParts, intake: Intake) {
+    this.#parts = parts;
+    this.#intake = intake;
+  }
+
+  /** API-10, API-11. */
+  onAcquire(session: MasterSession, call: Call, handle: OpenHandle, asked: Acquire): void {
+    const { node, token } = handle;
+    const claim: AcquireLock = {
+      path: token.path,
+      instance: token.instance,
+      handleId: token.handleId,
+      mode: asked.mode,
+      wait: asked.wait,
+      lockDelayMs: token.lockDelayMs,
+    };
+    const held = session.session.handles?.get(token.handleId)?.holds ?? LockMode.FREE;
+    if (held !== LockMode.FREE || (!asked.wait && this.#mayTry(node, asked.mode))) {
+      this.#intake.propose(session, call, { $case: "acquireLock", value: claim });
+    } else if (!asked.wait) {
+      const result = isGrantable(node, asked.mode)
+        ? failure("lock_held", `Others wait for ${quoted(node.path)} already.`)
+        : lockFailure(node, asked.mode);
+      this.#parts.answers.onceFromState(session, call, result);
+    } else this.#wait(session, call, node, claim);
+  }
+
+  /** Proposes the claim of a waiter whose turn has come. */
+  proposeClaim(call: Call): void {
+    assert(call.claim !== undefined, "a waiter has a claim");
+    this.#parts.proposals.proposeFor(call, { $case: "acquireLock", value: call.claim });
+  }
+
+  /** LCK-11: what the handle that has just been granted its lock asks for once more is granted too. */
+  proposeClaimsOf(granted: Call): void {
+    if (granted.claim === undefined || granted.session?.calls === undefined) return;
+    for (const call of granted.session.calls.values()) {
+      const isSame = call.claim?.handleId === granted.claim.handleId;
+      if (isSame && !call.isProposed) this.proposeClaim(call);
+    }
+  }
+
+  /** True when a claim of the handle may yet be granted: closing it then takes a command. */
+  hasClaimUnderWay(session: MasterSession, handleId: number): boolean {
+    if (session.calls === undefined) return false;
+    for (const call of session.calls.values()) {
+      if (!call.isProposed || call.request.call?.$case !== "acquire") continue;
+      // A try is not queued, so its claim is not kept: it may be of this handle.
+      if (call.claim === undefined || call.claim.handleId === handleId) return true;
+    }
+    return false;
+  }
+
+  /** API-2: closing a handle cancels its waiting Acquires. */
+  dropWaitersOf(session: MasterSession, handleId: number): void {
+    if (session.calls === undefined) return;
+    for (const call of [...session.calls.values()]) {
+      if (call.claim?.handleId === handleId) this.abandon(call, closedWhileWaiting());
+    }
+  }
+
+  /**
+   * Whoever waits here waits no longer, and those behind move up. A claim that is under way is
+   * answered when it is applied.
+   */
+  abandon(call: Call, result: Result): void {
+    const node = call.node;
+    this.#parts.waiters.remove(call);
+    call.node = undefined;
+    if (!call.isProposed) this.#intake.settle(call, result);
+    if (node !== undefined && !node.isDeleted) this.#parts.waiters.pump(node);
+  }
+
+  /** The race for the lock was lost: the waiter takes its place again, if it still has one. */
+  onBlocked(call: Call): void {
+    call.isProposed = false;
+    if (call.node === undefined) this.#intake.settle(call, closedWhileWaiting());
+  }
+
+  #wait(session: MasterSession, call: Call, node: Node, claim: AcquireLock): void {
+    const { answers, state, waiters } = this.#parts;
+    const guard = guardFailure(state, call.request.guard);
+    if (guard !== undefined) {
+      answers.fromState(call, guard);
+      return;
+    }
+    if (waiters.isFull(node) || this.#intake.isOverloaded) {
+      this.#intake.refuseOverloaded(call);
+      return;
+    }
+    this.#intake.begin(session, call);
+    call.node = node;
+    call.claim = claim;
+    waiters.add(node, call);
+  }
+
+  #mayTry(node: Node, mode: LockMode): boolean {
+    return isGrantable(node, mode) && !this.#parts.waiters.mustQueue(node, mode);
+  }
+}
+
+function closedWhileWaiting(): Result {
+  return failure("stale_handle", "The handle was closed while it waited.");
+}

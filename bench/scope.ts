@@ -62,7 +62,8 @@ export async function inScope(
   try {
     await Promise.race([work(scope), stopped]);
   } catch (error) {
-    console.error(error instanceof Error ? (error.stack ?? error.message) : error);
+    const isStop = error === scope.signal.reason;
+    console.error(error instanceof Error && isStop ? error.message : error);
     process.exitCode ||= 1;
   } finally {
     clearTimeout(timer);

@@ -17,7 +17,6 @@ import {
 } from "@cubby/protocol";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Address } from "./address.ts";
-import { addressText } from "./address.ts";
 import type { ServerConfig } from "./config.ts";
 import { loadConfig } from "./config-load.ts";
 import { type ReplicaLog, SILENT_LOG } from "./log.ts";
@@ -377,29 +376,68 @@ function mount(directory: string): boolean {
   }
 }
 
+const CELL_ID = "00112233445566778899aabbccddeeff";
+
+/** A cell of three in this process, with a master. */
+async function cellOfThree(log: ReplicaLog = SILENT_LOG) {
+  const ports = await freePorts(3);
+  const peers = ports.map((port, at) => `${at + 1}@127.0.0.1:${port}`).join(",");
+  const configs = ports.map((port, at) => {
+    const own = { replicaId: String(at + 1), peerAddress: `127.0.0.1:${port}` };
+    return configOf(freshDirectory(), { peers, ...own });
+  });
+  const replicas: ServedReplica[] = [];
+  for (const config of configs) {
+    await formatDirectory({ ...config, cellId: CELL_ID });
+    replicas.push(await served(config, log));
+  }
+  const isMaster = (replica: ServedReplica) => replica.status().role === "master";
+  await until(() => replicas.filter(isMaster).length === 1);
+  await until(() => replicas.every(({ status }) => status().peers.every((at) => at.connected)));
+  const master = replicas.findIndex(isMaster);
+  return { configs, replicas, isMaster, master };
+}
+
 describe("a graceful stop", () => {
   test("of the master hands mastership over before the replica is gone", async () => {
-    const ports = await freePorts(3);
-    const peers = ports.map((port, at) => `${at + 1}@127.0.0.1:${port}`).join(",");
-    const cellId = "00112233445566778899aabbccddeeff";
-    const replicas: ServedReplica[] = [];
     const traces: string[] = [];
     const log = { ...SILENT_LOG, debug: (_: object, kind: string) => traces.push(kind) };
-    for (const [at, port] of ports.entries()) {
-      const dataDir = freshDirectory();
-      const replicaId = at + 1;
-      await formatDirectory({ dataDir, cellName: "local", replicaId, cellId, segmentBytes: MIB });
-      const own = { replicaId: String(replicaId), peerAddress: `127.0.0.1:${port}` };
-      replicas.push(await served(configOf(dataDir, { peers, ...own }), log));
-    }
-    const masters = () => replicas.filter((replica) => replica.status().role === "master");
-    await until(() => masters().length === 1);
-    const [master] = masters();
-    const others = replicas.filter((replica) => replica !== master);
-    expect(addressText(others[0]?.peerAddress ?? { host: "", port: 0 })).not.toBe("");
-    await until(() => replicas.every(({ status }) => status().peers.every((at) => at.connected)));
-    await master?.stop();
+    const { replicas, isMaster, master } = await cellOfThree(log);
+    await replicas[master]?.stop();
     expect(traces).toContain("handedOver");
-    await until(() => others.some((replica) => replica.status().role === "master"));
+    await until(() => replicas.some((replica, at) => at !== master && isMaster(replica)));
+  });
+});
+
+describe("a directory that was wiped and formatted again", () => {
+  test("is refused by its peers under the old id, and the replica ends with that", async () => {
+    const { configs, replicas, master } = await cellOfThree();
+    const victim = (master + 1) % 3;
+    const config = configs[victim];
+    if (config === undefined) throw new Error("there are three");
+    await replicas[victim]?.stop();
+    rmSync(config.dataDir, { recursive: true });
+    await formatDirectory({ ...config, cellId: CELL_ID });
+    const again = await served(config);
+    const ended = await again.ended;
+    expect(ended.code).toBe("identity_refused");
+    expect(ended.detail).toMatch(/^Replica \d refuses this directory: /);
+  });
+
+  test("for another cell of the same name is not even spoken to", async () => {
+    const { configs, replicas, master } = await cellOfThree();
+    const victim = (master + 1) % 3;
+    const config = configs[victim];
+    if (config === undefined) throw new Error("there are three");
+    await replicas[victim]?.stop();
+    rmSync(config.dataDir, { recursive: true });
+    await formatDirectory({ ...config, cellId: CELL_ID.replaceAll("0", "f") });
+    const warnings: string[] = [];
+    const warn = (fields: object, message: string) =>
+      warnings.push(`${message} ${JSON.stringify(fields)}`);
+    const foreign = await served(config, { ...SILENT_LOG, warn });
+    await until(() => warnings.some((line) => line.includes("cell")));
+    expect(foreign.status().role).toBe("waiting");
+    expect(foreign.status().peers.some((peer) => peer.connected)).toBe(false);
   });
 });

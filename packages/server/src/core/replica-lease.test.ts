@@ -52,6 +52,18 @@ describe("a master that stood still for longer than its lease", () => {
   });
 });
 
+describe("a master whose event loop stood still, for less than its lease", () => {
+  it("takes the time off every session's clock (DESIGN §4)", () => {
+    const { world, master } = served(1, "stall");
+    const before = world.traces("timeMoved").length;
+    world.pause(master.id, 400);
+    world.run(500);
+    expect(world.traces("leaseLapsed")).toEqual([]);
+    const [moved] = world.traces("timeMoved").slice(before);
+    expect(moved?.event).toEqual({ kind: "timeMoved", byMs: 350 });
+  });
+});
+
 describe("a machine that was suspended", () => {
   it("answers nothing before its lease has been granted anew", () => {
     const { world, master, file } = served(3, "suspend");

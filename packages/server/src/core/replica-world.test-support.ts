@@ -235,7 +235,7 @@ export class World {
     host.isTurnDue = false;
     let now = this.localNow(host);
     const pausedMs = (host.pausedUntil - host.pausedSince) * host.clockRate;
-    const stalledMs = Math.floor(pausedMs) - PERIOD_MS;
+    const stalledMs = Math.round(pausedMs) - PERIOD_MS;
     const { inbox } = host;
     host.inbox = [];
     if (stalledMs >= STALL_MS) {

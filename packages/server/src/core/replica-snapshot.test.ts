@@ -1,6 +1,20 @@
+import { instant } from "@cubby/base";
+import { Cell, type CellOptions, type ReplicatedLog } from "@cubby/cell";
+import { replicaId } from "@cubby/paxos";
 import { describe, expect, it } from "vitest";
+import { SMALL } from "./journal.test-support.ts";
+import { recover } from "./journal-recovery.ts";
+import { drive } from "./journal-sim-disk.test-support.ts";
 import { TestClient } from "./replica-client.test-support.ts";
+import { startReplica } from "./replica-start.ts";
 import { World } from "./replica-world.test-support.ts";
+
+const CELL: CellOptions = {
+  cellName: "local",
+  replicaId: 1,
+  replicas: [],
+  keyMaterial: new Uint8Array(16),
+};
 
 describe("snapshots of a replica", () => {
   it("goes on when a peer's snapshot arrives while one of its own is being written", () => {
@@ -35,5 +49,28 @@ describe("snapshots of a replica", () => {
     world.start(laggard.id);
     world.run(1_000);
     expect(laggard.cell?.stateHash()).toBe(hashes[0]);
+  });
+
+  it("starts from one that was taken before anything was accepted, of slots learned from others", () => {
+    const world = new World({ replicas: 1, seed: "learned", snapshotEverySlots: 5 }).startAll();
+    const client = new TestClient(world).connect();
+    const { handle } = client.open("file");
+    for (let n = 0; n < 20; n += 1) client.set(handle, `${n}`);
+    const host = world.host(1);
+    world.crash(1, { outcomes: ["new"] });
+    const result = drive(host.disk, recover({ expected: {} }));
+    if (result.kind !== "recovered" || result.snapshot === undefined) throw new Error(result.kind);
+    const ballot = { round: 0, priority: 0, replica: 0 };
+    const recovered = { ...result, snapshot: { ...result.snapshot, ballot } };
+    const settings = {
+      engine: { members: [replicaId(1)], seed: "learned" },
+      journal: SMALL,
+      createCell: (log: ReplicatedLog) => new Cell(CELL, log),
+      snapshotEverySlots: 5,
+      reads: "lease",
+      version: "test",
+      processId: 1,
+    } as const;
+    expect(startReplica(recovered, settings, instant(0)).kind).toBe("started");
   });
 });

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -128,6 +128,17 @@ describe("lock, on a cell of one replica", () => {
     expect(code).toBe(81);
   });
 
+  it("ends the command when its lock is broken by deleting the file, and exits 81", async () => {
+    const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+    const options = ["--kill-after", "100ms"];
+    const run = start(["lock", "/ls/local/broken", ...options, "--", "/bin/sh", "-c", script]);
+    await new Promise((resolve) => run.child.stdout.once("data", resolve));
+    expect((await cubby("rm", "/ls/local/broken")).code).toBe(0);
+    const { code, error } = await run.ended;
+    expect(error).toContain("[lock_lost]");
+    expect(code).toBe(81);
+  });
+
   it("leaves the line when it is interrupted while it waits", async () => {
     const holder = start(["lock", "/ls/local/line", "--", "/bin/sh", "-c", "echo held; sleep 1.5"]);
     await new Promise((resolve) => holder.child.stdout.once("data", resolve));
@@ -174,9 +185,23 @@ describe("replicas on the command line", () => {
     expect((await cubby(...init)).code).toBe(91);
   });
 
-  it("name a wrong key of a configuration file", async () => {
-    const { code, error } = await cubby("serve", "--config", "/nonexistent.json");
-    expect(code).toBe(78);
-    expect(error).toContain("/nonexistent.json");
+  it("name a wrong key of a configuration file, and a file that is not there", async () => {
+    const config = join(directory, "wrong-key.json");
+    writeFileSync(config, '{ "dataDirectory": "/tmp" }');
+    const wrongKey = await cubby("serve", "--config", config);
+    expect(wrongKey.code).toBe(78);
+    expect(wrongKey.error).toContain(`${config} has the key "dataDirectory"`);
+    const missing = await cubby("serve", "--config", "/nonexistent.json");
+    expect(missing.code).toBe(78);
+    expect(missing.error).toContain("/nonexistent.json");
+  });
+});
+
+describe("output that nobody reads any more", () => {
+  it("ends a command that goes on writing, as it ends any program in a pipe", async () => {
+    const data = join(directory, "unread");
+    const run = start(["dev", "--replicas", "1", "--port", "0", "--data", data]);
+    run.child.stdout.destroy();
+    expect(await run.ended).toMatchObject({ code: 141, error: "" });
   });
 });

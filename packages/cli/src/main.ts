@@ -56,7 +56,14 @@ async function addRunners(program: Command, onExitCode: OnExitCode): Promise<voi
   }
 }
 
+/** 128 + SIGPIPE, with which `head` ends other programs. */
+const EXIT_PIPE = 141;
+
 exitWithParent();
+for (const stream of [process.stdout, process.stderr]) {
+  // Nobody reads it any more. What we started ends with us.
+  stream.on("error", () => process.exit(EXIT_PIPE));
+}
 const context = processContext(clientCells);
 const args = process.argv.slice(2);
 const [called = ""] = args;

@@ -35,7 +35,7 @@ export function addDevCommand(
     .option("--data <dir>", "where the cell keeps its data between runs", "./.cubby/dev")
     .option("--name <cell>", "the cell's name", CELL_NAME_DEFAULT)
     .option("--port <base>", "first port; 0 takes free ones", String(PORT_BASE_DEFAULT))
-    .option("--log-level <level>", "what the replicas log, on standard error", "warn")
+    .option("--log-level <level>", "what the replicas log, on standard error", "error")
     .option("--json", "print JSON lines")
     .action(async (options: DevOptions) => {
       const end = whenToldToEnd();

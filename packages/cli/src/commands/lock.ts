@@ -13,6 +13,7 @@ import {
   withSession,
 } from "../options.ts";
 import { type ToldToEnd, whenToldToEnd } from "../process/told-to-end.ts";
+import { SequencerWatch } from "../sequencer-watch.ts";
 
 type GuardOptions = CellOptions & {
   readonly killAfter: string;
@@ -55,7 +56,7 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
         const lock = await node.acquire({ mode, waitMs, signal: waiting.signal });
         try {
           waiting.stopListening();
-          return await runUnder(lock, path, words, context, options);
+          return await runUnder(session, lock, path, words, context, options);
         } finally {
           await lock.release();
         }
@@ -84,7 +85,7 @@ function addElect(program: Command, context: Context, onExitCode: (code: number)
         const candidacy = { value, ...lockDelay, signal: waiting.signal };
         return session.elect(path, candidacy, (lock) => {
           waiting.stopListening();
-          return runUnder(lock, path, words, context, options);
+          return runUnder(session, lock, path, words, context, options);
         });
       });
       onExitCode(code);
@@ -133,6 +134,7 @@ function sayWaiting(path: string, context: Context, options: GuardOptions): void
 }
 
 async function runUnder(
+  session: CellSession,
   lock: Guard,
   path: string,
   command: readonly string[],
@@ -143,11 +145,13 @@ async function runUnder(
     const held = { held: path, sequencer: lock.sequencerText };
     context.writeError(`${JSON.stringify(held)}\n`);
   }
-  return runGuardedCommand({
+  const graceMs = parseDurationMs(options.killAfter, "--kill-after");
+  using watch = new SequencerWatch(session, path, lock.sequencerText);
+  return await runGuardedCommand({
     command,
     env: { ...context.env, CUBBY_SEQUENCER: lock.sequencerText, CUBBY_LOCK_PATH: path },
-    signal: lock.signal,
-    graceMs: parseDurationMs(options.killAfter, "--kill-after"),
+    signal: AbortSignal.any([lock.signal, watch.signal]),
+    graceMs,
   });
 }
 

@@ -19,7 +19,6 @@ export type MetricsSources = {
 
 /** What only the shell and the trace know. Plain numbers: the owner adds to them. */
 export type ReplicaCounters = {
-  masterChanges: number;
   sessionsExpired: number;
   suspends: number;
   stalls: number;
@@ -29,7 +28,6 @@ const SECONDS = 1_000;
 const FSYNC_BUCKETS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1];
 const LAG_BUCKETS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 5];
 const SNAPSHOT_BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60];
-const WAIT_BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600];
 
 /**
  * One replica's metrics, in a registry of its own so that several replicas can live in a process.
@@ -37,7 +35,6 @@ const WAIT_BUCKETS = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 600];
  */
 export class Metrics {
   readonly counts: ReplicaCounters = {
-    masterChanges: 0,
     sessionsExpired: 0,
     suspends: 0,
     stalls: 0,
@@ -52,11 +49,6 @@ export class Metrics {
     "snapshot_seconds",
     "Time from taking a snapshot to its being durable.",
     SNAPSHOT_BUCKETS,
-  );
-  readonly #lockWait = this.#histogram(
-    "lock_acquire_wait_seconds",
-    "Time from a waiting Acquire to its grant, at the master.",
-    WAIT_BUCKETS,
   );
   readonly #loopLag = this.#histogram(
     "event_loop_lag_seconds",
@@ -84,10 +76,6 @@ export class Metrics {
 
   observeSnapshot(durationMs: number): void {
     this.#snapshot.observe(durationMs / SECONDS);
-  }
-
-  observeLockWait(durationMs: number): void {
-    this.#lockWait.observe(durationMs / SECONDS);
   }
 
   observeLoopLag(lagMs: number): void {
@@ -122,8 +110,8 @@ export class Metrics {
     );
     this.#counter(
       "master_changes_total",
-      "Changes of master that this replica saw.",
-      () => this.counts.masterChanges,
+      "Masters that the cell has had, as far as this replica knows.",
+      () => status().clientEpoch,
     );
     this.#counter("proposals_total", "Commands that this replica proposed.", () =>
       sources.proposed(),

@@ -156,8 +156,7 @@ class Service {
   #onTrace(trace: Trace): void {
     this.#log.debug(trace, trace.kind);
     const { counts } = this.#metrics;
-    if (trace.kind === "epochBegun") counts.masterChanges += 1;
-    else if (trace.kind === "expiryDecided") counts.sessionsExpired += 1;
+    if (trace.kind === "expiryDecided") counts.sessionsExpired += 1;
     else if (trace.kind === "snapshotDurable") this.#metrics.observeSnapshot(trace.tookMs);
   }
 

@@ -93,6 +93,7 @@ const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.char
 const NOTHING_LEASED: LeasedFrame[] = [];
 /** Connections beyond the cap that are being told so; more than these are dropped unheard. */
 const REFUSING_MAX = 256;
+const COPIED_PAYLOAD_BYTES_MAX = 4_096;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /**
@@ -370,7 +371,9 @@ export class SessionLane {
     if (connection.stage !== "open") return;
     this.#framesRead += 1;
     this.#bytesRead += FRAME_HEADER_BYTES + payload.length;
-    const request = decodeRequest(payload);
+    // A request may be held for hours. A small one must not keep a whole chunk of the stream alive.
+    const isSmall = payload.length <= COPIED_PAYLOAD_BYTES_MAX;
+    const request = decodeRequest(isSmall ? payload.slice() : payload);
     if (request === undefined) {
       this.#reject(connection, "bad_frame", "A frame does not hold a Request.");
       return;

@@ -167,6 +167,20 @@ describe("catching up by snapshot", () => {
     expect(acceptor.chosen).toBe(7);
   });
 
+  it("keeps what was accepted beyond the snapshot, for it may be what makes it chosen (P10)", () => {
+    const outbox = new Outbox();
+    const entries = commands("a", "b", "c", "d");
+    const own = { promised: leader, acceptedBallot: ballot(2, 2), entries };
+    const acceptor = new Acceptor(outbox, { ...emptyLog(), ...own });
+    const identity = { slot: 2, sizeBytes: 5, checksum: 0, leaseMs: 600 };
+    acceptor.restore(now, leader, identity, utf8Encode("state"));
+    expect(acceptor).toMatchObject({ chosen: 2, length: 4, acceptedBallot: ballot(2, 2) });
+    expect(acceptor.log.slice(3, 4)).toEqual(commands("c", "d"));
+    acceptor.learn(now, 3, commands("x"));
+    expect(acceptor).toMatchObject({ chosen: 3, length: 4, acceptedBallot: ballot(2, 2) });
+    expect(acceptor.log.slice(3, 4)).toEqual(commands("x", "d"));
+  });
+
   it("tells of the restored state only once its record is durable", () => {
     const { catching, acceptor, take } = catchUp();
     feed(catching, ...snapshotParts(7, 1));

@@ -95,6 +95,12 @@ export class CatchUp {
     return this.#sourceChosen;
   }
 
+  /** extend: the log has grown past the snapshot that was wanted for it, by accepts. */
+  get needless(): boolean {
+    if (this.plan.purpose !== "extend" || this.complete) return false;
+    return this.#acceptor.length >= (this.#snapshot?.identity.slot ?? 0);
+  }
+
   get progressAt(): Instant {
     return this.#progressAt;
   }

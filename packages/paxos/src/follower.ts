@@ -67,6 +67,7 @@ export class Follower {
     if (skip < message.entries.length) {
       const entries = skip === 0 ? message.entries : message.entries.slice(skip);
       acceptor.append(now, message.ballot, entries);
+      if (this.#catchUp?.needless) this.#catchUp = undefined;
     }
     acceptor.choose(Math.min(message.chosen, acceptor.length));
     this.#sendAccepted(from);

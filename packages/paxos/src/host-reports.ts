@@ -19,9 +19,11 @@ export class HostReports {
   report(now: Instant, leader: Leader | undefined, known: ReplicaId | undefined): void {
     this.#traceLease(now, leader);
     if (leader?.phase === "leading") {
+      this.#reportLeading(now, leader);
+      // A proof is of the mastership that the host was told of, never of one it will be told of.
+      if (this.#epoch !== epochOf(leader.ballot)) return;
       const token = leader.lease.takeConfirmed();
       if (token !== undefined) this.#outbox.event({ kind: "confirmed", token });
-      this.#reportLeading(now, leader);
       return;
     }
     if (this.#epoch === undefined && known === this.#leader) return;

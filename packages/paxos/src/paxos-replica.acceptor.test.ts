@@ -302,6 +302,33 @@ describe("an acceptor's lease grant", () => {
     expect(old.sends.map(({ message }) => message.kind)).toEqual(["nack"]);
   });
 
+  it("is not renewed once the election follows another, so that its candidate has an end to wait for", () => {
+    const lone = synchronised();
+    lone.hear(1, request);
+    lone.persist();
+    for (const { message } of lone.wake(100).sends) {
+      if (message.kind !== "heartbeatRequest") continue;
+      const { round } = message;
+      const candidate = { ballot: ballot(2, 3), leader: ballot(2, 3), happy: true };
+      lone.hear(3, { kind: "heartbeatReply", round, ...candidate });
+      break;
+    }
+    expect(lone.hear(1, { ...request, leaseRound: 2 })).toMatchObject({
+      sends: [],
+      records: [],
+      sendsAfterPersist: [],
+    });
+    // What it accepts is another matter: that leader may still lead.
+    const accept = {
+      kind: "accept",
+      ballot: ballot(1, 1),
+      firstSlot: 3,
+      entries: [c],
+      chosen: 0,
+    } as const;
+    expect(lone.hear(1, accept).records.length).toBe(1);
+  });
+
   it("keeps a prepare, the highest, until it ends, and renews nothing meanwhile", () => {
     const lone = synchronised();
     lone.hear(1, request);

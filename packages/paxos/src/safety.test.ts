@@ -18,7 +18,8 @@ describe("in random runs, invariants 1 to 4 and 8 hold, and the cell recovers (2
     it(`seeds ${first} to ${first + RUNS_PER_TEST - 1}`, { timeout: 60_000 }, () => {
       for (let seed = first; seed < first + RUNS_PER_TEST; seed += 1) {
         try {
-          const { kinds } = randomRun(`safety-${seed}`, FAULTS_MS);
+          const { kinds, confirmed } = randomRun(`safety-${seed}`, FAULTS_MS);
+          seen.set("confirmed", (seen.get("confirmed") ?? 0) + confirmed);
           for (const [kind, count] of kinds) seen.set(kind, (seen.get(kind) ?? 0) + count);
         } catch (cause) {
           throw new Error(`seed safety-${seed} of ${FAULTS_MS} ms`, { cause });
@@ -31,6 +32,7 @@ describe("in random runs, invariants 1 to 4 and 8 hold, and the cell recovers (2
     for (const kind of [
       "adopted",
       "ballotConflict",
+      "confirmed",
       "diskStalled",
       "handedOver",
       "leaseLapsed",

@@ -21,11 +21,19 @@ export class Checkers {
   readonly #beliefs = new Map<ReplicaId, Belief>();
   readonly #lastDelivered = new Map<ReplicaId, Slot>();
   readonly #epochs = new Set<number>();
+  readonly #confirms = new Map<string, number>();
+  readonly #epochOf = new Map<ReplicaId, number>();
   lastChosen: Slot = 0;
+  #confirmed = 0;
 
   constructor(quorum: number, disks: ReadonlyMap<ReplicaId, SimulatedDisk>) {
     this.#quorum = quorum;
     this.#disks = disks;
+  }
+
+  /** A read was asked for at this replica: what is proven later must be true of this moment. */
+  onConfirm(replica: ReplicaId, token: number): void {
+    this.#confirms.set(`${replica}/${token}`, Math.max(0, ...this.#epochs));
   }
 
   /** How many masterships there were. */
@@ -75,11 +83,21 @@ export class Checkers {
         break;
       case "leading":
         this.#epochs.add(event.epoch);
+        this.#epochOf.set(replica, event.epoch);
         this.#onLeading(now, replica, event.epoch, trueOf(event.leaseUntil));
         break;
       case "following":
         this.#beliefs.delete(replica);
         break;
+      case "confirmed": {
+        // Invariant 8: with no clock, only who still led when it was asked may answer a read.
+        const newest = this.#confirms.get(`${replica}/${event.token}`) ?? 0;
+        if (newest > (this.#epochOf.get(replica) ?? 0)) {
+          throw new Violation(`${replica} is confirmed though ${newest} led when it was asked`);
+        }
+        this.#confirmed += 1;
+        break;
+      }
       case "refused":
         break;
       default:
@@ -90,6 +108,10 @@ export class Checkers {
   onCrash(replica: ReplicaId, snapshotSlot: Slot): void {
     this.#beliefs.delete(replica);
     this.#lastDelivered.set(replica, snapshotSlot);
+  }
+
+  get confirmed(): number {
+    return this.#confirmed;
   }
 
   /** The replica that believes to hold the lease, if one does. */

@@ -9,6 +9,7 @@ export type RunResult = {
   readonly epochs: number;
   readonly crashes: number;
   readonly snapshots: number;
+  readonly confirmed: number;
   readonly messages: number;
   readonly kinds: ReadonlyMap<string, number>;
 };
@@ -74,6 +75,7 @@ export function randomRun(seed: string, faultMs: number): RunResult {
     epochs: checkers.epochs,
     crashes: plan.crashes,
     snapshots: kinds.get("snapshotInstalled") ?? 0,
+    confirmed: checkers.confirmed,
     messages: network.messagesSent,
     kinds,
   };
@@ -121,6 +123,7 @@ class Plan {
     }
     if (rng.chance(this.#otherRate)) network.input(this.#pick(), { kind: "handOver" });
     if (rng.chance(this.#otherRate)) network.input(this.#pick(), { kind: "voidLease" });
+    if (rng.chance(this.#otherRate * 5)) network.confirm(this.#pick());
   }
 
   heal(): void {

@@ -64,6 +64,7 @@ export class TestingNetwork {
   filter: ((from: ReplicaId, to: ReplicaId, message: PaxosMessage) => boolean) | undefined;
   now = 0;
   messagesSent = 0;
+  #confirms = 0;
 
   constructor(options: NetworkOptions) {
     this.#options = options;
@@ -197,6 +198,12 @@ export class TestingNetwork {
 
   propose(id: ReplicaId, ...commands: readonly string[]): void {
     this.input(id, { kind: "propose", entries: commands.map((text) => utf8Encode(text)) });
+  }
+
+  confirm(id: ReplicaId): void {
+    this.#confirms += 1;
+    this.checkers.onConfirm(id, this.#confirms);
+    this.input(id, { kind: "confirm", token: this.#confirms });
   }
 
   input(id: ReplicaId, input: PaxosInput): void {

@@ -5,6 +5,9 @@ import { CommanderError } from "commander";
 export const EXIT_USAGE = ERROR_CODES.invalid_argument.exitCode;
 const EXIT_INTERNAL = ERROR_CODES.internal.exitCode;
 
+/** How commander's codes begin when what it wrote was help. */
+const HELP = "commander.help";
+
 /** The exit code for whatever ended a command. */
 export function exitCodeFor(error: unknown): number {
   if (error instanceof CubbyError) return ERROR_CODES[error.code].exitCode;
@@ -14,7 +17,11 @@ export function exitCodeFor(error: unknown): number {
 
 /** What the user reads on standard error; "" when commander has said it already. */
 export function describeError(error: unknown, json: boolean): string {
-  if (error instanceof CommanderError) return "";
+  if (error instanceof CommanderError) {
+    if (!json || error.code.startsWith(HELP)) return "";
+    const wrong = error.message.replace(/^error: /, "");
+    return describeError(new CubbyError("invalid_argument", `${wrong}.`), json);
+  }
   if (!(error instanceof CubbyError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     return json

@@ -209,6 +209,21 @@ describe("exit codes", () => {
     });
   });
 
+  it("come with JSON for a command line that is wrong, too", async () => {
+    for (const args of [["cat", "--json"], ["cat", "/a", "--json", "--nonsense"], ["--json"]]) {
+      const world = new FakeWorld();
+      expect(await world.run(...args)).toBe(64);
+      expect(JSON.parse(world.error)).toMatchObject({ error: { code: "invalid_argument" } });
+    }
+  });
+
+  it("come in words when it is the command under the lock that wants JSON", async () => {
+    const world = new FakeWorld();
+    world.failure = "lock_held";
+    expect(await world.run("lock", "/ls/local/a", "-n", "--", "tool", "--json")).toBe(80);
+    expect(world.error).toMatch(/^cubby: \[lock_held\]/);
+  });
+
   it("are 82 when the cell cannot be reached", async () => {
     const world = new FakeWorld();
     world.failure = "unreachable";

@@ -18,7 +18,8 @@ export async function runCubby(
   const onExitCode: OnExitCode = (code) => {
     exitCode = code;
   };
-  const program = createProgram(context);
+  const json = wantsJson(args);
+  const program = createProgram(context, json);
   addFileCommands(program, context);
   addLockCommands(program, context, onExitCode);
   addSequencerCommands(program, context, onExitCode);
@@ -28,20 +29,28 @@ export async function runCubby(
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
-    context.writeError(describeError(error, args.includes("--json")));
+    context.writeError(describeError(error, json));
     return exitCodeFor(error);
   }
 }
 
-function createProgram(context: Context): Command {
+/** What stands after `--` is meant for the command that runs under the lock. */
+function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return (end === -1 ? args : args.slice(0, end)).includes("--json");
+}
+
+function createProgram(context: Context, json: boolean): Command {
   return new Command("cubby")
     .description("A distributed lock service: locks, leader election, and small reliable files.")
     .helpCommand(false)
-    .showHelpAfterError("Run the command with --help to see how it is used.")
+    .showHelpAfterError(json ? false : "Run the command with --help to see how it is used.")
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.writeOut(text),
       writeErr: (text) => context.writeError(text),
+      // In JSON it is said like every other error.
+      outputError: (text, write) => (json ? undefined : write(text)),
     })
     .addHelpText(
       "after",

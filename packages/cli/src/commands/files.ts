@@ -77,7 +77,7 @@ function lockText(stat: NodeStat): string {
 function addCat(program: Command, context: Context): void {
   const command = program.command("cat").description("write a file's contents to standard output");
   withCellOptions(command)
-    .argument("<path>")
+    .argument("<path>", "a file")
     .action(async (path: string, options: CellOptions) => {
       const { contents, stat } = await withSession(context, options, async (session) =>
         (await session.open(path, {})).read(),
@@ -100,7 +100,7 @@ function contentsAsJson(contents: Uint8Array): { text: string } | { base64: stri
 function addPut(program: Command, context: Context): void {
   const command = program.command("put").description("write a whole file, creating it if need be");
   withCellOptions(command)
-    .argument("<path>")
+    .argument("<path>", "a file, made when missing")
     .argument("[value]", "the contents; standard input when left out or -")
     .option("--if-generation <n>", "write only over this content generation; never create")
     .action(
@@ -134,7 +134,7 @@ function addPut(program: Command, context: Context): void {
 function addMkdir(program: Command, context: Context): void {
   const command = program.command("mkdir").description("make a directory");
   withCellOptions(command)
-    .argument("<path>")
+    .argument("<path>", "the directory")
     .option("-p, --parents", "make missing parents too; an existing directory is fine")
     .action(async (path: string, options: CellOptions & { parents?: boolean }) => {
       const stat = await withSession(context, options, async (session) => {
@@ -164,7 +164,7 @@ function ancestorsOf(path: string): string[] {
 function addRm(program: Command, context: Context): void {
   const command = program.command("rm").description("delete files and empty directories");
   withCellOptions(command)
-    .argument("<path...>")
+    .argument("<path...>", "deleted in this order; the first that cannot be ends the command")
     .action(async (paths: readonly string[], options: CellOptions) => {
       await withSession(context, options, async (session) => {
         for (const path of paths) await (await session.open(path, { write: true })).delete();
@@ -177,7 +177,7 @@ function addRm(program: Command, context: Context): void {
 function addStat(program: Command, context: Context): void {
   const command = program.command("stat").description("show a node's metadata");
   withCellOptions(command)
-    .argument("<path>")
+    .argument("<path>", "a file or directory")
     .action(async (path: string, options: CellOptions) => {
       const stat = await withSession(context, options, async (session) =>
         (await session.open(path, {})).stat(),
@@ -190,7 +190,9 @@ function addStat(program: Command, context: Context): void {
 
 function statText(path: string, stat: NodeStat): string {
   const size =
-    stat.kind === "directory" ? `${stat.childCount} children` : `${stat.sizeBytes} bytes`;
+    stat.kind === "directory"
+      ? count(stat.childCount, "child", "children")
+      : count(stat.sizeBytes, "byte", "bytes");
   return [
     `${path}: ${stat.ephemeral ? "ephemeral " : ""}${stat.kind}, ${size}`,
     `  instance            ${stat.instance}`,
@@ -200,4 +202,8 @@ function statText(path: string, stat: NodeStat): string {
     `  checksum            ${stat.checksum}`,
     `  lock                ${lockText(stat)}`,
   ].join("\n");
+}
+
+function count(number: number, one: string, many: string): string {
+  return `${number} ${number === 1 ? one : many}`;
 }

@@ -52,7 +52,7 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
       const mode = options.shared === true ? "shared" : "exclusive";
       const code = await waitAndRun(context, options, async (session, waiting) => {
         const node = await session.open(path, request);
-        sayWaiting(path, context, options);
+        if (waitMs !== 0) sayWaiting(path, context, options);
         const lock = await node.acquire({ mode, waitMs, signal: waiting.signal });
         try {
           waiting.stopListening();

@@ -42,6 +42,21 @@ export function padStart(text: string, columns: number): string {
   return " ".repeat(Math.max(0, columns - widthOf(text))) + text;
 }
 
+/** A line cut to so many columns; its colors end where they did. */
+export function clip(line: string, columns: number): string {
+  if (widthOf(line) <= columns) return line;
+  let left = columns;
+  return line
+    .split(/(\u001b\[[0-9;?]*[A-Za-z])/)
+    .map((part, at) => {
+      if (at % 2 === 1) return part;
+      const kept = part.slice(0, left);
+      left -= kept.length;
+      return kept;
+    })
+    .join("");
+}
+
 /** Words in lines of at most `columns`, for the explanations on the screen. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];

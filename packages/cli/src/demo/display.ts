@@ -41,9 +41,11 @@ class ScreenDisplay implements Display {
   show(view: DemoView): void {
     const { columns, rows } = process.stdout;
     const lines = drawScreen(view, { columns, rows }, paintAnsi);
-    const drawn = lines.map((line) => line + CLEAR_LINE_END).join("\r\n");
+    // Cleared first: behind a line that fills its row, the cursor still stands on the last letter.
+    const text = lines.map((line) => CLEAR_LINE_END + line).join("\r\n");
+    const drawn = lines.length < rows ? `${text}\r\n${CLEAR_BELOW}` : text;
     // One write, over what is there: no flicker.
-    if (drawn !== this.#lastDrawn) process.stdout.write(CURSOR_HOME + drawn + CLEAR_BELOW);
+    if (drawn !== this.#lastDrawn) process.stdout.write(CURSOR_HOME + drawn);
     this.#lastDrawn = drawn;
   }
 

@@ -82,8 +82,27 @@ describe("the screen", () => {
     expect(drawScreen(VIEW, size, paintAnsi).map(widthOf)).toEqual(plain);
   });
 
+  it.each([
+    [80, 24],
+    [60, 20],
+    [0, 0],
+  ])("fits into %d columns and %d rows without losing its keys", (columns, rows) => {
+    const url = `cubby://${FIVE.map(({ replica }) => `127.0.0.1:2000${replica}`).join(",")}/local`;
+    const what = "The job store REFUSES web2: generation 5 is stale: generation 6 was seen.";
+    const why = "It was not running when it lost the lock, so it went on where it had stopped.";
+    const happenings = Array.from({ length: 9 }, (_, i) => ({ atMs: i * 1_000, what, why }));
+    const view = { ...VIEW, cellUrl: url, happenings };
+    const lines = drawScreen(view, { columns, rows }, paintAnsi);
+    expect(Math.max(...lines.map(widthOf))).toBeLessThanOrEqual(columns || 80);
+    expect(lines.length).toBeLessThanOrEqual(rows || 24);
+    const plain = drawScreen(view, { columns, rows }, paintNothing);
+    expect(plain[0]).toMatch(/^Cubby/);
+    expect(plain.at(-1)).toMatch(/q quit$/);
+    expect(plain.join("\n")).toMatch(/The cell {5}\[Replica1\] +\[Replica2\*\] +\[Replica3 dead\]/);
+  });
+
   it("keeps what happened last when there is not room for all", () => {
-    const lines = drawScreen(VIEW, { columns: 100, rows: 21 }, paintNothing);
+    const lines = drawScreen(VIEW, { columns: 100, rows: 16 }, paintNothing);
     expect(lines.join("\n")).not.toContain("web1 is paused.");
     expect(lines.join("\n")).toContain("web2 leads.");
   });

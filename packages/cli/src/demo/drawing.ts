@@ -1,5 +1,5 @@
 import { unreachable } from "@cubby/base";
-import { type Paint, padEnd, padStart, widthOf, wrap } from "./ansi.ts";
+import { clip, type Paint, padEnd, padStart, widthOf, wrap } from "./ansi.ts";
 
 export type ReplicaView = {
   readonly replica: number;
@@ -43,8 +43,13 @@ export type DemoView = {
 };
 
 const LABEL_COLUMNS = 13;
-const CELL_COLUMNS = 14;
+const CELL_COLUMNS = 17;
 const WORDS_COLUMNS_MAX = 100;
+/** Of a terminal that does not tell its size. */
+const COLUMNS_DEFAULT = 80;
+const ROWS_DEFAULT = 24;
+/** With fewer rows the screen does without space and ornament, so that what happens has room. */
+const ROWS_SPACIOUS = 32;
 
 /** `[Replica1] [Replica2*] …`: the star is the master; a dead replica is crossed out. */
 export function drawCell(replicas: readonly ReplicaView[], paint: Paint): string {
@@ -63,27 +68,32 @@ export function drawCellLine(replicas: readonly ReplicaView[], paint: Paint): st
   return `${drawCell(replicas, paint)}  ${about}`;
 }
 
-/** The whole screen, as lines of at most `columns` for ordinary widths. */
+/** The whole screen: no line is longer than the terminal is wide, and with luck all fit into it. */
 export function drawScreen(
   view: DemoView,
   size: { readonly columns: number; readonly rows: number },
   paint: Paint,
 ): string[] {
+  const columns = size.columns > 0 ? size.columns : COLUMNS_DEFAULT;
+  const rows = size.rows > 0 ? size.rows : ROWS_DEFAULT;
+  const spacious = rows >= ROWS_SPACIOUS;
+  const space = spacious ? [""] : [];
   const head = [
     `${paint("title", "Cubby")}  ${paint("dim", "five replicas, three web servers, one leader")}`,
-    paint("dim", `CUBBY_CELL=${view.cellUrl}`),
-    "",
-    ...drawReplicas(view.replicas, paint),
-    "",
+    ...(spacious ? drawAddress(view.cellUrl, columns, paint) : []),
+    ...space,
+    ...drawReplicas(view.replicas, columns, paint),
+    ...space,
     ...drawWebServers(view, paint),
     labelled("Lock", drawLock(view.lock, paint)),
-    labelled("Job store", drawStore(view.store)),
-    "",
+    ...drawStore(view.store, columns),
+    ...space,
     paint("strong", "What happens, and why"),
   ];
-  const foot = ["", drawKeys(paint)];
-  const room = Math.max(3, size.rows - head.length - foot.length - 1);
-  return [...head, ...drawHappenings(view.happenings, size.columns, room, paint), ...foot];
+  const foot = [...space, ...drawKeys(columns, paint)];
+  const room = Math.max(3, rows - head.length - foot.length);
+  const lines = [...head, ...drawHappenings(view.happenings, columns, room, paint), ...foot];
+  return lines.map((line) => clip(line, columns));
 }
 
 /** The last slot known to be chosen at the master, less what this replica knows to be chosen. */
@@ -113,27 +123,34 @@ function drawReplica({ replica, state, role }: ReplicaView, paint: Paint): strin
   }
 }
 
-function drawReplicas(replicas: readonly ReplicaView[], paint: Paint): string[] {
-  const row = (label: string, cell: (replica: ReplicaView) => string): string =>
-    labelled(label, replicas.map((replica) => padEnd(cell(replica), CELL_COLUMNS + 3)).join(""));
-  const up = (text: (replica: ReplicaView) => string) => (replica: ReplicaView) =>
-    replica.state === "up" ? text(replica) : paint("dim", "-");
-  return [
-    row("The cell", (replica) => drawReplica(replica, paint)),
-    row(
-      "  ballot",
-      up(({ ballot }) => ballot),
-    ),
-    row(
-      "  log at",
-      up(({ position }) => String(position)),
-    ),
-    row("  lag", (replica) => lagText(replica, replicas)),
-    row(
-      "  lease",
-      up(({ role, leaseLeftMs }) => (role === "master" ? `${leaseLeftMs} ms left` : "")),
-    ),
-  ].map((line) => line.trimEnd());
+/** For copying into another terminal: broken where that terminal's lines end, if need be. */
+function drawAddress(cellUrl: string, columns: number, paint: Paint): string[] {
+  const text = `CUBBY_CELL=${cellUrl}`;
+  const lines: string[] = [];
+  for (let at = 0; at < text.length; at += columns) {
+    lines.push(paint("dim", text.slice(at, at + columns)));
+  }
+  return lines;
+}
+
+function drawReplicas(replicas: readonly ReplicaView[], columns: number, paint: Paint): string[] {
+  const up = (replica: ReplicaView, text: string): string =>
+    replica.state === "up" ? text : paint("dim", "-");
+  const cells = replicas.map((replica) => [
+    drawReplica(replica, paint),
+    up(replica, replica.ballot),
+    up(replica, String(replica.position)),
+    lagText(replica, replicas),
+    up(replica, replica.role === "master" ? `${replica.leaseLeftMs} ms left` : ""),
+  ]);
+  const fits = LABEL_COLUMNS + replicas.length * CELL_COLUMNS <= columns;
+  const padded = cells.map((lines) => {
+    const width = fits ? CELL_COLUMNS : 1 + Math.max(...lines.map(widthOf));
+    return lines.map((line) => padEnd(line, width));
+  });
+  return ["The cell", "  ballot", "  log at", "  lag", "  lease"].map((label, row) =>
+    labelled(label, padded.map((lines) => lines[row] ?? "").join("")),
+  );
 }
 
 function lagText(replica: ReplicaView, replicas: readonly ReplicaView[]): string {
@@ -188,13 +205,16 @@ function drawLock(lock: LockView, paint: Paint): string {
   }
 }
 
-function drawStore(store: StoreView): string {
+function drawStore(store: StoreView, columns: number): string[] {
   const last = store.lastWorker === "" ? "" : `, the last by ${store.lastWorker}`;
   const seen = `greatest sequencer: generation ${store.greatestGeneration}`;
-  return `${store.jobsDone} jobs done${last}; ${seen}; ${store.refused} refused`;
+  const text = `${store.jobsDone} jobs done${last}; ${seen}; ${store.refused} refused`;
+  return wrap(text, columns - LABEL_COLUMNS).map((line, at) =>
+    labelled(at === 0 ? "Job store" : "", line),
+  );
 }
 
-function drawKeys(paint: Paint): string {
+function drawKeys(columns: number, paint: Paint): string[] {
   const keys: readonly (readonly [string, string])[] = [
     ["m", "kill the master"],
     ["l", "kill the leader"],
@@ -202,7 +222,14 @@ function drawKeys(paint: Paint): string {
     ["r", "restart the dead"],
     ["q", "quit"],
   ];
-  return keys.map(([key, does]) => `${paint("title", key)} ${does}`).join("   ");
+  const lines: string[] = [];
+  for (const [key, does] of keys) {
+    const word = `${paint("title", key)} ${does}`;
+    const longer = `${lines.at(-1) ?? ""}   ${word}`;
+    if (lines.length > 0 && widthOf(longer) <= columns) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /** The latest that fit into `rows`, oldest first; one is drawn whole or not at all. */
@@ -226,8 +253,12 @@ function drawHappenings(
 function drawHappening(happening: Happening, columns: number, paint: Paint): string[] {
   const time = paint("dim", padStart(`${(happening.atMs / 1_000).toFixed(1)} s`, 8));
   const indent = " ".repeat(10);
+  const what = wrap(happening.what, columns - indent.length);
   const why = wrap(happening.why, columns - indent.length);
-  return [`${time}  ${happening.what}`, ...why.map((line) => paint("dim", indent + line))];
+  return [
+    ...what.map((line, at) => (at === 0 ? `${time}  ${line}` : indent + line)),
+    ...why.map((line) => paint("dim", indent + line)),
+  ];
 }
 
 function labelled(label: string, text: string): string {

@@ -45,7 +45,11 @@ function addInit(program: Command, context: Context): void {
     .option("--cell <name>", "the cell's name", "local")
     .option("--cell-id <hex>", "the cell's id, the same for all its replicas (default: a new one)")
     .option("--replica <n>", "this replica's number, never used again for another", "1")
-    .option("--segment-mib <n>", "size of the first journal segment; later ones have what `serve` is told", "64")
+    .option(
+      "--segment-mib <n>",
+      "size of the first journal segment; later ones have what `serve` is told",
+      "64",
+    )
     .option("--json", "print JSON")
     .action(async (options: InitOptions) => {
       if (options.cellId !== undefined && !CELL_ID.test(options.cellId)) {

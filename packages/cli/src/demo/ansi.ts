@@ -27,7 +27,7 @@ export const ENTER_SECOND_SCREEN = "\u001b[?1049h";
 export const LEAVE_SECOND_SCREEN = "\u001b[?1049l";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape sequence starts with one.
-const ESCAPES = /\u001b\[[0-9;?]*[A-Za-z]/g;
+const ESCAPES = /(\u001b\[[0-9;?]*[A-Za-z])/g;
 
 /** How many columns a line takes; all our text is of single-width characters. */
 export function widthOf(line: string): number {
@@ -47,7 +47,7 @@ export function clip(line: string, columns: number): string {
   if (widthOf(line) <= columns) return line;
   let left = columns;
   return line
-    .split(/(\u001b\[[0-9;?]*[A-Za-z])/)
+    .split(ESCAPES)
     .map((part, at) => {
       if (at % 2 === 1) return part;
       const kept = part.slice(0, left);

@@ -103,6 +103,10 @@ export class Leader {
 
   onPromise(now: Instant, from: ReplicaId, message: PromiseMessage): void {
     if (!sameBallot(message.ballot, this.ballot)) return;
+    if (message.chosen > message.length) {
+      this.#outbox.trace({ kind: "impossibleClaim", from, claim: "chosen beyond its own log" });
+      return;
+    }
     if (this.#replication !== undefined) {
       this.#replication.onPromise(now, from, message);
       return;

@@ -187,6 +187,17 @@ describe("a leader", () => {
     expect(lone.engine.status().chosen).toBe(1);
   });
 
+  it("believes no peer that claims the impossible, and outlives it", () => {
+    const { lone, own } = leading();
+    const beyond = lone.hear(2, { kind: "accepted", ballot: own, length: 99 });
+    expect(beyond.trace).toEqual([
+      { kind: "impossibleClaim", from: 2, claim: "accepted beyond our log" },
+    ]);
+    const until = lone.engine.status().leaseUntil;
+    lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 99 });
+    expect(lone.engine.status()).toMatchObject({ role: "leading", chosen: 1, leaseUntil: until });
+  });
+
   it("tells the chosen index by itself, at once, when nothing else will carry it", () => {
     const { lone, own } = leading();
     lone.step({ kind: "propose", entries: commands("a") });
@@ -300,6 +311,23 @@ describe("a leader's lease", () => {
     expect(lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 2 }).events).toEqual([
       { kind: "leading", epoch, leaseUntil: lone.now + 540 },
     ]);
+  });
+
+  it("is not got by answers that were under way when the clock could not be trusted", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([]);
+    // No answer has come; the machine was suspended; then the answer to the round before comes.
+    const promise = { kind: "promise", ballot: own, acceptedBallot: ZERO_BALLOT } as const;
+    lone.hear(2, { ...promise, length: 0, chosen: 0, firstSlot: 1, entries: [] });
+    for (let i = 0; i < 2; i += 1) lone.persist();
+    lone.hear(2, { kind: "accepted", ballot: own, length: 1 });
+    lone.persist();
+    expect(lone.engine.status()).toMatchObject({ chosen: 1, leaseUntil: undefined });
+    lone.step({ kind: "voidLease" });
+    lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 1 });
+    expect(lone.engine.status().leaseUntil).toBeUndefined();
+    lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 2 });
+    expect(lone.engine.status().leaseUntil).toBe(lone.now + 540);
   });
 
   it("is not asked for by a leader that no quorum answers", () => {

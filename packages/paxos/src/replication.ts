@@ -107,7 +107,11 @@ export class Replication {
   onAccepted(now: Instant, from: ReplicaId, message: AcceptedMessage): void {
     if (!sameBallot(message.ballot, this.ballot)) return;
     const follower = this.#follower(from);
-    assert(message.length <= this.#acceptor.length, "nobody accepts beyond the leader's log");
+    if (message.length > this.#acceptor.length) {
+      // One peer that is out of its mind must not end the process, nor be believed.
+      this.#outbox.trace({ kind: "impossibleClaim", from, claim: "accepted beyond our log" });
+      return;
+    }
     follower.promised = true;
     this.#synchronised(now, follower, message.length);
     this.stream(now, follower.replica);

@@ -24,4 +24,6 @@ export type TraceEvent =
   | { readonly kind: "genesisAdopted"; readonly members: number }
   | { readonly kind: "genesisComplete"; readonly members: number }
   | { readonly kind: "refusedPeer"; readonly replica: number; readonly incarnation: string }
+  /** A peer says what no correct replica can say. It counts for nothing, and somebody must look. */
+  | { readonly kind: "impossibleClaim"; readonly from: number; readonly claim: string }
   | { readonly kind: "messageDropped"; readonly from: number; readonly reason: string };

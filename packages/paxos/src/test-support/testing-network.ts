@@ -8,7 +8,7 @@ import type { PaxosEvent, PaxosOutput, Send } from "../outbox.ts";
 import { PaxosReplica } from "../paxos-replica.ts";
 import type { RecordIndex } from "../record.ts";
 import type { TraceEvent } from "../trace.ts";
-import { Checkers, type Faults, NO_FAULTS } from "./checkers.ts";
+import { Checkers, type Faults, NO_FAULTS, Violation } from "./checkers.ts";
 import { EventQueue } from "./event-queue.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 
@@ -296,6 +296,7 @@ export class TestingNetwork {
     for (const event of output.events) this.#onEvent(host, event);
     for (const event of output.trace) {
       this.traces.push({ at: this.now, replica: host.id, event });
+      if (event.kind === "impossibleClaim") throw new Violation(`${event.from}: ${event.claim}`);
     }
     this.#maybeWrite(host);
     this.#armWake(host, output.wakeAt);

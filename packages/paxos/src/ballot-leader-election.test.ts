@@ -9,7 +9,7 @@ const ALIVE = { diskAlive: true, established: false };
 type Answer = { ballot?: Ballot; leader?: Ballot; happy: boolean };
 
 /** Replica 1 of a cell, whose peers answer as the test says. */
-class Voter {
+class Proposer {
   now: Instant = instant(1000);
   readonly election: BallotLeaderElection;
   readonly #answers = new Map<number, Answer>();
@@ -26,7 +26,7 @@ class Voter {
         electionTimeoutMs: 300,
         electionTimeoutMsMax: 1200,
       },
-      new Rng("voter"),
+      new Rng("alone"),
       promised,
       this.now,
     );
@@ -56,75 +56,75 @@ class Voter {
 
 describe("ballot leader election", () => {
   it("takes over when a quorum answers and all who answer are unhappy", () => {
-    const voter = new Voter(3, ballot(4, 3));
-    voter.says(2, { leader: ballot(4, 3), happy: false });
-    voter.run(500);
-    expect(voter.election.own).toEqual(ballot(5, 1));
-    expect(voter.election.leads).toBe(true);
+    const one = new Proposer(3, ballot(4, 3));
+    one.says(2, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    expect(one.election.own).toEqual(ballot(5, 1));
+    expect(one.election.leads).toBe(true);
   });
 
   it("does not take over while anybody who answers is happy", () => {
-    const voter = new Voter(5, ballot(4, 3));
-    for (const peer of [2, 4]) voter.says(peer, { leader: ballot(4, 3), happy: false });
-    voter.says(5, { leader: ballot(4, 3), happy: true });
-    voter.run(5000);
-    expect(voter.election.leads).toBe(false);
-    expect(voter.election.happy).toBe(false);
+    const one = new Proposer(5, ballot(4, 3));
+    for (const peer of [2, 4]) one.says(peer, { leader: ballot(4, 3), happy: false });
+    one.says(5, { leader: ballot(4, 3), happy: true });
+    one.run(5000);
+    expect(one.election.leads).toBe(false);
+    expect(one.election.happy).toBe(false);
   });
 
   it("does not take over without a quorum of round trips", () => {
-    const voter = new Voter(5, ballot(4, 3));
-    voter.says(2, { leader: ballot(4, 3), happy: false });
-    voter.run(5000);
-    expect(voter.election.leads).toBe(false);
+    const one = new Proposer(5, ballot(4, 3));
+    one.says(2, { leader: ballot(4, 3), happy: false });
+    one.run(5000);
+    expect(one.election.leads).toBe(false);
   });
 
   it("counts no answer that matches no question: one-way evidence deposes nobody", () => {
-    const voter = new Voter(3, ballot(4, 3));
+    const one = new Proposer(3, ballot(4, 3));
     for (let i = 0; i < 50; i += 1) {
-      voter.election.onReply(replicaId(2), {
+      one.election.onReply(replicaId(2), {
         kind: "heartbeatReply",
         round: i,
         ballot: ballot(9, 2),
         leader: ballot(9, 2),
         happy: true,
       });
-      voter.run(20);
+      one.run(20);
     }
-    expect(voter.election.leader).toEqual(ballot(4, 3));
-    expect(voter.election.connected(voter.now)).toBe(1);
+    expect(one.election.leader).toEqual(ballot(4, 3));
+    expect(one.election.connected(one.now)).toBe(1);
   });
 
   it("follows the greatest ballot whose owner answers, and is happy if that one is", () => {
-    const voter = new Voter(3);
-    voter.says(2, { ballot: ballot(2, 2), happy: false });
-    voter.says(3, { ballot: ballot(3, 3), happy: true });
-    voter.run(300);
-    expect(voter.election.follows(ballot(3, 3))).toBe(true);
-    expect(voter.election.follows(ballot(2, 2))).toBe(false);
-    expect(voter.election.knownLeader(voter.now)).toBe(3);
+    const one = new Proposer(3);
+    one.says(2, { ballot: ballot(2, 2), happy: false });
+    one.says(3, { ballot: ballot(3, 3), happy: true });
+    one.run(300);
+    expect(one.election.follows(ballot(3, 3))).toBe(true);
+    expect(one.election.follows(ballot(2, 2))).toBe(false);
+    expect(one.election.knownLeader(one.now)).toBe(3);
   });
 
   it("notices a leader's silence within its timeout, not at once", () => {
-    const voter = new Voter(3);
-    voter.says(3, { ballot: ballot(3, 3), happy: true });
-    voter.says(2, { leader: ballot(3, 3), happy: false });
-    voter.run(1000);
-    voter.says(3, undefined);
-    voter.run(190);
-    expect(voter.election.happy, "two lost heartbeats are no silence").toBe(true);
-    voter.run(310);
-    expect(voter.election.happy && !voter.election.leads).toBe(false);
-    voter.run(200);
-    expect(voter.election.own).toEqual(ballot(4, 1));
+    const one = new Proposer(3);
+    one.says(3, { ballot: ballot(3, 3), happy: true });
+    one.says(2, { leader: ballot(3, 3), happy: false });
+    one.run(1000);
+    one.says(3, undefined);
+    one.run(190);
+    expect(one.election.happy, "two lost heartbeats are no silence").toBe(true);
+    one.run(310);
+    expect(one.election.happy && !one.election.leads).toBe(false);
+    one.run(200);
+    expect(one.election.own).toEqual(ballot(4, 1));
   });
 
   it("never pre-empts a happy leader, whatever the priority", () => {
-    const voter = new Voter(3, ZERO_BALLOT, 900);
-    voter.says(2, { ballot: ballot(3, 2), happy: true });
-    voter.says(3, { leader: ballot(3, 2), happy: true });
-    voter.run(20_000);
-    expect(voter.election.leads).toBe(false);
+    const one = new Proposer(3, ZERO_BALLOT, 900);
+    one.says(2, { ballot: ballot(3, 2), happy: true });
+    one.says(3, { leader: ballot(3, 2), happy: true });
+    one.run(20_000);
+    expect(one.election.leads).toBe(false);
   });
 
   it("breaks a tie between two that took over at once by priority, then by id", () => {
@@ -133,108 +133,108 @@ describe("ballot leader election", () => {
       [1, ballot(5, 2), true],
       [1, ballot(5, 2, 2), false],
     ] as const) {
-      const voter = new Voter(3, ballot(4, 3), priority);
-      voter.says(2, { leader: ballot(4, 3), happy: false });
-      voter.run(500);
-      expect(voter.election.leads).toBe(true);
-      voter.says(2, { ballot: other, happy: true });
-      voter.run(150);
-      expect(voter.election.leads).toBe(leads);
+      const one = new Proposer(3, ballot(4, 3), priority);
+      one.says(2, { leader: ballot(4, 3), happy: false });
+      one.run(500);
+      expect(one.election.leads).toBe(true);
+      one.says(2, { ballot: other, happy: true });
+      one.run(150);
+      expect(one.election.leads).toBe(leads);
     }
   });
 
   it("becomes unhappy as a leader that too few would follow, and says so", () => {
-    const voter = new Voter(3, ballot(4, 3));
-    voter.says(2, { leader: ballot(4, 3), happy: false });
-    voter.run(500);
-    expect(voter.election.leads).toBe(true);
-    expect(voter.election.quorumFollows(voter.now)).toBe(true);
-    voter.says(2, undefined);
-    voter.run(700);
-    expect(voter.election.quorumFollows(voter.now)).toBe(false);
-    expect(voter.election.reply(1).happy).toBe(false);
+    const one = new Proposer(3, ballot(4, 3));
+    one.says(2, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    expect(one.election.leads).toBe(true);
+    expect(one.election.quorumFollows(one.now)).toBe(true);
+    one.says(2, undefined);
+    one.run(700);
+    expect(one.election.quorumFollows(one.now)).toBe(false);
+    expect(one.election.reply(1).happy).toBe(false);
   });
 
   it("yields as a leader whose neighbours follow a greater one, out of reach", () => {
-    const voter = new Voter(3, ballot(4, 3));
-    voter.says(2, { leader: ballot(4, 3), happy: false });
-    voter.run(500);
-    expect(voter.election.leads).toBe(true);
-    voter.says(2, { leader: ballot(7, 3), happy: true });
-    voter.run(5000);
-    expect(voter.election.leader).toEqual(ballot(7, 3));
-    expect(voter.election.leads).toBe(false);
+    const one = new Proposer(3, ballot(4, 3));
+    one.says(2, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    expect(one.election.leads).toBe(true);
+    one.says(2, { leader: ballot(7, 3), happy: true });
+    one.run(5000);
+    expect(one.election.leader).toEqual(ballot(7, 3));
+    expect(one.election.leads).toBe(false);
   });
 
   it("outbids a peer that promised more than its ballot, patiently if it leads well", () => {
-    const voter = new Voter(5, ballot(4, 3));
-    for (const peer of [2, 3, 4]) voter.says(peer, { leader: ballot(4, 3), happy: false });
-    voter.run(500);
-    expect(voter.election.own).toEqual(ballot(5, 1));
-    for (const peer of [2, 3]) voter.says(peer, { leader: ballot(5, 1), happy: true });
-    voter.says(4, { leader: ballot(6, 4), happy: false });
-    voter.run(250, { diskAlive: true, established: true });
-    expect(voter.election.own).toEqual(ballot(5, 1));
-    voter.run(400, { diskAlive: true, established: true });
-    expect(voter.election.own).toEqual(ballot(7, 1));
+    const one = new Proposer(5, ballot(4, 3));
+    for (const peer of [2, 3, 4]) one.says(peer, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    expect(one.election.own).toEqual(ballot(5, 1));
+    for (const peer of [2, 3]) one.says(peer, { leader: ballot(5, 1), happy: true });
+    one.says(4, { leader: ballot(6, 4), happy: false });
+    one.run(250, { diskAlive: true, established: true });
+    expect(one.election.own).toEqual(ballot(5, 1));
+    one.run(400, { diskAlive: true, established: true });
+    expect(one.election.own).toEqual(ballot(7, 1));
   });
 
   it("outbids nobody who follows a leader that lives", () => {
-    const voter = new Voter(5, ballot(4, 3));
-    for (const peer of [2, 3, 4]) voter.says(peer, { leader: ballot(4, 3), happy: false });
-    voter.run(500);
-    for (const peer of [2, 3]) voter.says(peer, { leader: ballot(5, 1), happy: true });
-    voter.says(4, { leader: ballot(6, 5), happy: true });
-    voter.run(3000);
-    expect(voter.election.own).toEqual(ballot(5, 1));
+    const one = new Proposer(5, ballot(4, 3));
+    for (const peer of [2, 3, 4]) one.says(peer, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    for (const peer of [2, 3]) one.says(peer, { leader: ballot(5, 1), happy: true });
+    one.says(4, { leader: ballot(6, 5), happy: true });
+    one.run(3000);
+    expect(one.election.own).toEqual(ballot(5, 1));
   });
 
   it("leads nobody with a disk that is stuck", () => {
-    const voter = new Voter(3, ballot(4, 3));
-    voter.says(2, { leader: ballot(4, 3), happy: false });
-    voter.run(3000, { diskAlive: false, established: false });
-    expect(voter.election.leads).toBe(false);
-    expect(voter.election.reply(1).happy).toBe(false);
+    const one = new Proposer(3, ballot(4, 3));
+    one.says(2, { leader: ballot(4, 3), happy: false });
+    one.run(3000, { diskAlive: false, established: false });
+    expect(one.election.leads).toBe(false);
+    expect(one.election.reply(1).happy).toBe(false);
   });
 
   it("comes back from a restart below the ballot it led, and follows until it must not", () => {
-    const voter = new Voter(3, ballot(4, 1));
-    expect(voter.election.own.round).toBe(0);
-    expect(voter.election.leads).toBe(false);
-    voter.says(2, { ballot: ballot(5, 2), happy: true });
-    voter.run(3000);
-    expect(sameBallot(voter.election.leader, ballot(5, 2))).toBe(true);
+    const one = new Proposer(3, ballot(4, 1));
+    expect(one.election.own.round).toBe(0);
+    expect(one.election.leads).toBe(false);
+    one.says(2, { ballot: ballot(5, 2), happy: true });
+    one.run(3000);
+    expect(sameBallot(one.election.leader, ballot(5, 2))).toBe(true);
   });
 
   it("gives a leader that it learned of by its prepare the time to answer", () => {
-    const voter = new Voter(3);
-    voter.says(2, { leader: ZERO_BALLOT, happy: false });
-    voter.run(50);
-    voter.election.observe(voter.now, ballot(6, 3));
-    expect(voter.election.follows(ballot(6, 3))).toBe(true);
-    voter.run(290);
-    expect(voter.election.leads).toBe(false);
-    voter.run(500);
-    expect(voter.election.own).toEqual(ballot(7, 1));
+    const one = new Proposer(3);
+    one.says(2, { leader: ZERO_BALLOT, happy: false });
+    one.run(50);
+    one.election.observe(one.now, ballot(6, 3));
+    expect(one.election.follows(ballot(6, 3))).toBe(true);
+    one.run(290);
+    expect(one.election.leads).toBe(false);
+    one.run(500);
+    expect(one.election.own).toEqual(ballot(7, 1));
   });
 
   it("takes its own pause for nobody's silence, but not for ever", () => {
-    const voter = new Voter(3);
-    voter.says(3, { ballot: ballot(3, 3), happy: true });
-    voter.says(2, { leader: ballot(3, 3), happy: false });
-    voter.run(1000);
-    voter.now = instant(voter.now + 5000);
-    voter.run(1);
-    expect(voter.election.happy).toBe(true);
-    voter.run(500);
-    expect(voter.election.follows(ballot(3, 3))).toBe(true);
+    const one = new Proposer(3);
+    one.says(3, { ballot: ballot(3, 3), happy: true });
+    one.says(2, { leader: ballot(3, 3), happy: false });
+    one.run(1000);
+    one.now = instant(one.now + 5000);
+    one.run(1);
+    expect(one.election.happy).toBe(true);
+    one.run(500);
+    expect(one.election.follows(ballot(3, 3))).toBe(true);
     // A machine that is late each time still elects.
-    voter.says(3, undefined);
+    one.says(3, undefined);
     for (let i = 0; i < 10; i += 1) {
-      voter.now = instant(voter.now + 400);
-      voter.run(1);
+      one.now = instant(one.now + 400);
+      one.run(1);
     }
-    voter.run(100);
-    expect(voter.election.leads).toBe(true);
+    one.run(100);
+    expect(one.election.leads).toBe(true);
   });
 });

@@ -278,7 +278,7 @@ export class BallotLeaderElection {
       }
     }
     if (this.leads && !this.quorumFollows(now)) {
-      // Outvoted: a content neighbour follows a greater ballot, though its owner is out of reach.
+      // Overruled: a content neighbour follows a greater ballot, though its owner is out of reach.
       for (const peer of this.#options.peers) {
         const reply = this.#live(now, peer);
         if (reply?.happy) greatest = maxBallot(greatest, reply.leader);

@@ -513,7 +513,8 @@ export class PaxosReplica {
     if (leader !== undefined) {
       if (!this.#diskAlive) this.#stepDown("the disk does not answer");
       else if (this.#kept !== undefined) this.#stepDown("a higher ballot prepares");
-      else if (!sameBallot(this.#election.leader, leader.ballot)) this.#stepDown("others follow a greater ballot");
+      else if (!sameBallot(this.#election.leader, leader.ballot))
+        this.#stepDown("others follow a greater ballot");
     }
     this.#maybeAnswerKept();
     this.#maybeStand();

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CubbyError } from "@cubby/protocol";
 import { formatDirectory } from "@cubby/server";
@@ -38,7 +38,6 @@ export async function formatReplicas(request: {
   const cellId = randomBytes(16).toString("hex");
   await Promise.all(
     dataDirectories.map(async (dataDir, index) => {
-      mkdirSync(dataDir, { recursive: true });
       await formatDirectory({ dataDir, cellName, cellId, segmentBytes, replicaId: index + 1 });
     }),
   );

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { CubbyError } from "@cubby/protocol";
+import { type SettingName, settingOf } from "./config.ts";
 import { endOfDisk } from "./core/disk-end.ts";
 import type { DirectoryIdentity, ExpectedIdentity } from "./core/identity.ts";
 import { describeDamage } from "./core/journal-damage.ts";
@@ -28,6 +29,8 @@ export type OpenDirectory = { readonly recovered: Recovered; readonly lock: Dire
 /** Makes a directory a replica's (`cubby init`). Throws already_formatted, directory_in_use, …. */
 export async function formatDirectory(request: FormatRequest): Promise<DirectoryIdentity> {
   const { dataDir } = request;
+  checkSetting("cellName", request.cellName);
+  checkSetting("replicaId", request.replicaId);
   try {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -63,6 +66,14 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
   } finally {
     lock.release();
   }
+}
+
+/** What is written into the directory for good must be what `serve` can be told. */
+function checkSetting(name: SettingName, value: unknown): void {
+  const parsed = settingOf(name).kind.parse(value);
+  if (parsed.ok) return;
+  const detail = `${name} is ${JSON.stringify(value)}, but must be ${parsed.wanted}.`;
+  throw new CubbyError("config_invalid", detail);
 }
 
 /** Locks and recovers a directory, or throws what is wrong with it, by name. */

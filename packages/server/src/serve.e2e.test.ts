@@ -236,6 +236,15 @@ describe("a directory that a replica must not run on", () => {
     expect(ofOther.message).toContain("cellName local, but other");
   });
 
+  test("is not formatted for a name or a number that no configuration may have", async () => {
+    const dataDir = join(freshDirectory(), "data");
+    for (const wrong of [{ cellName: "Two Words" }, { replicaId: 0 }, { replicaId: 5_000 }]) {
+      const request = { dataDir, cellName: "local", replicaId: 1, segmentBytes: MIB, ...wrong };
+      await expect(formatDirectory(request)).rejects.toMatchObject({ code: "config_invalid" });
+    }
+    expect(() => readdirSync(dataDir)).toThrow("ENOENT");
+  });
+
   test("is refused while another process runs on it, and taken over once that is killed", async () => {
     const dataDir = freshDirectory();
     const other = spawned(dataDir);

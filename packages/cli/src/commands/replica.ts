@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { CubbyError, ERROR_CODES } from "@cubby/protocol";
 import {
   addressText,
@@ -17,7 +16,7 @@ import type { Context } from "../context.ts";
 import { parseCount, printJson, withExamples } from "../options.ts";
 import { aborted, whenToldToEnd } from "../process/told-to-end.ts";
 
-const REPLICA_MAX = 1_000;
+const REPLICA_MAX = 1_023;
 const SEGMENT_MIB_MAX = 1_024;
 const MIB = 1024 * 1024;
 const CELL_ID = /^[0-9a-f]{32}$/;
@@ -57,7 +56,6 @@ function addInit(program: Command, context: Context): void {
       }
       const segmentMib = parseCount(options.segmentMib, "--segment-mib", 1, SEGMENT_MIB_MAX);
       const replicaId = parseCount(options.replica, "--replica", 1, REPLICA_MAX);
-      makeDirectory(options.data);
       const identity = await formatDirectory({
         dataDir: options.data,
         cellName: options.cell,
@@ -76,15 +74,6 @@ function addInit(program: Command, context: Context): void {
     "cubby init --data /var/lib/cubby --cell prod --replica 1",
     "cubby init --data /var/lib/cubby --cell prod --replica 2 --cell-id 00112233445566778899aabbccddeeff",
   );
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CubbyError("directory_denied", `${path} cannot be made: ${why}.`, { cause });
-  }
 }
 
 type ServeOptions = Readonly<Record<string, string | boolean | undefined>> & {

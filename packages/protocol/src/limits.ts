@@ -24,9 +24,9 @@ export const LOCK_DELAY_MS_MAX = 60_000;
 export const IN_FLIGHT_MAX = 256;
 
 /** Quotas of a cell unless its configuration says otherwise; each has its own message. */
-export const SESSIONS_MAX_DEFAULT = 150_000;
+export const SESSIONS_MAX_DEFAULT = 120_000;
 export const NODES_MAX_DEFAULT = 1_000_000;
-export const CHILDREN_MAX_DEFAULT = 10_000;
+export const CHILDREN_MAX_DEFAULT = 100_000;
 export const HANDLES_PER_SESSION_MAX_DEFAULT = 1_024;
 
 /** Highest clock-rate difference between two machines that leases allow for (ε). */

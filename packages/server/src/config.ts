@@ -1,8 +1,11 @@
 import {
+  CHILDREN_MAX_DEFAULT,
   GRACE_PERIOD_MS_DEFAULT,
+  NODES_MAX_DEFAULT,
   SESSION_LEASE_MS_DEFAULT,
   SESSION_LEASE_MS_MAX,
   SESSION_LEASE_MS_MIN,
+  SESSIONS_MAX_DEFAULT,
 } from "@cubby/protocol";
 import {
   address,
@@ -143,19 +146,19 @@ export const SETTINGS = {
   ),
   sessionsMax: setting(
     integer(1, 1_000_000),
-    120_000,
+    SESSIONS_MAX_DEFAULT,
     "sessions-max",
     "Sessions of the whole cell.",
   ),
   nodesMax: setting(
     integer(1, 10_000_000),
-    1_000_000,
+    NODES_MAX_DEFAULT,
     "nodes-max",
     "Files and directories of the whole cell.",
   ),
   childrenMax: setting(
     integer(1, 1_000_000),
-    100_000,
+    CHILDREN_MAX_DEFAULT,
     "children-max",
     "Files and directories in one directory.",
   ),

@@ -16,7 +16,6 @@ export const paintAnsi: Paint = (look, text) => `\u001b[${CODES[look]}m${text}\u
 /** For pipes and files. */
 export const paintNothing: Paint = (_look, text) => text;
 
-export const CLEAR_SCREEN = "\u001b[2J";
 export const CURSOR_HOME = "\u001b[H";
 export const CLEAR_LINE_END = "\u001b[K";
 export const CLEAR_BELOW = "\u001b[J";

@@ -1,4 +1,4 @@
-import { type Instant, instant, NEVER } from "@cubby/base";
+import { type Instant, instant } from "@cubby/base";
 import { ERROR_CODES, type ErrorCode, type Reply, type Request } from "@cubby/protocol";
 import { Call, type CallBody, type ConnectionId } from "../core/call.ts";
 import { ClientCore } from "../core/client-core.ts";
@@ -249,8 +249,6 @@ export function errorResult(code: ErrorCode, masterAddress = ""): Result {
 function idOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(":") + 1));
 }
-
-export const NEVER_AT = NEVER;
 
 const HANDLE = new Uint8Array([1, 2, 3]);
 

@@ -240,10 +240,13 @@ export interface Status {
   cellId: string;
   replicaId: number;
   incarnation: string;
-  /** "master", "replica", "candidate", "waiting" (restart wait, genesis), "refused". */
+  /**
+   * "master" (it serves), "replica", "candidate" (it leads or would, but does not serve yet),
+   * "waiting" (the cell's first start: not all replicas have been there).
+   */
   role: string;
   masterId: number;
-  /** "round.priority.replica". */
+  /** "round.replica", or "round.priority.replica" where priorities are in use. */
   ballot: string;
   promised: string;
   chosen: number;

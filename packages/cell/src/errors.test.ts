@@ -6,6 +6,7 @@ import {
   sequencerToText,
 } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
+import { PROPOSED_BYTES_MAX } from "./master/intake.ts";
 import { encodeHandleToken } from "./state/handle-token.ts";
 import { codeOf, Harness, openCall, setCall, TestSession } from "./test-support/harness.ts";
 
@@ -333,5 +334,24 @@ describe("typed errors", () => {
     const result = harness.resultOf(tag);
     if (result !== undefined) expectQuota(result);
     expect(new Set(details).size).toBe(4);
+  });
+
+  it("says overloaded before a log that stands still has more in it than it takes in", () => {
+    const { harness, session, handle } = started();
+    harness.isHeldBack = true;
+    const contents = new Uint8Array(FILE_BYTES_MAX);
+    // A command is a little more than the file that it holds.
+    const fit = PROPOSED_BYTES_MAX / FILE_BYTES_MAX;
+    const value = { handle, contents, hasIfGeneration: false, ifGeneration: 0 };
+    const call = { $case: "setContents" as const, value };
+    const write = (): number => session.begin(call);
+    const tags = Array.from({ length: fit }, write);
+    const refused = write();
+    expect(tags.map((tag) => harness.resultOf(tag))).toEqual(Array(fit).fill(undefined));
+    expect(codeOf(harness.resultOf(refused))).toBe("overloaded");
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(codeOf(harness.resultOf(tags.at(-1) ?? 0))).toBe("setContents");
+    expect(codeOf(session.call(call))).toBe("setContents");
   });
 });

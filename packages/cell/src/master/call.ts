@@ -13,6 +13,8 @@ export class Call {
   /** Of a blocking Acquire: the lock, and the claim to propose when it may be granted. */
   node: Node | undefined = undefined;
   claim: AcquireLock | undefined = undefined;
+  /** Of the command on its way through the log. */
+  commandBytes = 0;
   /** False while it only waits. */
   isProposed = false;
 

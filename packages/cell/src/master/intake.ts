@@ -8,6 +8,11 @@ import type { CommandBody } from "./proposals.ts";
 
 /** Requests of all sessions that may be proposed or waiting at once. */
 const CALLS_MAX = 131_072;
+/**
+ * Bytes of commands under way. Below what a log has to take in while it waits for a slow disk or for
+ * a quorum, so that it never has to drop what a caller waits for.
+ */
+export const PROPOSED_BYTES_MAX = 32 * 1024 * 1024;
 
 /** The way of a call into the log and back: numbers, the gate, limits, the answer. */
 export class Intake {
@@ -18,7 +23,8 @@ export class Intake {
   }
 
   get isOverloaded(): boolean {
-    return this.#parts.proposals.size + this.#parts.waiters.size >= CALLS_MAX;
+    const { proposals, waiters } = this.#parts;
+    return proposals.size + waiters.size >= CALLS_MAX || proposals.bytes >= PROPOSED_BYTES_MAX;
   }
 
   /**

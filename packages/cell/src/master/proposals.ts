@@ -18,6 +18,7 @@ export class Proposals {
   /** By proposal number. */
   readonly #calls = new Map<number, Call>();
   readonly #counter: ProposalCounter;
+  #bytes = 0;
 
   constructor(log: ReplicatedLog, paxosEpoch: number, counter: ProposalCounter) {
     this.#log = log;
@@ -29,22 +30,31 @@ export class Proposals {
     return this.#calls.size;
   }
 
+  /** Of all commands whose results somebody awaits. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** The master's own: nobody awaits a result. */
   proposeOwn(body: CommandBody): number {
-    return this.#propose(0, 0, 0, EMPTY_BYTES, body);
+    const command = this.#command(0, 0, 0, EMPTY_BYTES, body);
+    this.#propose(command);
+    return command.proposal;
   }
 
   proposeFor(call: Call, body: CommandBody): void {
     const request = call.request;
     call.isProposed = true;
-    const proposal = this.#propose(
+    const command = this.#command(
       request.sessionId,
       request.requestNumber,
       request.lowestUnanswered,
       request.guard,
       body,
     );
-    this.#calls.set(proposal, call);
+    this.#calls.set(command.proposal, call);
+    call.commandBytes = this.#propose(command);
+    this.#bytes += call.commandBytes;
   }
 
   /** The call behind an applied command of this epoch, which from now on awaits nothing. */
@@ -52,6 +62,7 @@ export class Proposals {
     const call = this.#calls.get(command.proposal);
     if (call === undefined) return undefined;
     this.#calls.delete(command.proposal);
+    this.#bytes -= call.commandBytes;
     return call;
   }
 
@@ -60,15 +71,15 @@ export class Proposals {
     return this.#calls.values();
   }
 
-  #propose(
+  #command(
     sessionId: number,
     requestNumber: number,
     lowestUnanswered: number,
     guard: Uint8Array,
     body: CommandBody,
-  ): number {
+  ): Command {
     this.#counter.last += 1;
-    const command: Command = {
+    return {
       paxosEpoch: this.#paxosEpoch,
       proposal: this.#counter.last,
       sessionId,
@@ -77,7 +88,11 @@ export class Proposals {
       guard,
       body,
     };
-    this.#log.propose(encodeMessage(Command, command));
-    return this.#counter.last;
+  }
+
+  #propose(command: Command): number {
+    const bytes = encodeMessage(Command, command);
+    this.#log.propose(bytes);
+    return bytes.length;
   }
 }

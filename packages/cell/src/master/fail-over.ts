@@ -1,11 +1,7 @@
 import type { Request } from "@cubby/protocol";
 import type { ConnectionId } from "../options.ts";
+import { type HeldRequest, HeldRequests } from "./held-requests.ts";
 import type { MasterSession } from "./master-session.ts";
-
-/** Requests held at the gate, or parked while the master cannot serve. */
-export const HELD_REQUESTS_MAX = 16_384;
-
-export type HeldRequest = { readonly from: ConnectionId; readonly request: Request };
 
 /**
  * FO-6, narrower than Chubby's: a session's own reads and lock calls open as soon as it has
@@ -14,7 +10,7 @@ export type HeldRequest = { readonly from: ConnectionId; readonly request: Reque
  */
 export class FailOverGate {
   readonly #awaited = new Set<MasterSession>();
-  readonly #requests: HeldRequest[] = [];
+  readonly #requests = new HeldRequests();
   readonly #expiries: MasterSession[] = [];
 
   get isOpen(): boolean {
@@ -37,9 +33,7 @@ export class FailOverGate {
 
   /** False when the gate holds as many requests as it may. */
   hold(from: ConnectionId, request: Request): boolean {
-    if (this.#requests.length >= HELD_REQUESTS_MAX) return false;
-    this.#requests.push({ from, request });
-    return true;
+    return this.#requests.add(from, request);
   }
 
   /** The expiry of a session with ephemeral nodes deletes them. */
@@ -48,7 +42,7 @@ export class FailOverGate {
   }
 
   takeRequests(): HeldRequest[] {
-    return this.#requests.splice(0);
+    return this.#requests.takeAll();
   }
 
   takeExpiries(): MasterSession[] {

@@ -1,4 +1,4 @@
-import { after, assert, earliest, type Instant, NEVER } from "@cubby/base";
+import { after, assert, earliest, type Instant } from "@cubby/base";
 import { type Command, type KeepAlive, type Quotas, quoted, type Request } from "@cubby/protocol";
 import type { CellOptions, ConnectionId } from "../options.ts";
 import type { ReplicatedLog } from "../replicated-log.ts";
@@ -10,7 +10,8 @@ import { failure, type Result } from "../state/result.ts";
 import { Answers } from "./answers.ts";
 import { Call } from "./call.ts";
 import { Calls } from "./calls.ts";
-import { FailOverGate, HELD_REQUESTS_MAX, type HeldRequest } from "./fail-over.ts";
+import { FailOverGate } from "./fail-over.ts";
+import { HeldRequests } from "./held-requests.ts";
 import { Intake } from "./intake.ts";
 import { acknowledges, KeepAlives } from "./keep-alive.ts";
 import { LockCalls } from "./lock-calls.ts";
@@ -61,7 +62,7 @@ export class Master {
   readonly #proposals: Proposals;
   readonly #delays = new LockDelayTimers();
   /** FO-2: requests that came before this master could serve, or while its lease was not live. */
-  #parked: { readonly held: HeldRequest; readonly until: Instant }[] = [];
+  readonly #parked = new HeldRequests();
   #toExpire: MasterSession[] = [];
   #expiriesUnderWay = 0;
   #serving: Serving | undefined;
@@ -104,7 +105,7 @@ export class Master {
   }
 
   get wakeAt(): Instant {
-    let wakeAt = this.#parked[0]?.until ?? NEVER;
+    let wakeAt = this.#parked.firstUntil;
     if (this.#serving === undefined) return wakeAt;
     // Without a lease nothing of this may be done; the renewal brings a new look at it.
     const { parts, stretch } = this.#serving;
@@ -154,16 +155,12 @@ export class Master {
    */
   onDisconnected(connection: ConnectionId): void {
     this.#serving?.parts.keepAlives.onDisconnected(connection);
-    if (this.#parked.length === 0) return;
-    this.#parked = this.#parked.filter((parked) => parked.held.from !== connection);
+    this.#parked.dropFrom(connection);
   }
 
   onWake(now: Instant): void {
-    while (this.#parked[0] !== undefined && this.#parked[0].until <= now) {
-      const parked = this.#parked.shift();
-      if (parked === undefined) break;
-      const { from, request } = parked.held;
-      this.#reply(from, request, failure("no_quorum", "The master has no live lease."));
+    for (let due = this.#parked.takeDue(now); due; due = this.#parked.takeDue(now)) {
+      this.#reply(due.from, due.request, failure("no_quorum", "The master has no live lease."));
     }
     if (this.#serving === undefined || !this.#clock.isLeaseLive(now)) return;
     const { keepAlives } = this.#serving.parts;
@@ -209,13 +206,13 @@ export class Master {
    */
   depose(redirect: (to: ConnectionId, tag: number) => void): void {
     let proposed = 0;
-    let waiting = this.#parked.length;
+    let waiting = this.#parked.size;
     for (const call of this.#proposals.calls()) {
       proposed += 1;
       const detail = "Mastership was lost with the request under way: repeat it at the new master.";
       this.#outbox.reply(call.to, call.tag, 0, failure("connection_lost", detail));
     }
-    for (const { held } of this.#parked) redirect(held.from, held.request.tag);
+    for (const held of this.#parked.takeAll()) redirect(held.from, held.request.tag);
     if (this.#serving !== undefined) {
       const { parts } = this.#serving;
       for (const { to, tag } of parts.keepAlives.takeHeld()) redirect(to, tag);
@@ -414,18 +411,13 @@ export class Master {
   }
 
   #park(now: Instant, from: ConnectionId, request: Request): void {
-    if (this.#parked.length >= HELD_REQUESTS_MAX) {
-      this.#reply(from, request, failure("overloaded", "Too many requests wait for the master."));
-      return;
-    }
-    this.#parked.push({ held: { from, request }, until: after(now, PARKED_MS_MAX) });
+    if (this.#parked.add(from, request, after(now, PARKED_MS_MAX))) return;
+    this.#reply(from, request, failure("overloaded", "Too many requests wait for the master."));
   }
 
   #unpark(now: Instant): void {
-    if (this.#parked.length === 0 || !this.isServing(now)) return;
-    const parked = this.#parked;
-    this.#parked = [];
-    for (const { held } of parked) this.onRequest(now, held.from, held.request);
+    if (this.#parked.size === 0 || !this.isServing(now)) return;
+    for (const held of this.#parked.takeAll()) this.onRequest(now, held.from, held.request);
   }
 
   #adjustStretch(now: Instant, serving: Serving): void {

@@ -1,12 +1,4 @@
-import {
-  CHILDREN_MAX_DEFAULT,
-  GRACE_PERIOD_MS_DEFAULT,
-  NODES_MAX_DEFAULT,
-  SESSION_LEASE_MS_DEFAULT,
-  SESSION_LEASE_MS_MAX,
-  SESSION_LEASE_MS_MIN,
-  SESSIONS_MAX_DEFAULT,
-} from "@cubby/protocol";
+import { CHILDREN_MAX_DEFAULT, NODES_MAX_DEFAULT, SESSIONS_MAX_DEFAULT } from "@cubby/protocol";
 import {
   address,
   byteCount,
@@ -131,18 +123,6 @@ export const SETTINGS = {
     "lease",
     "reads",
     "What reads rest on: the master's lease, or a quorum asked each time, which trusts no clock.",
-  ),
-  sessionLeaseMs: setting(
-    milliseconds(SESSION_LEASE_MS_MIN, SESSION_LEASE_MS_MAX),
-    SESSION_LEASE_MS_DEFAULT,
-    "session-lease",
-    "Session lease of a client that asks for none.",
-  ),
-  gracePeriodMs: setting(
-    milliseconds(0, 10 * MINUTE_MS),
-    GRACE_PERIOD_MS_DEFAULT,
-    "grace-period",
-    "How long clients wait in jeopardy for a new master.",
   ),
   sessionsMax: setting(
     integer(1, 1_000_000),

@@ -276,6 +276,22 @@ describe("a directory that a replica must not run on", () => {
   });
 });
 
+describe("the settings at the ends of what they may be", () => {
+  const quick = { masterLeaseRenewMs: "10", heartbeatMs: "10" };
+  const slow = { masterLeaseMs: "60000", electionTimeoutMs: "60000" };
+  test.each<Record<string, string>>([
+    { ...quick, masterLeaseMs: "100", electionTimeoutMs: "30" },
+    { ...slow, masterLeaseRenewMs: "20000", heartbeatMs: "10000" },
+    { sessionsMax: "1", nodesMax: "1", childrenMax: "1", connectionsMax: "2" },
+    { sessionsMax: "1000000", nodesMax: "10000000", childrenMax: "1000000" },
+    { snapshotEvery: "100", snapshotJournalBytes: "1MiB", reads: "quorum" },
+    { snapshotEvery: "100000000", snapshotJournalBytes: "1024GiB", connectionsMax: "1000000" },
+  ])("serve a session: %j", async (flags) => {
+    const replica = await served(configOf(freshDirectory(), flags));
+    await Session.begin(replica.sessionAddress);
+  });
+});
+
 function canRunAsNobody(): boolean {
   try {
     const options = { uid: NOBODY, gid: NOBODY, stdio: "ignore" } as const;

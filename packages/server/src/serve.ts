@@ -245,6 +245,9 @@ function createReplica(config: ServerConfig, recovered: Recovered): Replica {
   );
 }
 
+/** How far the time before an election grows while none succeeds. */
+const BACK_OFF_MAX = 4;
+
 function engineOptions(config: ServerConfig): ReplicaSettings["engine"] {
   const ids = config.peers.length === 0 ? [config.replicaId] : config.peers.map((p) => p.replicaId);
   return {
@@ -254,6 +257,7 @@ function engineOptions(config: ServerConfig): ReplicaSettings["engine"] {
     leaseRenewMs: config.masterLeaseRenewMs,
     roundMs: config.heartbeatMs,
     electionTimeoutMs: config.electionTimeoutMs,
+    electionTimeoutMsMax: BACK_OFF_MAX * config.electionTimeoutMs,
   };
 }
 

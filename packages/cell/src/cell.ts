@@ -1,5 +1,5 @@
 import { assert, type Instant, NEVER, unreachable } from "@cubby/base";
-import type { Located, Request, Status } from "@cubby/protocol";
+import type { Located, Request } from "@cubby/protocol";
 import { Master } from "./master/master.ts";
 import { Outbox, type OutgoingReply } from "./master/outbox.ts";
 import type { CellOptions, ConnectionId } from "./options.ts";
@@ -82,7 +82,10 @@ export class Cell {
         );
         return;
       case "getStatus":
-        this.#reply(from, request.tag, { $case: "getStatus", value: this.#wireStatus() });
+        assert(
+          false,
+          "what a replica says of itself, its log and its disk is the host's to answer",
+        );
         return;
       case undefined:
         this.#reply(from, request.tag, failure("unsupported", "The request holds no known call."));
@@ -205,37 +208,6 @@ export class Cell {
       masterId,
       masterAddress: this.#addressOf(masterId),
       replicas: this.#options.replicas.map(({ replicaId, address }) => ({ replicaId, address })),
-    };
-  }
-
-  /** What the cell knows of itself; the host fills in what the log and the disk know. */
-  #wireStatus(): Status {
-    const state = this.#state;
-    return {
-      cellName: this.#options.cellName,
-      cellId: "",
-      replicaId: this.#options.replicaId,
-      incarnation: "",
-      role: this.#master === undefined ? "replica" : "master",
-      masterId: this.#masterId ?? 0,
-      ballot: "",
-      promised: "",
-      chosen: 0,
-      applied: state.appliedIndex,
-      accepted: 0,
-      leaseLeftMs: 0,
-      clientEpoch: state.clientEpoch,
-      paxosEpoch: state.paxosEpoch,
-      sessions: state.sessions.size,
-      locksHeld: state.locksHeld,
-      nodes: state.namespace.size,
-      disk: "",
-      journalBytes: 0,
-      snapshotSlot: 0,
-      peers: [],
-      uptimeMs: 0,
-      version: "",
-      processId: 0,
     };
   }
 

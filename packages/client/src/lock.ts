@@ -58,7 +58,7 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Aborts, with a `CubbyError` lock_lost as reason, when the lock is lost for good: the session
-   * expired or was closed, or the node was deleted. Jeopardy does not abort it, since the session
+   * expired or was closed, or a call on the handle found that the node was deleted. Jeopardy does not abort it, since the session
    * may yet be safe; `assertHeld` throws then. A release on purpose does not abort it either.
    */
   get signal(): AbortSignal {

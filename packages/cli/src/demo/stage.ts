@@ -58,7 +58,7 @@ export class Stage implements AsyncDisposable {
       directory: join(options.directory, "cell"),
       replicas: REPLICAS,
       segmentBytes: SEGMENT_BYTES,
-      settings: { logLevel: "warn", sessionLeaseMs: options.sessionLeaseMs },
+      settings: { logLevel: "warn" },
     });
     const stage = new Stage(cell, options);
     if (options.sabotage === "durability") stage.#keepEmptyDisks();

@@ -202,6 +202,6 @@ describe("output that nobody reads any more", () => {
     const data = join(directory, "unread");
     const run = start(["dev", "--replicas", "1", "--port", "0", "--data", data]);
     run.child.stdout.destroy();
-    expect(await run.ended).toMatchObject({ code: 141, error: "" });
+    expect(await run.ended).toMatchObject({ code: 141, error: "Stopping.\n" });
   });
 });

@@ -61,8 +61,8 @@ const EXIT_PIPE = 141;
 
 exitWithParent();
 for (const stream of [process.stdout, process.stderr]) {
-  // Nobody reads it any more. What we started ends with us.
-  stream.on("error", () => process.exit(EXIT_PIPE));
+  // Nobody reads it any more. Node has no signal for that; who listens for one puts things away.
+  stream.on("error", () => process.emit("SIGPIPE", "SIGPIPE") || process.exit(EXIT_PIPE));
 }
 const context = processContext(clientCells);
 const args = process.argv.slice(2);

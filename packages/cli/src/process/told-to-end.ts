@@ -1,6 +1,6 @@
 import { constants } from "node:os";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE"] as const;
 
 /** The wish that this process ends, by a signal or by a key, so that everything is put away first. */
 export type ToldToEnd = {

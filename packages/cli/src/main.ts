@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { clientCells } from "./client-cells.ts";
 import { processContext } from "./context.ts";
 import { exitWithParent } from "./process/child.ts";
+import { tellToEnd } from "./process/told-to-end.ts";
 import { type OnExitCode, runCubby } from "./program.ts";
 
 /*
@@ -61,8 +62,8 @@ const EXIT_PIPE = 141;
 
 exitWithParent();
 for (const stream of [process.stdout, process.stderr]) {
-  // Nobody reads it any more. Node has no signal for that; who listens for one puts things away.
-  stream.on("error", () => process.emit("SIGPIPE", "SIGPIPE") || process.exit(EXIT_PIPE));
+  // Nobody reads it any more, and Node ignores the signal for that.
+  stream.on("error", () => tellToEnd(EXIT_PIPE) || process.exit(EXIT_PIPE));
 }
 const context = processContext(clientCells);
 const args = process.argv.slice(2);

@@ -1,12 +1,14 @@
 import { constants } from "node:os";
 
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE"] as const;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+const listening = new Set<(exitCode: number) => void>();
 
 /** The wish that this process ends, by a signal or by a key, so that everything is put away first. */
 export type ToldToEnd = {
   /** Aborts when the wish is there. */
   readonly signal: AbortSignal;
-  /** 128 + n once signal n came; undefined before, and for an end that is as it should be. */
+  /** 128 + n once signal n came, or what was told; undefined before, and for an end that is as it should be. */
   readonly exitCode: number | undefined;
   end(): void;
   stopListening(): void;
@@ -15,11 +17,13 @@ export type ToldToEnd = {
 export function whenToldToEnd(): ToldToEnd {
   const controller = new AbortController();
   let exitCode: number | undefined;
-  const onSignal = (name: NodeJS.Signals): void => {
-    exitCode ??= 128 + constants.signals[name];
+  const tell = (code: number): void => {
+    exitCode ??= code;
     controller.abort();
   };
+  const onSignal = (name: NodeJS.Signals): void => tell(128 + constants.signals[name]);
   for (const name of SIGNALS) process.on(name, onSignal);
+  listening.add(tell);
   return {
     signal: controller.signal,
     get exitCode() {
@@ -28,8 +32,15 @@ export function whenToldToEnd(): ToldToEnd {
     end: () => controller.abort(),
     stopListening: () => {
       for (const name of SIGNALS) process.off(name, onSignal);
+      listening.delete(tell);
     },
   };
+}
+
+/** For what Node has no signal for. False when nobody listens, and so nothing must be put away. */
+export function tellToEnd(exitCode: number): boolean {
+  for (const tell of listening) tell(exitCode);
+  return listening.size > 0;
 }
 
 export async function aborted(signal: AbortSignal): Promise<void> {

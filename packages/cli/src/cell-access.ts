@@ -59,6 +59,8 @@ export interface CellSession {
     request: ElectRequest,
     lead: (lock: { readonly sequencerText: string; readonly signal: AbortSignal }) => Promise<T>,
   ): Promise<T>;
+  /** Hears "jeopardy", "safe" and whatever else the session comes to; returns what ends that. */
+  onState(listener: (state: string) => void): () => void;
   checkSequencer(
     path: string,
     sequencerText: string,

@@ -47,9 +47,9 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   try {
     const code = await ended;
     if (guarded.signal.aborted) {
-      throw new CubbyError("lock_lost", "The lock was lost while the command ran; it was ended.", {
-        cause: guarded.signal.reason,
-      });
+      const { reason } = guarded.signal;
+      const detail = "The command was ended, since its lock was lost or may be.";
+      throw reason instanceof CubbyError ? reason : new CubbyError("lock_lost", detail);
     }
     return code;
   } finally {

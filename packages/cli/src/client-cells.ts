@@ -47,6 +47,8 @@ class ClientSession implements CellSession {
       ({ lock, signal }) => lead({ sequencerText: lock.sequencerText, signal }),
     );
 
+  onState: CellSession["onState"] = (listener) => this.#session.onState(listener);
+
   checkSequencer: CellSession["checkSequencer"] = (path, sequencerText) =>
     this.#session.checkSequencer(path, sequencerText);
 

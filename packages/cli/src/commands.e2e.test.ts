@@ -139,6 +139,22 @@ describe("lock, on a cell of one replica", () => {
     expect(code).toBe(81);
   });
 
+  it("ends the command while nobody else can have the lock, when the cell does not answer", async () => {
+    const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+    const terms = ["--session-lease", "2s", "--lock-delay", "2s", "--kill-after", "500ms"];
+    const run = start(["lock", "/ls/local/cut", ...terms, "--", "/bin/sh", "-c", script]);
+    await new Promise((resolve) => run.child.stdout.once("data", resolve));
+    // To its client a cell that stands still looks like one that is out of reach.
+    cell?.pause(1);
+    try {
+      const { code, error } = await run.ended;
+      expect(error).toContain("another may be granted the lock");
+      expect(code).toBe(81);
+    } finally {
+      cell?.resume(1);
+    }
+  });
+
   it("leaves the line when it is interrupted while it waits", async () => {
     const holder = start(["lock", "/ls/local/line", "--", "/bin/sh", "-c", "echo held; sleep 1.5"]);
     await new Promise((resolve) => holder.child.stdout.once("data", resolve));

@@ -86,6 +86,7 @@ class FakeWorld {
 
   readonly #session: CellSession = {
     over: false,
+    onState: () => () => undefined,
     open: async (path: string, request: OpenRequest) => {
       this.asked.push(["open", path, request]);
       return this.#node;

@@ -1,10 +1,16 @@
 import { utf8Encode } from "@cubby/base";
-import { CubbyError, LOCK_DELAY_MS_MAX } from "@cubby/protocol";
+import {
+  CLOCK_RATE_ERROR,
+  CubbyError,
+  LOCK_DELAY_MS_DEFAULT,
+  LOCK_DELAY_MS_MAX,
+} from "@cubby/protocol";
 import type { Command } from "commander";
 import type { CellSession } from "../cell-access.ts";
 import { runGuardedCommand } from "../child-command.ts";
 import type { Context } from "../context.ts";
 import { parseDurationMs } from "../duration.ts";
+import { HoldWatch } from "../hold-watch.ts";
 import {
   type CellOptions,
   printJson,
@@ -13,10 +19,10 @@ import {
   withSession,
 } from "../options.ts";
 import { type ToldToEnd, whenToldToEnd } from "../process/told-to-end.ts";
-import { SequencerWatch } from "../sequencer-watch.ts";
 
 type GuardOptions = CellOptions & {
   readonly killAfter: string;
+  readonly grace?: string;
   readonly lockDelay?: string;
   readonly sessionLease?: string;
 };
@@ -105,7 +111,11 @@ function withGuardOptions(command: Command): Command {
     .argument("<command...>", "what to run, after --")
     .option("--lock-delay <duration>", "how long the lock stays closed if this holder fails")
     .option("--session-lease <duration>", "silence after which this holder counts as failed")
-    .option("--kill-after <duration>", "after a loss, between SIGTERM and SIGKILL", "5s");
+    .option("--kill-after <duration>", "after a loss, between SIGTERM and SIGKILL", "5s")
+    .option(
+      "--grace <duration>",
+      "how long to go on when the cell does not answer (default: while nobody else can get the lock)",
+    );
 }
 
 /**
@@ -145,14 +155,28 @@ async function runUnder(
     const held = { held: path, sequencer: lock.sequencerText };
     context.writeError(`${JSON.stringify(held)}\n`);
   }
-  const graceMs = parseDurationMs(options.killAfter, "--kill-after");
-  using watch = new SequencerWatch(session, path, lock.sequencerText);
+  const { sequencerText } = lock;
+  using watch = new HoldWatch(session, { path, sequencerText, graceMs: graceMsOf(options) });
   return await runGuardedCommand({
     command,
-    env: { ...context.env, CUBBY_SEQUENCER: lock.sequencerText, CUBBY_LOCK_PATH: path },
+    env: { ...context.env, CUBBY_SEQUENCER: sequencerText, CUBBY_LOCK_PATH: path },
     signal: AbortSignal.any([lock.signal, watch.signal]),
-    graceMs,
+    graceMs: killAfterMsOf(options),
   });
+}
+
+function killAfterMsOf(options: GuardOptions): number {
+  return parseDurationMs(options.killAfter, "--kill-after");
+}
+
+/**
+ * A holder that is cut off cannot tell whether the cell is gone, and its session safe, or only out of
+ * reach. Nobody else is granted the lock before its lock-delay is over: by then the command has ended.
+ */
+function graceMsOf(options: GuardOptions): number {
+  if (options.grace !== undefined) return parseDurationMs(options.grace, "--grace");
+  const { lockDelayMs = LOCK_DELAY_MS_DEFAULT } = lockDelayMsOf(options);
+  return Math.max(0, Math.floor(lockDelayMs * (1 - CLOCK_RATE_ERROR)) - killAfterMsOf(options));
 }
 
 function lockDelayMsOf(options: GuardOptions): { lockDelayMs?: number } {

@@ -1,0 +1,58 @@
+import { CubbyError } from "@cubby/protocol";
+import type { CellSession } from "./cell-access.ts";
+import { sleep } from "./process/sleep.ts";
+
+const ASK_EVERY_MS = 3_000;
+
+/**
+ * Notices what a lock's own signal tells too late for a command that cannot hold its work: that the
+ * lock has gone with its node (GAP-8), which is how an operator breaks one, and that the session has
+ * been in jeopardy for so long that another may be granted the lock.
+ */
+export class HoldWatch implements Disposable {
+  readonly #loss = new AbortController();
+  readonly #end = new AbortController();
+  readonly #stopListening: () => void;
+  #doubt: NodeJS.Timeout | undefined;
+
+  constructor(
+    session: CellSession,
+    hold: { readonly path: string; readonly sequencerText: string; readonly graceMs: number },
+  ) {
+    this.#stopListening = session.onState((state) => this.#onState(state, hold.graceMs));
+    this.#ask(session, hold.path, hold.sequencerText).catch((error: unknown) => {
+      if (!this.#end.signal.aborted) this.#loss.abort(error);
+    });
+  }
+
+  /** Aborts with lock_lost as the reason. */
+  get signal(): AbortSignal {
+    return this.#loss.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#end.abort();
+    this.#stopListening();
+    clearTimeout(this.#doubt);
+  }
+
+  async #ask(session: CellSession, path: string, sequencerText: string): Promise<void> {
+    for (;;) {
+      await sleep(ASK_EVERY_MS, this.#end.signal);
+      // A cell that does not answer has said nothing.
+      const verdict = await session.checkSequencer(path, sequencerText).catch(() => undefined);
+      if (verdict?.valid === false) {
+        throw new CubbyError("lock_lost", `The command was ended: ${verdict.reason}.`);
+      }
+    }
+  }
+
+  #onState(state: string, graceMs: number): void {
+    clearTimeout(this.#doubt);
+    if (state !== "jeopardy") return;
+    const detail =
+      "The command was ended: the cell does not answer, and another may be granted the lock.";
+    const lose = (): void => this.#loss.abort(new CubbyError("lock_lost", detail));
+    this.#doubt = setTimeout(lose, graceMs);
+  }
+}

@@ -204,9 +204,7 @@ async function checkData(scene: Scene, check: string, startedAtMs: number): Prom
   // By a client that knows nothing but where the cell is.
   const { cells, stage, sessionLeaseMs } = scene;
   const terms = { timeoutMs: WORK_BOUND_MS, leaseMs: sessionLeaseMs };
-  const session = await cells.connect(stage.cell.url, terms);
-  const audit = await scene.ledger.audit(session);
-  await session.close();
+  const audit = await scene.ledger.audit(() => cells.connect(stage.cell.url, terms));
   const ok = audit.acknowledged > 0 && audit.lost.length === 0 && audit.appeared.length === 0;
   const value = { ...audit, lost: audit.lost.length, appeared: audit.appeared.length };
   scene.checks.add(check, ok, value, "none lost, none that was said not to be applied", {

@@ -5,6 +5,7 @@ import { sleep } from "../process/sleep.ts";
 
 const EVERY_MS = 100;
 const NOTES_MAX = 10_000;
+const ATTEMPTS_MAX = 5;
 
 /** What may be said of one write. */
 type Fate = "acknowledged" | "not-applied" | "unknown";
@@ -49,14 +50,16 @@ export class Ledger {
   }
 
   /** Reads every note back and compares. */
-  async audit(session: CellSession): Promise<Audit> {
+  async audit(connect: () => Promise<CellSession>): Promise<Audit> {
     const lost: string[] = [];
     const appeared: string[] = [];
+    const reader = new NoteReader(connect);
     for (const { path, text, fate } of this.#notes) {
-      const found = await read(session, path);
+      const found = await reader.read(path);
       if (fate === "acknowledged" && found !== text) lost.push(path);
       if (fate === "not-applied" && found !== undefined) appeared.push(path);
     }
+    await reader.close();
     const unknown = this.#notes.filter(({ fate }) => fate === "unknown").length;
     return { acknowledged: this.acknowledged, unknown, lost, appeared };
   }
@@ -71,6 +74,39 @@ async function write(session: () => Promise<CellSession>, { path, text }: Note):
     return "acknowledged";
   } catch (error) {
     return error instanceof CubbyError ? error.outcome : "unknown";
+  }
+}
+
+/**
+ * Reads in a session of its own, and in another one should that break. A cell whose disks were all
+ * rolled back gives out the numbers of sessions again, and whoever still uses an old one of the same
+ * number spoils ours: what was lost is to be found all the same.
+ */
+class NoteReader {
+  readonly #connect: () => Promise<CellSession>;
+  #session: CellSession | undefined;
+
+  constructor(connect: () => Promise<CellSession>) {
+    this.#connect = connect;
+  }
+
+  async read(path: string): Promise<string | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        this.#session ??= await this.#connect();
+        return await read(this.#session, path);
+      } catch (error) {
+        if (!(error instanceof CubbyError) || attempt === ATTEMPTS_MAX) throw error;
+        await this.close();
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    // The cell ends what cannot be closed.
+    await session?.close().catch(() => undefined);
   }
 }
 

@@ -89,7 +89,7 @@ export function applyDeleteNode(state: CellState, body: DeleteNode): Result {
     return failure("invalid_argument", "The root of the cell cannot be deleted.");
   }
   if (node.childCount > 0) {
-    return failure("not_empty", `${quoted(body.path)} has ${node.childCount} children.`);
+    return failure("not_empty", `${quoted(body.path)} is not empty: it holds ${node.childCount}.`);
   }
   deleteNode(state, node);
   return done("delete");

@@ -15,7 +15,3 @@ export function failure(code: ErrorCode, detail: string): Result {
     value: { code: ERROR_CODES[code].id, detail, masterId: 0, masterAddress: "" },
   };
 }
-
-export function isFailure(result: Result, code: ErrorCode): boolean {
-  return result.$case === "error" && result.value.code === ERROR_CODES[code].id;
-}

@@ -6,6 +6,7 @@ export { ByteWriter } from "./byte-writer.ts";
 export { compareBytes, concatBytes, EMPTY_BYTES, equalBytes, fromHex, toHex } from "./bytes.ts";
 export { crc32c } from "./crc32c.ts";
 export { DecodeError } from "./decode-error.ts";
+export { EventQueue, type QueuedEvent } from "./event-queue.ts";
 export { after, earliest, type Instant, instant, msBetween, NEVER } from "./instant.ts";
 export { OrderedMap } from "./ordered-map.ts";
 export { Rng } from "./rng.ts";

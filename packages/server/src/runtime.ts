@@ -85,7 +85,7 @@ export class Runtime {
 
   oldestDiskWriteMs(): number {
     // Writes complete nearly in order: the first in the map is the oldest.
-    for (const since of this.#writes.values()) return performance.now() - since;
+    for (const since of this.#writes.values()) return Math.round(performance.now() - since);
     return 0;
   }
 

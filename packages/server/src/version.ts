@@ -1,2 +1,2 @@
-/** Of all packages alike; `tools/check.ts` compares it with their package.json. */
+/** Of all packages alike; a test compares it with their package.json. */
 export const VERSION = "0.1.0";

@@ -1,4 +1,4 @@
-import { assert, type Instant, instant, Rng, utf8Encode } from "@cubby/base";
+import { assert, EventQueue, type Instant, instant, Rng, utf8Encode } from "@cubby/base";
 import { type ReplicaId, replicaId, type Slot } from "../ballot.ts";
 import type { PaxosInput } from "../input.ts";
 import { decodeMessage, encodeMessage } from "../message-codec.ts";
@@ -9,7 +9,6 @@ import { PaxosReplica } from "../paxos-replica.ts";
 import type { RecordIndex } from "../record.ts";
 import type { TraceEvent } from "../trace.ts";
 import { Checkers, type Faults, NO_FAULTS, Violation } from "./checkers.ts";
-import { EventQueue } from "./event-queue.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 
 export type NetworkOptions = {

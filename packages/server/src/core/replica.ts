@@ -333,7 +333,6 @@ export class Replica {
 
   #persist(output: PaxosOutput): void {
     for (const record of output.records) this.#append(record);
-    if (output.sendsAfterPersist.length === 0) return;
     for (const send of output.sendsAfterPersist) this.#vouch(send);
   }
 

@@ -1,8 +1,8 @@
-type Item = { readonly at: number; readonly order: number; readonly run: () => void };
+export type QueuedEvent = { readonly at: number; readonly order: number; readonly run: () => void };
 
-/** A binary heap on (time, order of insertion). */
+/** What happens when, in virtual time: a binary heap on (time, order of insertion). */
 export class EventQueue {
-  readonly #heap: Item[] = [];
+  readonly #heap: QueuedEvent[] = [];
   #order = 0;
 
   get nextAt(): number {
@@ -24,7 +24,7 @@ export class EventQueue {
     this.#heap[hole] = item;
   }
 
-  pop(): Item | undefined {
+  pop(): QueuedEvent | undefined {
     const first = this.#heap[0];
     const last = this.#heap.pop();
     if (first === undefined || last === undefined || this.#heap.length === 0) return first;
@@ -45,6 +45,6 @@ export class EventQueue {
   }
 }
 
-function before(a: Item, b: Item): boolean {
+function before(a: QueuedEvent, b: QueuedEvent): boolean {
   return a.at < b.at || (a.at === b.at && a.order < b.order);
 }

@@ -1,0 +1,64 @@
+import { assert } from "./delta-error.ts";
+
+const INITIAL_SIZE = 256;
+
+/** Appends little-endian fields to a buffer that grows. */
+export class ByteWriter {
+  #bytes = new Uint8Array(INITIAL_SIZE);
+  #position = 0;
+
+  get position(): number {
+    return this.#position;
+  }
+
+  u8(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#position++] = value;
+  }
+
+  u16(value: number): void {
+    this.u8(value & 0xff);
+    this.u8(value >>> 8);
+  }
+
+  u32(value: number): void {
+    this.u16(value & 0xffff);
+    this.u16(value >>> 16);
+  }
+
+  /** At most 2^53 - 1; seven bits a byte, lowest first; one value has one encoding. */
+  varint(value: number): void {
+    assert(Number.isSafeInteger(value) && value >= 0, "a varint is a whole number below 2^53");
+    let rest = value;
+    while (rest > 0x7f) {
+      this.u8((rest % 128) | 0x80);
+      rest = Math.floor(rest / 128);
+    }
+    this.u8(rest);
+  }
+
+  /** The bytes alone: the reader must know how many. */
+  raw(value: Uint8Array): void {
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#position);
+    this.#position += value.length;
+  }
+
+  /** Zero bytes until the position is a multiple of `alignment`. */
+  align(alignment: number): void {
+    while (this.#position % alignment !== 0) this.u8(0);
+  }
+
+  /** A copy: it stays as it is when the writer goes on. */
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#position);
+  }
+
+  #reserve(length: number): void {
+    const needed = this.#position + length;
+    if (needed <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#position));
+    this.#bytes = grown;
+  }
+}

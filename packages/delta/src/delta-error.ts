@@ -1,0 +1,44 @@
+/** Why a call failed; stable, for programs. */
+export type DeltaErrorCode =
+  /** The call itself is wrong: a mixed array, a hole, an option out of range. `offset` is the index of the value. */
+  | "invalid_argument"
+  /** A value that the named type cannot hold, or a position outside the series. */
+  | "out_of_range"
+  /** The bytes do not begin like a delta file, patch or table. */
+  | "not_delta"
+  /** Written by a later version of the format. */
+  | "unsupported_version"
+  /** Asks for a feature that this version does not have, or for a compressor that this runtime lacks. */
+  | "unsupported_feature"
+  /** The bytes end too early. */
+  | "truncated"
+  /** The bytes contradict themselves. */
+  | "corrupt"
+  /** The bytes are not those that were written. */
+  | "checksum_mismatch"
+  /** More values or bytes than the limits allow; see `limits.ts`. */
+  | "limit_exceeded";
+
+/**
+ * Every failure of this library. `offset` is the byte at which bad input showed, or the index of the
+ * value that cannot be encoded. No call that fails has changed anything, and none may be repeated
+ * unchanged.
+ */
+export class DeltaError extends Error {
+  override readonly name = "DeltaError";
+  readonly code: DeltaErrorCode;
+  readonly offset: number | undefined;
+  readonly retryable = false;
+  readonly outcome = "not-applied";
+
+  constructor(code: DeltaErrorCode, detail: string, offset?: number) {
+    super(`[${code}] ${detail}${offset === undefined ? "" : ` (at ${offset})`}`);
+    this.code = code;
+    this.offset = offset;
+  }
+}
+
+/** Stops the program unless `property` holds: a fault of this library, never of its input. */
+export function assert(condition: unknown, property: string): asserts condition {
+  if (!condition) throw new Error(`@cubby/delta is wrong, please report it: ${property}`);
+}

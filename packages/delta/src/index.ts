@@ -1,0 +1,1 @@
+export { DeltaError, type DeltaErrorCode } from "./delta-error.ts";

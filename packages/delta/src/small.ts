@@ -1,0 +1,302 @@
+import { BINS_MAX, type Bins, bitsOf, chooseBins } from "./bins.ts";
+import { CLASSES_MAX, chooseClasses } from "./block-classes.ts";
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { DeltaError } from "./delta-error.ts";
+import { NumberReader, NumberWriter } from "./number-coder.ts";
+import {
+  BitWriter,
+  decodePackedSlots,
+  decodeSymbols,
+  encodeSymbols,
+  LANES,
+  normalize,
+  PACKED_LOG,
+  PACKED_SYMBOLS_MAX,
+  packedSlots,
+  type SymbolSource,
+} from "./rans.ts";
+
+/**
+ * The `small` back end: residuals as rANS-coded bins with plain offset bits. Each block of 128 takes
+ * the frequencies of one of up to 16 classes.
+ */
+
+export const BLOCK_LOG = 7;
+const LOG_MAX = 14;
+/** Residuals stay below this, so that differences of two are exact in a double. */
+const RESIDUAL_MAX = 2 ** 52;
+/** The fast decoder reads on past the end for at most one block. */
+const PADDING_BYTES = 1024;
+const SAMPLE_MAX = 65_536;
+
+/** How the header's numbers are told apart; each context learns its own statistics. */
+const CONTEXT = { bits: 0, gap: 1, frequency: 2, class: 18 } as const;
+const CONTEXTS = 18 + CLASSES_MAX + 1;
+
+export function encodeSmall(residuals: Float64Array): Uint8Array {
+  const { bins, symbols } = fit(residuals);
+  const binCount = bins.lows.length;
+  const log = tableLog(residuals.length, binCount);
+  const { counts, ofBlock } = chooseClasses(symbols, binCount, 1 << BLOCK_LOG);
+  const tables = counts.map((row) => normalize(row, log));
+  const whole = padded(symbols, tables, ofBlock);
+  const coded = encodeSymbols(whole, tables, log, ofBlock, BLOCK_LOG);
+  const offsets = offsetBits(residuals, whole, bins);
+  const header = writeHeader(bins, tables, ofBlock);
+  const writer = new ByteWriter();
+  writer.u8(log);
+  writer.varint(binCount);
+  writer.varint(header.length);
+  writer.varint(coded.words.length);
+  writer.raw(header);
+  for (const state of coded.states) writer.u32(state);
+  writer.raw(new Uint8Array(coded.words.slice().buffer));
+  writer.raw(offsets);
+  return writer.finish();
+}
+
+/** Fills `out` with as many residuals as were encoded. */
+export function decodeSmall32(payload: Uint8Array, out: Int32Array): void {
+  const { source, tables, log } = readPayload(payload, out.length);
+  const widest = source.bits.reduce((most, bits) => Math.max(most, bits), 0);
+  if (log === PACKED_LOG && source.lows.length <= PACKED_SYMBOLS_MAX && widest <= 25) {
+    const whole = out.length % LANES === 0 ? out : new Int32Array(roundUp(out.length));
+    decodePackedSlots(source, packedSlots(tables), whole);
+    if (whole !== out) out.set(whole.subarray(0, out.length));
+    return;
+  }
+  const wide = new Float64Array(roundUp(out.length));
+  decodeSymbols(source, tables, log, wide);
+  for (let i = 0; i < out.length; i += 1) out[i] = wide[i] as number;
+}
+
+/** The same for residuals of up to 53 bits. */
+export function decodeSmall64(payload: Uint8Array, out: Float64Array): void {
+  const { source, tables, log } = readPayload(payload, out.length);
+  const whole = new Float64Array(roundUp(out.length));
+  decodeSymbols(source, tables, log, whole);
+  out.set(whole.subarray(0, out.length));
+}
+
+function roundUp(count: number): number {
+  return Math.ceil(count / LANES) * LANES;
+}
+
+/** Bins chosen on a sample and widened to hold every residual, and the bin of each. */
+function fit(residuals: Float64Array): { bins: Bins; symbols: Uint16Array } {
+  const chosen = chooseBins(sample(residuals).sort(), residuals.length);
+  const { lows } = chosen;
+  const highs = lows.slice();
+  const symbols = new Uint16Array(residuals.length);
+  const find = finder(lows);
+  for (let i = 0; i < residuals.length; i += 1) {
+    const residual = residuals[i] as number;
+    const symbol = find(residual);
+    symbols[i] = symbol;
+    if (residual > (highs[symbol] as number)) highs[symbol] = residual;
+  }
+  const bits = Uint8Array.from(lows, (low, k) => bitsOf((highs[k] as number) - low));
+  return { bins: { lows, bits }, symbols };
+}
+
+/** Runs of 64 from all over, and the least residual, below which no bin begins. */
+function sample(residuals: Float64Array): Float64Array {
+  const step = Math.ceil(residuals.length / SAMPLE_MAX);
+  if (step === 1) return residuals.slice();
+  const runs = Math.floor(residuals.length / (64 * step));
+  const taken = new Float64Array(runs * 64 + 2);
+  for (let run = 0; run < runs; run += 1) {
+    taken.set(residuals.subarray(run * 64 * step, run * 64 * step + 64), run * 64);
+  }
+  let least = residuals[0] as number;
+  let most = least;
+  for (const residual of residuals) {
+    if (residual < least) least = residual;
+    if (residual > most) most = residual;
+  }
+  taken[runs * 64] = least;
+  taken[runs * 64 + 1] = most;
+  return taken;
+}
+
+const TABLE_SPAN = 4096;
+
+/** The bin of a residual: from a table near the middle, by bisection beyond. */
+function finder(lows: Float64Array): (residual: number) => number {
+  const bisect = (residual: number): number => {
+    let low = 0;
+    let high = lows.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((lows[middle] as number) <= residual) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  };
+  const center = lows[lows.length >>> 1] as number;
+  const first = center - TABLE_SPAN;
+  const near = Uint16Array.from({ length: 2 * TABLE_SPAN }, (_, i) => bisect(first + i));
+  return (residual) => {
+    const index = residual - first;
+    return index >= 0 && index < 2 * TABLE_SPAN ? (near[index] as number) : bisect(residual);
+  };
+}
+
+function tableLog(count: number, binCount: number): number {
+  if (binCount > PACKED_SYMBOLS_MAX) return LOG_MAX;
+  return count >= 2048 ? PACKED_LOG : 10;
+}
+
+/** The last group of four is filled up with the likeliest symbol of its class. */
+function padded(
+  symbols: Uint16Array,
+  tables: readonly Uint16Array[],
+  ofBlock: Uint8Array,
+): Uint16Array {
+  if (symbols.length % LANES === 0) return symbols;
+  const whole = new Uint16Array(roundUp(symbols.length));
+  whole.set(symbols);
+  const table = tables[ofBlock[ofBlock.length - 1] as number] as Uint16Array;
+  whole.fill(table.indexOf(Math.max(...table)), symbols.length);
+  return whole;
+}
+
+function offsetBits(residuals: Float64Array, symbols: Uint16Array, bins: Bins): Uint8Array {
+  let total = 0;
+  for (const symbol of symbols) total += bins.bits[symbol] as number;
+  const writer = new BitWriter((total >>> 3) + 1);
+  for (let i = 0; i < symbols.length; i += 1) {
+    const symbol = symbols[i] as number;
+    const width = bins.bits[symbol] as number;
+    const low = bins.lows[symbol] as number;
+    if (width > 0) writer.put(i < residuals.length ? (residuals[i] as number) - low : 0, width);
+  }
+  return writer.finish();
+}
+
+function writeHeader(bins: Bins, tables: readonly Uint16Array[], ofBlock: Uint8Array): Uint8Array {
+  const writer = new NumberWriter(CONTEXTS);
+  const { lows, bits } = bins;
+  const first = lows[0] as number;
+  writer.put(CONTEXT.bits, first < 0 ? 1 : 0);
+  writer.put(CONTEXT.gap, Math.abs(first));
+  for (let s = 0; s < lows.length; s += 1) {
+    writer.put(CONTEXT.bits, zigzag((bits[s] as number) - (s === 0 ? 0 : (bits[s - 1] as number))));
+    if (s > 0) writer.put(CONTEXT.gap, (lows[s] as number) - (lows[s - 1] as number) - 1);
+  }
+  writer.put(CONTEXT.class, tables.length - 1);
+  tables.forEach((table, k) => {
+    for (let s = 0; s < table.length; s += 1) {
+      writer.put(frequencyContext(tables, k, s), table[s] as number);
+    }
+  });
+  if (tables.length > 1) {
+    let last = 0;
+    for (const k of ofBlock) {
+      writer.put(CONTEXT.class + 1 + last, k);
+      last = k;
+    }
+  }
+  return writer.finish();
+}
+
+/** By the length of what the frequency is likely near: the same bin's in the last table, or its neighbor's. */
+function frequencyContext(tables: readonly Uint16Array[], k: number, s: number): number {
+  const before = s === 0 ? 0 : ((tables[k] as Uint16Array)[s - 1] as number);
+  const above = k === 0 ? before : ((tables[k - 1] as Uint16Array)[s] as number);
+  return CONTEXT.frequency + bitsOf((before + above + 1) >>> 1);
+}
+
+function zigzag(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value;
+}
+
+function unzigzag(value: number): number {
+  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+}
+
+type Read = { source: SymbolSource; tables: Uint16Array[]; log: number };
+
+/** Everything that a decoder's loops rely on is checked here. */
+function readPayload(payload: Uint8Array, count: number): Read {
+  const reader = new ByteReader(payload);
+  const log = reader.u8();
+  if (log < 8 || log > LOG_MAX) throw new DeltaError("corrupt", `tables of 2^${log} slots`, 0);
+  const binCount = reader.varint(BINS_MAX);
+  if (binCount === 0 || binCount > 1 << log) throw new DeltaError("corrupt", `${binCount} bins`, 1);
+  const headerSize = reader.varint(payload.length);
+  const wordCount = reader.varint(payload.length);
+  const blocks = Math.ceil(count / (1 << BLOCK_LOG));
+  const header = readHeader(reader.raw(headerSize), binCount, log, blocks);
+  const states = Uint32Array.from({ length: LANES }, () => reader.u32());
+  if (states.some((state) => state < 0x10000)) throw new DeltaError("corrupt", "a state below 2^16");
+  const words = new Uint8Array(wordCount * 2 + 8);
+  words.set(reader.raw(wordCount * 2));
+  const offsetBytes = reader.remaining;
+  const offsets = new Uint8Array(offsetBytes + PADDING_BYTES);
+  offsets.set(reader.raw(offsetBytes));
+  const { lows, bits, classes, tables } = header;
+  return {
+    log,
+    tables,
+    source: {
+      classes,
+      blockLog: BLOCK_LOG,
+      states,
+      words: new Uint16Array(words.buffer),
+      wordCount,
+      lows,
+      bits,
+      offsets,
+      offsetBytes,
+    },
+  };
+}
+
+type Header = {
+  lows: Float64Array;
+  bits: Uint8Array;
+  tables: Uint16Array[];
+  classes: Uint8Array;
+};
+
+function readHeader(bytes: Uint8Array, binCount: number, log: number, blocks: number): Header {
+  const reader = new NumberReader(CONTEXTS, bytes);
+  const lows = new Float64Array(binCount);
+  const bits = new Uint8Array(binCount);
+  const isNegative = reader.take(CONTEXT.bits, 1) === 1;
+  let low = reader.take(CONTEXT.gap, RESIDUAL_MAX);
+  if (isNegative) low = -low;
+  let width = 0;
+  for (let s = 0; s < binCount; s += 1) {
+    width += unzigzag(reader.take(CONTEXT.bits, 128));
+    if (width < 0 || width > 53) throw new DeltaError("corrupt", `a bin of ${width} bits`);
+    if (s > 0) low += reader.take(CONTEXT.gap, 2 * RESIDUAL_MAX) + 1;
+    lows[s] = low;
+    bits[s] = width;
+  }
+  if (low > RESIDUAL_MAX) throw new DeltaError("corrupt", "a bin beyond 2^52");
+  const classCount = reader.take(CONTEXT.class, CLASSES_MAX - 1) + 1;
+  const tables: Uint16Array[] = [];
+  for (let k = 0; k < classCount; k += 1) {
+    const table = new Uint16Array(binCount);
+    tables.push(table);
+    let sum = 0;
+    for (let s = 0; s < binCount; s += 1) {
+      table[s] = reader.take(frequencyContext(tables, k, s), 1 << log);
+      sum += table[s] as number;
+    }
+    if (sum !== 1 << log) throw new DeltaError("corrupt", `frequencies that sum to ${sum}`);
+  }
+  const classes = new Uint8Array(blocks);
+  if (classCount > 1) {
+    let last = 0;
+    for (let block = 0; block < blocks; block += 1) {
+      last = reader.take(CONTEXT.class + 1 + last, classCount - 1);
+      classes[block] = last;
+    }
+  }
+  reader.expectEnd();
+  return { lows, bits, tables, classes };
+}

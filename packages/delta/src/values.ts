@@ -1,0 +1,235 @@
+import { DeltaError } from "./delta-error.ts";
+
+/** What a series holds, as the file names it: a typed array's element, or a plain array's. */
+export type ValueType = (typeof VALUE_TYPES)[number];
+
+/** In the order of their ids in the file, from 1. Never reordered. */
+export const VALUE_TYPES = [
+  "f64",
+  "f32",
+  "i8",
+  "u8",
+  "u8c",
+  "i16",
+  "u16",
+  "i32",
+  "u32",
+  "i64",
+  "u64",
+  "number",
+  "bigint",
+  "date",
+  "string",
+  "boolean",
+] as const;
+
+export type TypedValues =
+  | Float64Array
+  | Float32Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+export type PlainValues =
+  | readonly (number | null)[]
+  | readonly (bigint | null)[]
+  | readonly (Date | null)[]
+  | readonly (string | null)[]
+  | readonly (boolean | null)[];
+
+/** A series. Only plain arrays can hold `null`, which is no number and stays apart from NaN. */
+export type Values = TypedValues | PlainValues;
+
+const CONSTRUCTORS = {
+  f64: Float64Array,
+  f32: Float32Array,
+  i8: Int8Array,
+  u8: Uint8Array,
+  u8c: Uint8ClampedArray,
+  i16: Int16Array,
+  u16: Uint16Array,
+  i32: Int32Array,
+  u32: Uint32Array,
+  i64: BigInt64Array,
+  u64: BigUint64Array,
+} as const;
+
+type TypedName = keyof typeof CONSTRUCTORS;
+
+/**
+ * The exact bits of a series in one of three lanes. `ints`: 32-bit integers; `pairs`: 64-bit integers
+ * as little-endian words, low then high; `floats`: doubles. A float32 is a double that `Math.fround`
+ * leaves alone; its NaNs keep their own bits in `floatBits`.
+ */
+export type Lane =
+  | { readonly kind: "ints"; readonly ints: Int32Array }
+  | { readonly kind: "pairs"; readonly words: Uint32Array }
+  | {
+      readonly kind: "floats";
+      readonly floats: Float64Array;
+      /** The bits of each value: two words a double, one a float32. */
+      readonly bits: Uint32Array;
+      readonly isSingle: boolean;
+    };
+
+/** A series taken apart: its type, which values are null, and the bits of the others. */
+export type Taken = {
+  readonly type: ValueType;
+  readonly count: number;
+  /** 1 where a value is there; undefined where all are. */
+  readonly validity: Uint8Array | undefined;
+  readonly lane: Lane | { readonly kind: "strings"; readonly strings: readonly string[] };
+};
+
+export function typeOf(values: Values): ValueType | undefined {
+  if (Array.isArray(values)) return plainType(values);
+  for (const name of Object.keys(CONSTRUCTORS) as TypedName[]) {
+    if (values instanceof CONSTRUCTORS[name]) return name;
+  }
+  const message = "a series is a typed array or an array of numbers, bigints, dates, strings, booleans";
+  throw new DeltaError("invalid_argument", message);
+}
+
+/** Of the first value that is not null; undefined if there is none. */
+function plainType(values: readonly unknown[]): ValueType | undefined {
+  const index = values.findIndex((value) => value !== null);
+  if (index === -1) return undefined;
+  const value = values[index];
+  if (value instanceof Date) return "date";
+  const name = typeof value;
+  if (name === "number" || name === "bigint" || name === "string" || name === "boolean") return name;
+  throw new DeltaError("invalid_argument", `${describe(value)} cannot be encoded`, index);
+}
+
+function describe(value: unknown): string {
+  if (value === undefined) return "undefined (or a hole; use null for a missing value)";
+  return Array.isArray(value) ? "an array" : `a ${typeof value}`;
+}
+
+/** Takes `values` apart. `type` is wanted for arrays that are empty or all null. */
+export function takeValues(values: Values, type: ValueType): Taken {
+  const count = values.length;
+  if (!Array.isArray(values)) {
+    return { type, count, validity: undefined, lane: typedLane(values as TypedValues, type) };
+  }
+  const plain = values as readonly unknown[];
+  const validity = validityOf(plain);
+  return { type, count, validity, lane: plainLane(plain, type) };
+}
+
+function typedLane(values: TypedValues, type: ValueType): Lane {
+  const { buffer, byteOffset, length } = values;
+  if (values instanceof Float64Array) {
+    const bits = new Uint32Array(buffer, byteOffset, length * 2);
+    return { kind: "floats", floats: values, bits, isSingle: false };
+  }
+  if (values instanceof Float32Array) {
+    const bits = new Uint32Array(buffer, byteOffset, length);
+    return { kind: "floats", floats: Float64Array.from(values), bits, isSingle: true };
+  }
+  if (type === "i64" || type === "u64") {
+    return { kind: "pairs", words: new Uint32Array(buffer, byteOffset, length * 2) };
+  }
+  if (values instanceof Int32Array) return { kind: "ints", ints: values };
+  if (values instanceof Uint32Array) {
+    return { kind: "ints", ints: new Int32Array(buffer, byteOffset, length) };
+  }
+  const ints = new Int32Array(length);
+  ints.set(values as Int16Array);
+  return { kind: "ints", ints };
+}
+
+function validityOf(values: readonly unknown[]): Uint8Array | undefined {
+  if (!values.includes(null)) return undefined;
+  const validity = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i += 1) validity[i] = values[i] === null ? 0 : 1;
+  return validity;
+}
+
+function plainLane(values: readonly unknown[], type: ValueType): Taken["lane"] {
+  switch (type) {
+    case "number":
+      return floatLane(values, (value) => (typeof value === "number" ? value : undefined), type);
+    case "date":
+      return floatLane(
+        values,
+        (value) => (value instanceof Date ? value.getTime() : undefined),
+        type,
+      );
+    case "boolean": {
+      const ints = new Int32Array(values.length);
+      for (let i = 0; i < values.length; i += 1) {
+        const value = values[i];
+        if (typeof value === "boolean") ints[i] = value ? 1 : 0;
+        else if (value === null) ints[i] = i === 0 ? 0 : (ints[i - 1] as number);
+        else throw mixed(value, i, type);
+      }
+      return { kind: "ints", ints };
+    }
+    case "bigint":
+      return { kind: "pairs", words: bigintWords(values) };
+    case "string":
+      return { kind: "strings", strings: presentStrings(values) };
+    default:
+      throw new DeltaError("invalid_argument", `a plain array holds no ${type}; give a typed array`);
+  }
+}
+
+/** A null repeats the value before it, which costs least in every predictor. */
+function floatLane(
+  values: readonly unknown[],
+  take: (value: unknown) => number | undefined,
+  type: ValueType,
+): Lane {
+  const floats = new Float64Array(values.length);
+  let last = 0;
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i];
+    if (value !== null) {
+      const number = take(value);
+      if (number === undefined) throw mixed(value, i, type);
+      last = number;
+    }
+    floats[i] = last;
+  }
+  return { kind: "floats", floats, bits: new Uint32Array(floats.buffer), isSingle: false };
+}
+
+const INT64_MIN = -(2n ** 63n);
+const INT64_MAX = 2n ** 63n - 1n;
+
+function bigintWords(values: readonly unknown[]): Uint32Array {
+  const pairs = new BigInt64Array(values.length);
+  let last = 0n;
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i];
+    if (typeof value === "bigint") {
+      if (value < INT64_MIN || value > INT64_MAX) {
+        throw new DeltaError("out_of_range", `${value} does not fit into 64 bits`, i);
+      }
+      last = value;
+    } else if (value !== null) throw mixed(value, i, "bigint");
+    pairs[i] = last;
+  }
+  return new Uint32Array(pairs.buffer);
+}
+
+function presentStrings(values: readonly unknown[]): readonly string[] {
+  const strings: string[] = [];
+  for (let i = 0; i < values.length; i += 1) {
+    const value = values[i];
+    if (typeof value === "string") strings.push(value);
+    else if (value !== null) throw mixed(value, i, "string");
+  }
+  return strings;
+}
+
+function mixed(value: unknown, index: number, type: ValueType): DeltaError {
+  return new DeltaError("invalid_argument", `${describe(value)} in a series of ${type}s`, index);
+}

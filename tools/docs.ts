@@ -62,7 +62,8 @@ const ENDS_A_REPLICA_TOO: readonly ErrorCode[] = ["unsupported", "internal"];
 const GROUPS: readonly { readonly title: string; readonly from: number; readonly to: number }[] = [
   { title: "Calls", from: 1, to: 99 },
   { title: "The connection", from: 100, to: 119 },
-  { title: "The client", from: 120, to: 199 },
+  { title: "The client", from: 120, to: 139 },
+  { title: "Files that a command reads or writes", from: 140, to: 199 },
   { title: "A replica that cannot start or go on", from: REPLICA_ERRORS_FROM, to: 999 },
 ];
 

@@ -171,6 +171,26 @@ export const ERROR_CODES = {
   ),
   client_closed: row(122, "not-applied", false, 410, 70, "Connect again."),
 
+  // Files that a command reads or writes: 140-159.
+  file_not_found: row(140, "not-applied", false, 404, 66, "Correct the path or its permissions."),
+  file_malformed: row(
+    141,
+    "not-applied",
+    false,
+    400,
+    65,
+    "Correct the file, or say how it is to be read: the command's --help lists the options.",
+  ),
+  file_exists: row(142, "not-applied", false, 409, 73, "Give another name, or --force."),
+  file_not_writable: row(
+    143,
+    "not-applied",
+    false,
+    500,
+    73,
+    "Check the directory, its permissions, and the space on the disk.",
+  ),
+
   // A replica that cannot start or go on: 200-219.
   config_invalid: row(200, "not-applied", false, 400, 78, "Correct the configuration."),
   not_formatted: row(201, "not-applied", false, 500, 90, "Run `cubby init` on the directory."),

@@ -13,19 +13,28 @@ export type Bins = {
 const HEADER_BITS = 20;
 /** With so many bins out of COARSE candidates, many values are frequent: worth a finer look. */
 const MANY = 96;
+const ROUGH = 64;
 const COARSE = 256;
 const FINE = 2048;
 
-export const BINS_MAX = FINE;
+/** Twice as many, since each may need another for what the sample lacked. */
+export const BINS_MAX = 2 * FINE;
 
 /** The partition that costs least for residuals like `sorted` (ascending), which stand for `count`. */
 export function chooseBins(sorted: Float64Array, count: number): Bins {
-  const coarse = partition(sorted, count, COARSE);
-  if (coarse.lows.length < MANY || sorted.length < 4 * FINE) return coarse;
-  return partition(sorted, count, FINE);
+  const { bins } = partition(sorted, count, COARSE);
+  if (bins.lows.length < MANY || sorted.length < 4 * FINE) return bins;
+  return partition(sorted, count, FINE).bins;
 }
 
-function partition(sorted: Float64Array, count: number, groupsMax: number): Bins {
+/** Bits a value that `count` residuals like `sorted` will cost, headers included, about. */
+export function estimateBins(sorted: Float64Array, count: number): number {
+  return partition(sorted, count, ROUGH).bits / sorted.length;
+}
+
+type Partition = { readonly bins: Bins; readonly bits: number };
+
+function partition(sorted: Float64Array, count: number, groupsMax: number): Partition {
   const starts = groupStarts(sorted, groupsMax);
   const groups = starts.length - 1;
   // A bin in the header counts against the values that the sample stands for.
@@ -52,7 +61,7 @@ function partition(sorted: Float64Array, count: number, groupsMax: number): Bins
     }
     best[end] = least;
   }
-  return binsOf(sorted, starts, from);
+  return { bins: binsOf(sorted, starts, from), bits: best[groups] as number };
 }
 
 function binsOf(sorted: Float64Array, starts: Int32Array, from: Int32Array): Bins {

@@ -1,5 +1,7 @@
 /** Frequencies of bins for blocks of one class: counts at first, later scaled to a power of two. */
 export type Classes = {
+  /** Log of the number of symbols in a block. */
+  readonly blockLog: number;
   /** One row of `binCount` counts for each class. */
   readonly counts: readonly Float64Array[];
   /** The class of each block. */
@@ -8,43 +10,60 @@ export type Classes = {
 
 export const CLASSES_MAX = 16;
 
-/** As many blocks are enough to find the classes. */
-const TRAINING_BLOCKS = 512;
+/** As many symbols are enough to find the classes. */
+const TRAINING_SYMBOLS = 65_536;
 const ROUNDS = 4;
 /** About what a frequency costs in the header. */
 const FREQUENCY_BITS = 5;
+/** By what a frequency fits the training better than the rest, in bits. */
+const OVERFIT_BITS = 0.7;
+
+/** A block has 32 or 128 symbols, whichever costs less. */
+export const BLOCK_LOGS: readonly number[] = [7, 5];
 
 /**
- * Sorts the blocks of `blockSize` symbols into classes whose blocks resemble each other: as many
- * classes as pay for their tables.
+ * Sorts the blocks of symbols into classes whose blocks resemble each other: as many classes as pay
+ * for their tables.
  */
-export function chooseClasses(symbols: Uint16Array, binCount: number, blockSize: number): Classes {
-  const blocks = Math.ceil(symbols.length / blockSize);
-  const single: Classes = {
-    counts: [countsOf(symbols, 0, symbols.length, binCount)],
-    ofBlock: new Uint8Array(blocks),
-  };
-  if (blocks < 4) return single;
-  const training = sampleBlocks(blocks);
-  const share = training.length / blocks;
-  const order = bySpread(symbols, training, blockSize);
-  let best: Float64Array[] = [];
-  let least = Number.POSITIVE_INFINITY;
-  for (let classes = 1; classes <= CLASSES_MAX; classes *= 2) {
-    if (classes * 4 > blocks) break;
-    const trained = train(symbols, order, classes, binCount, blockSize);
-    const header = classes * binCount * FREQUENCY_BITS;
-    const cost = trained.bits / share + header + blocks * Math.log2(classes);
-    if (cost >= least) break;
-    least = cost;
-    best = trained.counts;
+export function chooseClasses(symbols: Uint16Array, binCount: number): Classes {
+  let best: Trained | undefined;
+  let bestLog = BLOCK_LOGS[0] as number;
+  for (const blockLog of BLOCK_LOGS) {
+    const trained = trainClasses(symbols, binCount, 1 << blockLog);
+    if (best !== undefined && trained.bits > best.bits * 0.998) continue;
+    best = trained;
+    bestLog = blockLog;
   }
-  if (best.length <= 1) return single;
-  return assign(symbols, best, binCount, blockSize);
+  if (best !== undefined && best.counts.length > 1) {
+    return { blockLog: bestLog, ...assign(symbols, best.counts, binCount, 1 << bestLog) };
+  }
+  const blockLog = BLOCK_LOGS[0] as number;
+  const counts = [countsOf(symbols, 0, symbols.length, binCount)];
+  return { blockLog, counts, ofBlock: new Uint8Array(Math.ceil(symbols.length / (1 << blockLog))) };
 }
 
-function sampleBlocks(blocks: number): Uint32Array {
-  const size = Math.min(blocks, TRAINING_BLOCKS);
+type Trained = { readonly counts: Float64Array[]; readonly bits: number };
+
+function trainClasses(symbols: Uint16Array, binCount: number, blockSize: number): Trained {
+  const blocks = Math.ceil(symbols.length / blockSize);
+  const training = sampleBlocks(blocks, TRAINING_SYMBOLS / blockSize);
+  const share = training.length / blocks;
+  const order = bySpread(symbols, training, blockSize);
+  let best: Trained = { counts: [], bits: Number.POSITIVE_INFINITY };
+  for (let classes = 1; classes <= CLASSES_MAX; classes *= 2) {
+    if (classes > 1 && classes * 4 > blocks) break;
+    const { counts, bits } = train(symbols, order, classes, binCount, blockSize);
+    const overfit = share < 1 ? OVERFIT_BITS / share : 0;
+    const header = classes * binCount * (FREQUENCY_BITS + overfit);
+    const cost = bits / share + header + blocks * Math.log2(classes) * 0.8;
+    if (cost > best.bits * 1.01) break;
+    if (cost < best.bits) best = { counts, bits: cost };
+  }
+  return best;
+}
+
+function sampleBlocks(blocks: number, most: number): Uint32Array {
+  const size = Math.min(blocks, most);
   return Uint32Array.from({ length: size }, (_, i) => Math.floor((i * blocks) / size));
 }
 
@@ -79,7 +98,7 @@ function train(
   classes: number,
   binCount: number,
   blockSize: number,
-): { counts: Float64Array[]; bits: number } {
+): Trained {
   let counts = Array.from({ length: classes }, () => new Float64Array(binCount));
   for (let i = 0; i < blocks.length; i += 1) {
     const row = counts[Math.floor((i * classes) / blocks.length)] as Float64Array;
@@ -139,20 +158,24 @@ function cheapest(
   return { best, cost: least };
 }
 
-/** All blocks to their cheapest class, by `counts` of the training; classes that stay empty go. */
+/** All blocks to their cheapest class, by `trained` and once more by what came of it. */
 function assign(
   symbols: Uint16Array,
-  counts: readonly Float64Array[],
+  trained: readonly Float64Array[],
   binCount: number,
   blockSize: number,
-): Classes {
-  const costs = counts.map(costsOf);
+): Omit<Classes, "blockLog"> {
   const ofBlock = new Uint8Array(Math.ceil(symbols.length / blockSize));
-  const rows = counts.map(() => new Float64Array(binCount));
-  for (let block = 0; block < ofBlock.length; block += 1) {
-    const { best } = cheapest(costs, symbols, block * blockSize, blockSize);
-    ofBlock[block] = best;
-    addBlock(rows[best] as Float64Array, symbols, block * blockSize, blockSize);
+  let rows = trained;
+  for (let round = 0; round < 2; round += 1) {
+    const costs = rows.map(costsOf);
+    const next = rows.map(() => new Float64Array(binCount));
+    for (let block = 0; block < ofBlock.length; block += 1) {
+      const { best } = cheapest(costs, symbols, block * blockSize, blockSize);
+      ofBlock[block] = best;
+      addBlock(next[best] as Float64Array, symbols, block * blockSize, blockSize);
+    }
+    rows = next;
   }
   const used = rows.map((row) => row.some((count) => count > 0));
   const rank = used.map((_, k) => used.slice(0, k).filter(Boolean).length);

@@ -28,12 +28,15 @@ export class DeltaError extends Error {
   override readonly name = "DeltaError";
   readonly code: DeltaErrorCode;
   readonly offset: number | undefined;
+  /** The message without code and offset. */
+  readonly detail: string;
   readonly retryable = false;
   readonly outcome = "not-applied";
 
   constructor(code: DeltaErrorCode, detail: string, offset?: number) {
     super(`[${code}] ${detail}${offset === undefined ? "" : ` (at ${offset})`}`);
     this.code = code;
+    this.detail = detail;
     this.offset = offset;
   }
 }

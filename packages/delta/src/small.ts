@@ -1,5 +1,5 @@
 import { BINS_MAX, type Bins, bitsOf, chooseBins } from "./bins.ts";
-import { CLASSES_MAX, chooseClasses } from "./block-classes.ts";
+import { BLOCK_LOGS, CLASSES_MAX, chooseClasses } from "./block-classes.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
@@ -22,7 +22,6 @@ import {
  * the frequencies of one of up to 16 classes.
  */
 
-export const BLOCK_LOG = 7;
 const LOG_MAX = 14;
 /** Residuals stay below this, so that differences of two are exact in a double. */
 const RESIDUAL_MAX = 2 ** 52;
@@ -38,14 +37,14 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   const { bins, symbols } = fit(residuals);
   const binCount = bins.lows.length;
   const log = tableLog(residuals.length, binCount);
-  const { counts, ofBlock } = chooseClasses(symbols, binCount, 1 << BLOCK_LOG);
+  const { blockLog, counts, ofBlock } = chooseClasses(symbols, binCount);
   const tables = counts.map((row) => normalize(row, log));
   const whole = padded(symbols, tables, ofBlock);
-  const coded = encodeSymbols(whole, tables, log, ofBlock, BLOCK_LOG);
+  const coded = encodeSymbols(whole, tables, log, ofBlock, blockLog);
   const offsets = offsetBits(residuals, whole, bins);
   const header = writeHeader(bins, tables, ofBlock);
   const writer = new ByteWriter();
-  writer.u8(log);
+  writer.u8(log | (blockLog << 4));
   writer.varint(binCount);
   writer.varint(header.length);
   writer.varint(coded.words.length);
@@ -59,7 +58,7 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
 /** Fills `out` with as many residuals as were encoded. */
 export function decodeSmall32(payload: Uint8Array, out: Int32Array): void {
   const { source, tables, log } = readPayload(payload, out.length);
-  const widest = source.bits.reduce((most, bits) => Math.max(most, bits), 0);
+  const widest = Math.max(...source.bits);
   if (log === PACKED_LOG && source.lows.length <= PACKED_SYMBOLS_MAX && widest <= 25) {
     const whole = out.length % LANES === 0 ? out : new Int32Array(roundUp(out.length));
     decodePackedSlots(source, packedSlots(tables), whole);
@@ -83,21 +82,47 @@ function roundUp(count: number): number {
   return Math.ceil(count / LANES) * LANES;
 }
 
-/** Bins chosen on a sample and widened to hold every residual, and the bin of each. */
+/** Bins chosen on a sample, with more for what the sample lacks, and the bin of each residual. */
 function fit(residuals: Float64Array): { bins: Bins; symbols: Uint16Array } {
   const chosen = chooseBins(sample(residuals).sort(), residuals.length);
-  const { lows } = chosen;
-  const highs = lows.slice();
   const symbols = new Uint16Array(residuals.length);
+  const bins = withGapsFilled(chosen, residuals, symbols);
+  if (bins !== chosen) assignBins(residuals, bins.lows, symbols);
+  return { bins, symbols };
+}
+
+function assignBins(residuals: Float64Array, lows: Float64Array, symbols: Uint16Array): void {
   const find = finder(lows);
+  for (let i = 0; i < residuals.length; i += 1) symbols[i] = find(residuals[i] as number);
+}
+
+/** Widening a bin would make all of its members dearer: what lies beyond its reach gets a bin. */
+function withGapsFilled(bins: Bins, residuals: Float64Array, symbols: Uint16Array): Bins {
+  const { lows, bits } = bins;
+  assignBins(residuals, lows, symbols);
+  const reach = lows.map((low, s) => low + 2 ** (bits[s] as number) - 1);
+  const least = new Float64Array(lows.length).fill(Number.POSITIVE_INFINITY);
+  const most = reach.slice();
   for (let i = 0; i < residuals.length; i += 1) {
     const residual = residuals[i] as number;
-    const symbol = find(residual);
-    symbols[i] = symbol;
-    if (residual > (highs[symbol] as number)) highs[symbol] = residual;
+    const s = symbols[i] as number;
+    if (residual <= (reach[s] as number)) continue;
+    if (residual < (least[s] as number)) least[s] = residual;
+    if (residual > (most[s] as number)) most[s] = residual;
   }
-  const bits = Uint8Array.from(lows, (low, k) => bitsOf((highs[k] as number) - low));
-  return { bins: { lows, bits }, symbols };
+  const filled: { low: number; bits: number }[] = [];
+  for (let s = 0; s < lows.length; s += 1) {
+    filled.push({ low: lows[s] as number, bits: bits[s] as number });
+    const low = least[s] as number;
+    if (low < Number.POSITIVE_INFINITY) {
+      filled.push({ low, bits: bitsOf((most[s] as number) - low) });
+    }
+  }
+  if (filled.length === lows.length) return bins;
+  return {
+    lows: Float64Array.from(filled, (bin) => bin.low),
+    bits: Uint8Array.from(filled, (bin) => bin.bits),
+  };
 }
 
 /** Runs of 64 from all over, and the least residual, below which no bin begins. */
@@ -221,13 +246,16 @@ type Read = { source: SymbolSource; tables: Uint16Array[]; log: number };
 /** Everything that a decoder's loops rely on is checked here. */
 function readPayload(payload: Uint8Array, count: number): Read {
   const reader = new ByteReader(payload);
-  const log = reader.u8();
+  const logs = reader.u8();
+  const log = logs & 15;
+  const blockLog = logs >>> 4;
+  if (!BLOCK_LOGS.includes(blockLog)) throw new DeltaError("corrupt", `blocks of 2^${blockLog}`, 0);
   if (log < 8 || log > LOG_MAX) throw new DeltaError("corrupt", `tables of 2^${log} slots`, 0);
   const binCount = reader.varint(BINS_MAX);
   if (binCount === 0 || binCount > 1 << log) throw new DeltaError("corrupt", `${binCount} bins`, 1);
   const headerSize = reader.varint(payload.length);
   const wordCount = reader.varint(payload.length);
-  const blocks = Math.ceil(count / (1 << BLOCK_LOG));
+  const blocks = Math.ceil(count / (1 << blockLog));
   const header = readHeader(reader.raw(headerSize), binCount, log, blocks);
   const states = Uint32Array.from({ length: LANES }, () => reader.u32());
   if (states.some((state) => state < 0x10000)) throw new DeltaError("corrupt", "a state below 2^16");
@@ -242,7 +270,7 @@ function readPayload(payload: Uint8Array, count: number): Read {
     tables,
     source: {
       classes,
-      blockLog: BLOCK_LOG,
+      blockLog,
       states,
       words: new Uint16Array(words.buffer),
       wordCount,

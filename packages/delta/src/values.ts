@@ -67,9 +67,9 @@ type TypedName = keyof typeof CONSTRUCTORS;
  * as little-endian words, low then high; `floats`: doubles. A float32 is a double that `Math.fround`
  * leaves alone; its NaNs keep their own bits in `floatBits`.
  */
-export type Lane =
+export type NumberLane =
   | { readonly kind: "ints"; readonly ints: Int32Array }
-  | { readonly kind: "pairs"; readonly words: Uint32Array }
+  | { readonly kind: "pairs"; readonly words: Uint32Array; readonly isSigned: boolean }
   | {
       readonly kind: "floats";
       readonly floats: Float64Array;
@@ -78,13 +78,17 @@ export type Lane =
       readonly isSingle: boolean;
     };
 
+export type Lane =
+  | NumberLane
+  | { readonly kind: "strings"; readonly strings: readonly string[] };
+
 /** A series taken apart: its type, which values are null, and the bits of the others. */
 export type Taken = {
   readonly type: ValueType;
   readonly count: number;
   /** 1 where a value is there; undefined where all are. */
   readonly validity: Uint8Array | undefined;
-  readonly lane: Lane | { readonly kind: "strings"; readonly strings: readonly string[] };
+  readonly lane: Lane;
 };
 
 export function typeOf(values: Values): ValueType | undefined {
@@ -123,7 +127,7 @@ export function takeValues(values: Values, type: ValueType): Taken {
   return { type, count, validity, lane: plainLane(plain, type) };
 }
 
-function typedLane(values: TypedValues, type: ValueType): Lane {
+function typedLane(values: TypedValues, type: ValueType): NumberLane {
   const { buffer, byteOffset, length } = values;
   if (values instanceof Float64Array) {
     const bits = new Uint32Array(buffer, byteOffset, length * 2);
@@ -134,7 +138,8 @@ function typedLane(values: TypedValues, type: ValueType): Lane {
     return { kind: "floats", floats: Float64Array.from(values), bits, isSingle: true };
   }
   if (type === "i64" || type === "u64") {
-    return { kind: "pairs", words: new Uint32Array(buffer, byteOffset, length * 2) };
+    const words = new Uint32Array(buffer, byteOffset, length * 2);
+    return { kind: "pairs", words, isSigned: type === "i64" };
   }
   if (values instanceof Int32Array) return { kind: "ints", ints: values };
   if (values instanceof Uint32Array) {
@@ -152,7 +157,7 @@ function validityOf(values: readonly unknown[]): Uint8Array | undefined {
   return validity;
 }
 
-function plainLane(values: readonly unknown[], type: ValueType): Taken["lane"] {
+function plainLane(values: readonly unknown[], type: ValueType): Lane {
   switch (type) {
     case "number":
       return floatLane(values, (value) => (typeof value === "number" ? value : undefined), type);
@@ -173,7 +178,7 @@ function plainLane(values: readonly unknown[], type: ValueType): Taken["lane"] {
       return { kind: "ints", ints };
     }
     case "bigint":
-      return { kind: "pairs", words: bigintWords(values) };
+      return { kind: "pairs", words: bigintWords(values), isSigned: true };
     case "string":
       return { kind: "strings", strings: presentStrings(values) };
     default:
@@ -232,4 +237,110 @@ function presentStrings(values: readonly unknown[]): readonly string[] {
 
 function mixed(value: unknown, index: number, type: ValueType): DeltaError {
   return new DeltaError("invalid_argument", `${describe(value)} in a series of ${type}s`, index);
+}
+
+const ELEMENT_BYTES: Readonly<Record<ValueType, number>> = {
+  f64: 8,
+  f32: 4,
+  i8: 1,
+  u8: 1,
+  u8c: 1,
+  i16: 2,
+  u16: 2,
+  i32: 4,
+  u32: 4,
+  i64: 8,
+  u64: 8,
+  number: 8,
+  bigint: 8,
+  date: 8,
+  string: 0,
+  boolean: 1,
+};
+
+/** Bytes of a value as an array holds it; 0 for strings. */
+export function elementBytes(type: ValueType): number {
+  return ELEMENT_BYTES[type];
+}
+
+/** The values from `start` to `end` of a series that was taken apart. */
+export function sliceTaken(taken: Taken, start: number, end: number): Taken {
+  const { type, lane } = taken;
+  const validity = taken.validity?.subarray(start, end);
+  const count = end - start;
+  const part = validity?.includes(0) === true ? validity : undefined;
+  if (lane.kind === "ints") {
+    return { type, count, validity: part, lane: { kind: "ints", ints: lane.ints.subarray(start, end) } };
+  }
+  if (lane.kind === "pairs") {
+    const words = lane.words.subarray(start * 2, end * 2);
+    return { type, count, validity: part, lane: { ...lane, words } };
+  }
+  if (lane.kind === "floats") {
+    const width = lane.isSingle ? 1 : 2;
+    const floats = lane.floats.subarray(start, end);
+    const bits = lane.bits.subarray(start * width, end * width);
+    return { type, count, validity: part, lane: { ...lane, floats, bits } };
+  }
+  const before = taken.validity?.subarray(0, start).reduce((sum, each) => sum + each, 0) ?? start;
+  const present = validity?.reduce((sum, each) => sum + each, 0) ?? count;
+  const strings = lane.strings.slice(before, before + present);
+  return { type, count, validity: part, lane: { kind: "strings", strings } };
+}
+
+/** A typed array of `count` places, and the lane through which its bits are written. */
+export function newTyped(type: TypedName, count: number): { values: TypedValues; lane?: NumberLane } {
+  const values = new CONSTRUCTORS[type](count);
+  const { buffer } = values;
+  if (values instanceof Float64Array) {
+    const bits = new Uint32Array(buffer);
+    return { values, lane: { kind: "floats", floats: values, bits, isSingle: false } };
+  }
+  if (type === "i64" || type === "u64") {
+    const words = new Uint32Array(buffer);
+    return { values, lane: { kind: "pairs", words, isSigned: type === "i64" } };
+  }
+  if (type === "i32" || type === "u32") {
+    return { values, lane: { kind: "ints", ints: new Int32Array(buffer) } };
+  }
+  return { values };
+}
+
+/** Whether values of `type` come as a typed array. */
+export function isTyped(type: ValueType): type is TypedName {
+  return type in CONSTRUCTORS;
+}
+
+/** Copies a decoded lane of a narrower typed array to its place. */
+export function putLane(lane: NumberLane, values: TypedValues, start: number): void {
+  if (lane.kind === "ints") (values as Int32Array).set(lane.ints, start);
+  else if (lane.kind === "floats") {
+    // By bits: a NaN keeps its payload, which a conversion from double may drop.
+    new Uint32Array(values.buffer).set(lane.bits, start);
+  }
+}
+
+/** Plain values of a decoded lane, with nulls where there are none. */
+export function plainValues(type: ValueType, lane: Lane, validity?: Uint8Array): unknown[] {
+  const values = presentValues(type, lane);
+  if (validity === undefined) return values;
+  let next = 0;
+  return Array.from(validity, (valid, i) => {
+    if (lane.kind !== "strings") return valid === 1 ? values[i] : null;
+    return valid === 1 ? values[next++] : null;
+  });
+}
+
+function presentValues(type: ValueType, lane: Lane): unknown[] {
+  switch (lane.kind) {
+    case "strings":
+      return lane.strings.slice();
+    case "ints":
+      return Array.from(lane.ints, (int) => int !== 0);
+    case "pairs":
+      return Array.from(new BigInt64Array(lane.words.buffer, lane.words.byteOffset, lane.words.length / 2));
+    default:
+      if (type === "date") return Array.from(lane.floats, (time) => new Date(time));
+      return Array.from(lane.floats);
+  }
 }

@@ -1,0 +1,142 @@
+import { estimateBins } from "./bins.ts";
+import { countOf, type Offsets } from "./integers.ts";
+import type { Predictor } from "./predictor.ts";
+
+/** What a predictor would cost, in bits a value, with each back end. */
+export type Estimate = {
+  readonly predictor: Predictor;
+  readonly smallBits: number;
+  readonly fastBits: number;
+};
+
+const RUN = 64;
+const RUNS_MAX = 64;
+const LAG_SAMPLES = 512;
+const LAG_SEARCH_MAX = 2048;
+
+/** Estimates on a sample for the orders 0 to 3 and, if `tryLags`, for the most promising lag. */
+export function estimatePredictors(offsets: Offsets, tryLags: boolean): Estimate[] {
+  const count = countOf(offsets);
+  const at = accessor(offsets);
+  const predictors: Predictor[] = [];
+  for (const order of [0, 1, 2, 3] as const) {
+    if (order < count) predictors.push({ order, lag: 0 });
+  }
+  if (tryLags && offsets.kind === "narrow") {
+    for (const order of [0, 1] as const) {
+      const lag = promisingLag(offsets.ints, order);
+      if (lag > 0) predictors.push({ order, lag });
+    }
+  }
+  return predictors.map((predictor) => {
+    const residuals = sampleResiduals(at, count, predictor);
+    const fastBits = packedBits(residuals);
+    return { predictor, smallBits: estimateBins(residuals.sort(), count), fastBits };
+  });
+}
+
+type Accessor = (index: number) => number;
+
+/** Exact for narrow offsets; for wide ones as near as a double comes. */
+function accessor(offsets: Offsets): Accessor {
+  if (offsets.kind === "narrow") {
+    const { ints } = offsets;
+    return (index) => ints[index] as number;
+  }
+  const { words } = offsets;
+  return (index) =>
+    ((words[2 * index + 1] as number) | 0) * 0x100000000 + (words[2 * index] as number);
+}
+
+function difference(at: Accessor, i: number, order: number): number {
+  switch (order) {
+    case 0:
+      return at(i);
+    case 1:
+      return at(i) - at(i - 1);
+    case 2:
+      return at(i) - 2 * at(i - 1) + at(i - 2);
+    default:
+      return at(i) - 3 * at(i - 1) + 3 * at(i - 2) - at(i - 3);
+  }
+}
+
+/** Runs from all over the series, so that blocks of a series that changes its nature are seen. */
+function sampleResiduals(at: Accessor, count: number, { order, lag }: Predictor): Float64Array {
+  const first = order + lag;
+  const available = count - first;
+  if (available <= RUN * RUNS_MAX) {
+    return Float64Array.from({ length: Math.max(available, 0) }, (_, i) =>
+      residualAt(at, first + i, order, lag),
+    );
+  }
+  const residuals = new Float64Array(RUN * RUNS_MAX);
+  for (let run = 0; run < RUNS_MAX; run += 1) {
+    const start = first + Math.floor((run * (available - RUN)) / (RUNS_MAX - 1));
+    for (let i = 0; i < RUN; i += 1) {
+      residuals[run * RUN + i] = residualAt(at, start + i, order, lag);
+    }
+  }
+  return residuals;
+}
+
+function residualAt(at: Accessor, i: number, order: number, lag: number): number {
+  const own = difference(at, i, order);
+  return lag === 0 ? own : own - difference(at, i - lag, order);
+}
+
+/** The lag at which differences are shortest, if they are shorter than without; else 0. */
+function promisingLag(ints: Int32Array, order: 0 | 1): number {
+  const lagMax = Math.min(LAG_SEARCH_MAX, Math.floor(ints.length / 4));
+  const at: Accessor = (index) => ints[index] as number;
+  const positions = Uint32Array.from({ length: LAG_SAMPLES }, (_, k) =>
+    Math.floor(lagMax + 1 + ((ints.length - lagMax - 2) * k) / LAG_SAMPLES),
+  );
+  const own = Int32Array.from(positions, (i) => difference(at, i, order));
+  let best = 0;
+  let least = lengths(own) * 0.97;
+  for (let lag = 2; lag <= lagMax; lag += 1) {
+    let bits = 0;
+    for (let k = 0; k < LAG_SAMPLES; k += 1) {
+      const i = (positions[k] as number) - lag;
+      const there =
+        order === 0 ? (ints[i] as number) : (ints[i] as number) - (ints[i - 1] as number);
+      bits += 32 - Math.clz32(Math.abs((own[k] as number) - there));
+    }
+    if (bits < least) {
+      least = bits;
+      best = lag;
+    }
+  }
+  return best;
+}
+
+function lengths(values: Int32Array): number {
+  let bits = 0;
+  for (const value of values) bits += 32 - Math.clz32(Math.abs(value));
+  return bits;
+}
+
+/** Bits a value of runs packed at their best width, longer values as exceptions. */
+function packedBits(residuals: Float64Array): number {
+  if (residuals.length === 0) return 0;
+  let total = 0;
+  const histogram = new Uint32Array(65);
+  for (let start = 0; start < residuals.length; start += RUN) {
+    histogram.fill(0);
+    const end = Math.min(residuals.length, start + RUN);
+    for (let i = start; i < end; i += 1) {
+      const residual = residuals[i] as number;
+      const length = residual === 0 ? 0 : Math.min(64, Math.floor(Math.log2(Math.abs(residual))) + 2);
+      histogram[length] = (histogram[length] as number) + 1;
+    }
+    let least = Number.POSITIVE_INFINITY;
+    let above = 0;
+    for (let width = 64; width >= 0; width -= 1) {
+      least = Math.min(least, width * (end - start) + above * 20);
+      above += histogram[width] as number;
+    }
+    total += least + 12;
+  }
+  return total / residuals.length;
+}

@@ -1,0 +1,109 @@
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { decodeNumbers, encodeNumbers, newFloatLane } from "./chunk.ts";
+import { DeltaError } from "./delta-error.ts";
+import { type DecodeContext, decodeIntegers, encodeIntegers, type IntegerOptions } from "./integer-coder.ts";
+import { integersOfInts, intsOf } from "./integers.ts";
+import { decodeStrings, encodeStrings } from "./text-body.ts";
+import { elementBytes, type Lane, type NumberLane, type Taken, type ValueType } from "./values.ts";
+
+const NULLS = 1;
+
+/** A chunk's body: which values are null, then the others. */
+export function encodeBody(taken: Taken, options: IntegerOptions): Uint8Array {
+  const { lane, validity, type } = taken;
+  const writer = new ByteWriter();
+  writer.u8(validity === undefined ? 0 : NULLS);
+  if (validity !== undefined) {
+    const runs = runLengths(validity);
+    writer.varint(runs.length);
+    const part = encodeIntegers(integersOfInts(runs), { ...options, tryLags: false });
+    writer.varint(part.length);
+    writer.raw(part);
+  }
+  if (lane.kind === "strings") {
+    writer.varint(lane.strings.length);
+    writer.raw(encodeStrings(lane.strings, options));
+  } else writer.raw(encodeNumbers(lane, elementBytes(type), options));
+  return writer.finish();
+}
+
+/** Lengths of runs of values and of nulls by turns; the first may be 0. */
+function runLengths(validity: Uint8Array): Int32Array {
+  const lengths: number[] = [];
+  let current = 1;
+  let length = 0;
+  for (const valid of validity) {
+    if (valid !== current) {
+      lengths.push(length);
+      current = valid;
+      length = 0;
+    }
+    length += 1;
+  }
+  lengths.push(length);
+  return Int32Array.from(lengths);
+}
+
+/** A chunk read back: `lane` holds something for each null too, but for strings, of which only those present. */
+export type Body = { readonly lane: Lane; readonly validity: Uint8Array | undefined };
+
+/** Numbers go into `into`, which has `count` places; without it, into a lane of their own. */
+export function decodeBody(
+  bytes: Uint8Array,
+  type: ValueType,
+  count: number,
+  context: DecodeContext,
+  into?: NumberLane,
+): Body {
+  const reader = new ByteReader(bytes);
+  const flags = reader.u8();
+  if (flags > NULLS) throw new DeltaError("unsupported_feature", `a body with flags ${flags}`, 0);
+  const validity = flags === NULLS ? readValidity(reader, count, context) : undefined;
+  if (type === "string") {
+    const present = reader.varint(count);
+    const strings = decodeStrings(reader.raw(reader.remaining), present, context);
+    const expected = validity === undefined ? count : validity.reduce((sum, each) => sum + each, 0);
+    if (strings.length !== expected) {
+      throw new DeltaError("corrupt", `${strings.length} strings where ${expected} belong`, 1);
+    }
+    return { lane: { kind: "strings", strings }, validity };
+  }
+  const lane = into ?? newLane(type, count);
+  decodeNumbers(reader.raw(reader.remaining), lane, elementBytes(type), context);
+  return { lane, validity };
+}
+
+function readValidity(reader: ByteReader, count: number, context: DecodeContext): Uint8Array {
+  const runs = reader.varint(count + 1);
+  const lengths = new Int32Array(runs);
+  intsOf(decodeIntegers(reader.raw(reader.varint(reader.remaining)), runs, context, lengths), lengths);
+  const validity = new Uint8Array(count);
+  let at = 0;
+  for (let k = 0; k < runs; k += 1) {
+    const end = at + (lengths[k] as number);
+    if (end < at || end > count) throw new DeltaError("corrupt", `nulls up to ${end} of ${count}`);
+    if (k % 2 === 0) validity.fill(1, at, end);
+    at = end;
+  }
+  if (at !== count) throw new DeltaError("corrupt", `nulls told of ${at} values of ${count}`);
+  return validity;
+}
+
+export function newLane(type: ValueType, count: number): NumberLane {
+  switch (type) {
+    case "f64":
+    case "number":
+    case "date":
+      return newFloatLane(count, false);
+    case "f32":
+      return newFloatLane(count, true);
+    case "i64":
+    case "bigint":
+      return { kind: "pairs", words: new Uint32Array(count * 2), isSigned: true };
+    case "u64":
+      return { kind: "pairs", words: new Uint32Array(count * 2), isSigned: false };
+    default:
+      return { kind: "ints", ints: new Int32Array(count) };
+  }
+}

@@ -1,0 +1,229 @@
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { xxh32 } from "./checksum.ts";
+import { DeltaError } from "./delta-error.ts";
+import { CHUNK_VALUES_MAX, SECTION_BYTES_MAX } from "./limits.ts";
+import { VALUE_TYPES, type ValueType } from "./values.ts";
+
+/**
+ * A file is one or more segments, so that files may be concatenated. A segment is a header, chunks,
+ * and an end with the index of its chunks; see docs/reference/delta-format.md.
+ */
+const MAGIC = [0x43, 0x44, 0x4c] as const;
+export const VERSION = 1;
+const HEADER_BYTES = 6;
+/** Length of the end, and "LDC1": how a reader finds the index from the back of a file. */
+const TRAILER_BYTES = 8;
+const TRAILER_MAGIC = 0x3143444c;
+const CHECKSUMS = 1;
+
+const TAG_CHUNK = 1;
+const TAG_END = 2;
+
+/** The kind of a segment that holds named columns, in place of a series' type. */
+export const TABLE = 0;
+
+export type Header = { readonly kind: number; readonly hasChecksums: boolean; readonly hash: number };
+
+export function typeOfKind(kind: number, offset: number): ValueType {
+  const type = VALUE_TYPES[kind - 1];
+  if (type === undefined) {
+    throw new DeltaError("unsupported_feature", `a series of type ${kind}`, offset);
+  }
+  return type;
+}
+
+export function kindOfType(type: ValueType): number {
+  return VALUE_TYPES.indexOf(type) + 1;
+}
+
+export function headerBytes(kind: number, hasChecksums: boolean): Uint8Array {
+  return Uint8Array.of(...MAGIC, VERSION, hasChecksums ? CHECKSUMS : 0, kind);
+}
+
+export function readHeader(reader: ByteReader): Header {
+  const at = reader.position;
+  const bytes = reader.raw(Math.min(HEADER_BYTES, reader.remaining));
+  if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
+    const isShort = bytes.length < 3 && MAGIC.slice(0, bytes.length).every((byte, i) => bytes[i] === byte);
+    if (isShort) throw new DeltaError("truncated", "the bytes end in the header", at + bytes.length);
+    throw new DeltaError("not_delta", "the bytes are no delta-encoded series or table", at);
+  }
+  if (bytes.length < HEADER_BYTES) {
+    throw new DeltaError("truncated", "the bytes end in the header", at + bytes.length);
+  }
+  const [, , , version, features, kind] = bytes as unknown as [0, 0, 0, number, number, number];
+  if (version !== VERSION) {
+    const message = `format version ${version}; this library reads version ${VERSION}`;
+    throw new DeltaError("unsupported_version", message, at + 3);
+  }
+  if ((features & ~CHECKSUMS) !== 0) {
+    throw new DeltaError("unsupported_feature", `required features ${features}`, at + 4);
+  }
+  return { kind, hasChecksums: (features & CHECKSUMS) !== 0, hash: xxh32(bytes) };
+}
+
+/** What the index says of a chunk. */
+export type ChunkEntry = {
+  /** From the first byte of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** Place of its first value in the series. */
+  readonly firstValue: number;
+  readonly count: number;
+  readonly body: Uint8Array;
+};
+
+/** Bytes of a section with its checksum, which covers the segment's header too. */
+function section(header: Header, tag: number, content: (writer: ByteWriter) => void): Uint8Array {
+  const inner = new ByteWriter();
+  content(inner);
+  const writer = new ByteWriter();
+  writer.u8(tag);
+  writer.varint(inner.position);
+  writer.raw(inner.finish());
+  if (header.hasChecksums) writer.u32((xxh32(writer.finish()) ^ header.hash) >>> 0);
+  return writer.finish();
+}
+
+export function chunkSection(header: Header, count: number, body: Uint8Array): Uint8Array {
+  return section(header, TAG_CHUNK, (writer) => {
+    writer.varint(count);
+    writer.raw(body);
+  });
+}
+
+/** What a segment's end repeats of each section, so that nothing can be missing unnoticed. */
+export type SectionSummary = { readonly bytes: number; readonly count: number };
+
+export function endSection(header: Header, sections: readonly SectionSummary[]): Uint8Array {
+  const end = section(header, TAG_END, (writer) => {
+    writer.varint(sections.length);
+    for (const { bytes, count } of sections) {
+      writer.varint(bytes);
+      writer.varint(count);
+    }
+  });
+  const writer = new ByteWriter();
+  writer.raw(end);
+  writer.u32(end.length);
+  writer.u32(TRAILER_MAGIC);
+  return writer.finish();
+}
+
+/** A section as it stands in the file; `content` is checked against its checksum. */
+export type Section = {
+  readonly tag: number;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly content: Uint8Array;
+  /** Offset of `content` in the file. */
+  readonly contentOffset: number;
+};
+
+/** How many bytes from `reader`'s position the next section takes; undefined if that is not there yet. */
+export function sectionSize(bytes: Uint8Array, start: number, header: Header): number | undefined {
+  let size = 0;
+  let scale = 1;
+  for (let i = start + 1; i < Math.min(bytes.length, start + 6); i += 1) {
+    const byte = bytes[i] as number;
+    size += (byte & 0x7f) * scale;
+    scale *= 128;
+    if (byte >= 0x80) continue;
+    if (size > SECTION_BYTES_MAX) break;
+    const trailer = bytes[start] === TAG_END ? TRAILER_BYTES : 0;
+    return i + 1 - start + size + (header.hasChecksums ? 4 : 0) + trailer;
+  }
+  if (bytes.length < start + 6) return undefined;
+  throw new DeltaError("corrupt", `a section of more than ${SECTION_BYTES_MAX} bytes`, start);
+}
+
+export function readSection(bytes: Uint8Array, start: number, header: Header): Section {
+  const reader = new ByteReader(bytes, start);
+  const tag = reader.u8();
+  const size = reader.varint(SECTION_BYTES_MAX);
+  const contentOffset = reader.position;
+  const content = reader.raw(size);
+  if (header.hasChecksums) {
+    const computed = (xxh32(bytes, start, reader.position) ^ header.hash) >>> 0;
+    const at = reader.position;
+    if (reader.u32() !== computed) {
+      throw new DeltaError("checksum_mismatch", "the bytes are not those that were written", at);
+    }
+  }
+  return { tag, offset: start, bytes: reader.position - start, content, contentOffset };
+}
+
+/** Sections of a segment, in order, and where the next segment begins. */
+export type Segment = {
+  readonly header: Header;
+  readonly offset: number;
+  readonly sections: readonly Section[];
+  readonly end: number;
+};
+
+/** Reads one segment, whose end must repeat its sections. */
+export function readSegment(bytes: Uint8Array, offset: number): Segment {
+  const reader = new ByteReader(bytes, offset);
+  const header = readHeader(reader);
+  const sections: Section[] = [];
+  let at = reader.position;
+  for (;;) {
+    if (at >= bytes.length) {
+      throw new DeltaError("truncated", "the bytes end before the end of the segment", at);
+    }
+    const next = readSection(bytes, at, header);
+    at += next.bytes;
+    if (next.tag === TAG_END) {
+      checkEnd(next, sections);
+      return { header, offset, sections, end: readTrailer(bytes, at, next.bytes) };
+    }
+    sections.push(next);
+  }
+}
+
+function checkEnd(end: Section, sections: readonly Section[]): void {
+  const summaries = readEnd(end);
+  const isComplete =
+    summaries.length === sections.length &&
+    summaries.every(({ bytes }, i) => bytes === (sections[i] as Section).bytes);
+  if (!isComplete) {
+    throw new DeltaError("corrupt", "the segment's end names other sections than are there", end.offset);
+  }
+}
+
+export function readEnd(end: Section): SectionSummary[] {
+  const reader = new ByteReader(end.content);
+  // Two bytes are the least that a summary takes.
+  const count = reader.varint(Math.floor(end.content.length / 2));
+  const summaries: SectionSummary[] = [];
+  for (let i = 0; i < count; i += 1) {
+    summaries.push({ bytes: reader.varint(), count: reader.varint() });
+  }
+  reader.expectEnd();
+  return summaries;
+}
+
+function readTrailer(bytes: Uint8Array, at: number, endBytes: number): number {
+  const reader = new ByteReader(bytes, at);
+  if (reader.u32() !== endBytes || reader.u32() !== TRAILER_MAGIC) {
+    throw new DeltaError("corrupt", "a segment's trailer is not what it should be", at);
+  }
+  return reader.position;
+}
+
+/** Splits a chunk's content into its count and its body. */
+export function chunkOf(section: Section, firstValue: number): ChunkEntry {
+  if (section.tag !== TAG_CHUNK) {
+    throw new DeltaError("unsupported_feature", `a section with tag ${section.tag}`, section.offset);
+  }
+  const reader = new ByteReader(section.content);
+  const count = reader.varint(CHUNK_VALUES_MAX);
+  const body = reader.raw(reader.remaining);
+  const { offset, bytes } = section;
+  return { offset, bytes, firstValue, count, body };
+}
+
+/** The least bytes a segment has: an empty one's. */
+export const isEndTag = (tag: number): boolean => tag === TAG_END;
+export { HEADER_BYTES, TRAILER_BYTES };

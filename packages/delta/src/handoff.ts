@@ -1,0 +1,92 @@
+import { DeltaError } from "./delta-error.ts";
+
+/** A general compressor to hand bytes to. Ids: 1 deflate (raw), 2 brotli, 3 zstd; own ones from 64. */
+export type Compressor = {
+  readonly id: number;
+  readonly name: string;
+  readonly compress: (bytes: Uint8Array) => Uint8Array;
+  /** Must refuse, by any error, to make more than `sizeMax` bytes. */
+  readonly decompress: (bytes: Uint8Array, sizeMax: number) => Uint8Array;
+};
+
+/** The part of Node's zlib that is used here, by its shape: this package compiles without Node. */
+type Zlib = {
+  readonly constants: Readonly<Record<string, number>>;
+} & Readonly<Record<string, ((bytes: Uint8Array, options?: object) => Uint8Array) | undefined>>;
+
+type Runtime = { readonly process?: { getBuiltinModule?: (name: string) => unknown } };
+
+let found: readonly Compressor[] | undefined;
+
+/** Those of the runtime: Node's zlib has deflate and brotli, and zstd from 22.15 on. */
+export function runtimeCompressors(): readonly Compressor[] {
+  if (found === undefined) {
+    const { process } = globalThis as Runtime;
+    const zlib = process?.getBuiltinModule?.("node:zlib") as Zlib | undefined;
+    found = zlib === undefined ? [] : compressorsOf(zlib);
+  }
+  return found;
+}
+
+function compressorsOf(zlib: Zlib): readonly Compressor[] {
+  const { constants } = zlib;
+  const brotli = { params: { [constants["BROTLI_PARAM_QUALITY"] ?? 1]: 9 } };
+  const rows = [
+    { id: 1, name: "deflate", forth: "deflateRawSync", back: "inflateRawSync", options: { level: 9 } },
+    { id: 2, name: "brotli", forth: "brotliCompressSync", back: "brotliDecompressSync", options: brotli },
+    { id: 3, name: "zstd", forth: "zstdCompressSync", back: "zstdDecompressSync", options: {} },
+  ];
+  return rows.flatMap(({ id, name, forth, back, options }) => {
+    const compress = zlib[forth];
+    const decompress = zlib[back];
+    if (compress === undefined || decompress === undefined) return [];
+    return {
+      id,
+      name,
+      compress: (bytes: Uint8Array) => compress(bytes, options),
+      decompress: (bytes: Uint8Array, sizeMax: number) => {
+        try {
+          return decompress(bytes, { maxOutputLength: Math.max(sizeMax, 1) });
+        } catch (error) {
+          const reason = error instanceof Error ? error.message : String(error);
+          throw new DeltaError("corrupt", `${name} does not decompress: ${reason}`);
+        }
+      },
+    };
+  });
+}
+
+/** Brotli where it is: every Node has it, and it comes out smallest. */
+export function defaultCompressor(compressors: readonly Compressor[]): Compressor | undefined {
+  return compressors.find(({ name }) => name === "brotli") ?? compressors[0];
+}
+
+/** Zigzag, then all lowest bytes, all second bytes, and so on: like bytes together. */
+export function splitPlanes(residuals: Int32Array): Uint8Array {
+  const count = residuals.length;
+  const planes = new Uint8Array(count * 4);
+  for (let i = 0; i < count; i += 1) {
+    const residual = residuals[i] as number;
+    const folded = (residual << 1) ^ (residual >> 31);
+    planes[i] = folded;
+    planes[count + i] = folded >>> 8;
+    planes[2 * count + i] = folded >>> 16;
+    planes[3 * count + i] = folded >>> 24;
+  }
+  return planes;
+}
+
+export function joinPlanes(planes: Uint8Array, out: Int32Array): void {
+  const count = out.length;
+  if (planes.length !== count * 4) {
+    throw new DeltaError("corrupt", `${planes.length} bytes decompressed where ${count * 4} belong`);
+  }
+  for (let i = 0; i < count; i += 1) {
+    const folded =
+      (planes[i] as number) |
+      ((planes[count + i] as number) << 8) |
+      ((planes[2 * count + i] as number) << 16) |
+      ((planes[3 * count + i] as number) << 24);
+    out[i] = (folded >>> 1) ^ -(folded & 1);
+  }
+}

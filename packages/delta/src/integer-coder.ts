@@ -1,0 +1,326 @@
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
+import { type Compressor, joinPlanes, splitPlanes } from "./handoff.ts";
+import { DeltaError } from "./delta-error.ts";
+import { bigVarint, countOf, type Integers, type Offsets, readBigVarint } from "./integers.ts";
+import { decodePacked32, decodePacked64, encodePacked32, encodePacked64 } from "./packed.ts";
+import {
+  checkPredictor,
+  differences32,
+  differences64,
+  integrate32,
+  integrate64,
+  LAG_MAX,
+  type Predictor,
+} from "./predictor.ts";
+import { decodeSmall32, decodeSmall64, encodeSmall } from "./small.ts";
+
+/** How a run of integers is written; the number is the one in the file. */
+export const METHOD = {
+  constant: 0,
+  varints: 1,
+  fast: 2,
+  small: 3,
+  handoff: 4,
+  split: 5,
+} as const;
+
+export type Backend = "fast" | "small" | "handoff";
+
+export type IntegerOptions = {
+  /** Undefined: the smaller of `fast` and `small`, but `fast` if it is nearly as small. */
+  readonly backend: Backend | undefined;
+  readonly tryLags: boolean;
+  readonly wasm: boolean;
+  readonly compressor: Compressor;
+};
+
+export type DecodeContext = {
+  readonly wasm: boolean;
+  readonly compressors: readonly Compressor[];
+};
+
+/** So few are written one by one. */
+const VARINTS_MAX = 24;
+/** `fast` is taken up to this many times the size of `small`. */
+const FAST_ENOUGH = 1.03;
+
+const WIDE = 8;
+const LAG = 64;
+const FRAME = 128;
+
+/** Self-describing but for the count and the end. */
+export function encodeIntegers(integers: Integers, options: IntegerOptions): Uint8Array {
+  const { base, step, offsets } = integers;
+  const count = countOf(offsets);
+  const writer = new ByteWriter();
+  const hasFrame = base !== 0n || step !== 1;
+  const begin = (method: number, { order, lag }: Predictor): void => {
+    const width = offsets.kind === "wide" ? WIDE : 0;
+    writer.u8(method | width | (order << 4) | (lag > 0 ? LAG : 0) | (hasFrame ? FRAME : 0));
+    if (hasFrame) {
+      writer.raw(bigVarint(base));
+      writer.varint(step);
+    }
+    if (lag > 0) writer.varint(lag);
+  };
+  if (count === 0 || isConstant(offsets)) {
+    begin(METHOD.constant, PLAIN);
+    if (count > 0) writer.raw(bigVarint(offsetAt(offsets, 0)));
+    return writer.finish();
+  }
+  if (count <= VARINTS_MAX) {
+    begin(METHOD.varints, PLAIN);
+    for (let i = 0; i < count; i += 1) writer.raw(bigVarint(differenceAt(offsets, i)));
+    return writer.finish();
+  }
+  const { backend, predictor } = choose(offsets, options);
+  const payload = encodePayload(offsets, backend, predictor, options);
+  if (payload === undefined) {
+    begin(METHOD.split, PLAIN);
+    writer.raw(encodeSplit(offsets, options));
+  } else {
+    begin(METHOD[backend], predictor);
+    writer.raw(payload);
+  }
+  return writer.finish();
+}
+
+const PLAIN: Predictor = { order: 0, lag: 0 };
+
+function isConstant(offsets: Offsets): boolean {
+  if (offsets.kind === "narrow") {
+    const first = offsets.ints[0];
+    return offsets.ints.every((value) => value === first);
+  }
+  const [low, high] = offsets.words;
+  return offsets.words.every((word, i) => word === (i % 2 === 0 ? low : high));
+}
+
+function offsetAt(offsets: Offsets, index: number): bigint {
+  if (offsets.kind === "narrow") return BigInt(offsets.ints[index] as number);
+  const high = BigInt((offsets.words[2 * index + 1] as number) | 0);
+  return (high << 32n) | BigInt(offsets.words[2 * index] as number);
+}
+
+function differenceAt(offsets: Offsets, index: number): bigint {
+  const value = offsetAt(offsets, index);
+  return index === 0 ? value : BigInt.asIntN(64, value - offsetAt(offsets, index - 1));
+}
+
+/** The back end and predictor that cost least, by estimate on a sample. */
+export function choose(
+  offsets: Offsets,
+  options: IntegerOptions,
+): { backend: Backend; predictor: Predictor; estimates: Estimate[] } {
+  const mayLag = options.tryLags && options.backend !== "fast";
+  const estimates = estimatePredictors(offsets, mayLag);
+  // A block of `fast` can be read alone, so its differences reach back no further than order 3.
+  const fast = least(estimates.filter(({ predictor }) => predictor.lag === 0), "fastBits");
+  const small = least(estimates, "smallBits");
+  const isFast =
+    options.backend === undefined
+      ? fast.fastBits <= small.smallBits * FAST_ENOUGH
+      : options.backend === "fast";
+  if (isFast) return { backend: "fast", predictor: fast.predictor, estimates };
+  return { backend: options.backend ?? "small", predictor: small.predictor, estimates };
+}
+
+/** A higher order must win something, since it costs time in every decode. */
+function least(estimates: readonly Estimate[], key: "fastBits" | "smallBits"): Estimate {
+  let best = estimates[0] as Estimate;
+  for (const estimate of estimates) if (estimate[key] < best[key] * 0.998) best = estimate;
+  return best;
+}
+
+function encodePayload(
+  offsets: Offsets,
+  backend: Backend,
+  predictor: Predictor,
+  options: IntegerOptions,
+): Uint8Array | undefined {
+  if (backend === "fast") {
+    return offsets.kind === "narrow"
+      ? encodePacked32(offsets.ints, predictor.order)
+      : encodePacked64(offsets.words, predictor.order);
+  }
+  const writer = new ByteWriter();
+  if (offsets.kind === "narrow") {
+    const { residuals, seeds } = differences32(offsets.ints, predictor);
+    for (const seed of seeds) writer.raw(bigVarint(seed));
+    if (backend === "handoff") writer.raw(handOff(residuals, options.compressor));
+    else writer.raw(encodeSmall(Float64Array.from(residuals)));
+    return writer.finish();
+  }
+  const difference = differences64(offsets.words, predictor);
+  if (difference === undefined || backend === "handoff") return undefined;
+  for (const seed of difference.seeds) writer.raw(bigVarint(seed));
+  writer.raw(encodeSmall(difference.residuals));
+  return writer.finish();
+}
+
+function handOff(residuals: Int32Array, compressor: Compressor): Uint8Array {
+  const writer = new ByteWriter();
+  writer.u8(compressor.id);
+  writer.raw(compressor.compress(splitPlanes(residuals)));
+  return writer.finish();
+}
+
+/** High and low words as series of their own: for numbers whose low words are noise, or nothing. */
+function encodeSplit(offsets: Offsets, options: IntegerOptions): Uint8Array {
+  if (offsets.kind === "narrow") throw new Error("only wide integers are split");
+  const count = countOf(offsets);
+  const writer = new ByteWriter();
+  for (const half of [1, 0]) {
+    const ints = Int32Array.from({ length: count }, (_, i) => offsets.words[2 * i + half] as number);
+    const narrow: Integers = { base: 0n, step: 1, offsets: { kind: "narrow", ints } };
+    const part = encodeIntegers(narrow, options);
+    if (half === 1) writer.varint(part.length);
+    writer.raw(part);
+  }
+  return writer.finish();
+}
+
+/**
+ * Reads `count` integers, which end where `bytes` end. Narrow offsets are put into `into` if it is
+ * given, which has `count` elements.
+ */
+export function decodeIntegers(
+  bytes: Uint8Array,
+  count: number,
+  context: DecodeContext,
+  into?: Int32Array,
+): Integers {
+  const reader = new ByteReader(bytes);
+  const head = reader.u8();
+  let base = 0n;
+  let step = 1;
+  if ((head & FRAME) !== 0) {
+    base = readBigVarint(reader);
+    step = reader.varint();
+  }
+  const lag = (head & LAG) === 0 ? 0 : reader.varint(LAG_MAX);
+  const predictor = checkPredictor((head >>> 4) & 3, lag, 0);
+  const isWide = (head & WIDE) !== 0;
+  const method = head & 7;
+  const ints = isWide ? new Int32Array(0) : (into ?? new Int32Array(count));
+  const offsets = readOffsets(reader, method, isWide, count, ints, predictor, context);
+  reader.expectEnd();
+  return { base, step, offsets };
+}
+
+function readOffsets(
+  reader: ByteReader,
+  method: number,
+  isWide: boolean,
+  count: number,
+  ints: Int32Array,
+  predictor: Predictor,
+  context: DecodeContext,
+): Offsets {
+  switch (method) {
+    case METHOD.constant:
+      return constantOffsets(count === 0 ? 0n : readBigVarint(reader), count, ints, isWide);
+    case METHOD.varints:
+      return varintOffsets(reader, count, ints, isWide);
+    case METHOD.fast: {
+      const payload = reader.raw(reader.remaining);
+      if (isWide) {
+        const words = new Uint32Array(count * 2);
+        decodePacked64(payload, predictor.order, words, { wasm: context.wasm });
+        return { kind: "wide", words };
+      }
+      decodePacked32(payload, predictor.order, ints, { wasm: context.wasm });
+      return { kind: "narrow", ints };
+    }
+    case METHOD.small:
+    case METHOD.handoff:
+      return residualOffsets(reader, method, isWide, count, ints, predictor, context);
+    case METHOD.split:
+      return splitOffsets(reader, count, isWide, context);
+    default:
+      throw new DeltaError("unsupported_feature", `integers written by method ${method}`, 0);
+  }
+}
+
+function constantOffsets(
+  value: bigint,
+  count: number,
+  ints: Int32Array,
+  isWide: boolean,
+): Offsets {
+  if (!isWide) return { kind: "narrow", ints: ints.fill(Number(value)) };
+  const pairs = new BigInt64Array(count).fill(value);
+  return { kind: "wide", words: new Uint32Array(pairs.buffer) };
+}
+
+function varintOffsets(
+  reader: ByteReader,
+  count: number,
+  ints: Int32Array,
+  isWide: boolean,
+): Offsets {
+  if (count > VARINTS_MAX) throw new DeltaError("corrupt", `${count} values as varints`);
+  const pairs = new BigInt64Array(count);
+  let value = 0n;
+  for (let i = 0; i < count; i += 1) {
+    value += readBigVarint(reader);
+    pairs[i] = value;
+  }
+  if (isWide) return { kind: "wide", words: new Uint32Array(pairs.buffer) };
+  for (let i = 0; i < count; i += 1) ints[i] = Number(pairs[i]);
+  return { kind: "narrow", ints };
+}
+
+function residualOffsets(
+  reader: ByteReader,
+  method: number,
+  isWide: boolean,
+  count: number,
+  ints: Int32Array,
+  predictor: Predictor,
+  context: DecodeContext,
+): Offsets {
+  const seeds: bigint[] = [];
+  while (seeds.length < Math.min(predictor.order, count)) seeds.push(readBigVarint(reader));
+  if (isWide) {
+    const residuals = new Float64Array(count);
+    decodeSmall64(reader.raw(reader.remaining), residuals);
+    const words = new Uint32Array(count * 2);
+    integrate64(residuals, predictor, seeds, words);
+    return { kind: "wide", words };
+  }
+  if (method === METHOD.small) decodeSmall32(reader.raw(reader.remaining), ints);
+  else {
+    const id = reader.u8();
+    const compressor = context.compressors.find((each) => each.id === id);
+    if (compressor === undefined) {
+      const message = `the bytes want compressor ${id}, which this runtime lacks: pass it in \`compressors\``;
+      throw new DeltaError("unsupported_feature", message, reader.position - 1);
+    }
+    joinPlanes(compressor.decompress(reader.raw(reader.remaining), count * 4), ints);
+  }
+  integrate32(ints, predictor, seeds);
+  return { kind: "narrow", ints };
+}
+
+function splitOffsets(
+  reader: ByteReader,
+  count: number,
+  isWide: boolean,
+  context: DecodeContext,
+): Offsets {
+  if (!isWide) throw new DeltaError("corrupt", "narrow integers that are split");
+  const words = new Uint32Array(count * 2);
+  const high = reader.raw(reader.varint(reader.remaining));
+  const low = reader.raw(reader.remaining);
+  for (const [part, half] of [[high, 1], [low, 0]] as const) {
+    const { base, step, offsets } = decodeIntegers(part, count, context);
+    if (offsets.kind === "wide" || base !== 0n || step !== 1) {
+      throw new DeltaError("corrupt", "a half of split integers that is no 32-bit series");
+    }
+    for (let i = 0; i < count; i += 1) words[2 * i + half] = offsets.ints[i] as number;
+  }
+  return { kind: "wide", words };
+}

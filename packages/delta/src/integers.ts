@@ -1,0 +1,193 @@
+import { ByteReader } from "./byte-reader.ts";
+import { DeltaError } from "./delta-error.ts";
+
+/**
+ * Integers of up to 64 bits as base + step × offset. `narrow`: offsets of 32 bits with a sign.
+ * `wide`: any 64-bit offsets, as words, low then high; base 0, step 1.
+ */
+export type Integers = {
+  readonly base: bigint;
+  /** Greatest common divisor of the offsets, below 2^53. */
+  readonly step: number;
+  readonly offsets: Offsets;
+};
+
+export type Offsets =
+  | { readonly kind: "narrow"; readonly ints: Int32Array }
+  | { readonly kind: "wide"; readonly words: Uint32Array };
+
+export function countOf(offsets: Offsets): number {
+  return offsets.kind === "narrow" ? offsets.ints.length : offsets.words.length / 2;
+}
+
+/** Of 32-bit integers, signed or not: arithmetic modulo 2^32 does not tell them apart. */
+export function integersOfInts(ints: Int32Array): Integers {
+  const plain: Integers = { base: 0n, step: 1, offsets: { kind: "narrow", ints } };
+  if (ints.length < 2) return plain;
+  let least = ints[0] as number;
+  let step = 0;
+  for (let i = 1; i < ints.length; i += 1) {
+    const value = ints[i] as number;
+    step = divisor(step, Math.abs(value - (ints[i - 1] as number)));
+    if (step === 1) return plain;
+    if (value < least) least = value;
+  }
+  if (step === 0) return plain;
+  const offsets = Int32Array.from(ints, (value) => (value - least) / step);
+  return { base: BigInt(least), step, offsets: { kind: "narrow", ints: offsets } };
+}
+
+/** Of whole numbers below 2^53. */
+export function integersOfFloats(values: Float64Array): Integers {
+  if (values.length === 0) return integersOfInts(new Int32Array(0));
+  let least = values[0] as number;
+  let most = least;
+  for (let i = 1; i < values.length; i += 1) {
+    const value = values[i] as number;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  // Numbers of opposite signs may lie more than 2^53 apart, where differences are no longer exact.
+  const step = most - least <= Number.MAX_SAFE_INTEGER ? commonStep(values) : 1;
+  if ((most - least) / step < 2 ** 32) {
+    const isPlain = step === 1 && least >= -0x80000000 && most <= 0x7fffffff;
+    const base = isPlain ? 0 : least + ((most - least) / step < 2 ** 31 ? 0 : step * 2 ** 31);
+    const ints = new Int32Array(values.length);
+    for (let i = 0; i < ints.length; i += 1) ints[i] = ((values[i] as number) - base) / step;
+    return { base: BigInt(base), step, offsets: { kind: "narrow", ints } };
+  }
+  const words = new Uint32Array(values.length * 2);
+  for (let i = 0; i < values.length; i += 1) {
+    const high = Math.floor((values[i] as number) / 0x100000000);
+    words[2 * i] = (values[i] as number) - high * 0x100000000;
+    words[2 * i + 1] = high;
+  }
+  return { base: 0n, step: 1, offsets: { kind: "wide", words } };
+}
+
+/** Of 64-bit integers as words. */
+export function integersOfWords(words: Uint32Array, isSigned: boolean): Integers {
+  const wide: Integers = { base: 0n, step: 1, offsets: { kind: "wide", words } };
+  const floats = new Float64Array(words.length / 2);
+  const base = words.length === 0 ? 0n : bigintOf(words, 0, isSigned);
+  const baseLow = words[0] ?? 0;
+  const baseHigh = words[1] ?? 0;
+  for (let i = 0; i < floats.length; i += 1) {
+    const low = (words[2 * i] as number) - baseLow;
+    const high = ((words[2 * i + 1] as number) - baseHigh - (low < 0 ? 1 : 0)) | 0;
+    if (high >= 0x100000 || high < -0x100000) return wide;
+    floats[i] = high * 0x100000000 + (low < 0 ? low + 0x100000000 : low);
+  }
+  const relative = integersOfFloats(floats);
+  if (relative.offsets.kind === "wide") return wide;
+  return { ...relative, base: base + relative.base };
+}
+
+function bigintOf(words: Uint32Array, index: number, isSigned: boolean): bigint {
+  const high = BigInt(words[2 * index + 1] as number);
+  const value = (high << 32n) | BigInt(words[2 * index] as number);
+  return isSigned ? BigInt.asIntN(64, value) : value;
+}
+
+function commonStep(values: Float64Array): number {
+  let step = 0;
+  for (let i = 1; i < values.length; i += 1) {
+    step = divisor(step, Math.abs((values[i] as number) - (values[i - 1] as number)));
+    if (step === 1) return 1;
+  }
+  return step === 0 ? 1 : step;
+}
+
+/** Greatest common divisor; that of 0 and b is b. */
+function divisor(a: number, b: number): number {
+  if (a !== 0 && b % a === 0) return a;
+  let [x, y] = [a, b];
+  while (y !== 0) [x, y] = [y, x % y];
+  return x;
+}
+
+/** Fills `out` with the low 32 bits of each integer. */
+export function intsOf({ base, step, offsets }: Integers, out: Int32Array): void {
+  const start = Number(BigInt.asIntN(32, base));
+  if (offsets.kind === "narrow") {
+    const { ints } = offsets;
+    if (step === 1 && start === 0) {
+      if (ints !== out) out.set(ints);
+    }
+    else if (step === 1) for (let i = 0; i < out.length; i += 1) out[i] = (ints[i] as number) + start;
+    else {
+      const factor = step | 0;
+      for (let i = 0; i < out.length; i += 1) {
+        out[i] = Math.imul(ints[i] as number, factor) + start;
+      }
+    }
+    return;
+  }
+  const { words } = offsets;
+  for (let i = 0; i < out.length; i += 1) out[i] = words[2 * i] as number;
+}
+
+/** Fills `out` with each integer divided by `divisor`. */
+export function floatsOf(
+  { base, step, offsets }: Integers,
+  out: Float64Array,
+  divisor: number,
+): void {
+  const start = Number(base);
+  if (!Number.isSafeInteger(start)) {
+    throw new DeltaError("corrupt", "integers beyond 2^53 where doubles are wanted");
+  }
+  if (offsets.kind === "wide") {
+    const { words } = offsets;
+    for (let i = 0; i < out.length; i += 1) {
+      const high = (words[2 * i + 1] as number) | 0;
+      out[i] = (high * 0x100000000 + (words[2 * i] as number)) / divisor;
+    }
+    return;
+  }
+  const { ints } = offsets;
+  if (step === 1 && start === 0) {
+    for (let i = 0; i < out.length; i += 1) out[i] = (ints[i] as number) / divisor;
+  } else {
+    for (let i = 0; i < out.length; i += 1) out[i] = ((ints[i] as number) * step + start) / divisor;
+  }
+}
+
+/** Fills `out` with the 64-bit words of each integer. */
+export function wordsOf({ base, step, offsets }: Integers, out: Uint32Array): void {
+  const start = BigInt.asUintN(64, base);
+  const startLow = Number(start & 0xffffffffn);
+  const startHigh = Number(start >> 32n);
+  if (offsets.kind === "wide") {
+    out.set(offsets.words);
+    return;
+  }
+  const { ints } = offsets;
+  for (let i = 0; i < ints.length; i += 1) {
+    const offset = (ints[i] as number) * step;
+    const high = Math.floor(offset / 0x100000000);
+    const low = offset - high * 0x100000000 + startLow;
+    out[2 * i] = low;
+    out[2 * i + 1] = high + startHigh + (low > 0xffffffff ? 1 : 0);
+  }
+}
+
+/** 64-bit numbers of either sign in headers: zigzag, seven bits a byte. */
+export function bigVarint(value: bigint): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value < 0n ? -2n * value - 1n : 2n * value;
+  for (; rest > 0x7fn; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80);
+  bytes.push(Number(rest));
+  return Uint8Array.from(bytes);
+}
+
+export function readBigVarint(reader: ByteReader): bigint {
+  const start = reader.position;
+  let value = 0n;
+  for (let shift = 0n; shift <= 63n; shift += 7n) {
+    const byte = reader.u8();
+    value |= BigInt(byte & 0x7f) << shift;
+    if (byte < 0x80) return value & 1n ? -((value + 1n) >> 1n) : value >> 1n;
+  }
+  throw new DeltaError("corrupt", "a 64-bit number of more than ten bytes", start);
+}

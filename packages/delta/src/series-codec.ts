@@ -1,0 +1,223 @@
+import { ByteReader } from "./byte-reader.ts";
+import { decodeBody, encodeBody } from "./chunk-body.ts";
+import { DeltaError } from "./delta-error.ts";
+import {
+  type ChunkEntry,
+  chunkOf,
+  chunkSection,
+  endSection,
+  type Header,
+  headerBytes,
+  kindOfType,
+  readHeader,
+  readSegment,
+  type SectionSummary,
+  TABLE,
+  typeOfKind,
+} from "./file-format.ts";
+import { type Compressor, defaultCompressor, runtimeCompressors } from "./handoff.ts";
+import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts";
+import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
+import {
+  isTyped,
+  newTyped,
+  plainValues,
+  putLane,
+  sliceTaken,
+  type Taken,
+  takeValues,
+  typeOf,
+  type Values,
+  type ValueType,
+} from "./values.ts";
+
+export type EncodeOptions = {
+  /**
+   * `fast` packs bits: it decodes fastest, and one value can be read without the others. `small`
+   * codes entropy. `handoff` leaves the last step to a general compressor. By default `small`, but
+   * `fast` for a chunk that it makes nearly as small.
+   */
+  readonly backend?: Backend | undefined;
+  /** The type of a plain array that is empty or all null; anything else tells its own. */
+  readonly type?: ValueType | undefined;
+  /** At most 262,144; 65,536 by default with `fast`, else the most. */
+  readonly chunkValues?: number | undefined;
+  /** True by default: damaged bytes are told, never decoded. */
+  readonly checksum?: boolean | undefined;
+  /** False keeps to JavaScript. By default WebAssembly is used where the runtime allows it. */
+  readonly wasm?: boolean | undefined;
+  /** For `handoff`: one of the runtime's by name, or your own; by default brotli. */
+  readonly compressor?: string | Compressor | undefined;
+};
+
+export type DecodeOptions = {
+  readonly wasm?: boolean | undefined;
+  /** More compressors than the runtime's, for bytes that were handed off to them. */
+  readonly compressors?: readonly Compressor[] | undefined;
+  /** More values than this are refused before memory is taken for them; 2^28 by default. */
+  readonly maxValues?: number | undefined;
+};
+
+/** Encodes a series; `decode` gives back the same type and the same bits. */
+export function encode(values: Values, options: EncodeOptions = {}): Uint8Array {
+  const type = typeOf(values) ?? options.type ?? "number";
+  const writer = new SegmentWriter(type, options);
+  const parts = [writer.header, ...writer.chunks(takeValues(values, type), true), writer.end()];
+  return concatenate(parts);
+}
+
+export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+/** Writes one segment, chunk by chunk. */
+export class SegmentWriter {
+  readonly type: ValueType;
+  readonly chunkValues: number;
+  readonly header: Uint8Array;
+  readonly #header: Header;
+  readonly #options: IntegerOptions;
+  readonly #summaries: SectionSummary[] = [];
+
+  constructor(type: ValueType, options: EncodeOptions) {
+    const { backend, checksum = true } = options;
+    const most = backend === "fast" ? CHUNK_VALUES_FAST : CHUNK_VALUES_MAX;
+    this.chunkValues = options.chunkValues ?? most;
+    const { chunkValues } = this;
+    if (!Number.isInteger(chunkValues) || chunkValues < 1 || chunkValues > CHUNK_VALUES_MAX) {
+      const message = `chunkValues is ${chunkValues}: from 1 to ${CHUNK_VALUES_MAX}`;
+      throw new DeltaError("invalid_argument", message);
+    }
+    this.type = type;
+    this.header = headerBytes(kindOfType(type), checksum);
+    this.#header = readHeader(new ByteReader(this.header));
+    this.#options = integerOptions(options);
+  }
+
+  /** Whole chunks of `taken`, and its rest too if `isLast`. An empty series has no chunk. */
+  chunks(taken: Taken, isLast: boolean): Uint8Array[] {
+    const sections: Uint8Array[] = [];
+    const end = isLast ? taken.count : taken.count - (taken.count % this.chunkValues);
+    for (let start = 0; start < end; start += this.chunkValues) {
+      const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
+      const bytes = chunkSection(this.#header, part.count, encodeBody(part, this.#options));
+      this.#summaries.push({ bytes: bytes.length, count: part.count });
+      sections.push(bytes);
+    }
+    return sections;
+  }
+
+  end(): Uint8Array {
+    return endSection(this.#header, this.#summaries);
+  }
+}
+
+export function integerOptions(options: EncodeOptions): IntegerOptions {
+  const { backend, compressor, wasm = true } = options;
+  if (backend !== undefined && !["fast", "small", "handoff"].includes(backend)) {
+    throw new DeltaError("invalid_argument", `there is no back end ${String(backend)}`);
+  }
+  const chosen = typeof compressor === "object" ? compressor : named(compressor);
+  if (chosen === undefined && backend === "handoff") {
+    const message = "this runtime has no such compressor to hand off to: pass one as `compressor`";
+    throw new DeltaError("unsupported_feature", message);
+  }
+  return { backend, tryLags: true, wasm, compressor: chosen ?? NO_COMPRESSOR };
+}
+
+function named(name: string | undefined): Compressor | undefined {
+  const compressors = runtimeCompressors();
+  if (name === undefined) return defaultCompressor(compressors);
+  return compressors.find((each) => each.name === name);
+}
+
+const refuse = (): never => {
+  throw new DeltaError("unsupported_feature", "this runtime has no compressor");
+};
+const NO_COMPRESSOR: Compressor = { id: 0, name: "none", compress: refuse, decompress: refuse };
+
+export function decodeContext(options: DecodeOptions): DecodeContext {
+  const { wasm = true, compressors = [] } = options;
+  return { wasm, compressors: [...compressors, ...runtimeCompressors()] };
+}
+
+/** The chunks of a file of one or more segments, all of one type. */
+export type SeriesFile = {
+  readonly type: ValueType;
+  readonly count: number;
+  readonly chunks: readonly ChunkEntry[];
+};
+
+export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX): SeriesFile {
+  const chunks: ChunkEntry[] = [];
+  let kind: number | undefined;
+  let count = 0;
+  for (let at = 0; kind === undefined || at < bytes.length; ) {
+    const segment = readSegment(bytes, at);
+    if (segment.header.kind === TABLE) {
+      throw new DeltaError("invalid_argument", "the bytes are a table: use decodeTable", at + 5);
+    }
+    kind ??= segment.header.kind;
+    if (segment.header.kind !== kind) {
+      throw new DeltaError("corrupt", "files of different types, one after the other", at + 5);
+    }
+    for (const section of segment.sections) {
+      const chunk = chunkOf(section, count);
+      chunks.push(chunk);
+      count += chunk.count;
+      if (count > maxValues) {
+        const message = `more than ${maxValues} values: raise \`maxValues\`, or decode by stream`;
+        throw new DeltaError("limit_exceeded", message, section.offset);
+      }
+    }
+    at = segment.end;
+  }
+  return { type: typeOfKind(kind, 5), count, chunks };
+}
+
+/** Reads what `encode` wrote: the same type, the same bits. Several files in a row are one series. */
+export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Values {
+  return decodeFile(readSeriesFile(bytes, options.maxValues), options);
+}
+
+export function decodeFile(file: SeriesFile, options: DecodeOptions): Values {
+  const { type, count, chunks } = file;
+  const context = decodeContext(options);
+  if (!isTyped(type)) {
+    const parts = chunks.map((chunk) => {
+      const { lane, validity } = inChunk(chunk, () => decodeBody(chunk.body, type, chunk.count, context));
+      return plainValues(type, lane, validity);
+    });
+    return (parts.length === 1 ? parts[0] : parts.flat()) as Values;
+  }
+  const { values, lane } = newTyped(type, count);
+  const whole: Taken | undefined =
+    lane === undefined ? undefined : { type, count, validity: undefined, lane };
+  for (const chunk of chunks) {
+    const end = chunk.firstValue + chunk.count;
+    const place = whole === undefined ? undefined : sliceTaken(whole, chunk.firstValue, end).lane;
+    const into = place?.kind === "strings" ? undefined : place;
+    const body = inChunk(chunk, () => decodeBody(chunk.body, type, chunk.count, context, into));
+    if (into === undefined && body.lane.kind !== "strings") {
+      putLane(body.lane, values, chunk.firstValue);
+    }
+  }
+  return values;
+}
+
+/** Errors inside a chunk are told with its place in the file. */
+export function inChunk<T>(chunk: ChunkEntry, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof DeltaError)) throw error;
+    const detail = `in the chunk of values from ${chunk.firstValue}: ${error.detail}`;
+    throw new DeltaError(error.code, detail, chunk.offset);
+  }
+}

@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { benchCell, isPart } from "./cell.ts";
+import { benchDelta, isDeltaPart } from "./delta/delta.ts";
 import { OPERATIONS, WORKERS_MAX } from "./operations.ts";
 import { benchProfile } from "./profile.ts";
 
@@ -15,6 +16,11 @@ npm run bench -- profile [--operation write|read|lock] [--in-flight 128] [--seco
 
 npm run bench -- journal [--quick] [--json]
     The journal alone, on this machine's disk.
+
+npm run bench -- delta [--quick] [--json] [--only PART]
+    Delta encoding on real series, which are fetched once, and made ones, next to npm peers and
+    installed programs. Under ten minutes; --quick takes under three. Parts: sizes, strings, diff,
+    speed, peers.
 
 Figures that two runs made must not be compared: see docs/benchmarks.md.
 `;
@@ -32,6 +38,9 @@ async function main(args: readonly string[]): Promise<void> {
     case "journal":
       await runJournal();
       return;
+    case "delta":
+      await runDelta(rest);
+      return;
     case "help":
     case "--help":
       process.stdout.write(USAGE);
@@ -41,7 +50,10 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-async function runCell(args: readonly string[]): Promise<void> {
+type PartsOptions = { json: boolean; quick: boolean; only: string[] };
+
+/** The options of a benchmark that has parts. */
+function partsOf(args: readonly string[], isOne: (part: string) => boolean): PartsOptions {
   const options = {
     json: { type: "boolean" },
     quick: { type: "boolean" },
@@ -49,9 +61,17 @@ async function runCell(args: readonly string[]): Promise<void> {
   } as const;
   const { values } = parseArgs({ args: [...args], options, strict: true });
   const { json = false, quick = false, only = [] } = values;
-  const wrong = only.find((part) => !isPart(part));
+  const wrong = only.find((part) => !isOne(part));
   if (wrong !== undefined) throw new TypeError(`There is no part "${wrong}".`);
-  await benchCell({ json, quick, only });
+  return { json, quick, only };
+}
+
+async function runCell(args: readonly string[]): Promise<void> {
+  await benchCell(partsOf(args, isPart));
+}
+
+async function runDelta(args: readonly string[]): Promise<void> {
+  await benchDelta(partsOf(args, isDeltaPart));
 }
 
 async function runProfile(args: readonly string[]): Promise<void> {

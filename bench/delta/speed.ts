@@ -1,0 +1,137 @@
+/** Values per second of packing and unpacking, next to a plain copy and to every peer. */
+
+import { fixed, textTable } from "../text-table.ts";
+import { type Backend, type Codec, cubbyCodec, packed } from "./codec.ts";
+import { loadSeries, type Series } from "./data.ts";
+import type { Peer } from "./peers.ts";
+import { atLeast, type Target } from "./target.ts";
+import { type Job, type Timing, type TimingPlan, timeInTurns } from "./timing.ts";
+
+const COPY = "TypedArray.set";
+const FRESH_COPY = "TypedArray.slice";
+
+export type SpeedTable = {
+  readonly series: string;
+  readonly work: "encode" | "decode";
+  readonly timings: readonly Timing[];
+};
+
+export type SpeedFigures = {
+  readonly tables: readonly SpeedTable[];
+  readonly targets: readonly Target[];
+};
+
+/** The rows of the targets: what is decoded or encoded, how, and how fast it should be. */
+const WANTED = [
+  ["walk", "decode", "fast, JavaScript", 600],
+  ["walk", "decode", "fast, WASM", 1_000],
+  ["walk", "encode", "fast, JavaScript", 120],
+  ["walk", "encode", "fast, WASM", 350],
+  ["walk", "decode", "small, JavaScript", 170],
+  ["walk", "decode", "small, WASM", 300],
+  ["walk_prices", "decode", "fast, WASM", 300],
+  ["walk_prices", "decode", "small, WASM", 150],
+  ["timestamps", "decode", "fast, JavaScript", 500],
+] as const;
+
+const SERIES = ["walk", "ticks", "walk_prices", "timestamps"] as const;
+
+export async function measureSpeed(
+  peers: readonly Peer[],
+  plan: TimingPlan,
+): Promise<SpeedFigures> {
+  const tables: SpeedTable[] = [];
+  for (const name of SERIES) {
+    const series = loadSeries(name);
+    if (series === undefined) continue;
+    console.error(`measuring: speed on ${name}`);
+    const codecs = await codecsOf(series, peers);
+    const { decodes, encodes } = await jobsOf(series, codecs);
+    tables.push({ series: name, work: "decode", timings: await timeInTurns(decodes, plan) });
+    tables.push({ series: name, work: "encode", timings: await timeInTurns(encodes, plan) });
+  }
+  return { tables, targets: speedTargets(tables, peers) };
+}
+
+type NamedCodec = { readonly name: string; readonly codec: Codec; readonly bytes: Uint8Array };
+
+async function codecsOf(series: Series, peers: readonly Peer[]): Promise<NamedCodec[]> {
+  const codecs: NamedCodec[] = [];
+  for (const backend of ["fast", "small"] satisfies Backend[]) {
+    for (const wasm of [false, true]) {
+      const codec = cubbyCodec(series, backend, wasm);
+      const name = `${backend}, ${wasm ? "WASM" : "JavaScript"}`;
+      codecs.push({ name, codec, bytes: await packed(series, codec) });
+    }
+  }
+  for (const peer of peers) {
+    // Starting a process is no part of a codec.
+    if (peer.runtime === "program") continue;
+    const choices: NamedCodec[] = [];
+    for (const codec of peer.codecs(series)) {
+      choices.push({ name: peer.name, codec, bytes: await packed(series, codec) });
+    }
+    const [best] = choices.sort((a, b) => a.bytes.length - b.bytes.length);
+    if (best !== undefined) codecs.push(best);
+  }
+  return codecs;
+}
+
+async function jobsOf(
+  { values }: Series,
+  codecs: readonly NamedCodec[],
+): Promise<{ decodes: Job[]; encodes: Job[] }> {
+  const target = values.slice() as Float64Array;
+  const copy = (): void => target.set(values as Float64Array);
+  const job = (name: string, run: () => unknown): Job => ({ name, values: values.length, run });
+  const copies = [job(COPY, copy), job(FRESH_COPY, () => values.slice())];
+  return {
+    decodes: [
+      ...copies,
+      ...codecs.map(({ name, codec, bytes }) => job(name, () => codec.decode(bytes))),
+    ],
+    encodes: [...copies, ...codecs.map(({ name, codec }) => job(name, () => codec.encode()))],
+  };
+}
+
+function speedTargets(tables: readonly SpeedTable[], peers: readonly Peer[]): Target[] {
+  const best = (series: string, work: string, name: string): number =>
+    tables
+      .find((table) => table.series === series && table.work === work)
+      ?.timings.find((timing) => timing.name === name)?.best ?? Number.NaN;
+  const listed = WANTED.map(([series, work, name, wanted]) =>
+    atLeast(`${work} ${series}, ${name}, million/s`, best(series, work, name), wanted),
+  );
+  const rivals = peers.filter(({ runtime }) => runtime === "JavaScript" || runtime === "WASM");
+  const against = SERIES.map((series) => {
+    const speeds = rivals.map(({ name }) => best(series, "decode", name));
+    const fastest = Math.max(...speeds.filter((speed) => !Number.isNaN(speed)));
+    const cubby = Math.max(
+      ...["JavaScript", "WASM"].map((how) => best(series, "decode", `fast, ${how}`)),
+    );
+    return atLeast(
+      `decode ${series}, fast, to the fastest JavaScript or WASM peer`,
+      cubby / fastest,
+      1,
+    );
+  });
+  return [...listed, ...against];
+}
+
+export function speedReport({ tables }: SpeedFigures): string {
+  return tables
+    .map(({ series, work, timings }) => {
+      const find = (name: string): number =>
+        timings.find((timing) => timing.name === name)?.best ?? Number.NaN;
+      const lines = timings.map(({ name, best, median }) => [
+        name,
+        fixed(best, 1),
+        fixed(median, 1),
+        fixed(best / find(COPY), 3),
+        fixed(best / find("meshoptimizer"), 2),
+      ]);
+      const head = [`${work} ${series}, million/s`, "best", "median", "to set", "to meshoptimizer"];
+      return textTable(head, lines);
+    })
+    .join("\n\n");
+}

@@ -1,6 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { decodeNumbers, encodeNumbers, newFloatLane } from "./chunk.ts";
+import { decodeNumbers, encodeNumbers, newFloatLane, numberAt } from "./chunk.ts";
 import { DeltaError } from "./delta-error.ts";
 import { type DecodeContext, decodeIntegers, encodeIntegers, type IntegerOptions } from "./integer-coder.ts";
 import { integersOfInts, intsOf } from "./integers.ts";
@@ -72,6 +72,18 @@ export function decodeBody(
   const lane = into ?? newLane(type, count);
   decodeNumbers(reader.raw(reader.remaining), lane, elementBytes(type), context);
   return { lane, validity };
+}
+
+/** The lane of one value, if it can be read without the others: no nulls, packed bits. */
+export function bodyAt(
+  bytes: Uint8Array,
+  type: ValueType,
+  count: number,
+  index: number,
+): NumberLane | undefined {
+  if (type === "string" || bytes[0] !== 0) return undefined;
+  const lane = newLane(type, 1);
+  return numberAt(bytes.subarray(1), lane, count, index) ? lane : undefined;
 }
 
 function readValidity(reader: ByteReader, count: number, context: DecodeContext): Uint8Array {

@@ -2,8 +2,8 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
 import { chooseFloatMode } from "./choose-float-mode.ts";
-import { type FloatMode, fillFloats, integersOf, isPlain, readFloatMode, writeFloatMode } from "./float-mode.ts";
-import { type DecodeContext, decodeIntegers, encodeIntegers, type IntegerOptions } from "./integer-coder.ts";
+import { describeMode, type FloatMode, fillFloats, integersOf, isPlain, readFloatMode, writeFloatMode } from "./float-mode.ts";
+import { type DecodeContext, decodeIntegers, describeIntegers, type IntegerReport, encodeIntegers, type IntegerOptions, integersAt } from "./integer-coder.ts";
 import {
   floatsOf,
   type Integers,
@@ -61,21 +61,30 @@ export function countOfLane(lane: NumberLane): number {
 
 function encodeDirect(lane: NumberLane, options: IntegerOptions): Uint8Array {
   const writer = new ByteWriter();
-  if (lane.kind !== "floats") {
-    const integers =
-      lane.kind === "ints" ? integersOfInts(lane.ints) : integersOfWords(lane.words, lane.isSigned);
-    writer.u8(SHAPE.integers);
-    writer.raw(encodeIntegers(integers, options));
+  const mode = lane.kind === "floats" ? chooseFloatMode(lane).mode : undefined;
+  if (lane.kind === "floats" && mode !== undefined) {
+    encodeFloats(writer, lane, mode, options);
     return writer.finish();
   }
-  const mode = chooseFloatMode(lane).mode;
-  if (mode === undefined) {
-    writer.u8(SHAPE.floatBits);
-    writer.raw(encodeIntegers(bitIntegers(lane.bits, lane.isSingle), options));
-    return writer.finish();
-  }
-  encodeFloats(writer, lane, mode, options);
+  writer.u8(lane.kind === "floats" ? SHAPE.floatBits : SHAPE.integers);
+  writer.raw(encodeIntegers(integersOfBits(lane), options));
   return writer.finish();
+}
+
+/** A lane's values as integers; of floats their bits, in the floats' order. */
+function integersOfBits(lane: NumberLane): Integers {
+  if (lane.kind === "ints") return integersOfInts(lane.ints);
+  if (lane.kind === "pairs") return integersOfWords(lane.words, lane.isSigned);
+  return bitIntegers(lane.bits, lane.isSingle);
+}
+
+/** The integers that the encoder weighs predictors for. */
+export function integersOfLane(lane: NumberLane): Integers {
+  const mode = lane.kind === "floats" ? chooseFloatMode(lane).mode : undefined;
+  if (lane.kind !== "floats" || mode === undefined) return integersOfBits(lane);
+  const integers = new Float64Array(lane.floats.length);
+  integersOf(mode, lane.floats, integers);
+  return integersOfFloats(integers);
 }
 
 function encodeFloats(
@@ -269,6 +278,26 @@ export function decodeNumbers(
   }
 }
 
+/** Puts one value into a lane of one place without decoding the rest; false if the body does not allow it. */
+export function numberAt(body: Uint8Array, lane: NumberLane, count: number, index: number): boolean {
+  const reader = new ByteReader(body);
+  const shape = reader.u8();
+  if (shape === SHAPE.integers && lane.kind !== "floats") {
+    const integers = integersAt(reader.raw(reader.remaining), count, index);
+    if (integers === undefined) return false;
+    if (lane.kind === "ints") intsOf(integers, lane.ints);
+    else wordsOf(integers, lane.words);
+    return true;
+  }
+  if (shape !== SHAPE.floatMode || lane.kind !== "floats") return false;
+  const mode = readFloatMode(reader);
+  if (reader.varint(count) > 0) return false;
+  const integers = integersAt(reader.raw(reader.remaining), count, index);
+  if (integers === undefined) return false;
+  putFloats(mode, integers, lane);
+  return true;
+}
+
 function decodeRaw(reader: ByteReader, lane: NumberLane, elementBytes: number): void {
   const count = countOfLane(lane);
   if (lane.kind === "ints") {
@@ -329,9 +358,7 @@ function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContex
     bits = new Uint32Array(readBits(values, exceptionCount, lane.isSingle, context));
   }
   const integers = decodeIntegers(reader.raw(reader.remaining), count, context);
-  floatsOf(integers, lane.floats, isPlain(mode) ? mode.divisor : 1);
-  if (!isPlain(mode)) fillFloats(mode, lane.floats);
-  if (lane.isSingle) lane.bits.set(new Uint32Array(Float32Array.from(lane.floats).buffer));
+  putFloats(mode, integers, lane);
   const width = lane.isSingle ? 1 : 2;
   let at = -1;
   for (let k = 0; k < exceptionCount; k += 1) {
@@ -341,6 +368,12 @@ function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContex
     }
     lane.bits.set(bits.subarray(k * width, k * width + width), at * width);
   }
+}
+
+function putFloats(mode: FloatMode, integers: Integers, lane: FloatLane): void {
+  floatsOf(integers, lane.floats, isPlain(mode) ? mode.divisor : 1);
+  if (!isPlain(mode)) fillFloats(mode, lane.floats);
+  if (lane.isSingle) lane.bits.set(new Uint32Array(Float32Array.from(lane.floats).buffer));
 }
 
 function decodeRuns(
@@ -378,4 +411,38 @@ function fillRun(lane: NumberLane, heads: NumberLane, k: number, at: number, end
     target[2 * i] = source[2 * k] as number;
     target[2 * i + 1] = source[2 * k + 1] as number;
   }
+}
+
+export type NumberReport = Omit<IntegerReport, "step"> & { mode: string; exceptions: number };
+
+/** How a body is written, in words. */
+export function describeNumbers(body: Uint8Array, lane: NumberLane, count: number): NumberReport {
+  const reader = new ByteReader(body);
+  const shape = reader.u8();
+  switch (shape) {
+    case SHAPE.runs: {
+      const runs = reader.varint(count);
+      reader.raw(reader.varint(reader.remaining));
+      const report = describeNumbers(reader.raw(reader.remaining), lane, runs);
+      return { ...report, mode: `${runs} runs of ${report.mode}`, blocks: [] };
+    }
+    case SHAPE.floatMode: {
+      const mode = readFloatMode(reader);
+      const exceptions = reader.varint(count);
+      if (exceptions > 0) {
+        reader.raw(reader.varint(reader.remaining));
+        reader.raw(reader.varint(reader.remaining));
+      }
+      return report(reader, count, describeMode(mode), exceptions);
+    }
+    case SHAPE.raw:
+      return { mode: "raw", backend: "raw", predictor: "-", exceptions: 0, blocks: [] };
+    default:
+      return report(reader, count, shape === SHAPE.floatBits ? "float bits" : "integer", 0);
+  }
+}
+
+function report(reader: ByteReader, count: number, mode: string, exceptions: number): NumberReport {
+  const { step, ...rest } = describeIntegers(reader.raw(reader.remaining), count);
+  return { ...rest, mode: step === 1 ? mode : `${mode}, in steps of ${step}`, exceptions };
 }

@@ -11,14 +11,14 @@ import { VALUE_TYPES, type ValueType } from "./values.ts";
  */
 const MAGIC = [0x43, 0x44, 0x4c] as const;
 export const VERSION = 1;
-const HEADER_BYTES = 6;
+export const HEADER_BYTES = 6;
 /** Length of the end, and "LDC1": how a reader finds the index from the back of a file. */
-const TRAILER_BYTES = 8;
+export const TRAILER_BYTES = 8;
 const TRAILER_MAGIC = 0x3143444c;
 const CHECKSUMS = 1;
 
 const TAG_CHUNK = 1;
-const TAG_END = 2;
+export const TAG_END = 2;
 
 /** The kind of a segment that holds named columns, in place of a series' type. */
 export const TABLE = 0;
@@ -71,6 +71,8 @@ export type ChunkEntry = {
   /** Place of its first value in the series. */
   readonly firstValue: number;
   readonly count: number;
+  /** Where the header of its segment begins. */
+  readonly headerOffset: number;
   readonly body: Uint8Array;
 };
 
@@ -93,14 +95,14 @@ export function chunkSection(header: Header, count: number, body: Uint8Array): U
   });
 }
 
-/** What a segment's end repeats of each section, so that nothing can be missing unnoticed. */
-export type SectionSummary = { readonly bytes: number; readonly count: number };
+/** A section, of which a segment's end repeats size and count, so that nothing is missing unnoticed. */
+export type SectionSummary = { readonly bytes: { readonly length: number }; readonly count: number };
 
 export function endSection(header: Header, sections: readonly SectionSummary[]): Uint8Array {
   const end = section(header, TAG_END, (writer) => {
     writer.varint(sections.length);
     for (const { bytes, count } of sections) {
-      writer.varint(bytes);
+      writer.varint(bytes.length);
       writer.varint(count);
     }
   });
@@ -175,28 +177,28 @@ export function readSegment(bytes: Uint8Array, offset: number): Segment {
     const next = readSection(bytes, at, header);
     at += next.bytes;
     if (next.tag === TAG_END) {
-      checkEnd(next, sections);
+      checkEnd(next, sections.map((section) => section.bytes));
       return { header, offset, sections, end: readTrailer(bytes, at, next.bytes) };
     }
     sections.push(next);
   }
 }
 
-function checkEnd(end: Section, sections: readonly Section[]): void {
-  const summaries = readEnd(end);
-  const isComplete =
-    summaries.length === sections.length &&
-    summaries.every(({ bytes }, i) => bytes === (sections[i] as Section).bytes);
+/** Refuses an end that names other sections than those of `sizes`. */
+export function checkEnd(end: Section, sizes: readonly number[]): void {
+  const named = readEnd(end);
+  const isComplete = named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
   if (!isComplete) {
     throw new DeltaError("corrupt", "the segment's end names other sections than are there", end.offset);
   }
 }
 
-export function readEnd(end: Section): SectionSummary[] {
+/** The index: size and count of each section, in order. */
+export function readEnd(end: Section): { bytes: number; count: number }[] {
   const reader = new ByteReader(end.content);
   // Two bytes are the least that a summary takes.
   const count = reader.varint(Math.floor(end.content.length / 2));
-  const summaries: SectionSummary[] = [];
+  const summaries: { bytes: number; count: number }[] = [];
   for (let i = 0; i < count; i += 1) {
     summaries.push({ bytes: reader.varint(), count: reader.varint() });
   }
@@ -204,7 +206,7 @@ export function readEnd(end: Section): SectionSummary[] {
   return summaries;
 }
 
-function readTrailer(bytes: Uint8Array, at: number, endBytes: number): number {
+export function readTrailer(bytes: Uint8Array, at: number, endBytes: number): number {
   const reader = new ByteReader(bytes, at);
   if (reader.u32() !== endBytes || reader.u32() !== TRAILER_MAGIC) {
     throw new DeltaError("corrupt", "a segment's trailer is not what it should be", at);
@@ -213,7 +215,7 @@ function readTrailer(bytes: Uint8Array, at: number, endBytes: number): number {
 }
 
 /** Splits a chunk's content into its count and its body. */
-export function chunkOf(section: Section, firstValue: number): ChunkEntry {
+export function chunkOf(section: Section, firstValue: number, headerOffset = 0): ChunkEntry {
   if (section.tag !== TAG_CHUNK) {
     throw new DeltaError("unsupported_feature", `a section with tag ${section.tag}`, section.offset);
   }
@@ -221,9 +223,6 @@ export function chunkOf(section: Section, firstValue: number): ChunkEntry {
   const count = reader.varint(CHUNK_VALUES_MAX);
   const body = reader.raw(reader.remaining);
   const { offset, bytes } = section;
-  return { offset, bytes, firstValue, count, body };
+  return { offset, bytes, firstValue, count, headerOffset, body };
 }
 
-/** The least bytes a segment has: an empty one's. */
-export const isEndTag = (tag: number): boolean => tag === TAG_END;
-export { HEADER_BYTES, TRAILER_BYTES };

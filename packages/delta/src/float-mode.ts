@@ -57,6 +57,18 @@ export function isPlain(mode: FloatMode): boolean {
   return mode.multiplier === 1 && !mode.isSingle && mode.printedDigits < 0;
 }
 
+/** The mode in a few words; undefined stands for the bits of the floats. */
+export function describeMode(mode: FloatMode | undefined): string {
+  if (mode === undefined) return "float bits";
+  const { multiplier, divisor, isSingle, printedDigits } = mode;
+  const digits = POWERS_OF_TEN.indexOf(divisor);
+  let text = digits === 0 ? "integer" : `decimal 10^-${digits}`;
+  if (digits < 0) text = `multiple of 1/${divisor}`;
+  if (multiplier !== 1) text = `multiple of ${multiplier}`;
+  if (isSingle) text += " as float32";
+  return printedDigits < 0 ? text : `${text} printed with ${printedDigits} decimals`;
+}
+
 /** Turns each integer of `values` into its float, in place. */
 export function fillFloats(mode: FloatMode, values: Float64Array): void {
   for (let i = 0; i < values.length; i += 1) values[i] = floatOf(mode, values[i] as number);

@@ -4,7 +4,16 @@ import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
 import { type Compressor, joinPlanes, splitPlanes } from "./handoff.ts";
 import { DeltaError } from "./delta-error.ts";
 import { bigVarint, countOf, type Integers, type Offsets, readBigVarint } from "./integers.ts";
-import { decodePacked32, decodePacked64, encodePacked32, encodePacked64 } from "./packed.ts";
+import { BLOCK_VALUES } from "./limits.ts";
+import {
+  decodePacked32,
+  decodePacked64,
+  decodePackedBlock32,
+  decodePackedBlock64,
+  describePacked,
+  encodePacked32,
+  encodePacked64,
+} from "./packed.ts";
 import {
   checkPredictor,
   differences32,
@@ -193,21 +202,29 @@ export function decodeIntegers(
   into?: Int32Array,
 ): Integers {
   const reader = new ByteReader(bytes);
-  const head = reader.u8();
-  let base = 0n;
-  let step = 1;
-  if ((head & FRAME) !== 0) {
-    base = readBigVarint(reader);
-    step = reader.varint();
-  }
-  const lag = (head & LAG) === 0 ? 0 : reader.varint(LAG_MAX);
-  const predictor = checkPredictor((head >>> 4) & 3, lag, 0);
-  const isWide = (head & WIDE) !== 0;
-  const method = head & 7;
+  const { base, step, predictor, isWide, method } = readHead(reader);
   const ints = isWide ? new Int32Array(0) : (into ?? new Int32Array(count));
   const offsets = readOffsets(reader, method, isWide, count, ints, predictor, context);
   reader.expectEnd();
   return { base, step, offsets };
+}
+
+type Head = {
+  readonly base: bigint;
+  readonly step: number;
+  readonly predictor: Predictor;
+  readonly isWide: boolean;
+  readonly method: number;
+};
+
+function readHead(reader: ByteReader): Head {
+  const head = reader.u8();
+  const hasFrame = (head & FRAME) !== 0;
+  const base = hasFrame ? readBigVarint(reader) : 0n;
+  const step = hasFrame ? reader.varint() : 1;
+  const lag = (head & LAG) === 0 ? 0 : reader.varint(LAG_MAX);
+  const predictor = checkPredictor((head >>> 4) & 3, lag, 0);
+  return { base, step, predictor, isWide: (head & WIDE) !== 0, method: head & 7 };
 }
 
 function readOffsets(
@@ -323,4 +340,43 @@ function splitOffsets(
     for (let i = 0; i < count; i += 1) words[2 * i + half] = offsets.ints[i] as number;
   }
   return { kind: "wide", words };
+}
+
+/** Integer `index` alone, from the one block of `fast` that holds it; undefined with other methods. */
+export function integersAt(bytes: Uint8Array, count: number, index: number): Integers | undefined {
+  const reader = new ByteReader(bytes);
+  const { base, step, predictor, isWide, method } = readHead(reader);
+  if (method !== METHOD.fast) return undefined;
+  const payload = reader.raw(reader.remaining);
+  const block = Math.floor(index / BLOCK_VALUES);
+  const place = index % BLOCK_VALUES;
+  if (isWide) {
+    const words = new Uint32Array(2 * BLOCK_VALUES);
+    decodePackedBlock64(payload, count, predictor.order, block, words);
+    const offsets: Offsets = { kind: "wide", words: words.slice(2 * place, 2 * place + 2) };
+    return { base, step, offsets };
+  }
+  const ints = new Int32Array(BLOCK_VALUES);
+  decodePackedBlock32(payload, count, predictor.order, block, ints);
+  return { base, step, offsets: { kind: "narrow", ints: ints.slice(place, place + 1) } };
+}
+
+export type IntegerReport = {
+  readonly backend: string;
+  readonly predictor: string;
+  readonly step: number;
+  readonly blocks: readonly { readonly bits: number; readonly exceptions: number }[];
+};
+
+export function describeIntegers(bytes: Uint8Array, count: number): IntegerReport {
+  const reader = new ByteReader(bytes);
+  const { step, predictor, method } = readHead(reader);
+  const backend = Object.entries(METHOD).find(([, id]) => id === method)?.[0] ?? "unknown";
+  const payload = reader.raw(reader.remaining);
+  const blocks = method === METHOD.fast ? describePacked(payload, count) : [];
+  return { backend, predictor: describePredictor(predictor), step, blocks };
+}
+
+export function describePredictor({ order, lag }: Predictor): string {
+  return lag === 0 ? `order ${order}` : `order ${order}, lag ${lag}`;
 }

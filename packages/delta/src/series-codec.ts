@@ -62,8 +62,8 @@ export type DecodeOptions = {
 export function encode(values: Values, options: EncodeOptions = {}): Uint8Array {
   const type = typeOf(values) ?? options.type ?? "number";
   const writer = new SegmentWriter(type, options);
-  const parts = [writer.header, ...writer.chunks(takeValues(values, type), true), writer.end()];
-  return concatenate(parts);
+  const chunks = writer.chunks(takeValues(values, type), true);
+  return concatenate([writer.header, ...chunks.map(({ bytes }) => bytes), writer.end(chunks)]);
 }
 
 export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
@@ -76,6 +76,8 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
+export type WrittenChunk = { readonly bytes: Uint8Array; readonly count: number };
+
 /** Writes one segment, chunk by chunk. */
 export class SegmentWriter {
   readonly type: ValueType;
@@ -83,7 +85,6 @@ export class SegmentWriter {
   readonly header: Uint8Array;
   readonly #header: Header;
   readonly #options: IntegerOptions;
-  readonly #summaries: SectionSummary[] = [];
 
   constructor(type: ValueType, options: EncodeOptions) {
     const { backend, checksum = true } = options;
@@ -101,20 +102,20 @@ export class SegmentWriter {
   }
 
   /** Whole chunks of `taken`, and its rest too if `isLast`. An empty series has no chunk. */
-  chunks(taken: Taken, isLast: boolean): Uint8Array[] {
-    const sections: Uint8Array[] = [];
+  chunks(taken: Taken, isLast: boolean): WrittenChunk[] {
+    const chunks: WrittenChunk[] = [];
     const end = isLast ? taken.count : taken.count - (taken.count % this.chunkValues);
     for (let start = 0; start < end; start += this.chunkValues) {
       const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
       const bytes = chunkSection(this.#header, part.count, encodeBody(part, this.#options));
-      this.#summaries.push({ bytes: bytes.length, count: part.count });
-      sections.push(bytes);
+      chunks.push({ bytes, count: part.count });
     }
-    return sections;
+    return chunks;
   }
 
-  end(): Uint8Array {
-    return endSection(this.#header, this.#summaries);
+  /** The end of a segment of these chunks. */
+  end(chunks: readonly SectionSummary[]): Uint8Array {
+    return endSection(this.#header, chunks);
   }
 }
 
@@ -168,7 +169,7 @@ export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX): Serie
       throw new DeltaError("corrupt", "files of different types, one after the other", at + 5);
     }
     for (const section of segment.sections) {
-      const chunk = chunkOf(section, count);
+      const chunk = chunkOf(section, count, segment.offset);
       chunks.push(chunk);
       count += chunk.count;
       if (count > maxValues) {

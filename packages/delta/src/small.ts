@@ -3,7 +3,7 @@ import { BLOCK_LOGS, CLASSES_MAX, chooseClasses } from "./block-classes.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
-import { NumberReader, NumberWriter } from "./number-coder.ts";
+import { NumberCoder } from "./number-coder.ts";
 import {
   BitWriter,
   decodePackedSlots,
@@ -16,6 +16,7 @@ import {
   packedSlots,
   type SymbolSource,
 } from "./rans.ts";
+import { RangeDecoder, RangeEncoder } from "./range-coder.ts";
 
 /**
  * The `small` back end: residuals as rANS-coded bins with plain offset bits. Each block of 128 takes
@@ -25,13 +26,14 @@ import {
 const LOG_MAX = 14;
 /** Residuals stay below this, so that differences of two are exact in a double. */
 const RESIDUAL_MAX = 2 ** 52;
+const WIDTH_MAX = 53;
 /** The fast decoder reads on past the end for at most one block. */
 const PADDING_BYTES = 1024;
 const SAMPLE_MAX = 65_536;
 
 /** How the header's numbers are told apart; each context learns its own statistics. */
 const CONTEXT = { bits: 0, gap: 1, frequency: 2, class: 18 } as const;
-const CONTEXTS = 18 + CLASSES_MAX + 1;
+const CONTEXTS = CONTEXT.class + CLASSES_MAX;
 
 export function encodeSmall(residuals: Float64Array): Uint8Array {
   const { bins, symbols } = fit(residuals);
@@ -42,10 +44,11 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   const whole = padded(symbols, tables, ofBlock);
   const coded = encodeSymbols(whole, tables, log, ofBlock, blockLog);
   const offsets = offsetBits(residuals, whole, bins);
-  const header = writeHeader(bins, tables, ofBlock);
+  const header = writeHeader({ ...bins, tables, classes: ofBlock }, log);
   const writer = new ByteWriter();
   writer.u8(log | (blockLog << 4));
   writer.varint(binCount);
+  writer.u8(tables.length);
   writer.varint(header.length);
   writer.varint(coded.words.length);
   writer.raw(header);
@@ -200,34 +203,60 @@ function offsetBits(residuals: Float64Array, symbols: Uint16Array, bins: Bins): 
   return writer.finish();
 }
 
-function writeHeader(bins: Bins, tables: readonly Uint16Array[], ofBlock: Uint8Array): Uint8Array {
-  const writer = new NumberWriter(CONTEXTS);
-  const { lows, bits } = bins;
-  const first = lows[0] as number;
-  writer.put(CONTEXT.bits, first < 0 ? 1 : 0);
-  writer.put(CONTEXT.gap, Math.abs(first));
-  for (let s = 0; s < lows.length; s += 1) {
-    writer.put(CONTEXT.bits, zigzag((bits[s] as number) - (s === 0 ? 0 : (bits[s - 1] as number))));
-    if (s > 0) writer.put(CONTEXT.gap, (lows[s] as number) - (lows[s - 1] as number) - 1);
-  }
-  writer.put(CONTEXT.class, tables.length - 1);
-  tables.forEach((table, k) => {
+type Header = {
+  readonly lows: Float64Array;
+  readonly bits: Uint8Array;
+  readonly tables: readonly Uint16Array[];
+  readonly classes: Uint8Array;
+};
+
+function writeHeader(header: Header, log: number): Uint8Array {
+  const coder = new RangeEncoder();
+  codeHeader(new NumberCoder(coder, CONTEXTS), header, header.tables.length, log);
+  return coder.finish();
+}
+
+/** Writes a header; or reads one into the arrays of `header`, which are as large as they must be. */
+function codeHeader(coder: NumberCoder, header: Header, classCount: number, log: number): void {
+  codeBins(coder, header);
+  const { tables, classes } = header;
+  for (let k = 0; k < classCount; k += 1) {
+    const table = tables[k] as Uint16Array;
+    let left = 1 << log;
     for (let s = 0; s < table.length; s += 1) {
-      writer.put(frequencyContext(tables, k, s), table[s] as number);
+      const frequency = coder.code(frequencyContext(tables, k, s), table[s] as number, left);
+      table[s] = frequency;
+      left -= frequency;
     }
-  });
-  if (tables.length > 1) {
-    let last = 0;
-    for (const k of ofBlock) {
-      writer.put(CONTEXT.class + 1 + last, k);
-      last = k;
-    }
+    if (left > 0) throw new DeltaError("corrupt", "frequencies that do not fill their table");
   }
-  return writer.finish();
+  if (classCount === 1) return;
+  let last = 0;
+  for (let block = 0; block < classes.length; block += 1) {
+    last = coder.code(CONTEXT.class + last, classes[block] as number, classCount - 1);
+    classes[block] = last;
+  }
+}
+
+function codeBins(coder: NumberCoder, { lows, bits }: Header): void {
+  const first = lows[0] as number;
+  const isNegative = coder.code(CONTEXT.bits, first < 0 ? 1 : 0, 1) === 1;
+  let low = coder.code(CONTEXT.gap, Math.abs(first), RESIDUAL_MAX);
+  if (isNegative) low = -low;
+  let width = 0;
+  for (let s = 0; s < lows.length; s += 1) {
+    const more = coder.code(CONTEXT.bits, zigzag((bits[s] as number) - width), 2 * WIDTH_MAX);
+    width += unzigzag(more);
+    if (width < 0 || width > WIDTH_MAX) throw new DeltaError("corrupt", `a bin of ${width} bits`);
+    if (s > 0) low += 1 + coder.code(CONTEXT.gap, (lows[s] as number) - low - 1, 2 * RESIDUAL_MAX - 1);
+    lows[s] = low;
+    bits[s] = width;
+  }
+  if (low > RESIDUAL_MAX) throw new DeltaError("corrupt", "a bin beyond 2^52");
 }
 
 /** By the length of what the frequency is likely near: the same bin's in the last table, or its neighbor's. */
-function frequencyContext(tables: readonly Uint16Array[], k: number, s: number): number {
+function frequencyContext(tables: Header["tables"], k: number, s: number): number {
   const before = s === 0 ? 0 : ((tables[k] as Uint16Array)[s - 1] as number);
   const above = k === 0 ? before : ((tables[k - 1] as Uint16Array)[s] as number);
   return CONTEXT.frequency + bitsOf((before + above + 1) >>> 1);
@@ -241,7 +270,7 @@ function unzigzag(value: number): number {
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }
 
-type Read = { source: SymbolSource; tables: Uint16Array[]; log: number };
+type Read = { source: SymbolSource; tables: readonly Uint16Array[]; log: number };
 
 /** Everything that a decoder's loops rely on is checked here. */
 function readPayload(payload: Uint8Array, count: number): Read {
@@ -253,10 +282,12 @@ function readPayload(payload: Uint8Array, count: number): Read {
   if (log < 8 || log > LOG_MAX) throw new DeltaError("corrupt", `tables of 2^${log} slots`, 0);
   const binCount = reader.varint(BINS_MAX);
   if (binCount === 0 || binCount > 1 << log) throw new DeltaError("corrupt", `${binCount} bins`, 1);
+  const classCount = reader.u8();
+  if (classCount === 0 || classCount > CLASSES_MAX) throw new DeltaError("corrupt", `${classCount} classes`);
   const headerSize = reader.varint(payload.length);
   const wordCount = reader.varint(payload.length);
   const blocks = Math.ceil(count / (1 << blockLog));
-  const header = readHeader(reader.raw(headerSize), binCount, log, blocks);
+  const header = readHeader(reader.raw(headerSize), binCount, classCount, log, blocks);
   const states = Uint32Array.from({ length: LANES }, () => reader.u32());
   if (states.some((state) => state < 0x10000)) throw new DeltaError("corrupt", "a state below 2^16");
   const words = new Uint8Array(wordCount * 2 + 8);
@@ -282,49 +313,21 @@ function readPayload(payload: Uint8Array, count: number): Read {
   };
 }
 
-type Header = {
-  lows: Float64Array;
-  bits: Uint8Array;
-  tables: Uint16Array[];
-  classes: Uint8Array;
-};
-
-function readHeader(bytes: Uint8Array, binCount: number, log: number, blocks: number): Header {
-  const reader = new NumberReader(CONTEXTS, bytes);
-  const lows = new Float64Array(binCount);
-  const bits = new Uint8Array(binCount);
-  const isNegative = reader.take(CONTEXT.bits, 1) === 1;
-  let low = reader.take(CONTEXT.gap, RESIDUAL_MAX);
-  if (isNegative) low = -low;
-  let width = 0;
-  for (let s = 0; s < binCount; s += 1) {
-    width += unzigzag(reader.take(CONTEXT.bits, 128));
-    if (width < 0 || width > 53) throw new DeltaError("corrupt", `a bin of ${width} bits`);
-    if (s > 0) low += reader.take(CONTEXT.gap, 2 * RESIDUAL_MAX) + 1;
-    lows[s] = low;
-    bits[s] = width;
-  }
-  if (low > RESIDUAL_MAX) throw new DeltaError("corrupt", "a bin beyond 2^52");
-  const classCount = reader.take(CONTEXT.class, CLASSES_MAX - 1) + 1;
-  const tables: Uint16Array[] = [];
-  for (let k = 0; k < classCount; k += 1) {
-    const table = new Uint16Array(binCount);
-    tables.push(table);
-    let sum = 0;
-    for (let s = 0; s < binCount; s += 1) {
-      table[s] = reader.take(frequencyContext(tables, k, s), 1 << log);
-      sum += table[s] as number;
-    }
-    if (sum !== 1 << log) throw new DeltaError("corrupt", `frequencies that sum to ${sum}`);
-  }
-  const classes = new Uint8Array(blocks);
-  if (classCount > 1) {
-    let last = 0;
-    for (let block = 0; block < blocks; block += 1) {
-      last = reader.take(CONTEXT.class + 1 + last, classCount - 1);
-      classes[block] = last;
-    }
-  }
-  reader.expectEnd();
-  return { lows, bits, tables, classes };
+function readHeader(
+  bytes: Uint8Array,
+  binCount: number,
+  classCount: number,
+  log: number,
+  blocks: number,
+): Header {
+  const header: Header = {
+    lows: new Float64Array(binCount),
+    bits: new Uint8Array(binCount),
+    tables: Array.from({ length: classCount }, () => new Uint16Array(binCount)),
+    classes: new Uint8Array(blocks),
+  };
+  const coder = new RangeDecoder(bytes);
+  codeHeader(new NumberCoder(coder, CONTEXTS), header, classCount, log);
+  coder.expectEnd();
+  return header;
 }

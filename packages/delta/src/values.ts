@@ -320,27 +320,100 @@ export function putLane(lane: NumberLane, values: TypedValues, start: number): v
   }
 }
 
+/** One value of a series. */
+export type Element = number | bigint | string | boolean | Date | null;
+
 /** Plain values of a decoded lane, with nulls where there are none. */
-export function plainValues(type: ValueType, lane: Lane, validity?: Uint8Array): unknown[] {
-  const values = presentValues(type, lane);
+export function plainValues(type: ValueType, lane: Lane, validity?: Uint8Array): Element[] {
+  const values = laneElements(type, lane);
   if (validity === undefined) return values;
   let next = 0;
   return Array.from(validity, (valid, i) => {
-    if (lane.kind !== "strings") return valid === 1 ? values[i] : null;
-    return valid === 1 ? values[next++] : null;
+    if (lane.kind === "strings") return valid === 1 ? (values[next++] as Element) : null;
+    return valid === 1 ? (values[i] as Element) : null;
   });
 }
 
-function presentValues(type: ValueType, lane: Lane): unknown[] {
+function laneElements(type: ValueType, lane: Lane): Element[] {
   switch (lane.kind) {
     case "strings":
       return lane.strings.slice();
     case "ints":
-      return Array.from(lane.ints, (int) => int !== 0);
-    case "pairs":
-      return Array.from(new BigInt64Array(lane.words.buffer, lane.words.byteOffset, lane.words.length / 2));
+      if (type === "boolean") return Array.from(lane.ints, (int) => int !== 0);
+      return Array.from(type === "u32" ? unsigned(lane.ints) : lane.ints);
+    case "pairs": {
+      const { buffer, byteOffset, length } = lane.words;
+      return Array.from(
+        lane.isSigned
+          ? new BigInt64Array(buffer, byteOffset, length / 2)
+          : new BigUint64Array(buffer, byteOffset, length / 2),
+      );
+    }
     default:
       if (type === "date") return Array.from(lane.floats, (time) => new Date(time));
-      return Array.from(lane.floats);
+      return Array.from(lane.isSingle ? singles(lane.bits) : lane.floats);
   }
+}
+
+function unsigned(ints: Int32Array): Uint32Array {
+  return new Uint32Array(ints.buffer, ints.byteOffset, ints.length);
+}
+
+function singles(bits: Uint32Array): Float32Array {
+  return new Float32Array(bits.buffer, bits.byteOffset, bits.length);
+}
+
+/** An array of `type` of these elements, each of which `checkValue` has seen. */
+export function fromElements(elements: readonly Element[], type: ValueType): Values {
+  if (!isTyped(type)) return elements.slice() as PlainValues;
+  const values = new CONSTRUCTORS[type](elements.length) as Int32Array;
+  values.set(elements as readonly number[]);
+  return values;
+}
+
+/** The least and greatest whole number of each type that has bounds. */
+const BOUNDS: Readonly<Partial<Record<ValueType, readonly [number | bigint, number | bigint]>>> = {
+  i8: [-128, 127],
+  u8: [0, 255],
+  u8c: [0, 255],
+  i16: [-32_768, 32_767],
+  u16: [0, 65_535],
+  i32: [-(2 ** 31), 2 ** 31 - 1],
+  u32: [0, 2 ** 32 - 1],
+  i64: [INT64_MIN, INT64_MAX],
+  u64: [0n, 2n ** 64n - 1n],
+  bigint: [INT64_MIN, INT64_MAX],
+};
+
+/** Refuses what a series of `type` cannot hold as it is. */
+export function checkValue(value: Element | undefined, type: ValueType, index: number): void {
+  if (value === null && !isTyped(type)) return;
+  const bounds = BOUNDS[type];
+  const isFit =
+    bounds === undefined
+      ? type === (value instanceof Date ? "date" : typeof value) ||
+        (typeof value === "number" && (type === "f64" || (type === "f32" && isSingle(value))))
+      : typeof value === typeof bounds[0];
+  if (!isFit) throw mixed(value, index, type);
+  if (bounds === undefined || (typeof value !== "number" && typeof value !== "bigint")) return;
+  const isWhole = typeof value === "bigint" || (Number.isInteger(value) && !Object.is(value, -0));
+  if (isWhole && value >= bounds[0] && value <= bounds[1]) return;
+  throw new DeltaError("out_of_range", `${String(value)} does not fit into ${type}`, index);
+}
+
+function isSingle(value: number): boolean {
+  return Number.isNaN(value) || Math.fround(value) === value;
+}
+
+/** `first` and then `second`, which must be of the same kind. */
+export function joinValues(first: Values, second: Values): Values {
+  if (Array.isArray(first) && Array.isArray(second)) return [...first, ...second] as PlainValues;
+  const type = typeOf(first);
+  if (type === undefined || !isTyped(type) || typeOf(second) !== type) {
+    throw new DeltaError("invalid_argument", "pieces of different types in one stream");
+  }
+  const joined = new CONSTRUCTORS[type](first.length + second.length) as Int32Array;
+  joined.set(first as Int32Array);
+  joined.set(second as Int32Array, first.length);
+  return joined;
 }

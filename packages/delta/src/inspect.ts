@@ -1,0 +1,103 @@
+import { ByteReader } from "./byte-reader.ts";
+import { describeNumbers, integersOfLane } from "./chunk.ts";
+import { decodeBody } from "./chunk-body.ts";
+import { estimateFloatModes } from "./choose-float-mode.ts";
+import { type ChunkEntry, VERSION } from "./file-format.ts";
+import { describeMode } from "./float-mode.ts";
+import { choose, describePredictor } from "./integer-coder.ts";
+import { decodeContext, type DecodeOptions, inChunk, integerOptions, readSeriesFile } from "./series-codec.ts";
+import type { Lane, ValueType } from "./values.ts";
+
+/** What a file says of itself. */
+export type Inspection = {
+  readonly kind: "series";
+  readonly version: number;
+  readonly type: ValueType;
+  readonly values: number;
+  readonly bytes: number;
+  readonly chunks: readonly ChunkReport[];
+};
+
+export type ChunkReport = {
+  /** Where the chunk begins, and how many bytes it takes with its frame. */
+  readonly offset: number;
+  readonly bytes: number;
+  /** Place of the chunk's first value in the series. */
+  readonly firstValue: number;
+  readonly values: number;
+  readonly nulls: number;
+  /** Values that the mode cannot express, which stand beside it with all their bits. */
+  readonly exceptions: number;
+  /** How values became integers, as `decimal 10^-2`. */
+  readonly mode: string;
+  /** What was subtracted, as `order 1`. */
+  readonly predictor: string;
+  /** How the rest is written: `fast`, `small`, `handoff`, or a simpler way for simple series. */
+  readonly backend: string;
+  readonly bitsPerValue: number;
+  /** What the encoder weighed: estimates from a sample, the cheapest of each question first. */
+  readonly why: readonly Alternative[];
+  /** Each 128 values of packed bits; empty for other back ends. */
+  readonly blocks: readonly { readonly bits: number; readonly exceptions: number }[];
+};
+
+export type Alternative = {
+  readonly question: "mode" | "predictor";
+  readonly candidate: string;
+  readonly bytes: number;
+};
+
+/** Explains a series file: how each chunk is written, and why so. Decodes every chunk. */
+export function inspectSeries(bytes: Uint8Array, options: DecodeOptions = {}): Inspection {
+  const { type, count, chunks } = readSeriesFile(bytes, options.maxValues);
+  return {
+    kind: "series",
+    version: VERSION,
+    type,
+    values: count,
+    bytes: bytes.length,
+    chunks: chunks.map((chunk) => inChunk(chunk, () => reportOf(chunk, type, options))),
+  };
+}
+
+function reportOf(chunk: ChunkEntry, type: ValueType, options: DecodeOptions): ChunkReport {
+  const { offset, bytes, firstValue, count } = chunk;
+  const { lane, validity } = decodeBody(chunk.body, type, count, decodeContext(options));
+  const frame = { offset, bytes, firstValue, values: count, bitsPerValue: (bytes * 8) / Math.max(1, count) };
+  const nulls = validity === undefined ? 0 : count - validity.reduce((sum, each) => sum + each, 0);
+  if (lane.kind === "strings") {
+    const rest = { exceptions: 0, mode: "strings", predictor: "-", why: [], blocks: [] };
+    return { ...frame, nulls, backend: "strings", ...rest };
+  }
+  const reader = new ByteReader(chunk.body);
+  skipNulls(reader);
+  const numbers = describeNumbers(reader.raw(reader.remaining), lane, count);
+  return { ...frame, nulls, ...numbers, why: alternatives(lane, count) };
+}
+
+function skipNulls(reader: ByteReader): void {
+  if (reader.u8() === 0) return;
+  reader.varint();
+  reader.raw(reader.varint());
+}
+
+/** The encoder's estimates, made again from the decoded values. */
+function alternatives(lane: Lane, count: number): Alternative[] {
+  if (lane.kind === "strings" || count === 0) return [];
+  const bytesOf = (bits: number): number => Math.round((bits * count) / 8);
+  const modes: Alternative[] =
+    lane.kind === "floats"
+      ? estimateFloatModes(lane).map(({ mode, bits }) => {
+          return { question: "mode", candidate: describeMode(mode), bytes: bytesOf(bits) };
+        })
+      : [];
+  const { estimates } = choose(integersOfLane(lane).offsets, integerOptions({}));
+  const predictors = estimates.flatMap(({ predictor, smallBits, fastBits }): Alternative[] => {
+    const text = describePredictor(predictor);
+    const small: Alternative = { question: "predictor", candidate: `${text}, small`, bytes: bytesOf(smallBits) };
+    if (predictor.lag > 0) return [small];
+    return [small, { question: "predictor", candidate: `${text}, fast`, bytes: bytesOf(fastBits) }];
+  });
+  const byBytes = (a: Alternative, b: Alternative): number => a.bytes - b.bytes;
+  return [...modes.sort(byBytes), ...predictors.sort(byBytes)];
+}

@@ -1,0 +1,162 @@
+import { ByteReader } from "./byte-reader.ts";
+import { bodyAt, decodeBody } from "./chunk-body.ts";
+import { type ChunkEntry, chunkOf, readHeader, readSection } from "./file-format.ts";
+import {
+  concatenate,
+  type DecodeOptions,
+  decodeContext,
+  type EncodeOptions,
+  inChunk,
+  readSeriesFile,
+  SegmentWriter,
+  type WrittenChunk,
+} from "./series-codec.ts";
+import type { DecodeContext } from "./integer-coder.ts";
+import {
+  checkValue,
+  type Element,
+  fromElements,
+  plainValues,
+  takeValues,
+  type Values,
+  type ValueType,
+} from "./values.ts";
+
+export type SeriesOptions = EncodeOptions & DecodeOptions & { readonly type: ValueType };
+
+/**
+ * A series that is kept encoded and grows at its end. Full chunks are encoded, the rest is plain. With
+ * the `fast` back end, which is the default here, reading one value decodes one block of 128.
+ */
+export class Series implements Iterable<Element> {
+  readonly type: ValueType;
+  readonly #writer: SegmentWriter;
+  readonly #context: DecodeContext;
+  readonly #sealed: (WrittenChunk & { readonly entry: ChunkEntry })[] = [];
+  #sealedCount = 0;
+  #tail: Element[] = [];
+  /** The chunk that was decoded last, for reads that follow each other. */
+  #cached: { readonly entry: ChunkEntry; readonly elements: readonly Element[] } | undefined;
+
+  constructor(options: SeriesOptions) {
+    this.type = options.type;
+    this.#writer = new SegmentWriter(options.type, { backend: "fast", ...options });
+    this.#context = decodeContext(options);
+  }
+
+  /** A series from the bytes that `toBytes` or `encode` made. */
+  static fromBytes(bytes: Uint8Array, options: Omit<SeriesOptions, "type"> = {}): Series {
+    const { type, chunks } = readSeriesFile(bytes, options.maxValues);
+    const series = new Series({ ...options, type });
+    // Chunks are kept as they are if the header, which their checksums cover, is the same.
+    const header = series.#writer.header;
+    const isSame = chunks.every(({ headerOffset }) =>
+      header.every((byte, i) => bytes[headerOffset + i] === byte),
+    );
+    for (const chunk of chunks) {
+      if (isSame) {
+        const copy = bytes.slice(chunk.offset, chunk.offset + chunk.bytes);
+        series.#seal({ bytes: copy, count: chunk.count });
+      } else series.extend(series.#decode(chunk));
+    }
+    return series;
+  }
+
+  get length(): number {
+    return this.#sealedCount + this.#tail.length;
+  }
+
+  append(value: Element): void {
+    checkValue(value, this.type, this.length);
+    this.#tail.push(value);
+    if (this.#tail.length >= this.#writer.chunkValues) this.#sealTail();
+  }
+
+  extend(values: Iterable<Element>): void {
+    for (const value of values) this.append(value);
+  }
+
+  /** The value at `index`, counted from the end if negative; undefined outside the series. */
+  at(index: number): Element | undefined {
+    const i = index < 0 ? this.length + index : index;
+    if (!Number.isInteger(i) || i < 0 || i >= this.length) return undefined;
+    if (i >= this.#sealedCount) return this.#tail[i - this.#sealedCount];
+    const entry = this.#entryOf(i);
+    const place = i - entry.firstValue;
+    if (this.#cached?.entry !== entry) {
+      const lane = inChunk(entry, () => bodyAt(entry.body, this.type, entry.count, place));
+      if (lane !== undefined) return plainValues(this.type, lane)[0];
+    }
+    return this.#elements(entry)[place];
+  }
+
+  /** The values from `start` to `end`, as `Array.prototype.slice` counts them, in an array of the type. */
+  slice(start = 0, end = this.length): Values {
+    const bound = (index: number): number =>
+      Math.min(Math.max(index < 0 ? this.length + index : index, 0), this.length);
+    const [first, last] = [bound(start), bound(end)];
+    const elements: Element[] = [];
+    for (let i = first; i < last; ) {
+      const isTail = i >= this.#sealedCount;
+      const entry = isTail ? undefined : this.#entryOf(i);
+      const from = entry === undefined ? this.#sealedCount : entry.firstValue;
+      const part = entry === undefined ? this.#tail : this.#elements(entry);
+      const until = Math.min(last - from, part.length);
+      for (let k = i - from; k < until; k += 1) elements.push(part[k] as Element);
+      i = from + until;
+    }
+    return fromElements(elements, this.type);
+  }
+
+  *[Symbol.iterator](): Iterator<Element> {
+    for (const { entry } of this.#sealed.slice()) yield* this.#decode(entry);
+    yield* this.#tail.slice();
+  }
+
+  /** The whole series as `decode` reads it. The series can go on growing. */
+  toBytes(): Uint8Array {
+    const tail = this.#writer.chunks(this.#takeTail(), true);
+    const chunks = [...this.#sealed, ...tail];
+    const { header } = this.#writer;
+    return concatenate([header, ...chunks.map(({ bytes }) => bytes), this.#writer.end(chunks)]);
+  }
+
+  #takeTail(): ReturnType<typeof takeValues> {
+    return takeValues(fromElements(this.#tail, this.type), this.type);
+  }
+
+  #sealTail(): void {
+    for (const chunk of this.#writer.chunks(this.#takeTail(), true)) this.#seal(chunk);
+    this.#tail = [];
+  }
+
+  #seal(chunk: WrittenChunk): void {
+    const header = readHeader(new ByteReader(this.#writer.header));
+    const entry = chunkOf(readSection(chunk.bytes, 0, header), this.#sealedCount);
+    this.#sealed.push({ ...chunk, entry });
+    this.#sealedCount += chunk.count;
+  }
+
+  #entryOf(index: number): ChunkEntry {
+    let low = 0;
+    let high = this.#sealed.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((this.#sealed[middle]?.entry.firstValue ?? 0) <= index) low = middle;
+      else high = middle - 1;
+    }
+    return (this.#sealed[low] as { entry: ChunkEntry }).entry;
+  }
+
+  #elements(entry: ChunkEntry): readonly Element[] {
+    if (this.#cached?.entry !== entry) this.#cached = { entry, elements: this.#decode(entry) };
+    return this.#cached.elements;
+  }
+
+  #decode(entry: ChunkEntry): Element[] {
+    return inChunk(entry, () => {
+      const { lane, validity } = decodeBody(entry.body, this.type, entry.count, this.#context);
+      return plainValues(this.type, lane, validity);
+    });
+  }
+}

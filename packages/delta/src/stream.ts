@@ -1,0 +1,197 @@
+import { ByteReader } from "./byte-reader.ts";
+import { decodeBody } from "./chunk-body.ts";
+import { DeltaError } from "./delta-error.ts";
+import {
+  checkEnd,
+  chunkOf,
+  HEADER_BYTES,
+  type Header,
+  readHeader,
+  readSection,
+  readTrailer,
+  sectionSize,
+  TAG_END,
+  TABLE,
+  TRAILER_BYTES,
+  typeOfKind,
+} from "./file-format.ts";
+import {
+  type DecodeOptions,
+  decodeContext,
+  type EncodeOptions,
+  inChunk,
+  SegmentWriter,
+} from "./series-codec.ts";
+import {
+  isTyped,
+  joinValues,
+  newTyped,
+  plainValues,
+  putLane,
+  takeValues,
+  typeOf,
+  type Values,
+} from "./values.ts";
+
+/** The part of a Web stream that is read here, by its shape. */
+type WebStream<T> = {
+  getReader(): { read(): Promise<{ done: boolean; value?: T | undefined }>; releaseLock(): void };
+};
+
+/** Anything that hands out pieces: arrays of them, generators, Node streams, Web streams. */
+export type Source<T> = AsyncIterable<T> | Iterable<T> | WebStream<T>;
+
+/**
+ * Encodes a series that comes in pieces, each a series of the same type, into the bytes of one file,
+ * which come in pieces too. Holds one chunk and one piece at a time.
+ */
+export async function* encodeStream(
+  source: Source<Values>,
+  options: EncodeOptions = {},
+): AsyncGenerator<Uint8Array> {
+  let writer: SegmentWriter | undefined;
+  let rest: Values | undefined;
+  const summaries: { bytes: { length: number }; count: number }[] = [];
+  const write = function* (values: Values, isLast: boolean): Generator<Uint8Array> {
+    const type = typeOf(values) ?? writer?.type ?? options.type ?? "number";
+    if (writer === undefined) {
+      writer = new SegmentWriter(type, options);
+      yield writer.header;
+    } else if (type !== writer.type) {
+      const message = `a piece of ${type} in a stream of ${writer.type}`;
+      throw new DeltaError("invalid_argument", message, summaries.length);
+    }
+    for (const { bytes, count } of writer.chunks(takeValues(values, type), isLast)) {
+      summaries.push({ bytes: { length: bytes.length }, count });
+      yield bytes;
+    }
+  };
+  for await (const piece of iterate(source)) {
+    const values: Values = rest === undefined ? piece : joinValues(rest, piece);
+    const size = writer?.chunkValues ?? new SegmentWriter("number", options).chunkValues;
+    const whole = values.length - (values.length % size);
+    if (whole > 0) yield* write(values.slice(0, whole) as Values, false);
+    rest = values.slice(whole) as Values;
+  }
+  yield* write(rest ?? [], true);
+  if (writer !== undefined) yield writer.end(summaries);
+}
+
+/**
+ * Decodes the bytes of one file, or of several in a row, that come in pieces of any size. Yields the
+ * values of one chunk at a time, and holds no more than that and what was read ahead.
+ */
+export async function* decodeStream(
+  source: Source<Uint8Array>,
+  options: DecodeOptions = {},
+): AsyncGenerator<Values> {
+  const context = decodeContext(options);
+  const queue = new ByteQueue();
+  const state: StreamState = { header: undefined, kind: undefined, sizes: [], count: 0 };
+  for await (const piece of iterate(source)) {
+    queue.push(piece);
+    for (;;) {
+      const section = nextSection(queue, state);
+      if (section === undefined) break;
+      if (section.tag === TAG_END) continue;
+      const chunk = chunkOf(section, state.count);
+      state.count += chunk.count;
+      const type = typeOfKind(state.kind ?? TABLE, 0);
+      const body = inChunk(chunk, () => decodeBody(chunk.body, type, chunk.count, context));
+      if (isTyped(type) && body.lane.kind !== "strings") {
+        const { values } = newTyped(type, chunk.count);
+        putLane(body.lane, values, 0);
+        yield values;
+      } else yield plainValues(type, body.lane, body.validity) as Values;
+    }
+  }
+  if (state.kind === undefined || state.header !== undefined || queue.bytes.length > 0) {
+    throw new DeltaError("truncated", "the stream ends before its end", queue.dropped + queue.bytes.length);
+  }
+}
+
+type StreamState = {
+  /** Undefined between two segments. */
+  header: Header | undefined;
+  kind: number | undefined;
+  sizes: number[];
+  count: number;
+};
+
+/** The next section that is there whole, taken off the queue; its header first, its trailer too. */
+function nextSection(queue: ByteQueue, state: StreamState): ReturnType<typeof readSection> | undefined {
+  if (state.header === undefined) {
+    if (queue.bytes.length < HEADER_BYTES) return undefined;
+    const header = readHeader(new ByteReader(queue.bytes));
+    if (header.kind === TABLE) {
+      throw new DeltaError("invalid_argument", "the stream is a table: use decodeTable", 5);
+    }
+    if (state.kind !== undefined && header.kind !== state.kind) {
+      throw new DeltaError("corrupt", "files of different types, one after the other", queue.dropped);
+    }
+    queue.drop(HEADER_BYTES);
+    state.header = header;
+    state.kind = header.kind;
+    state.sizes = [];
+  }
+  const size = sectionSize(queue.bytes, 0, state.header);
+  if (size === undefined || size > queue.bytes.length) return undefined;
+  const section = readSection(queue.bytes, 0, state.header);
+  if (section.tag === TAG_END) {
+    checkEnd(section, state.sizes);
+    readTrailer(queue.bytes, size - TRAILER_BYTES, section.bytes);
+    state.header = undefined;
+  } else state.sizes.push(section.bytes);
+  queue.drop(size);
+  return section;
+}
+
+/** Bytes in, bytes out, in a buffer that grows by doubling. */
+class ByteQueue {
+  #buffer = new Uint8Array(65_536);
+  #start = 0;
+  #end = 0;
+  /** How many bytes have been taken off. */
+  dropped = 0;
+
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  push(piece: Uint8Array): void {
+    const length = this.#end - this.#start;
+    if (this.#end + piece.length > this.#buffer.length) {
+      const size = Math.max(this.#buffer.length, 2 * (length + piece.length));
+      // What was taken off may still be looked at through views: never move bytes under them.
+      const buffer = new Uint8Array(size);
+      buffer.set(this.bytes);
+      this.#buffer = buffer;
+      this.#start = 0;
+      this.#end = length;
+    }
+    this.#buffer.set(piece, this.#end);
+    this.#end += piece.length;
+  }
+
+  drop(count: number): void {
+    this.#start += count;
+    this.dropped += count;
+  }
+}
+
+async function* iterate<T>(source: Source<T>): AsyncGenerator<T> {
+  if (Symbol.asyncIterator in source || Symbol.iterator in source) {
+    yield* source;
+    return;
+  }
+  const reader = source.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value as T;
+    }
+  } finally {
+    reader.releaseLock();
+  }
+}

@@ -308,16 +308,21 @@ function residualOffsets(
     integrate64(residuals, predictor, seeds, words);
     return { kind: "wide", words };
   }
-  if (method === METHOD.small) decodeSmall32(reader.raw(reader.remaining), ints);
-  else {
-    const id = reader.u8();
-    const compressor = context.compressors.find((each) => each.id === id);
-    if (compressor === undefined) {
-      const message = `the bytes want compressor ${id}, which this runtime lacks: pass it in \`compressors\``;
-      throw new DeltaError("unsupported_feature", message, reader.position - 1);
-    }
-    joinPlanes(compressor.decompress(reader.raw(reader.remaining), count * 4), ints);
+  if (method === METHOD.small) {
+    // The last differences are summed as they are decoded, unless a lag comes between.
+    const last = predictor.lag > 0 ? undefined : seeds.at(-1);
+    const sumFrom = last === undefined ? undefined : Number(BigInt.asIntN(32, last));
+    decodeSmall32(reader.raw(reader.remaining), ints, sumFrom);
+    integrate32(ints, predictor, sumFrom === undefined ? seeds : seeds.slice(0, -1));
+    return { kind: "narrow", ints };
   }
+  const id = reader.u8();
+  const compressor = context.compressors.find((each) => each.id === id);
+  if (compressor === undefined) {
+    const message = `compressor ${id} is not in this runtime: pass it in \`compressors\``;
+    throw new DeltaError("unsupported_feature", message, reader.position - 1);
+  }
+  joinPlanes(compressor.decompress(reader.raw(reader.remaining), count * 4), ints);
   integrate32(ints, predictor, seeds);
   return { kind: "narrow", ints };
 }

@@ -28,7 +28,7 @@ export function differences32(
   return { residuals, seeds };
 }
 
-/** Undoes `differences32` in place. */
+/** Undoes `differences32` in place: the lag, and as many differences as there are seeds. */
 export function integrate32(
   residuals: Int32Array,
   { order, lag }: Predictor,
@@ -40,7 +40,7 @@ export function integrate32(
       residuals[i] = (residuals[i] as number) + (residuals[i - lag] as number);
     }
   }
-  for (let d = Math.min(order, count) - 1; d >= 0; d -= 1) {
+  for (let d = Math.min(seeds.length, count) - 1; d >= 0; d -= 1) {
     let sum = Number(BigInt.asIntN(32, seeds[d] as bigint));
     residuals[d] = sum;
     for (let i = d + 1; i < count; i += 1) {

@@ -93,15 +93,13 @@ export const PACKED_LOG = 12;
 export const PACKED_SYMBOLS_MAX = 256;
 
 /** One entry a slot: frequency - 1, distance from the symbol's first slot, symbol. */
-export function packedSlots(tables: readonly Uint16Array[]): Int32Array {
-  const slots = new Int32Array(tables.length << PACKED_LOG);
+export function packedSlots(frequencies: Uint16Array): Int32Array {
+  const slots = new Int32Array(1 << PACKED_LOG);
   let at = 0;
-  for (const frequencies of tables) {
-    for (let s = 0; s < frequencies.length; s += 1) {
-      const frequency = frequencies[s] as number;
-      const entry = ((frequency - 1) << 20) | s;
-      for (let k = 0; k < frequency; k += 1) slots[at++] = entry | (k << 8);
-    }
+  for (let s = 0; s < frequencies.length; s += 1) {
+    const frequency = frequencies[s] as number;
+    const entry = ((frequency - 1) << 20) | s;
+    for (let k = 0; k < frequency; k += 1) slots[at++] = entry | (k << 8);
   }
   return slots;
 }
@@ -123,29 +121,37 @@ export type SymbolSource = {
 };
 
 /**
- * Residuals of 32 bits from tables of 2^12 slots, at most 256 bins, and at most 25 offset bits: the
- * fast decoder. `out` has a multiple of 4 elements.
+ * Residuals of 32 bits, or their running sums from `sumFrom`: the fast decoder, for tables of 2^12
+ * slots, at most 256 bins, lows of 27 bits and at most 25 offset bits. `out` has a multiple of 4
+ * elements.
  */
-export function decodePackedSlots(source: SymbolSource, slots: Int32Array, out: Int32Array): void {
+export function decodePackedSlots(
+  source: SymbolSource,
+  tables: readonly Int32Array[],
+  out: Int32Array,
+  sumFrom: number | undefined,
+): void {
   const { words, classes, blockLog } = source;
   const view = new DataView(source.offsets.buffer, source.offsets.byteOffset);
   const bitsMax = source.offsetBytes * 8;
-  const lows = Int32Array.from(source.lows);
-  const bits = Int32Array.from(source.bits);
+  const bins = Int32Array.from(source.lows, (low, k) => (low << 5) | (source.bits[k] as number));
   let x0 = (source.states[0] as number) | 0;
   let x1 = (source.states[1] as number) | 0;
   let x2 = (source.states[2] as number) | 0;
   let x3 = (source.states[3] as number) | 0;
   let word = 0;
   let bit = 0;
+  // Residuals alone are sums that begin anew with each.
+  const keep = sumFrom === undefined ? 0 : -1;
+  let sum = sumFrom ?? 0;
   for (let start = 0, block = 0; start < out.length; block += 1) {
-    const base = (classes[block] as number) << PACKED_LOG;
+    const slots = tables[classes[block] as number] as Int32Array;
     const end = Math.min(out.length, start + (1 << blockLog));
     for (let i = start; i < end; i += 4) {
-      const e0 = slots[base + (x0 & 4095)] as number;
-      const e1 = slots[base + (x1 & 4095)] as number;
-      const e2 = slots[base + (x2 & 4095)] as number;
-      const e3 = slots[base + (x3 & 4095)] as number;
+      const e0 = slots[x0 & 4095] as number;
+      const e1 = slots[x1 & 4095] as number;
+      const e2 = slots[x2 & 4095] as number;
+      const e3 = slots[x3 & 4095] as number;
       x0 = (Math.imul((e0 >>> 20) + 1, x0 >>> 12) + ((e0 >>> 8) & 4095)) | 0;
       x1 = (Math.imul((e1 >>> 20) + 1, x1 >>> 12) + ((e1 >>> 8) & 4095)) | 0;
       x2 = (Math.imul((e2 >>> 20) + 1, x2 >>> 12) + ((e2 >>> 8) & 4095)) | 0;
@@ -163,26 +169,26 @@ export function decodePackedSlots(source: SymbolSource, slots: Int32Array, out: 
       need = ((x3 >>> 16) - 1) >>> 31;
       x3 = (x3 << (need << 4)) | ((words[word] as number) & -need);
       word += need;
-      let symbol = e0 & 255;
-      let width = bits[symbol] as number;
+      let bin = bins[e0 & 255] as number;
       let window = view.getInt32(bit >>> 3, true) >>> (bit & 7);
-      out[i] = (lows[symbol] as number) + (window & ((1 << width) - 1));
-      bit += width;
-      symbol = e1 & 255;
-      width = bits[symbol] as number;
+      sum = ((sum & keep) + (bin >> 5) + (window & ((1 << (bin & 31)) - 1))) | 0;
+      out[i] = sum;
+      bit += bin & 31;
+      bin = bins[e1 & 255] as number;
       window = view.getInt32(bit >>> 3, true) >>> (bit & 7);
-      out[i + 1] = (lows[symbol] as number) + (window & ((1 << width) - 1));
-      bit += width;
-      symbol = e2 & 255;
-      width = bits[symbol] as number;
+      sum = ((sum & keep) + (bin >> 5) + (window & ((1 << (bin & 31)) - 1))) | 0;
+      out[i + 1] = sum;
+      bit += bin & 31;
+      bin = bins[e2 & 255] as number;
       window = view.getInt32(bit >>> 3, true) >>> (bit & 7);
-      out[i + 2] = (lows[symbol] as number) + (window & ((1 << width) - 1));
-      bit += width;
-      symbol = e3 & 255;
-      width = bits[symbol] as number;
+      sum = ((sum & keep) + (bin >> 5) + (window & ((1 << (bin & 31)) - 1))) | 0;
+      out[i + 2] = sum;
+      bit += bin & 31;
+      bin = bins[e3 & 255] as number;
       window = view.getInt32(bit >>> 3, true) >>> (bit & 7);
-      out[i + 3] = (lows[symbol] as number) + (window & ((1 << width) - 1));
-      bit += width;
+      sum = ((sum & keep) + (bin >> 5) + (window & ((1 << (bin & 31)) - 1))) | 0;
+      out[i + 3] = sum;
+      bit += bin & 31;
     }
     // Both run on at most one block past their end, into the padding, before this shows it.
     if (word > source.wordCount || bit > bitsMax) throw ranOut();

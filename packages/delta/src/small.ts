@@ -58,19 +58,24 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   return writer.finish();
 }
 
-/** Fills `out` with as many residuals as were encoded. */
-export function decodeSmall32(payload: Uint8Array, out: Int32Array): void {
+/** Fills `out` with as many residuals as were encoded, or with their running sums from `sumFrom`. */
+export function decodeSmall32(payload: Uint8Array, out: Int32Array, sumFrom?: number): void {
   const { source, tables, log } = readPayload(payload, out.length);
-  const widest = Math.max(...source.bits);
-  if (log === PACKED_LOG && source.lows.length <= PACKED_SYMBOLS_MAX && widest <= 25) {
+  const { lows, bits } = source;
+  const isNear = Math.max(...bits) <= 25 && Math.abs(lows[0] as number) < 2 ** 26;
+  if (log === PACKED_LOG && isNear && (lows.at(-1) as number) < 2 ** 26) {
     const whole = out.length % LANES === 0 ? out : new Int32Array(roundUp(out.length));
-    decodePackedSlots(source, packedSlots(tables), whole);
+    decodePackedSlots(source, tables.map(packedSlots), whole, sumFrom);
     if (whole !== out) out.set(whole.subarray(0, out.length));
     return;
   }
   const wide = new Float64Array(roundUp(out.length));
   decodeSymbols(source, tables, log, wide);
-  for (let i = 0; i < out.length; i += 1) out[i] = wide[i] as number;
+  let sum = sumFrom ?? 0;
+  for (let i = 0; i < out.length; i += 1) {
+    sum = sumFrom === undefined ? (wide[i] as number) : (sum + (wide[i] as number)) | 0;
+    out[i] = sum;
+  }
 }
 
 /** The same for residuals of up to 53 bits. */
@@ -281,7 +286,8 @@ function readPayload(payload: Uint8Array, count: number): Read {
   if (!BLOCK_LOGS.includes(blockLog)) throw new DeltaError("corrupt", `blocks of 2^${blockLog}`, 0);
   if (log < 8 || log > LOG_MAX) throw new DeltaError("corrupt", `tables of 2^${log} slots`, 0);
   const binCount = reader.varint(BINS_MAX);
-  if (binCount === 0 || binCount > 1 << log) throw new DeltaError("corrupt", `${binCount} bins`, 1);
+  const binsMax = log === PACKED_LOG ? PACKED_SYMBOLS_MAX : 1 << log;
+  if (binCount === 0 || binCount > binsMax) throw new DeltaError("corrupt", `${binCount} bins`, 1);
   const classCount = reader.u8();
   if (classCount === 0 || classCount > CLASSES_MAX) throw new DeltaError("corrupt", `${classCount} classes`);
   const headerSize = reader.varint(payload.length);

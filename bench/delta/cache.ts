@@ -51,10 +51,19 @@ function downloadDebian(name: string, version: string, folder: string): void {
   }
 }
 
-/** The installed program of this name, or undefined. */
+const UNINSTALLED: ReadonlyMap<string, string> = new Map([["bsdiff", "4.3-23"]]);
+
+/** The program of this name, installed or else from its Debian package; undefined without both. */
 export function programPath(name: string): string | undefined {
   const folders = (process.env["PATH"] ?? "").split(":");
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+  const path = folders.map((folder) => join(folder, name)).find((each) => existsSync(each));
+  const version = UNINSTALLED.get(name);
+  if (path !== undefined || version === undefined) return path;
+  try {
+    return join(debianPackage(name, version), "usr/bin", name);
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the program writes to its standard output. */

@@ -9,9 +9,8 @@ import { type KeysFigures, keysReport, measureKeys } from "./keys.ts";
 import { measurePeerSizes, type PeerSizeRow, peerSizeReport } from "./peer-sizes.ts";
 import { loadPeers, type PeerEffort } from "./peers.ts";
 import { measureSizes, type SizeFigures, sizeReport } from "./sizes.ts";
-import { measureSpeed, type SpeedFigures, speedReport } from "./speed.ts";
+import { measureSpeed, type SpeedFigures, type SpeedPlan, speedReport } from "./speed.ts";
 import { targetReport } from "./target.ts";
-import type { TimingPlan } from "./timing.ts";
 import { type DiffFigures, diffReport, measureDiffs } from "./version-diff.ts";
 
 const PARTS = ["sizes", "speed", "peers", "diff", "strings"] as const;
@@ -35,9 +34,15 @@ type DeltaFigures = {
   strings?: KeysFigures;
 };
 
-type Plan = { readonly timing: TimingPlan; readonly effort: PeerEffort };
-const FULL: Plan = { timing: { rounds: 15, jobMsMax: 3_000 }, effort: { gzip: 9, brotli: 11 } };
-const QUICK: Plan = { timing: { rounds: 5, jobMsMax: 600 }, effort: { gzip: 6, brotli: 5 } };
+type Plan = { readonly speed: SpeedPlan; readonly effort: PeerEffort };
+const FULL: Plan = {
+  speed: { rounds: 15, jobMsMax: 3_000, withReal: true },
+  effort: { gzip: 9, brotli: 11 },
+};
+const QUICK: Plan = {
+  speed: { rounds: 5, jobMsMax: 600, withReal: false },
+  effort: { gzip: 6, brotli: 5 },
+};
 /** At their highest efforts general compressors are too slow for their speed to mean anything. */
 const SPEED_EFFORT: PeerEffort = { gzip: 6, brotli: 5 };
 
@@ -73,7 +78,7 @@ export async function benchDelta({ json, quick, only }: DeltaBenchOptions): Prom
     say(diffReport(figures.diff));
   }
   if (wants("speed")) {
-    figures.speed = await measureSpeed(await loadPeers(SPEED_EFFORT), plan.timing);
+    figures.speed = await measureSpeed(await loadPeers(SPEED_EFFORT), plan.speed);
     say(speedReport(figures.speed));
   }
   if (wants("peers")) {

@@ -21,7 +21,7 @@ export type SpeedFigures = {
   readonly targets: readonly Target[];
 };
 
-/** The rows of the targets: what is decoded or encoded, how, and how fast it should be. */
+/** Rows of the targets: million values a second, `best` of JavaScript and WASM where either will do. */
 const WANTED = [
   ["walk", "decode", "fast, JavaScript", 600],
   ["walk", "decode", "fast, WASM", 1_000],
@@ -29,19 +29,19 @@ const WANTED = [
   ["walk", "encode", "fast, WASM", 350],
   ["walk", "decode", "small, JavaScript", 170],
   ["walk", "decode", "small, WASM", 300],
-  ["walk_prices", "decode", "fast, WASM", 300],
-  ["walk_prices", "decode", "small, WASM", 150],
-  ["timestamps", "decode", "fast, JavaScript", 500],
+  ["walk_prices", "decode", "fast, best", 300],
+  ["walk_prices", "decode", "small, best", 150],
+  ["timestamps", "decode", "fast, best", 500],
 ] as const;
 
 const SERIES = ["walk", "ticks", "walk_prices", "timestamps"] as const;
+const REAL_SERIES = ["alsa_speech_48k", "cities_lat", "geoip4_start", "prism_elev"] as const;
 
-export async function measureSpeed(
-  peers: readonly Peer[],
-  plan: TimingPlan,
-): Promise<SpeedFigures> {
+export type SpeedPlan = TimingPlan & { readonly withReal: boolean };
+
+export async function measureSpeed(peers: readonly Peer[], plan: SpeedPlan): Promise<SpeedFigures> {
   const tables: SpeedTable[] = [];
-  for (const name of SERIES) {
+  for (const name of plan.withReal ? [...SERIES, ...REAL_SERIES] : SERIES) {
     const series = loadSeries(name);
     if (series === undefined) continue;
     console.error(`measuring: speed on ${name}`);
@@ -95,25 +95,23 @@ async function jobsOf(
 }
 
 function speedTargets(tables: readonly SpeedTable[], peers: readonly Peer[]): Target[] {
-  const best = (series: string, work: string, name: string): number =>
-    tables
-      .find((table) => table.series === series && table.work === work)
-      ?.timings.find((timing) => timing.name === name)?.best ?? Number.NaN;
+  const best = (series: string, work: string, name: string): number => {
+    const table = tables.find((each) => each.series === series && each.work === work);
+    const [backend, how] = name.split(", ");
+    const names = how === "best" ? [`${backend}, JavaScript`, `${backend}, WASM`] : [name];
+    const timings = table?.timings.filter((timing) => names.includes(timing.name)) ?? [];
+    return timings.length === 0 ? Number.NaN : Math.max(...timings.map((timing) => timing.best));
+  };
   const listed = WANTED.map(([series, work, name, wanted]) =>
     atLeast(`${work} ${series}, ${name}, million/s`, best(series, work, name), wanted),
   );
   const rivals = peers.filter(({ runtime }) => runtime === "JavaScript" || runtime === "WASM");
-  const against = SERIES.map((series) => {
+  const decoded = tables.filter(({ work }) => work === "decode");
+  const against = decoded.map(({ series }) => {
     const speeds = rivals.map(({ name }) => best(series, "decode", name));
     const fastest = Math.max(...speeds.filter((speed) => !Number.isNaN(speed)));
-    const cubby = Math.max(
-      ...["JavaScript", "WASM"].map((how) => best(series, "decode", `fast, ${how}`)),
-    );
-    return atLeast(
-      `decode ${series}, fast, to the fastest JavaScript or WASM peer`,
-      cubby / fastest,
-      1,
-    );
+    const ratio = best(series, "decode", "fast, best") / fastest;
+    return atLeast(`decode ${series}, fast, to the fastest JavaScript or WASM peer`, ratio, 1);
   });
   return [...listed, ...against];
 }

@@ -69,8 +69,9 @@ function diffRow(pair: VersionPair, folder: string): DiffRow | undefined {
   writeFileSync(join(folder, "old"), from);
   writeFileSync(join(folder, "new"), to);
   const made = (program: string, args: readonly string[]): number | undefined => {
-    if (programPath(program) === undefined) return undefined;
-    run(program, args, folder);
+    const path = programPath(program);
+    if (path === undefined) return undefined;
+    run(path, args, folder);
     return statSync(join(folder, "delta")).size;
   };
   const zstd = made("zstd", ["-19", "-q", "-f", "--patch-from=old", "new", "-o", "delta"]);

@@ -69,7 +69,11 @@ async function codecsOf(series: Series, peers: readonly Peer[]): Promise<NamedCo
     if (peer.runtime === "program") continue;
     const choices: NamedCodec[] = [];
     for (const codec of peer.codecs(series)) {
-      choices.push({ name: peer.name, codec, bytes: await packed(series, codec) });
+      try {
+        choices.push({ name: peer.name, codec, bytes: await packed(series, codec) });
+      } catch (error) {
+        console.error(`SKIPPED ${peer.name}: ${error instanceof Error ? error.message : error}`);
+      }
     }
     const [best] = choices.sort((a, b) => a.bytes.length - b.bytes.length);
     if (best !== undefined) codecs.push(best);

@@ -11,7 +11,7 @@ export type Estimate = {
 
 const RUN = 64;
 const RUNS_MAX = 64;
-const LAG_SAMPLES = 512;
+const LAG_SAMPLES = 256;
 const LAG_SEARCH_MAX = 2048;
 
 /** Estimates on a sample for the orders 0 to 3 and, if `tryLags`, for the most promising lag. */

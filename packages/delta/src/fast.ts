@@ -1,0 +1,398 @@
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { DeltaError } from "./delta-error.ts";
+import { UNPACK, type Unpack } from "./generated/unpack.ts";
+import { BLOCK_VALUES } from "./limits.ts";
+
+/**
+ * The `fast` back end: blocks of 128 values, each readable alone. A block holds differences of some
+ * order, less a base, in as few bits as all but a few of them need (frame of reference); the few are
+ * exceptions, whose higher bits stand behind the packed words. Four lanes of 32 values in a row are
+ * packed side by side, so that word k of lane j is word 4k + j: one SIMD register takes four lanes,
+ * and plain code takes a lane at a time, in order.
+ *
+ * Payload, a column after the other: a byte for each block (width, and which of the next it has), bases,
+ * numbers of exceptions, seeds, places of exceptions, their higher bits, and the packed words.
+ */
+
+export type Order = 0 | 1 | 2 | 3;
+
+const LANE_VALUES = 32;
+const LANES = 4;
+/** In an entry's first byte, above the six bits of the width. */
+const CENTERED = 64;
+const EXCEPTIONS = 128;
+/** What an exception is charged with: two bytes, and the time that it costs. */
+const EXCEPTION_COST = 16 + 20;
+
+/** What a payload says of its blocks, in arrays over all blocks, all of it checked. */
+type Plan = {
+  readonly widths: Uint8Array;
+  readonly bases: Int32Array;
+  /** Where each block's exceptions begin, and the end. */
+  readonly exceptionStarts: Uint32Array;
+  /** The first value of each difference, by order and block. */
+  readonly seeds: readonly Int32Array[];
+  readonly words: Int32Array;
+  /** Place of each exception in its block, and what is to be added there. */
+  readonly places: Uint8Array;
+  readonly highs: Int32Array;
+};
+
+/** Encodes 32-bit values, modulo 2^32; self-describing but for count and order. */
+export function encodeFast32(values: Int32Array, order: Order): Uint8Array {
+  const blocks = Math.ceil(values.length / BLOCK_VALUES);
+  const encoder = new BlockEncoder(order, blocks);
+  for (let start = 0; start < values.length; start += BLOCK_VALUES) {
+    encoder.encode(values, start, Math.min(BLOCK_VALUES, values.length - start));
+  }
+  return encoder.finish();
+}
+
+class BlockEncoder {
+  readonly #order: Order;
+  readonly #heads: number[] = [];
+  readonly #frames: number[] = [];
+  readonly #counts: number[] = [];
+  readonly #seeds: number[][] = [[], [], []];
+  readonly #places: number[] = [];
+  readonly #highs: number[] = [];
+  readonly #words: Int32Array;
+  #wordCount = 0;
+  readonly #residuals = new Int32Array(BLOCK_VALUES);
+  readonly #histogram = new Int32Array(33);
+
+  constructor(order: Order, blocks: number) {
+    this.#order = order;
+    this.#words = new Int32Array(blocks * BLOCK_VALUES);
+  }
+
+  finish(): Uint8Array {
+    const writer = new ByteWriter();
+    writer.raw(Uint8Array.from(this.#heads));
+    writeColumn(writer, this.#frames);
+    writer.raw(Uint8Array.from(this.#counts));
+    for (let d = 0; d < this.#order; d += 1) {
+      const seeds = this.#seeds[d] as number[];
+      writeColumn(writer, seeds.map((seed, block) => (seed - (seeds[block - 1] ?? 0)) | 0));
+    }
+    writer.raw(Uint8Array.from(this.#places));
+    writeColumn(writer, this.#highs);
+    writer.raw(new Uint8Array(this.#words.buffer, 0, this.#wordCount * 4));
+    return writer.finish();
+  }
+
+  encode(values: Int32Array, start: number, count: number): void {
+    const residuals = this.#residuals;
+    this.#difference(values, start, count);
+    const first = Math.min(this.#order, count);
+    let least = 0x7fffffff;
+    let most = -0x80000000;
+    const histogram = this.#histogram.fill(0);
+    for (let i = first; i < count; i += 1) {
+      const residual = residuals[i] as number;
+      if (residual < least) least = residual;
+      if (residual > most) most = residual;
+      const length = 32 - Math.clz32((residual << 1) ^ (residual >> 31));
+      histogram[length] = (histogram[length] as number) + 1;
+    }
+    let choice = cheapestWidth(histogram);
+    let base = choice.width === 0 ? 0 : -(2 ** (choice.width - 1));
+    let isCentered = true;
+    // A range on one side of zero is narrower than the zigzag of its ends.
+    if (first < count && 32 - Math.clz32(most - least) < choice.longest) {
+      histogram.fill(0);
+      for (let i = first; i < count; i += 1) {
+        const length = 32 - Math.clz32((residuals[i] as number) - least);
+        histogram[length] = (histogram[length] as number) + 1;
+      }
+      const framed = cheapestWidth(histogram);
+      if (framed.cost + 12 < choice.cost) {
+        choice = framed;
+        base = least;
+        isCentered = false;
+      }
+    }
+    this.#write(choice.width, base, isCentered, choice.exceptions, first, count);
+  }
+
+  /** Leaves differences in `#residuals`, and the first of each in `#seeds`. */
+  #difference(values: Int32Array, start: number, count: number): void {
+    const residuals = this.#residuals;
+    if (this.#order === 1) {
+      let last = values[start] as number;
+      this.#seeds[0]?.push(last);
+      for (let i = 1; i < count; i += 1) {
+        const value = values[start + i] as number;
+        residuals[i] = value - last;
+        last = value;
+      }
+      return;
+    }
+    for (let i = 0; i < count; i += 1) residuals[i] = values[start + i] as number;
+    for (let d = 0; d < this.#order; d += 1) {
+      this.#seeds[d]?.push(d < count ? (residuals[d] as number) : 0);
+      for (let i = count - 1; i > d; i -= 1) {
+        residuals[i] = (residuals[i] as number) - (residuals[i - 1] as number);
+      }
+    }
+  }
+
+  #write(
+    width: number,
+    base: number,
+    isCentered: boolean,
+    exceptionCount: number,
+    first: number,
+    count: number,
+  ): void {
+    this.#heads.push(width | (isCentered ? CENTERED : 0) | (exceptionCount > 0 ? EXCEPTIONS : 0));
+    if (!isCentered) this.#frames.push(base);
+    if (exceptionCount > 0) this.#counts.push(exceptionCount);
+    // What the seeds stand for, and what lies behind the last value, is packed as the base.
+    const residuals = this.#residuals;
+    residuals.fill(base, 0, first);
+    residuals.fill(base, count);
+    this.#pack(width, base);
+    if (exceptionCount > 0) this.#takeExceptions(width, base);
+  }
+
+  #pack(width: number, base: number): void {
+    if (width === 0) return;
+    const words = this.#words;
+    const residuals = this.#residuals;
+    const mask = width === 32 ? -1 : 2 ** width - 1;
+    for (let lane = 0; lane < LANES; lane += 1) {
+      let at = this.#wordCount + lane;
+      let word = 0;
+      let filled = 0;
+      const end = (lane + 1) * LANE_VALUES;
+      for (let i = lane * LANE_VALUES; i < end; i += 1) {
+        const low = ((residuals[i] as number) - base) & mask;
+        word |= low << filled;
+        filled += width;
+        if (filled < 32) continue;
+        words[at] = word;
+        at += LANES;
+        filled -= 32;
+        word = filled === 0 ? 0 : low >>> (width - filled);
+      }
+    }
+    this.#wordCount += width * LANES;
+  }
+
+  #takeExceptions(width: number, base: number): void {
+    for (let i = 0; i < BLOCK_VALUES; i += 1) {
+      const high = width === 32 ? 0 : (((this.#residuals[i] as number) - base) | 0) >> width;
+      if (high === 0) continue;
+      this.#places.push(i);
+      this.#highs.push(high);
+    }
+  }
+}
+
+type Width = { width: number; exceptions: number; cost: number; longest: number };
+
+/** The width at which packed bits and exceptions cost least, of a histogram of lengths in bits. */
+function cheapestWidth(histogram: Int32Array): Width {
+  let longest = 32;
+  while (longest > 0 && histogram[longest] === 0) longest -= 1;
+  const best: Width = { width: longest, exceptions: 0, cost: longest * BLOCK_VALUES, longest };
+  let above = 0;
+  for (let width = longest - 1; width >= 0; width -= 1) {
+    above += histogram[width + 1] as number;
+    const cost = width * BLOCK_VALUES + above * EXCEPTION_COST;
+    if (cost < best.cost) {
+      best.cost = cost;
+      best.width = width;
+      best.exceptions = above;
+    }
+    if (above * EXCEPTION_COST > best.cost) break;
+  }
+  return best;
+}
+
+/** Everything that the loops rely on is checked here. */
+function readPlan(payload: Uint8Array, blocks: number, order: Order): Plan {
+  const reader = new ByteReader(payload);
+  const entries = readDirectory(reader, blocks, order);
+  const exceptions = readExceptions(reader, entries);
+  let wordCount = 0;
+  for (const width of entries.widths) wordCount += width * LANES;
+  const words = new Int32Array(reader.raw(wordCount * 4).slice().buffer);
+  reader.expectEnd();
+  return { ...entries, words, ...exceptions };
+}
+
+type Entries = Omit<Plan, "words" | "places" | "highs">;
+
+function readDirectory(reader: ByteReader, blocks: number, order: Order): Entries {
+  const heads = reader.raw(blocks);
+  const widths = new Uint8Array(blocks);
+  const exceptionStarts = new Uint32Array(blocks + 1);
+  let framed = 0;
+  let withExceptions = 0;
+  for (let block = 0; block < blocks; block += 1) {
+    const head = heads[block] as number;
+    const width = head & 63;
+    if (width > 32) throw new DeltaError("corrupt", `a block of ${width} bits`, block);
+    widths[block] = width;
+    framed += head & CENTERED ? 0 : 1;
+    withExceptions += head >>> 7;
+  }
+  const frames = readColumn(reader, framed);
+  const counts = reader.raw(withExceptions);
+  const bases = new Int32Array(blocks);
+  let nextFrame = 0;
+  let nextCount = 0;
+  for (let block = 0; block < blocks; block += 1) {
+    const head = heads[block] as number;
+    const width = head & 63;
+    if ((head & CENTERED) === 0) bases[block] = frames[nextFrame++] as number;
+    else bases[block] = width === 0 ? 0 : -1 << (width - 1);
+    const count = head > 127 ? (counts[nextCount++] as number) : 0;
+    exceptionStarts[block + 1] = (exceptionStarts[block] as number) + count;
+  }
+  const seeds: Int32Array[] = [];
+  while (seeds.length < order) {
+    const column = readColumn(reader, blocks);
+    for (let block = 1; block < blocks; block += 1) {
+      column[block] = (column[block] as number) + (column[block - 1] as number);
+    }
+    seeds.push(column);
+  }
+  return { widths, bases, exceptionStarts, seeds };
+}
+
+function readExceptions(
+  reader: ByteReader,
+  { widths, exceptionStarts }: Entries,
+): { places: Uint8Array; highs: Int32Array } {
+  const count = exceptionStarts[widths.length] as number;
+  const places = reader.raw(count);
+  const highs = readColumn(reader, count);
+  for (let block = 0; block < widths.length; block += 1) {
+    let last = -1;
+    for (let k = exceptionStarts[block] as number; k < (exceptionStarts[block + 1] as number); k += 1) {
+      const place = places[k] as number;
+      if (place <= last || place >= BLOCK_VALUES) {
+        throw new DeltaError("corrupt", `an exception at ${place} of a block`, reader.position);
+      }
+      last = place;
+      highs[k] = (highs[k] as number) << (widths[block] as number);
+    }
+  }
+  return { places, highs };
+}
+
+/** Numbers with a sign, zigzag, in as many bytes each as the largest needs; that many first. */
+function writeColumn(writer: ByteWriter, values: readonly number[]): void {
+  let all = 0;
+  for (const value of values) all |= (value << 1) ^ (value >> 31);
+  const width = Math.ceil((32 - Math.clz32(all)) / 8);
+  writer.u8(width);
+  for (const value of values) {
+    const folded = (value << 1) ^ (value >> 31);
+    for (let k = 0; k < width; k += 1) writer.u8((folded >>> (8 * k)) & 255);
+  }
+}
+
+function readColumn(reader: ByteReader, count: number): Int32Array {
+  const width = reader.u8();
+  if (width > 4) throw new DeltaError("corrupt", `numbers of ${width} bytes`, reader.position - 1);
+  const bytes = reader.raw(count * width);
+  const column = new Int32Array(count);
+  for (let i = 0, at = 0; i < count; i += 1, at += width) {
+    let folded = 0;
+    for (let k = 0; k < width; k += 1) folded |= (bytes[at + k] as number) << (8 * k);
+    column[i] = (folded >>> 1) ^ -(folded & 1);
+  }
+  return column;
+}
+
+/** Fills `out` with its values. */
+export function decodeFast32(payload: Uint8Array, order: Order, out: Int32Array): void {
+  const blocks = Math.ceil(out.length / BLOCK_VALUES);
+  const plan = readPlan(payload, blocks, order);
+  const whole = Math.floor(out.length / BLOCK_VALUES);
+  let at = 0;
+  for (let block = 0; block < whole; block += 1) {
+    decodeBlock(plan, block, order, at, out, block * BLOCK_VALUES);
+    at += LANES * (plan.widths[block] as number);
+  }
+  if (whole < blocks) {
+    const rest = new Int32Array(BLOCK_VALUES);
+    decodeBlock(plan, whole, order, at, rest, 0);
+    out.set(rest.subarray(0, out.length - whole * BLOCK_VALUES), whole * BLOCK_VALUES);
+  }
+}
+
+/** Decodes block `block` alone of `count` values, into `out`, which has room for 128. */
+export function decodeFastBlock32(
+  payload: Uint8Array,
+  count: number,
+  order: Order,
+  block: number,
+  out: Int32Array,
+): void {
+  const plan = readPlan(payload, Math.ceil(count / BLOCK_VALUES), order);
+  let at = 0;
+  for (let before = 0; before < block; before += 1) at += LANES * (plan.widths[before] as number);
+  decodeBlock(plan, block, order, at, out, 0);
+}
+
+/** One block, whose words begin at `at`, into `out` from `start`. */
+function decodeBlock(
+  { widths, bases, exceptionStarts, seeds, words, places, highs }: Plan,
+  block: number,
+  order: Order,
+  wordsAt: number,
+  out: Int32Array,
+  start: number,
+): void {
+  let at = wordsAt;
+  const base = bases[block] as number;
+  const unpack = UNPACK[widths[block] as number] ?? fill;
+  // The seed's place was packed as the base: the first sums come out as the seed.
+  let sum = order === 0 ? 0 : (seeds[order - 1]?.[block] as number) - order * base;
+  const keep = order === 0 ? 0 : -1;
+  let next = exceptionStarts[block] as number;
+  const end = exceptionStarts[block + 1] as number;
+  for (let first = 0; first < BLOCK_VALUES; first += LANE_VALUES, at += 1) {
+    const last = first + LANE_VALUES;
+    if (next === end || (places[next] as number) >= last) {
+      sum = unpack(words, at, out, start + first, base, sum, keep);
+      continue;
+    }
+    unpack(words, at, out, start + first, base, 0, 0);
+    for (; next < end && (places[next] as number) < last; next += 1) {
+      const place = start + (places[next] as number);
+      out[place] = (out[place] as number) + (highs[next] as number);
+    }
+    if (order > 0) sum = accumulate(out, start + first, start + last, sum);
+  }
+  for (let d = order - 2; d >= 0; d -= 1) {
+    const seed = seeds[d]?.[block] as number;
+    out[start + d] = seed;
+    accumulate(out, start + d + 1, start + BLOCK_VALUES, seed);
+  }
+}
+
+/** What unpacks a width of 0. */
+const fill: Unpack = (_words, _at, out, start, base, sum, keep) => {
+  let value = sum;
+  for (let i = start; i < start + LANE_VALUES; i += 1) {
+    value = ((value & keep) + base) | 0;
+    out[i] = value;
+  }
+  return value;
+};
+
+function accumulate(out: Int32Array, start: number, end: number, from: number): number {
+  let sum = from;
+  for (let i = start; i < end; i += 1) {
+    sum = (sum + (out[i] as number)) | 0;
+    out[i] = sum;
+  }
+  return sum;
+}

@@ -19,8 +19,8 @@ export function generateKernels(): string {
     "",
     "type W = Int32Array;",
     "",
-    "/** sum = (sum & keep) + base + value, 32 times; answers the last sum. Words lie 4 apart. */",
-    "export type Unpack = (p: W, i: number, out: W, o: number, base: number, sum: number, keep: number) => number;",
+    "/** Lanes i to e - 1, 32 values each, words 4 apart: sum = (sum & keep) + base + value. Answers the last. */",
+    "export type Unpack = (p: W, i: number, e: number, out: W, o: number, base: number, sum: number, keep: number) => number;",
     "",
   ];
   for (let width = 1; width <= 32; width += 1) lines.push(...kernel(width));
@@ -31,8 +31,9 @@ export function generateKernels(): string {
 
 function kernel(width: number): string[] {
   const lines = [
-    `function u${width}(p: W, i: number, out: W, o: number, base: number, sum: number, keep: number): number {`,
-    "  let a = p[i] as number;",
+    `function u${width}(p: W, i: number, e: number, out: W, o: number, base: number, sum: number, keep: number): number {`,
+    "  for (; i < e; i += 1, o += 32) {",
+    "    let a = p[i] as number;",
   ];
   const mask = width === 32 ? -1 : 2 ** width - 1;
   let word = 0;
@@ -40,24 +41,24 @@ function kernel(width: number): string[] {
     const first = Math.floor((value * width) / 32);
     const shift = (value * width) % 32;
     if (first !== word) {
-      lines.push(`  a = p[i + ${first * STRIDE}] as number;`);
+      lines.push(`    a = p[i + ${first * STRIDE}] as number;`);
       word = first;
     }
     const part = shift === 0 ? "a" : `(a >>> ${shift})`;
     const target = value === 0 ? "o" : `o + ${value}`;
     if (shift + width <= 32) {
       const bits = shift + width === 32 ? part : `(${part} & ${mask})`;
-      lines.push(`  out[${target}] = sum = ((sum & keep) + base + ${bits}) | 0;`);
+      lines.push(`    out[${target}] = sum = ((sum & keep) + base + ${bits}) | 0;`);
       continue;
     }
     word = first + 1;
     lines.push(
-      `  sum = (sum & keep) + base + (${part} & ${2 ** (32 - shift) - 1});`,
-      `  a = p[i + ${word * STRIDE}] as number;`,
-      `  out[${target}] = sum = (sum + ((a << ${32 - shift}) & ${mask})) | 0;`,
+      `    sum = (sum & keep) + base + (${part} & ${2 ** (32 - shift) - 1});`,
+      `    a = p[i + ${word * STRIDE}] as number;`,
+      `    out[${target}] = sum = (sum + ((a << ${32 - shift}) & ${mask})) | 0;`,
     );
   }
-  return [...lines, "  return sum;", "}", ""];
+  return [...lines, "  }", "  return sum;", "}", ""];
 }
 
 function main(): void {

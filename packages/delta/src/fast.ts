@@ -23,7 +23,7 @@ const LANES = 4;
 const CENTERED = 64;
 const EXCEPTIONS = 128;
 /** What an exception is charged with: two bytes, and the time that it costs. */
-const EXCEPTION_COST = 16 + 20;
+const EXCEPTION_COST = 16 + 28;
 
 /** What a payload says of its blocks, in arrays over all blocks, all of it checked. */
 type Plan = {
@@ -34,7 +34,7 @@ type Plan = {
   /** The first value of each difference, by order and block. */
   readonly seeds: readonly Int32Array[];
   readonly words: Int32Array;
-  /** Place of each exception in its block, and what is to be added there. */
+  /** Place of each exception in its block, and the bits of its difference above the block's width. */
   readonly places: Uint8Array;
   readonly highs: Int32Array;
 };
@@ -70,7 +70,9 @@ class BlockEncoder {
   finish(): Uint8Array {
     const writer = new ByteWriter();
     writer.raw(Uint8Array.from(this.#heads));
+    writer.varint(this.#frames.length);
     writeColumn(writer, this.#frames);
+    writer.varint(this.#counts.length);
     writer.raw(Uint8Array.from(this.#counts));
     for (let d = 0; d < this.#order; d += 1) {
       const seeds = this.#seeds[d] as number[];
@@ -216,84 +218,59 @@ function cheapestWidth(histogram: Int32Array): Width {
 function readPlan(payload: Uint8Array, blocks: number, order: Order): Plan {
   const reader = new ByteReader(payload);
   const entries = readDirectory(reader, blocks, order);
-  const exceptions = readExceptions(reader, entries);
+  const exceptionCount = entries.exceptionStarts[blocks] as number;
+  const places = reader.raw(exceptionCount);
+  const highs = readColumn(reader, exceptionCount);
   let wordCount = 0;
   for (const width of entries.widths) wordCount += width * LANES;
   const words = new Int32Array(reader.raw(wordCount * 4).slice().buffer);
   reader.expectEnd();
-  return { ...entries, words, ...exceptions };
+  return { ...entries, words, places, highs };
 }
 
 type Entries = Omit<Plan, "words" | "places" | "highs">;
 
 function readDirectory(reader: ByteReader, blocks: number, order: Order): Entries {
   const heads = reader.raw(blocks);
+  const frames = readColumn(reader, reader.varint(blocks));
+  const counts = reader.raw(reader.varint(blocks));
   const widths = new Uint8Array(blocks);
+  const bases = new Int32Array(blocks);
   const exceptionStarts = new Uint32Array(blocks + 1);
   let framed = 0;
-  let withExceptions = 0;
+  let counted = 0;
+  let exceptions = 0;
   for (let block = 0; block < blocks; block += 1) {
     const head = heads[block] as number;
     const width = head & 63;
     if (width > 32) throw new DeltaError("corrupt", `a block of ${width} bits`, block);
     widths[block] = width;
-    framed += head & CENTERED ? 0 : 1;
-    withExceptions += head >>> 7;
-  }
-  const frames = readColumn(reader, framed);
-  const counts = reader.raw(withExceptions);
-  const bases = new Int32Array(blocks);
-  let nextFrame = 0;
-  let nextCount = 0;
-  for (let block = 0; block < blocks; block += 1) {
-    const head = heads[block] as number;
-    const width = head & 63;
-    if ((head & CENTERED) === 0) bases[block] = frames[nextFrame++] as number;
+    // What the columns lack reads as undefined, and leaves the counts too high.
+    if ((head & CENTERED) === 0) bases[block] = frames[framed++] as number;
     else bases[block] = width === 0 ? 0 : -1 << (width - 1);
-    const count = head > 127 ? (counts[nextCount++] as number) : 0;
-    exceptionStarts[block + 1] = (exceptionStarts[block] as number) + count;
+    if (head > 127) exceptions += counts[counted++] as number;
+    exceptionStarts[block + 1] = exceptions;
+  }
+  if (framed !== frames.length || counted !== counts.length) {
+    throw new DeltaError("corrupt", "a directory whose columns do not fit its blocks", reader.position);
   }
   const seeds: Int32Array[] = [];
   while (seeds.length < order) {
     const column = readColumn(reader, blocks);
-    for (let block = 1; block < blocks; block += 1) {
-      column[block] = (column[block] as number) + (column[block - 1] as number);
-    }
+    accumulate(column, 0, blocks, 0);
     seeds.push(column);
   }
   return { widths, bases, exceptionStarts, seeds };
 }
 
-function readExceptions(
-  reader: ByteReader,
-  { widths, exceptionStarts }: Entries,
-): { places: Uint8Array; highs: Int32Array } {
-  const count = exceptionStarts[widths.length] as number;
-  const places = reader.raw(count);
-  const highs = readColumn(reader, count);
-  for (let block = 0; block < widths.length; block += 1) {
-    let last = -1;
-    for (let k = exceptionStarts[block] as number; k < (exceptionStarts[block + 1] as number); k += 1) {
-      const place = places[k] as number;
-      if (place <= last || place >= BLOCK_VALUES) {
-        throw new DeltaError("corrupt", `an exception at ${place} of a block`, reader.position);
-      }
-      last = place;
-      highs[k] = (highs[k] as number) << (widths[block] as number);
-    }
-  }
-  return { places, highs };
-}
-
-/** Numbers with a sign, zigzag, in as many bytes each as the largest needs; that many first. */
+/** Numbers with a sign, zigzag, in as many bytes as the largest needs: all lowest bytes first. */
 function writeColumn(writer: ByteWriter, values: readonly number[]): void {
   let all = 0;
   for (const value of values) all |= (value << 1) ^ (value >> 31);
   const width = Math.ceil((32 - Math.clz32(all)) / 8);
   writer.u8(width);
-  for (const value of values) {
-    const folded = (value << 1) ^ (value >> 31);
-    for (let k = 0; k < width; k += 1) writer.u8((folded >>> (8 * k)) & 255);
+  for (let k = 0; k < width; k += 1) {
+    for (const value of values) writer.u8((((value << 1) ^ (value >> 31)) >>> (8 * k)) & 255);
   }
 }
 
@@ -302,9 +279,13 @@ function readColumn(reader: ByteReader, count: number): Int32Array {
   if (width > 4) throw new DeltaError("corrupt", `numbers of ${width} bytes`, reader.position - 1);
   const bytes = reader.raw(count * width);
   const column = new Int32Array(count);
-  for (let i = 0, at = 0; i < count; i += 1, at += width) {
-    let folded = 0;
-    for (let k = 0; k < width; k += 1) folded |= (bytes[at + k] as number) << (8 * k);
+  for (let k = 0; k < width; k += 1) {
+    for (let i = 0; i < count; i += 1) {
+      column[i] = (column[i] as number) | ((bytes[k * count + i] as number) << (8 * k));
+    }
+  }
+  for (let i = 0; i < count; i += 1) {
+    const folded = column[i] as number;
     column[i] = (folded >>> 1) ^ -(folded & 1);
   }
   return column;
@@ -314,17 +295,27 @@ function readColumn(reader: ByteReader, count: number): Int32Array {
 export function decodeFast32(payload: Uint8Array, order: Order, out: Int32Array): void {
   const blocks = Math.ceil(out.length / BLOCK_VALUES);
   const plan = readPlan(payload, blocks, order);
+  const { widths, bases, exceptionStarts, words } = plan;
+  const seeds = plan.seeds[order - 1] ?? bases;
+  const keep = order === 0 ? 0 : -1;
   const whole = Math.floor(out.length / BLOCK_VALUES);
   let at = 0;
   for (let block = 0; block < whole; block += 1) {
-    decodeBlock(plan, block, order, at, out, block * BLOCK_VALUES);
-    at += LANES * (plan.widths[block] as number);
+    const width = widths[block] as number;
+    const unpack = UNPACK[width] ?? fill;
+    const base = bases[block] as number;
+    // The seed's place was packed as the base: the first sums come out as the seed.
+    const sum = ((seeds[block] as number) - order * base) | 0;
+    unpack(words, at, at + LANES, out, block * BLOCK_VALUES, base, sum, keep);
+    if (order > 1 || exceptionStarts[block] !== exceptionStarts[block + 1]) {
+      finishBlock(plan, block, order, out, block * BLOCK_VALUES);
+    }
+    at += LANES * width;
   }
-  if (whole < blocks) {
-    const rest = new Int32Array(BLOCK_VALUES);
-    decodeBlock(plan, whole, order, at, rest, 0);
-    out.set(rest.subarray(0, out.length - whole * BLOCK_VALUES), whole * BLOCK_VALUES);
-  }
+  if (whole === blocks) return;
+  const rest = new Int32Array(BLOCK_VALUES);
+  decodeBlock(plan, whole, order, at, rest);
+  out.set(rest.subarray(0, out.length - whole * BLOCK_VALUES), whole * BLOCK_VALUES);
 }
 
 /** Decodes block `block` alone of `count` values, into `out`, which has room for 128. */
@@ -338,38 +329,41 @@ export function decodeFastBlock32(
   const plan = readPlan(payload, Math.ceil(count / BLOCK_VALUES), order);
   let at = 0;
   for (let before = 0; before < block; before += 1) at += LANES * (plan.widths[before] as number);
-  decodeBlock(plan, block, order, at, out, 0);
+  decodeBlock(plan, block, order, at, out);
 }
 
-/** One block, whose words begin at `at`, into `out` from `start`. */
-function decodeBlock(
-  { widths, bases, exceptionStarts, seeds, words, places, highs }: Plan,
+/** One block, whose words begin at `at`, into the first places of `out`. */
+function decodeBlock(plan: Plan, block: number, order: Order, at: number, out: Int32Array): void {
+  const base = plan.bases[block] as number;
+  const unpack = UNPACK[plan.widths[block] as number] ?? fill;
+  const seed = plan.seeds[order - 1]?.[block] ?? 0;
+  const sum = (seed - order * base) | 0;
+  unpack(plan.words, at, at + LANES, out, 0, base, sum, order === 0 ? 0 : -1);
+  finishBlock(plan, block, order, out, 0);
+}
+
+/** Adds what the exceptions lack, and takes the sums of the lower orders. */
+function finishBlock(
+  { widths, exceptionStarts, seeds, places, highs }: Plan,
   block: number,
   order: Order,
-  wordsAt: number,
   out: Int32Array,
   start: number,
 ): void {
-  let at = wordsAt;
-  const base = bases[block] as number;
-  const unpack = UNPACK[widths[block] as number] ?? fill;
-  // The seed's place was packed as the base: the first sums come out as the seed.
-  let sum = order === 0 ? 0 : (seeds[order - 1]?.[block] as number) - order * base;
-  const keep = order === 0 ? 0 : -1;
-  let next = exceptionStarts[block] as number;
   const end = exceptionStarts[block + 1] as number;
-  for (let first = 0; first < BLOCK_VALUES; first += LANE_VALUES, at += 1) {
-    const last = first + LANE_VALUES;
-    if (next === end || (places[next] as number) >= last) {
-      sum = unpack(words, at, out, start + first, base, sum, keep);
-      continue;
+  const width = widths[block] as number;
+  let more = 0;
+  for (let k = exceptionStarts[block] as number; k < end; k += 1) {
+    const place = places[k] as number;
+    const next = k + 1 < end ? (places[k + 1] as number) : BLOCK_VALUES;
+    if (place >= next || next > BLOCK_VALUES) {
+      throw new DeltaError("corrupt", `exceptions at ${place} and ${next} of a block`);
     }
-    unpack(words, at, out, start + first, base, 0, 0);
-    for (; next < end && (places[next] as number) < last; next += 1) {
-      const place = start + (places[next] as number);
-      out[place] = (out[place] as number) + (highs[next] as number);
-    }
-    if (order > 0) sum = accumulate(out, start + first, start + last, sum);
+    const high = (highs[k] as number) << width;
+    // What one difference lacks, all sums from there on lack.
+    more = order === 0 ? high : (more + high) | 0;
+    const last = start + (order === 0 ? place + 1 : next);
+    for (let i = start + place; i < last; i += 1) out[i] = (out[i] as number) + more;
   }
   for (let d = order - 2; d >= 0; d -= 1) {
     const seed = seeds[d]?.[block] as number;
@@ -379,20 +373,19 @@ function decodeBlock(
 }
 
 /** What unpacks a width of 0. */
-const fill: Unpack = (_words, _at, out, start, base, sum, keep) => {
+const fill: Unpack = (_words, at, end, out, start, base, sum, keep) => {
   let value = sum;
-  for (let i = start; i < start + LANE_VALUES; i += 1) {
+  for (let i = start; i < start + (end - at) * LANE_VALUES; i += 1) {
     value = ((value & keep) + base) | 0;
     out[i] = value;
   }
   return value;
 };
 
-function accumulate(out: Int32Array, start: number, end: number, from: number): number {
+function accumulate(out: Int32Array, start: number, end: number, from: number): void {
   let sum = from;
   for (let i = start; i < end; i += 1) {
     sum = (sum + (out[i] as number)) | 0;
     out[i] = sum;
   }
-  return sum;
 }

@@ -1,0 +1,163 @@
+import type { ChunkReport, Values } from "@cubby/delta";
+import { formatTable } from "../table.ts";
+import { barLine, brief, signedPlot } from "./block-plot.ts";
+
+/** What the report says of one series. */
+export type SeriesReport = {
+  readonly name: string;
+  readonly type: string;
+  readonly values: number;
+  readonly bytes: number;
+  /** How it was written as text, in words; undefined where that is not known. */
+  readonly writtenAs: string | undefined;
+  readonly chunks: readonly ChunkReport[];
+  /** The differences between neighbors; undefined where values have none. */
+  readonly deltas: Float64Array | undefined;
+};
+
+const PLOT_WIDTH = 64;
+const CHUNKS_SHOWN = 12;
+const ALTERNATIVES_SHOWN = 3;
+
+/** One line for each column of a table. */
+export function columnTable(reports: readonly SeriesReport[]): string {
+  const rows = reports.map(({ name, type, values, bytes, writtenAs, chunks }) => [
+    name,
+    type,
+    writtenAs ?? "",
+    count(sum(chunks, ({ nulls }) => nulls)),
+    count(bytes),
+    bitsPerValue(bytes, values),
+    usual(chunks, ({ mode }) => mode),
+    usual(chunks, ({ predictor }) => predictor),
+    usual(chunks, ({ backend }) => backend),
+  ]);
+  return formatTable(
+    [
+      "column",
+      "type",
+      "written as",
+      "nulls",
+      "bytes",
+      "bits/value",
+      "mode",
+      "predictor",
+      "back end",
+    ],
+    rows,
+    { rightAligned: ["nulls", "bytes", "bits/value"] },
+  );
+}
+
+/** All of one series: its chunks, why they are as they are, and what its deltas look like. */
+export function seriesText(report: SeriesReport): string {
+  const { chunks, deltas } = report;
+  const parts = [chunkTable(chunks), ...whyLines(chunks)];
+  if (deltas !== undefined && deltas.length > 0) {
+    parts.push("", "deltas", ...signedPlot(deltas, PLOT_WIDTH));
+  }
+  const bits = chunks.flatMap(({ blocks }) => blocks.map((block) => block.bits));
+  parts.push(...bitsLines(bits, chunks));
+  return parts.join("\n");
+}
+
+function chunkTable(chunks: readonly ChunkReport[]): string {
+  const rows = chunks
+    .slice(0, CHUNKS_SHOWN)
+    .map((chunk, index) => [
+      String(index),
+      count(chunk.firstValue),
+      count(chunk.values),
+      count(chunk.nulls),
+      count(chunk.exceptions),
+      count(chunk.bytes),
+      chunk.bitsPerValue.toFixed(2),
+      chunk.mode,
+      chunk.predictor,
+      chunk.backend,
+    ]);
+  const table = formatTable(
+    [
+      "chunk",
+      "from",
+      "values",
+      "nulls",
+      "exceptions",
+      "bytes",
+      "bits/value",
+      "mode",
+      "predictor",
+      "back end",
+    ],
+    rows,
+    { rightAligned: ["chunk", "from", "values", "nulls", "exceptions", "bytes", "bits/value"] },
+  );
+  const more = chunks.length - CHUNKS_SHOWN;
+  return more > 0 ? `${table}\n… and ${count(more)} more chunks` : table;
+}
+
+/** What the first chunk's encoder weighed; a line for each of its questions. */
+function whyLines(chunks: readonly ChunkReport[]): string[] {
+  const why = chunks[0]?.why ?? [];
+  const questions = [...new Set(why.map(({ question }) => question))];
+  return questions.map((question) => {
+    const weighed = why
+      .filter((each) => each.question === question)
+      .slice(0, ALTERNATIVES_SHOWN)
+      .map(({ candidate, bytes }) => `${candidate} ≈ ${count(bytes)}`);
+    return `why this ${question}, in bytes: ${weighed.join("; ")}`;
+  });
+}
+
+function bitsLines(bits: readonly number[], chunks: readonly ChunkReport[]): string[] {
+  const perChunk = chunks.map((chunk) => chunk.bitsPerValue);
+  const [values, of] = bits.length > 0 ? [bits, "blocks of 128"] : [perChunk, "chunks"];
+  if (values.length < 2) return [];
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  return [
+    "",
+    `bits per value, ${count(values.length)} ${of}, from ${brief(least)} to ${brief(most)}`,
+    barLine(values, PLOT_WIDTH, most),
+  ];
+}
+
+/** The differences between values that are there; undefined for what has no differences. */
+export function plotDeltas(values: Values): Float64Array | undefined {
+  const numbers: number[] = [];
+  let last: number | bigint | undefined;
+  for (const value of values as Iterable<unknown>) {
+    const next = value instanceof Date ? value.getTime() : value;
+    if (typeof next === "string" || typeof next === "boolean") return undefined;
+    if (typeof next !== "bigint" && (typeof next !== "number" || !Number.isFinite(next))) continue;
+    if (last !== undefined) {
+      numbers.push(
+        typeof next === "bigint" && typeof last === "bigint"
+          ? Number(next - last)
+          : Number(next) - Number(last),
+      );
+    }
+    last = next;
+  }
+  return Float64Array.from(numbers);
+}
+
+/** What most chunks say, and that others say something else. */
+function usual(chunks: readonly ChunkReport[], of: (chunk: ChunkReport) => string): string {
+  const counts = new Map<string, number>();
+  for (const chunk of chunks) counts.set(of(chunk), (counts.get(of(chunk)) ?? 0) + 1);
+  const [first] = [...counts].sort(([, a], [, b]) => b - a);
+  if (first === undefined) return "-";
+  return counts.size > 1 ? `${first[0]} +${counts.size - 1}` : first[0];
+}
+
+function bitsPerValue(bytes: number, values: number): string {
+  return values === 0 ? "-" : ((bytes * 8) / values).toFixed(2);
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
+
+export function count(value: number): string {
+  return value.toLocaleString("en-US");
+}

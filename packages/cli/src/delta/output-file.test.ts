@@ -1,0 +1,131 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { utf8Encode } from "@cubby/base";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Context } from "../context.ts";
+import { readInput } from "./input-file.ts";
+import { Output } from "./output-file.ts";
+import { Progress } from "./progress.ts";
+
+let directory: string;
+let out: string;
+let error: string;
+
+const context = {
+  env: {},
+  writeOut: (data) => {
+    out += typeof data === "string" ? data : Buffer.from(data).toString("latin1");
+  },
+  writeError: (text) => {
+    error += text;
+  },
+  readInput: async () => utf8Encode("from a pipe"),
+  cells: {
+    connect: async () => Promise.reject(new Error("no cell")),
+    statuses: async () => [],
+  },
+} satisfies Context;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "cubby-delta-"));
+  out = "";
+  error = "";
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const parts = [utf8Encode("ab"), utf8Encode("c")];
+const at = (name: string): string => join(directory, name);
+const text = (name: string): string => readFileSync(at(name), "utf8");
+
+describe("an output", () => {
+  it("is a file of that name and nothing else", async () => {
+    const output = await Output.at(context, at("new"), false);
+    expect(await output.write(parts)).toEqual({ bytes: 3 });
+    expect([readdirSync(directory), text("new")]).toEqual([["new"], "abc"]);
+  });
+
+  it("never takes the place of a file without force, not even of one that comes meanwhile", async () => {
+    writeFileSync(at("old"), "old");
+    await expect(Output.at(context, at("old"), false)).rejects.toThrow("[file_exists]");
+    const output = await Output.at(context, at("new"), false);
+    writeFileSync(at("new"), "theirs");
+    await expect(output.write(parts)).rejects.toThrow("[file_exists]");
+    expect([readdirSync(directory), text("new")]).toEqual([["new", "old"], "theirs"]);
+  });
+
+  it("with force takes a file's place, also behind a link", async () => {
+    writeFileSync(at("old"), "old");
+    symlinkSync(at("old"), at("link"));
+    const output = await Output.at(context, at("link"), true);
+    await output.write(parts);
+    expect([readdirSync(directory), text("old")]).toEqual([["link", "old"], "abc"]);
+  });
+
+  it("leaves nothing behind when making it fails", async () => {
+    const output = await Output.at(context, at("new"), false);
+    const failing = function* (): Generator<Uint8Array> {
+      yield utf8Encode("a");
+      throw new Error("as the test has it");
+    };
+    await expect(output.write(failing())).rejects.toThrow("as the test has it");
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it("is refused before any work where it cannot be", async () => {
+    mkdirSync(at("sub"));
+    await expect(Output.at(context, at("sub"), true)).rejects.toThrow("is a directory");
+    await expect(Output.at(context, at("none/new"), true)).rejects.toThrow("There is no directory");
+  });
+
+  it("is standard output, or a device, which is not replaced", async () => {
+    expect(await (await Output.at(context, "-", false)).write(parts)).toEqual({ bytes: 3 });
+    expect(out).toBe("abc");
+    expect(await (await Output.at(context, "/dev/null", true)).write(parts)).toEqual({ bytes: 3 });
+    expect(readFileSync("/dev/null")).toHaveLength(0);
+  });
+});
+
+describe("an input", () => {
+  it("is a file or standard input, or named as missing", async () => {
+    writeFileSync(at("file"), "text");
+    expect(Buffer.from(await readInput(context, at("file"))).toString()).toBe("text");
+    expect(Buffer.from(await readInput(context, "-")).toString()).toBe("from a pipe");
+    await expect(readInput(context, at("none"))).rejects.toThrow("[file_not_found]");
+    await expect(readInput(context, directory)).rejects.toThrow("is a directory");
+  });
+});
+
+describe("progress", () => {
+  it("is shown after half a second, ten times a second, and taken away", () => {
+    let now = 0;
+    const progress = new Progress(context, { isOut: false, isError: true }, () => now);
+    progress.show("reading", 0.1);
+    expect(error).toBe("");
+    now = 600;
+    progress.show("reading", 0.5);
+    now = 650;
+    progress.show("reading", 0.6);
+    expect(error).toBe(`\r\u001b[K${"█".repeat(15)}${"░".repeat(15)}  50 %  reading`);
+    progress.done();
+    expect(error.endsWith("\r\u001b[K")).toBe(true);
+  });
+
+  it("is not shown where nobody sees it", () => {
+    let now = 0;
+    const progress = new Progress(context, { isOut: true, isError: false }, () => now);
+    now = 5_000;
+    progress.show("reading", 0.5);
+    progress.done();
+    expect(error).toBe("");
+  });
+});

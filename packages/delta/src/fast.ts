@@ -60,7 +60,7 @@ class BlockEncoder {
   readonly #words: Int32Array;
   #wordCount = 0;
   readonly #residuals = new Int32Array(BLOCK_VALUES);
-  readonly #histogram = new Int32Array(33);
+  readonly #histogram = new Int32Array(128);
 
   constructor(order: Order, blocks: number) {
     this.#order = order;
@@ -88,25 +88,26 @@ class BlockEncoder {
     const residuals = this.#residuals;
     this.#difference(values, start, count);
     const first = Math.min(this.#order, count);
+    const histogram = this.#histogram.fill(0);
     let least = 0x7fffffff;
     let most = -0x80000000;
-    const histogram = this.#histogram.fill(0);
     for (let i = first; i < count; i += 1) {
       const residual = residuals[i] as number;
-      if (residual < least) least = residual;
-      if (residual > most) most = residual;
-      const length = 32 - Math.clz32((residual << 1) ^ (residual >> 31));
-      histogram[length] = (histogram[length] as number) + 1;
+      least = residual < least ? residual : least;
+      most = residual > most ? residual : most;
+      // Two histograms by turns: an increment need not wait for the one before.
+      const bin = ((i & 1) << 6) + 32 - Math.clz32((residual << 1) ^ (residual >> 31));
+      histogram[bin] = (histogram[bin] as number) + 1;
     }
     let choice = cheapestWidth(histogram);
     let base = choice.width === 0 ? 0 : -(2 ** (choice.width - 1));
     let isCentered = true;
-    // A range on one side of zero is narrower than the zigzag of its ends.
-    if (first < count && 32 - Math.clz32(most - least) < choice.longest) {
+    // Zigzag wastes a bit on differences that all have one sign, and more if they lie far out.
+    if (first < count && (least >= 0 || most <= 0)) {
       histogram.fill(0);
       for (let i = first; i < count; i += 1) {
-        const length = 32 - Math.clz32((residuals[i] as number) - least);
-        histogram[length] = (histogram[length] as number) + 1;
+        const bin = ((i & 1) << 6) + 32 - Math.clz32((residuals[i] as number) - least);
+        histogram[bin] = (histogram[bin] as number) + 1;
       }
       const framed = cheapestWidth(histogram);
       if (framed.cost + 12 < choice.cost) {
@@ -155,32 +156,44 @@ class BlockEncoder {
     const residuals = this.#residuals;
     residuals.fill(base, 0, first);
     residuals.fill(base, count);
-    this.#pack(width, base);
+    if (width > 0) this.#pack(width, base);
     if (exceptionCount > 0) this.#takeExceptions(width, base);
   }
 
+  /** All four lanes at once, since they fill their words in step. */
   #pack(width: number, base: number): void {
-    if (width === 0) return;
     const words = this.#words;
     const residuals = this.#residuals;
     const mask = width === 32 ? -1 : 2 ** width - 1;
-    for (let lane = 0; lane < LANES; lane += 1) {
-      let at = this.#wordCount + lane;
-      let word = 0;
-      let filled = 0;
-      const end = (lane + 1) * LANE_VALUES;
-      for (let i = lane * LANE_VALUES; i < end; i += 1) {
-        const low = ((residuals[i] as number) - base) & mask;
-        word |= low << filled;
-        filled += width;
-        if (filled < 32) continue;
-        words[at] = word;
-        at += LANES;
-        filled -= 32;
-        word = filled === 0 ? 0 : low >>> (width - filled);
-      }
-    }
+    let at = this.#wordCount;
     this.#wordCount += width * LANES;
+    let [w0, w1, w2, w3] = [0, 0, 0, 0];
+    let filled = 0;
+    for (let i = 0; i < LANE_VALUES; i += 1) {
+      const r0 = ((residuals[i] as number) - base) & mask;
+      const r1 = ((residuals[i + 32] as number) - base) & mask;
+      const r2 = ((residuals[i + 64] as number) - base) & mask;
+      const r3 = ((residuals[i + 96] as number) - base) & mask;
+      w0 |= r0 << filled;
+      w1 |= r1 << filled;
+      w2 |= r2 << filled;
+      w3 |= r3 << filled;
+      filled += width;
+      if (filled < 32) continue;
+      words[at] = w0;
+      words[at + 1] = w1;
+      words[at + 2] = w2;
+      words[at + 3] = w3;
+      at += LANES;
+      filled -= 32;
+      // What did not fit begins the next word. A shift by 32 would be none.
+      const shift = width - filled;
+      const rest = filled === 0 ? 0 : -1;
+      w0 = (r0 >>> shift) & rest;
+      w1 = (r1 >>> shift) & rest;
+      w2 = (r2 >>> shift) & rest;
+      w3 = (r3 >>> shift) & rest;
+    }
   }
 
   #takeExceptions(width: number, base: number): void {
@@ -193,16 +206,16 @@ class BlockEncoder {
   }
 }
 
-type Width = { width: number; exceptions: number; cost: number; longest: number };
+type Width = { width: number; exceptions: number; cost: number };
 
-/** The width at which packed bits and exceptions cost least, of a histogram of lengths in bits. */
+/** The width at which packed bits and exceptions cost least, of two histograms of lengths in bits. */
 function cheapestWidth(histogram: Int32Array): Width {
   let longest = 32;
-  while (longest > 0 && histogram[longest] === 0) longest -= 1;
-  const best: Width = { width: longest, exceptions: 0, cost: longest * BLOCK_VALUES, longest };
+  while (longest > 0 && histogram[longest] === 0 && histogram[longest + 64] === 0) longest -= 1;
+  const best: Width = { width: longest, exceptions: 0, cost: longest * BLOCK_VALUES };
   let above = 0;
   for (let width = longest - 1; width >= 0; width -= 1) {
-    above += histogram[width + 1] as number;
+    above += (histogram[width + 1] as number) + (histogram[width + 65] as number);
     const cost = width * BLOCK_VALUES + above * EXCEPTION_COST;
     if (cost < best.cost) {
       best.cost = cost;

@@ -4,7 +4,7 @@ import { decodeNumbers, encodeNumbers, newFloatLane, numberAt } from "./chunk.ts
 import { DeltaError } from "./delta-error.ts";
 import { type DecodeContext, decodeIntegers, encodeIntegers, type IntegerOptions } from "./integer-coder.ts";
 import { integersOfInts, intsOf } from "./integers.ts";
-import { decodeStrings, encodeStrings } from "./text-body.ts";
+import { decodeText, encodeText } from "./text-body.ts";
 import { elementBytes, type Lane, type NumberLane, type Taken, type ValueType } from "./values.ts";
 
 const NULLS = 1;
@@ -23,7 +23,7 @@ export function encodeBody(taken: Taken, options: IntegerOptions): Uint8Array {
   }
   if (lane.kind === "strings") {
     writer.varint(lane.strings.length);
-    writer.raw(encodeStrings(lane.strings, options));
+    writer.raw(encodeText(lane.strings, options));
   } else writer.raw(encodeNumbers(lane, elementBytes(type), options));
   return writer.finish();
 }
@@ -62,7 +62,7 @@ export function decodeBody(
   const validity = flags === NULLS ? readValidity(reader, count, context) : undefined;
   if (type === "string") {
     const present = reader.varint(count);
-    const strings = decodeStrings(reader.raw(reader.remaining), present, context);
+    const strings = decodeText(reader.raw(reader.remaining), present, context);
     const expected = validity === undefined ? count : validity.reduce((sum, each) => sum + each, 0);
     if (strings.length !== expected) {
       throw new DeltaError("corrupt", `${strings.length} strings where ${expected} belong`, 1);

@@ -19,6 +19,8 @@ const CHECKSUMS = 1;
 
 const TAG_CHUNK = 1;
 export const TAG_END = 2;
+export const TAG_COLUMN = 3;
+export const TAG_METADATA = 4;
 
 /** The kind of a segment that holds named columns, in place of a series' type. */
 export const TABLE = 0;
@@ -77,7 +79,11 @@ export type ChunkEntry = {
 };
 
 /** Bytes of a section with its checksum, which covers the segment's header too. */
-function section(header: Header, tag: number, content: (writer: ByteWriter) => void): Uint8Array {
+export function section(
+  header: Header,
+  tag: number,
+  content: (writer: ByteWriter) => void,
+): Uint8Array {
   const inner = new ByteWriter();
   content(inner);
   const writer = new ByteWriter();

@@ -61,6 +61,14 @@ export function defaultCompressor(compressors: readonly Compressor[]): Compresso
   return compressors.find(({ name }) => name === "brotli") ?? compressors[0];
 }
 
+/** The compressor that bytes were handed off to. */
+export function compressorOf(compressors: readonly Compressor[], id: number): Compressor {
+  const compressor = compressors.find((each) => each.id === id);
+  if (compressor !== undefined) return compressor;
+  const message = `compressor ${id} is not in this runtime: pass it in \`compressors\``;
+  throw new DeltaError("unsupported_feature", message);
+}
+
 /** Zigzag, then all lowest bytes, all second bytes, and so on: like bytes together. */
 export function splitPlanes(residuals: Int32Array): Uint8Array {
   const count = residuals.length;

@@ -2,14 +2,27 @@ import { ByteReader } from "./byte-reader.ts";
 import { describeNumbers, integersOfLane } from "./chunk.ts";
 import { decodeBody } from "./chunk-body.ts";
 import { estimateFloatModes } from "./choose-float-mode.ts";
-import { type ChunkEntry, VERSION } from "./file-format.ts";
+import { type ChunkEntry, readHeader, TABLE, VERSION } from "./file-format.ts";
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
-import { decodeContext, type DecodeOptions, inChunk, integerOptions, readSeriesFile } from "./series-codec.ts";
+import { decodeContext, type DecodeOptions, inChunk, integerOptions, readSeriesFile, type SeriesFile } from "./series-codec.ts";
+import { readTable } from "./table.ts";
 import type { Lane, ValueType } from "./values.ts";
 
 /** What a file says of itself. */
-export type Inspection = {
+export type Inspection =
+  | SeriesInspection
+  | {
+      readonly kind: "table";
+      readonly version: number;
+      readonly bytes: number;
+      /** Rows. */
+      readonly values: number;
+      readonly columns: readonly { readonly name: string; readonly inspection: SeriesInspection }[];
+      readonly metadata: Readonly<Record<string, string>>;
+    };
+
+export type SeriesInspection = {
   readonly kind: "series";
   readonly version: number;
   readonly type: ValueType;
@@ -47,15 +60,31 @@ export type Alternative = {
   readonly bytes: number;
 };
 
-/** Explains a series file: how each chunk is written, and why so. Decodes every chunk. */
-export function inspectSeries(bytes: Uint8Array, options: DecodeOptions = {}): Inspection {
-  const { type, count, chunks } = readSeriesFile(bytes, options.maxValues);
+/** Explains a file: how each chunk is written, and why so. Decodes every chunk. */
+export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspection {
+  if (readHeader(new ByteReader(bytes)).kind !== TABLE) {
+    return inspectSeries(readSeriesFile(bytes, options.maxValues), bytes.length, options);
+  }
+  const { columns, metadata } = readTable(bytes, options);
+  const reports = Array.from(columns, ([name, file]) => {
+    const size = file.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
+    return { name, inspection: inspectSeries(file, size, options) };
+  });
+  const values = reports[0]?.inspection.values ?? 0;
+  return { kind: "table", version: VERSION, bytes: bytes.length, values, columns: reports, metadata };
+}
+
+function inspectSeries(
+  { type, count, chunks }: SeriesFile,
+  bytes: number,
+  options: DecodeOptions,
+): SeriesInspection {
   return {
     kind: "series",
     version: VERSION,
     type,
     values: count,
-    bytes: bytes.length,
+    bytes,
     chunks: chunks.map((chunk) => inChunk(chunk, () => reportOf(chunk, type, options))),
   };
 }

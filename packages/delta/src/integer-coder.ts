@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
-import { type Compressor, joinPlanes, splitPlanes } from "./handoff.ts";
+import { type Compressor, compressorOf, joinPlanes, splitPlanes } from "./handoff.ts";
 import { DeltaError } from "./delta-error.ts";
 import { bigVarint, countOf, type Integers, type Offsets, readBigVarint } from "./integers.ts";
 import { BLOCK_VALUES } from "./limits.ts";
@@ -316,12 +316,7 @@ function residualOffsets(
     integrate32(ints, predictor, sumFrom === undefined ? seeds : seeds.slice(0, -1));
     return { kind: "narrow", ints };
   }
-  const id = reader.u8();
-  const compressor = context.compressors.find((each) => each.id === id);
-  if (compressor === undefined) {
-    const message = `compressor ${id} is not in this runtime: pass it in \`compressors\``;
-    throw new DeltaError("unsupported_feature", message, reader.position - 1);
-  }
+  const compressor = compressorOf(context.compressors, reader.u8());
   joinPlanes(compressor.decompress(reader.raw(reader.remaining), count * 4), ints);
   integrate32(ints, predictor, seeds);
   return { kind: "narrow", ints };

@@ -1,0 +1,175 @@
+import { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+import { DeltaError } from "./delta-error.ts";
+import {
+  endSection,
+  headerBytes,
+  readHeader,
+  readSegment,
+  type Section,
+  section,
+  TABLE,
+  TAG_COLUMN,
+  TAG_METADATA,
+} from "./file-format.ts";
+import { COLUMNS_MAX, NAME_BYTES_MAX, VALUES_MAX } from "./limits.ts";
+import {
+  concatenate,
+  type DecodeOptions,
+  decodeFile,
+  type EncodeOptions,
+  encode,
+  readSeriesFile,
+  type SeriesFile,
+} from "./series-codec.ts";
+import { TextReader, UNIT_BYTES_MAX, writeText } from "./string-bytes.ts";
+import type { Values } from "./values.ts";
+
+export type TableOptions = EncodeOptions & {
+  /** Options of single columns, by name. */
+  readonly columns?: Readonly<Record<string, EncodeOptions>> | undefined;
+  /** Anything worth knowing about the table, as text. */
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+};
+
+export type DecodeTableOptions = DecodeOptions & {
+  /** Only these columns are decoded; the others are passed over. */
+  readonly columns?: readonly string[] | undefined;
+};
+
+/** Named columns in one file. Tables of the same columns may be concatenated. */
+export function encodeTable(
+  columns: Readonly<Record<string, Values>> | ReadonlyMap<string, Values>,
+  options: TableOptions = {},
+): Uint8Array {
+  const bytes = headerBytes(TABLE, options.checksum ?? true);
+  const header = readHeader(new ByteReader(bytes));
+  const entries = columns instanceof Map ? [...columns] : Object.entries(columns);
+  if (entries.length > COLUMNS_MAX) {
+    throw new DeltaError("limit_exceeded", `${entries.length} columns, at most ${COLUMNS_MAX}`);
+  }
+  const length = entries[0]?.[1].length ?? 0;
+  const sections = entries.map(([name, values]) => {
+    if (values.length !== length) {
+      const message = `column ${JSON.stringify(name)} has ${values.length} values, others ${length}`;
+      throw new DeltaError("invalid_argument", message);
+    }
+    // The section's checksum covers the column.
+    const own = { ...options, ...options.columns?.[name], checksum: false };
+    const column = encode(values, own);
+    const write = (writer: ByteWriter): void => {
+      writeName(writer, name);
+      writer.raw(column);
+    };
+    return { bytes: section(header, TAG_COLUMN, write), count: values.length };
+  });
+  const metadata = Object.entries(options.metadata ?? {}).map(([key, value]) => {
+    const write = (writer: ByteWriter): void => {
+      writeName(writer, key);
+      writer.raw(textBytes(value));
+    };
+    return { bytes: section(header, TAG_METADATA, write), count: 0 };
+  });
+  const all = [...metadata, ...sections];
+  return concatenate([bytes, ...all.map((each) => each.bytes), endSection(header, all)]);
+}
+
+/** The columns of a table, in order, with null as prototype: any name is a key and no more. */
+export function decodeTable(
+  bytes: Uint8Array,
+  options: DecodeTableOptions = {},
+): Record<string, Values> {
+  const { columns } = readTable(bytes, options);
+  const table: Record<string, Values> = Object.create(null);
+  const wanted = options.columns ?? [...columns.keys()];
+  for (const name of wanted) {
+    const column = columns.get(name);
+    if (column === undefined) {
+      const message = `there is no column ${JSON.stringify(name)}`;
+      throw new DeltaError("invalid_argument", message);
+    }
+    table[name] = decodeFile(column, options);
+  }
+  return table;
+}
+
+/** What `encodeTable` was given as metadata. */
+export function tableMetadata(bytes: Uint8Array): Record<string, string> {
+  return readTable(bytes, {}).metadata;
+}
+
+export type Table = {
+  readonly columns: ReadonlyMap<string, SeriesFile>;
+  readonly metadata: Record<string, string>;
+};
+
+/** Takes a table apart without decoding its columns. */
+export function readTable(bytes: Uint8Array, { maxValues = VALUES_MAX }: DecodeOptions): Table {
+  const columns = new Map<string, SeriesFile>();
+  const metadata: Record<string, string> = Object.create(null);
+  let left = maxValues;
+  for (let at = 0; at === 0 || at < bytes.length; ) {
+    const segment = readSegment(bytes, at);
+    if (segment.header.kind !== TABLE) {
+      throw new DeltaError("invalid_argument", "the bytes are a series: use decode", at + 5);
+    }
+    for (const each of segment.sections) {
+      const reader = new ByteReader(each.content);
+      const name = readName(reader);
+      const rest = reader.raw(reader.remaining);
+      if (each.tag === TAG_METADATA) metadata[name] = new TextReader().read(rest, 0, rest.length);
+      else {
+        const part = readColumn(each, rest, left);
+        left -= part.count;
+        columns.set(name, append(columns.get(name), part, each.offset));
+        if (columns.size > COLUMNS_MAX) throw new DeltaError("limit_exceeded", "too many columns", at);
+      }
+    }
+    checkLengths(columns, at);
+    at = segment.end;
+  }
+  return { columns, metadata };
+}
+
+function readColumn(part: Section, bytes: Uint8Array, maxValues: number): SeriesFile {
+  if (part.tag !== TAG_COLUMN) {
+    throw new DeltaError("unsupported_feature", `a section with tag ${part.tag}`, part.offset);
+  }
+  return readSeriesFile(bytes, maxValues);
+}
+
+function append(file: SeriesFile | undefined, more: SeriesFile, offset: number): SeriesFile {
+  if (file === undefined) return more;
+  if (file.type !== more.type) {
+    throw new DeltaError("corrupt", `a column of ${file.type} goes on as ${more.type}`, offset);
+  }
+  const moved = more.chunks.map((chunk) => {
+    return { ...chunk, firstValue: chunk.firstValue + file.count };
+  });
+  const { type } = file;
+  return { type, count: file.count + more.count, chunks: [...file.chunks, ...moved] };
+}
+
+function checkLengths(columns: ReadonlyMap<string, SeriesFile>, offset: number): void {
+  const counts = new Set([...columns.values()].map(({ count }) => count));
+  if (counts.size > 1) throw new DeltaError("corrupt", "columns of different lengths", offset);
+}
+
+function writeName(writer: ByteWriter, name: string): void {
+  const bytes = textBytes(name);
+  if (bytes.length > NAME_BYTES_MAX) {
+    throw new DeltaError("limit_exceeded", `a name of ${bytes.length} bytes, at most ${NAME_BYTES_MAX}`);
+  }
+  writer.varint(bytes.length);
+  writer.raw(bytes);
+}
+
+function readName(reader: ByteReader): string {
+  const bytes = reader.raw(reader.varint(NAME_BYTES_MAX));
+  return new TextReader().read(bytes, 0, bytes.length);
+}
+
+function textBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length * UNIT_BYTES_MAX);
+  return bytes.subarray(0, writeText(text, bytes, 0));
+}

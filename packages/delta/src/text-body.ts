@@ -1,0 +1,75 @@
+import { ByteReader } from "./byte-reader.ts";
+import { ByteWriter } from "./byte-writer.ts";
+import { DeltaError } from "./delta-error.ts";
+import { decodeStrings, encodeStrings, TEXT_BYTES_MAX } from "./front-coding.ts";
+import { compressorOf } from "./handoff.ts";
+import { type DecodeContext, decodeIntegers, encodeIntegers, type IntegerOptions } from "./integer-coder.ts";
+import { integersOfInts, intsOf } from "./integers.ts";
+import { joinStrings, splitStrings } from "./string-dictionary.ts";
+
+/** How a chunk's strings are written. */
+const METHOD = { strings: 0, dictionary: 1, handoff: 2 } as const;
+
+/** The strings of one chunk: as they are, or the different ones and which of them stands where. */
+export function encodeText(strings: readonly string[], options: IntegerOptions): Uint8Array {
+  const writer = new ByteWriter();
+  const dictionary = splitStrings(strings);
+  if (dictionary === undefined) {
+    writer.raw(encodeList(strings, options));
+    return writer.finish();
+  }
+  const { distinct, indices } = dictionary;
+  const list = encodeList(distinct, options);
+  writer.u8(METHOD.dictionary);
+  writer.varint(distinct.length);
+  writer.varint(list.length);
+  writer.raw(list);
+  writer.raw(encodeIntegers(integersOfInts(indices), options));
+  return writer.finish();
+}
+
+function encodeList(strings: readonly string[], options: IntegerOptions): Uint8Array {
+  const writer = new ByteWriter();
+  if (options.backend !== "handoff") {
+    writer.u8(METHOD.strings);
+    writer.raw(encodeStrings(strings, { fast: options.backend === "fast" }));
+    return writer.finish();
+  }
+  const plain = encodeStrings(strings, { fast: true });
+  writer.u8(METHOD.handoff);
+  writer.u8(options.compressor.id);
+  writer.varint(plain.length);
+  writer.raw(options.compressor.compress(plain));
+  return writer.finish();
+}
+
+export function decodeText(bytes: Uint8Array, count: number, context: DecodeContext): string[] {
+  const reader = new ByteReader(bytes);
+  const method = reader.u8();
+  if (method !== METHOD.dictionary) return decodeList(method, reader, count, context);
+  const distinctCount = reader.varint(count);
+  const list = new ByteReader(reader.raw(reader.varint(reader.remaining)));
+  const distinct = decodeList(list.u8(), list, distinctCount, context);
+  const indices = new Int32Array(count);
+  intsOf(decodeIntegers(reader.raw(reader.remaining), count, context, indices), indices);
+  return joinStrings({ distinct, indices });
+}
+
+function decodeList(
+  method: number,
+  reader: ByteReader,
+  count: number,
+  context: DecodeContext,
+): string[] {
+  switch (method) {
+    case METHOD.strings:
+      return decodeStrings(reader.raw(reader.remaining), count);
+    case METHOD.handoff: {
+      const compressor = compressorOf(context.compressors, reader.u8());
+      const size = reader.varint(TEXT_BYTES_MAX);
+      return decodeStrings(compressor.decompress(reader.raw(reader.remaining), size), count);
+    }
+    default:
+      throw new DeltaError("unsupported_feature", `strings written by method ${method}`, 0);
+  }
+}

@@ -26,7 +26,6 @@ import {
   sliceTaken,
   type Taken,
   takeValues,
-  typeOf,
   type Values,
   type ValueType,
 } from "./values.ts";
@@ -38,7 +37,10 @@ export type EncodeOptions = {
    * `fast` for a chunk that it makes nearly as small.
    */
   readonly backend?: Backend | undefined;
-  /** The type of a plain array that is empty or all null; anything else tells its own. */
+  /**
+   * The type of a plain array that is empty or all null, or a typed array's for a plain one, whose
+   * values must all fit. By default a series' own.
+   */
   readonly type?: ValueType | undefined;
   /** At most 262,144; 65,536 by default with `fast`, else the most. */
   readonly chunkValues?: number | undefined;
@@ -60,9 +62,9 @@ export type DecodeOptions = {
 
 /** Encodes a series; `decode` gives back the same type and the same bits. */
 export function encode(values: Values, options: EncodeOptions = {}): Uint8Array {
-  const type = typeOf(values) ?? options.type ?? "number";
-  const writer = new SegmentWriter(type, options);
-  const chunks = writer.chunks(takeValues(values, type), true);
+  const taken = takeValues(values, options.type);
+  const writer = new SegmentWriter(taken.type, options);
+  const chunks = writer.chunks(taken, true);
   return concatenate([writer.header, ...chunks.map(({ bytes }) => bytes), writer.end(chunks)]);
 }
 

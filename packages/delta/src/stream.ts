@@ -29,7 +29,6 @@ import {
   plainValues,
   putLane,
   takeValues,
-  typeOf,
   type Values,
 } from "./values.ts";
 
@@ -53,15 +52,12 @@ export async function* encodeStream(
   let rest: Values | undefined;
   const summaries: { bytes: { length: number }; count: number }[] = [];
   const write = function* (values: Values, isLast: boolean): Generator<Uint8Array> {
-    const type = typeOf(values) ?? writer?.type ?? options.type ?? "number";
+    const taken = takeValues(values, writer?.type ?? options.type);
     if (writer === undefined) {
-      writer = new SegmentWriter(type, options);
+      writer = new SegmentWriter(taken.type, options);
       yield writer.header;
-    } else if (type !== writer.type) {
-      const message = `a piece of ${type} in a stream of ${writer.type}`;
-      throw new DeltaError("invalid_argument", message, summaries.length);
     }
-    for (const { bytes, count } of writer.chunks(takeValues(values, type), isLast)) {
+    for (const { bytes, count } of writer.chunks(taken, isLast)) {
       summaries.push({ bytes: { length: bytes.length }, count });
       yield bytes;
     }

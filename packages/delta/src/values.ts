@@ -116,8 +116,24 @@ function describe(value: unknown): string {
   return Array.isArray(value) ? "an array" : `a ${typeof value}`;
 }
 
-/** Takes `values` apart. `type` is wanted for arrays that are empty or all null. */
-export function takeValues(values: Values, type: ValueType): Taken {
+/**
+ * Takes `values` apart as a series of `type`, by default their own. A plain array becomes a typed one if
+ * that is the type, and each of its values fits.
+ */
+export function takeValues(values: Values, wanted?: ValueType): Taken {
+  const own = typeOf(values);
+  const type = wanted ?? own ?? "number";
+  if (own !== undefined && own !== type && !(Array.isArray(values) && isTyped(type))) {
+    throw new DeltaError("invalid_argument", `a series of ${own} is none of ${type}`);
+  }
+  if (!Array.isArray(values) || !isTyped(type)) return takeOwn(values, type);
+  values.forEach((value: Element, i) => {
+    checkValue(value, type, i);
+  });
+  return takeOwn(fromElements(values as Element[], type), type);
+}
+
+function takeOwn(values: Values, type: ValueType): Taken {
   const count = values.length;
   if (!Array.isArray(values)) {
     return { type, count, validity: undefined, lane: typedLane(values as TypedValues, type) };

@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import { DeltaError } from "./delta-error.ts";
+import { decode, encode } from "./series-codec.ts";
+import { inspect } from "./inspect.ts";
+import { EXAMPLES, random } from "./test-support/series-examples.ts";
+import { decodeTable, encodeTable } from "./table.ts";
+
+/** Runs `work`, which may fail by a DeltaError alone. */
+function survives(work: () => unknown, what: string): void {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof DeltaError) return;
+    throw new Error(`${what}: ${error}`, { cause: error });
+  }
+}
+
+const BACKENDS = ["fast", "small", "handoff"] as const;
+
+describe("bytes that were cut, flipped or made up", () => {
+  for (const [name, make] of Object.entries(EXAMPLES)) {
+    it(`are told by name, and with checksums never decoded: ${name}`, () => {
+      const next = random(name.length);
+      for (const backend of BACKENDS) {
+        const bytes = encode(make(), { backend, chunkValues: 500 });
+        for (let k = 0; k < 60; k += 1) {
+          const bit = Math.floor(next() * bytes.length * 8);
+          const flipped = bytes.slice();
+          flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
+          expect(() => decode(flipped), `${backend}, bit ${bit}`).toThrow(DeltaError);
+          const size = Math.floor(next() * bytes.length);
+          expect(() => decode(bytes.slice(0, size)), `${backend}, cut at ${size}`).toThrow(DeltaError);
+        }
+      }
+    });
+
+    it(`do no harm without checksums, in JavaScript and in WebAssembly: ${name}`, () => {
+      const next = random(name.length + 99);
+      for (const backend of BACKENDS) {
+        const bytes = encode(make(), { backend, checksum: false, chunkValues: 2000 });
+        for (let k = 0; k < 80; k += 1) {
+          const broken = bytes.slice();
+          const hits = 1 + Math.floor(next() * 4);
+          for (let h = 0; h < hits; h += 1) {
+            const at = Math.floor(next() * bytes.length);
+            broken[at] = next() < 0.3 ? 255 : Math.floor(next() * 256);
+          }
+          const what = `${backend}, round ${k}`;
+          survives(() => decode(broken, { wasm: false, maxValues: 1e6 }), what);
+          survives(() => decode(broken, { wasm: true, maxValues: 1e6 }), what);
+        }
+      }
+    });
+  }
+
+  it("are no table either", () => {
+    const next = random(5);
+    const bytes = encodeTable({ a: Int32Array.of(1, 2, 3), b: ["x", "y", "z"] }, { metadata: { c: "d" } });
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const flipped = bytes.slice();
+      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
+      expect(() => decodeTable(flipped), `bit ${bit}`).toThrow(DeltaError);
+    }
+    for (let k = 0; k < 300; k += 1) {
+      const made = Uint8Array.from({ length: 40 }, () => next() * 256);
+      made.set(bytes.subarray(0, Math.floor(next() * 20)));
+      survives(() => decodeTable(made), "table");
+      survives(() => inspect(made), "inspect");
+    }
+  });
+
+  it("tell what is wrong by code and offset", () => {
+    const bytes = encode(Int32Array.from({ length: 1000 }, (_, i) => i * i));
+    const changed = (at: number, value: number): Uint8Array => {
+      const copy = bytes.slice();
+      copy[at] = value;
+      return copy;
+    };
+    const failure = (broken: Uint8Array): unknown => {
+      try {
+        return decode(broken);
+      } catch (error) {
+        return error;
+      }
+    };
+    expect(failure(changed(0, 1))).toMatchObject({ code: "not_delta", offset: 0 });
+    expect(failure(changed(3, 9))).toMatchObject({ code: "unsupported_version", offset: 3 });
+    expect(failure(changed(4, 128))).toMatchObject({ code: "unsupported_feature", offset: 4 });
+    expect(failure(changed(30, 7))).toMatchObject({ code: "checksum_mismatch" });
+    expect(failure(bytes.slice(0, 4))).toMatchObject({ code: "truncated", offset: 4 });
+    expect(failure(bytes.slice(0, -1))).toMatchObject({ code: "truncated" });
+    expect(failure(new Uint8Array(0))).toMatchObject({ code: "truncated", offset: 0 });
+    expect(failure(Uint8Array.from([...bytes, 1, 2, 3]))).toMatchObject({ code: "not_delta" });
+  });
+
+  it("cannot make a reader take more memory than it allows", () => {
+    const million = encode(new Float64Array(2 ** 20));
+    expect(million.length).toBeLessThan(200);
+    expect(() => decode(million, { maxValues: 2 ** 20 - 1 })).toThrow(/limit_exceeded/);
+    expect(decode(million)).toHaveLength(2 ** 20);
+  });
+});

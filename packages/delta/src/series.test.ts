@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { Series } from "./series.ts";
+import { decode, encode } from "./series-codec.ts";
+import { EXAMPLES, random } from "./test-support/series-examples.ts";
+import type { Element, Values } from "./values.ts";
+
+describe("a series", () => {
+  for (const type of ["f64", "i32", "u8", "i64", "f32", "number", "date", "string"] as const) {
+    it(`of ${type} reads each value alone, slices, iterates, and goes to bytes and back`, () => {
+      const name = {
+        f64: "cents",
+        i32: "outliers",
+        u8: "bytes",
+        i64: "pairs",
+        f32: "singles",
+        number: "nullableNumbers",
+        date: "invalidDates",
+        string: "nullableStrings",
+      }[type];
+      const values = EXAMPLES[name]?.() as Values;
+      const expected = Array.from<Element>(values as Element[]);
+      const series = new Series({ type, chunkValues: 300 });
+      series.extend(expected);
+      expect(series.length).toBe(values.length);
+      const next = random(3);
+      for (let k = 0; k < 200; k += 1) {
+        const i = Math.floor(next() * values.length);
+        expect(series.at(i)).toEqual(expected[i]);
+      }
+      expect(series.at(-1)).toEqual(expected.at(-1));
+      expect(series.at(values.length)).toBeUndefined();
+      expect(series.at(0.5)).toBeUndefined();
+      expect([...series]).toEqual(expected);
+      expect(series.slice(250, 650)).toEqual(values.slice(250, 650));
+      expect(series.slice(-3)).toEqual(values.slice(-3));
+      expect(series.slice(9, 3)).toEqual(values.slice(9, 3));
+      expect(decode(series.toBytes())).toEqual(values);
+    });
+  }
+
+  it("goes on growing after it went to bytes", () => {
+    const series = new Series({ type: "i32", chunkValues: 4 });
+    series.extend([1, 2, 3, 4, 5]);
+    const before = series.toBytes();
+    series.append(6);
+    expect(decode(before)).toEqual(Int32Array.of(1, 2, 3, 4, 5));
+    expect(decode(series.toBytes())).toEqual(Int32Array.of(1, 2, 3, 4, 5, 6));
+  });
+
+  it("comes from bytes of any back end, of files in a row, with checksums or without", () => {
+    const values = EXAMPLES["integers"]?.() as Int32Array;
+    for (const backend of ["fast", "small", "handoff"] as const) {
+      for (const checksum of [true, false]) {
+        const parts = [values.slice(0, 1000), values.slice(1000)];
+        const bytes = parts.flatMap((part) => [...encode(part, { backend, checksum, chunkValues: 700 })]);
+        const series = Series.fromBytes(Uint8Array.from(bytes));
+        expect(series.at(1500)).toBe(values[1500]);
+        series.append(42);
+        expect(decode(series.toBytes())).toEqual(Int32Array.of(...values, 42));
+      }
+    }
+  });
+
+  it("refuses what its type cannot hold, and keeps what it had", () => {
+    const series = new Series({ type: "u8" });
+    series.append(255);
+    for (const value of [256, -1, 1.5, -0, "1", null, 1n]) {
+      expect(() => series.append(value as number), String(value)).toThrow(/DeltaError|out_of_range|invalid/);
+    }
+    expect(decode(series.toBytes())).toEqual(Uint8Array.of(255));
+    expect(() => new Series({ type: "f32" }).append(0.1)).toThrow(/invalid_argument/);
+    expect(() => new Series({ type: "i64" }).append(2n ** 63n)).toThrow(/out_of_range/);
+    expect(() => new Series({ type: "bigint" }).append(null)).not.toThrow();
+  });
+});

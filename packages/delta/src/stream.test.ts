@@ -1,0 +1,88 @@
+import { Readable } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { decode, encode } from "./series-codec.ts";
+import { decodeStream, encodeStream, type Source } from "./stream.ts";
+import { EXAMPLES } from "./test-support/series-examples.ts";
+import type { Values } from "./values.ts";
+
+async function bytesOf(source: Source<Values>, options = {}): Promise<Uint8Array> {
+  const pieces: number[] = [];
+  for await (const piece of encodeStream(source, options)) pieces.push(...piece);
+  return Uint8Array.from(pieces);
+}
+
+async function valuesOf(source: Source<Uint8Array>): Promise<unknown[]> {
+  const values: unknown[] = [];
+  for await (const piece of decodeStream(source)) values.push(...piece);
+  return values;
+}
+
+function* cut<T extends { slice(start: number, end: number): T; length: number }>(
+  whole: T,
+  size: number,
+): Generator<T> {
+  for (let at = 0; at < whole.length; at += size) yield whole.slice(at, at + size);
+}
+
+describe("a stream", () => {
+  const values = EXAMPLES["integers"]?.() as Int32Array;
+
+  it("gives the bytes that encode gives, however its pieces are cut", async () => {
+    for (const size of [1, 77, 999, 5000]) {
+      expect(await bytesOf(cut(values, size), { chunkValues: 999 })).toEqual(
+        encode(values, { chunkValues: 999 }),
+      );
+    }
+  });
+
+  it("decodes bytes cut anywhere, of one file or several in a row", async () => {
+    const one = encode(values, { chunkValues: 900 });
+    const both = Uint8Array.from([...one, ...encode(values.slice(0, 10))]);
+    for (const size of [1, 5, 1000, both.length]) {
+      expect(await valuesOf(cut(both, size))).toEqual([...values, ...values.slice(0, 10)]);
+    }
+  });
+
+  it("reads and writes Node streams and Web streams, and arrays with nulls", async () => {
+    const bytes = encode(values);
+    expect(await valuesOf(Readable.from([bytes]))).toEqual([...values]);
+    const web = Readable.toWeb(Readable.from(cut(bytes, 500))) as ReadableStream<Uint8Array>;
+    expect(await valuesOf(web)).toEqual([...values]);
+    const reader = { getReader: () => new Blob([bytes]).stream().getReader() };
+    expect(await valuesOf(reader as Source<Uint8Array>)).toEqual([...values]);
+    const pieces: Values[] = [[null, 1.5], [null], [2]];
+    expect(await valuesOf([await bytesOf(pieces)])).toEqual([null, 1.5, null, 2]);
+  });
+
+  it("of nothing is an empty series of the type that was named", async () => {
+    expect(decode(await bytesOf([], { type: "i16" }))).toEqual(new Int16Array(0));
+    expect(decode(await bytesOf([]))).toEqual([]);
+  });
+
+  it("refuses to change its type, to end early, or to be no series", async () => {
+    await expect(bytesOf([Int32Array.of(1), Int16Array.of(1)])).rejects.toThrow(/different types/);
+    const bytes = encode(values);
+    for (const size of [0, 3, 6, 100, bytes.length - 1]) {
+      await expect(valuesOf([bytes.slice(0, size)]), String(size)).rejects.toThrow(/truncated/);
+    }
+    await expect(valuesOf([new Uint8Array(20)])).rejects.toThrow(/not_delta/);
+  });
+
+  it("holds one chunk at a time", async () => {
+    let taken = 0;
+    const source = function* (): Generator<Values> {
+      for (let k = 0; k < 64; k += 1) {
+        taken += 1;
+        yield new Int32Array(1000).fill(k);
+      }
+    };
+    let largestLead = 0;
+    let seen = 0;
+    for await (const piece of decodeStream(encodeStream(source(), { chunkValues: 2000 }))) {
+      seen += piece.length;
+      largestLead = Math.max(largestLead, taken * 1000 - seen);
+    }
+    expect(seen).toBe(64_000);
+    expect(largestLead).toBeLessThanOrEqual(3000);
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { inspect } from "./inspect.ts";
+import { decode, encode } from "./series-codec.ts";
+import { decodeTable, encodeTable, tableMetadata } from "./table.ts";
+
+const columns = {
+  time: [new Date(0), new Date(1000), null],
+  price: Float64Array.of(100.5, 100.75, 100.6),
+  ["__proto__"]: ["a", "b", "a"],
+  "\ud800": Uint8Array.of(1, 2, 3),
+};
+
+describe("a table", () => {
+  it("gives back its columns in order, whatever their names", () => {
+    const table = decodeTable(encodeTable(columns));
+    expect(Object.keys(table)).toEqual(["time", "price", "__proto__", "\ud800"]);
+    expect(table["__proto__"]).toEqual(["a", "b", "a"]);
+    expect(table["price"]).toEqual(columns.price);
+    expect(table["time"]).toEqual(columns.time);
+  });
+
+  it("decodes only the columns that are wanted, and refuses one that is not there", () => {
+    const bytes = encodeTable(new Map(Object.entries(columns)));
+    expect(decodeTable(bytes, { columns: ["price"] })).toEqual({ price: columns.price });
+    expect(() => decodeTable(bytes, { columns: ["cost"] })).toThrow(/no column "cost"/);
+  });
+
+  it("keeps metadata, options of columns, and goes on in a second table", () => {
+    const first = encodeTable({ a: Int32Array.of(1, 2) }, { metadata: { source: "é" } });
+    const second = encodeTable({ a: Int32Array.of(3) }, { columns: { a: { backend: "fast" } } });
+    const both = Uint8Array.from([...first, ...second]);
+    expect(decodeTable(both)).toEqual({ a: Int32Array.of(1, 2, 3) });
+    expect(tableMetadata(both)).toEqual({ source: "é" });
+    const report = inspect(both);
+    expect(report).toMatchObject({ kind: "table", values: 3, metadata: { source: "é" } });
+  });
+
+  it("may be empty", () => {
+    expect(decodeTable(encodeTable({}))).toEqual({});
+    expect(decodeTable(encodeTable({ a: [] }))).toEqual({ a: [] });
+  });
+
+  it("refuses columns of different lengths, and to be taken for a series", () => {
+    expect(() => encodeTable({ a: [1], b: [1, 2] })).toThrow(/column "b" has 2 values, others 1/);
+    expect(() => decode(encodeTable({ a: [1] }))).toThrow(/use decodeTable/);
+    expect(() => decodeTable(encode([1]))).toThrow(/use decode/);
+    const [a, b] = [encodeTable({ a: [1] }), encodeTable({ b: [1, 2] })];
+    expect(() => decodeTable(Uint8Array.from([...a, ...b]))).toThrow(/different lengths/);
+  });
+});

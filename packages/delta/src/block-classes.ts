@@ -28,7 +28,9 @@ const OVERFIT_BITS = 0.7;
 export function chooseClasses(symbols: Uint16Array, binCount: number): Classes {
   let best: Trained | undefined;
   for (const blockLog of BLOCK_LOGS) {
-    const trained = trainClasses(symbols, binCount, blockLog);
+    // Smaller blocks want as many classes as large ones, or more.
+    const least = best === undefined ? 1 : best.counts.length;
+    const trained = trainClasses(symbols, binCount, blockLog, least);
     if (best === undefined || trained.bits < best.bits * 0.998) best = trained;
   }
   const { counts, blockLog } = best as Trained;
@@ -41,7 +43,12 @@ type Trained = {
   readonly bits: number;
 };
 
-function trainClasses(symbols: Uint16Array, binCount: number, blockLog: number): Trained {
+function trainClasses(
+  symbols: Uint16Array,
+  binCount: number,
+  blockLog: number,
+  least: number,
+): Trained {
   const blocks = Math.ceil(symbols.length / 2 ** blockLog);
   const size = Math.min(blocks, TRAINING_SYMBOLS >> blockLog);
   const sample = Uint32Array.from({ length: size }, (_, i) => Math.floor((i * blocks) / size));
@@ -49,8 +56,8 @@ function trainClasses(symbols: Uint16Array, binCount: number, blockLog: number):
   const share = size / blocks;
   const order = bySpread(tallies);
   let best: Trained = { blockLog, counts: [], bits: Number.POSITIVE_INFINITY };
-  for (let classes = 1; classes <= CLASSES_MAX; classes *= 2) {
-    if (classes > 1 && classes * 4 > blocks) break;
+  for (let classes = least; classes <= CLASSES_MAX; classes *= 2) {
+    if (classes > least && classes * 4 > blocks) break;
     const { counts, bits } = train(tallies, order, classes, binCount);
     const overfit = share < 1 ? OVERFIT_BITS / share : 0;
     const header = classes * binCount * (FREQUENCY_BITS + overfit);

@@ -11,7 +11,10 @@ export type Estimate = {
 
 const RUN = 64;
 const RUNS_MAX = 64;
-const LAG_SAMPLES = 256;
+/** All lags are tried on few samples, the best of them on many. */
+const LAG_SAMPLES_FEW = 48;
+const LAG_SAMPLES_MANY = 512;
+const LAGS_KEPT = 12;
 const LAG_SEARCH_MAX = 2048;
 
 /** Estimates on a sample for the orders 0 to 3 and, if `tryLags`, for the most promising lag. */
@@ -88,27 +91,40 @@ function residualAt(at: Accessor, i: number, order: number, lag: number): number
 /** The lag at which differences are shortest, if they are shorter than without; else 0. */
 function promisingLag(ints: Int32Array, order: 0 | 1): number {
   const lagMax = Math.min(LAG_SEARCH_MAX, Math.floor(ints.length / 4));
+  const few = positions(ints.length, lagMax, LAG_SAMPLES_FEW);
+  const costs = new Uint32Array(lagMax + 1);
+  for (let lag = 2; lag <= lagMax; lag += 1) costs[lag] = lagCost(ints, few, lag, order);
+  const lags = Array.from({ length: Math.max(0, lagMax - 1) }, (_, i) => i + 2);
+  lags.sort((a, b) => (costs[a] as number) - (costs[b] as number));
+  const many = positions(ints.length, lagMax, LAG_SAMPLES_MANY);
   const at: Accessor = (index) => ints[index] as number;
-  const positions = Uint32Array.from({ length: LAG_SAMPLES }, (_, k) =>
-    Math.floor(lagMax + 1 + ((ints.length - lagMax - 2) * k) / LAG_SAMPLES),
-  );
-  const own = Int32Array.from(positions, (i) => difference(at, i, order));
   let best = 0;
-  let least = lengths(own) * 0.97;
-  for (let lag = 2; lag <= lagMax; lag += 1) {
-    let bits = 0;
-    for (let k = 0; k < LAG_SAMPLES; k += 1) {
-      const i = (positions[k] as number) - lag;
-      const there =
-        order === 0 ? (ints[i] as number) : (ints[i] as number) - (ints[i - 1] as number);
-      bits += 32 - Math.clz32(Math.abs((own[k] as number) - there));
-    }
-    if (bits < least) {
-      least = bits;
-      best = lag;
-    }
+  let least = lengths(Int32Array.from(many, (i) => difference(at, i, order))) * 0.97;
+  for (const lag of lags.slice(0, LAGS_KEPT)) {
+    const cost = lagCost(ints, many, lag, order);
+    if (cost >= least) continue;
+    least = cost;
+    best = lag;
   }
   return best;
+}
+
+function positions(count: number, lagMax: number, samples: number): Uint32Array {
+  return Uint32Array.from({ length: samples }, (_, k) =>
+    Math.floor(lagMax + 1 + ((count - lagMax - 2) * k) / samples),
+  );
+}
+
+/** Bits of the differences at `lag`, of values or of first differences. */
+function lagCost(ints: Int32Array, places: Uint32Array, lag: number, order: 0 | 1): number {
+  let bits = 0;
+  for (let k = 0; k < places.length; k += 1) {
+    const i = places[k] as number;
+    let difference = (ints[i] as number) - (ints[i - lag] as number);
+    if (order === 1) difference -= (ints[i - 1] as number) - (ints[i - lag - 1] as number);
+    bits += 32 - Math.clz32(Math.abs(difference));
+  }
+  return bits;
 }
 
 function lengths(values: Int32Array): number {

@@ -279,11 +279,14 @@ export class BitReader {
 }
 
 export class BitWriter {
-  #bytes: Uint8Array;
-  #position = 0;
+  readonly #bytes: Uint8Array;
+  #at = 0;
+  /** Fewer than eight bits that wait for more. */
+  #waiting = 0;
+  #count = 0;
 
   constructor(sizeBytes: number) {
-    this.#bytes = new Uint8Array(sizeBytes + 8);
+    this.#bytes = new Uint8Array(sizeBytes);
   }
 
   put(value: number, width: number): void {
@@ -292,16 +295,18 @@ export class BitWriter {
       this.put(Math.floor(value / 0x1000000), width - 24);
       return;
     }
-    const at = this.#position >>> 3;
-    const shifted = value * 2 ** (this.#position & 7);
-    this.#bytes[at] = (this.#bytes[at] as number) | (shifted & 0xff);
-    this.#bytes[at + 1] = (shifted >>> 8) & 0xff;
-    this.#bytes[at + 2] = (shifted >>> 16) & 0xff;
-    this.#bytes[at + 3] = (shifted >>> 24) & 0xff;
-    this.#position += width;
+    let bits = this.#waiting | (value << this.#count);
+    let count = this.#count + width;
+    for (; count >= 8; count -= 8) {
+      this.#bytes[this.#at++] = bits;
+      bits >>>= 8;
+    }
+    this.#waiting = bits;
+    this.#count = count;
   }
 
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, (this.#position + 7) >>> 3);
+    if (this.#count > 0) this.#bytes[this.#at++] = this.#waiting;
+    return this.#bytes.subarray(0, this.#at);
   }
 }

@@ -366,7 +366,8 @@ function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContex
     if ((gaps[k] as number) < 0 || at >= count) {
       throw new DeltaError("corrupt", `an exception at ${at} of ${count} values`);
     }
-    lane.bits.set(bits.subarray(k * width, k * width + width), at * width);
+    lane.bits[at * width] = bits[k * width] as number;
+    if (width === 2) lane.bits[2 * at + 1] = bits[2 * k + 1] as number;
   }
 }
 

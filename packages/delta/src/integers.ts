@@ -163,6 +163,19 @@ export function wordsOf({ base, step, offsets }: Integers, out: Uint32Array): vo
     return;
   }
   const { ints } = offsets;
+  if (step === 1) {
+    // All in 32-bit integers: the sign extended, and a carry where the low sum wraps around.
+    const signed = new Int32Array(out.buffer, out.byteOffset, out.length);
+    const first = startLow | 0;
+    const bound = first ^ -0x80000000;
+    for (let i = 0; i < ints.length; i += 1) {
+      const offset = ints[i] as number;
+      const low = (offset + first) | 0;
+      signed[2 * i] = low;
+      signed[2 * i + 1] = startHigh + (offset >> 31) + ((low ^ -0x80000000) < bound ? 1 : 0);
+    }
+    return;
+  }
   for (let i = 0; i < ints.length; i += 1) {
     const offset = (ints[i] as number) * step;
     const high = Math.floor(offset / 0x100000000);

@@ -1,73 +1,87 @@
 /**
- * Writes packages/delta/src/generated/unpack.ts: one function for each bit width that takes 32
- * packed values out of their words. `npx tsx tools/generate-delta-kernels.ts`; with --check it says
- * whether the file is current, and writes nothing.
+ * Writes packages/delta/src/generated/packed-kernels.ts: for each width of bits a function that
+ * takes 128 packed fields out of their words and sums them. `npx tsx tools/generate-delta-kernels.ts`;
+ * with `--check` it writes nothing and fails when the committed file is not current.
  */
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
-const TARGET = fileURLToPath(
-  new URL("../packages/delta/src/generated/unpack.ts", import.meta.url),
-);
+const NAME = "packages/delta/src/generated/packed-kernels.ts";
+const FILE = fileURLToPath(new URL(`../${NAME}`, import.meta.url));
+const LANES = 4;
 const LANE_VALUES = 32;
-const STRIDE = 4;
+
+const HEAD = `// Written by tools/generate-delta-kernels.ts, which see.
+
+type W = Int32Array;
+
+/**
+ * out[o + i] = s += q[i] + field i, for the 128 fields of a block whose words begin at p[i]. The
+ * caller has seen to it that all of them are inside.
+ */
+export type Kernel = (p: W, i: number, out: W, o: number, s: number, q: W) => void;
+`;
 
 export function generateKernels(): string {
-  const lines = [
-    "// Made by tools/generate-delta-kernels.ts; edit that.",
+  const widths = Array.from({ length: 33 }, (_, width) => width);
+  return [
+    HEAD,
+    ...widths.map(kernel),
+    `export const KERNELS: readonly Kernel[] = [${widths.map((width) => `u${width}`).join(", ")}];`,
     "",
-    "type W = Int32Array;",
-    "",
-    "/** Lanes i to e - 1, 32 values each, words 4 apart: sum = (sum & keep) + base + value. Answers the last. */",
-    "export type Unpack = (p: W, i: number, e: number, out: W, o: number, base: number, sum: number, keep: number) => number;",
-    "",
-  ];
-  for (let width = 1; width <= 32; width += 1) lines.push(...kernel(width));
-  const names = Array.from({ length: 33 }, (_, width) => (width === 0 ? "undefined" : `u${width}`));
-  lines.push(`export const UNPACK: readonly (Unpack | undefined)[] = [${names.join(", ")}];`, "");
-  return lines.join("\n");
+  ].join("\n");
 }
 
-function kernel(width: number): string[] {
+/** The four lanes are a loop, their 32 fields are not. */
+function kernel(width: number): string {
   const lines = [
-    `function u${width}(p: W, i: number, e: number, out: W, o: number, base: number, sum: number, keep: number): number {`,
-    "  for (; i < e; i += 1, o += 32) {",
-    "    let a = p[i] as number;",
+    `function u${width}(${width === 0 ? "_p" : "p"}: W, i: number, out: W, o: number, s: number, q: W): void {`,
   ];
-  const mask = width === 32 ? -1 : 2 ** width - 1;
+  lines.push(
+    `for (let z = 0; z < ${LANES * LANE_VALUES}; z += ${LANE_VALUES}, o += ${LANE_VALUES}, i += 1) {`,
+  );
+  if (width > 0) lines.push("let a = p[i] as number;");
   let word = 0;
-  for (let value = 0; value < LANE_VALUES; value += 1) {
-    const first = Math.floor((value * width) / 32);
-    const shift = (value * width) % 32;
-    if (first !== word) {
-      lines.push(`    a = p[i + ${first * STRIDE}] as number;`);
-      word = first;
+  for (let k = 0; k < LANE_VALUES; k += 1) {
+    const wanted = Math.floor((k * width) / 32);
+    const shift = (k * width) % 32;
+    if (wanted > word) lines.push(`a = p[i + ${LANES * wanted}] as number;`);
+    word = Math.max(word, wanted);
+    let field = shift === 0 ? "a" : `(a >>> ${shift})`;
+    if (shift + width > 32) {
+      // The upper bits are in the next word, which serves the following field too.
+      word += 1;
+      lines.push(`s += ${field};`);
+      lines.push(`a = p[i + ${LANES * word}] as number;`);
+      field = `((a << ${32 - shift}) & ${2 ** width - 1})`;
+    } else if (shift + width < 32) {
+      field = `(${field} & ${2 ** width - 1})`;
     }
-    const part = shift === 0 ? "a" : `(a >>> ${shift})`;
-    const target = value === 0 ? "o" : `o + ${value}`;
-    if (shift + width <= 32) {
-      const bits = shift + width === 32 ? part : `(${part} & ${mask})`;
-      lines.push(`    out[${target}] = sum = ((sum & keep) + base + ${bits}) | 0;`);
-      continue;
-    }
-    word = first + 1;
-    lines.push(
-      `    sum = (sum & keep) + base + (${part} & ${2 ** (32 - shift) - 1});`,
-      `    a = p[i + ${word * STRIDE}] as number;`,
-      `    out[${target}] = sum = (sum + ((a << ${32 - shift}) & ${mask})) | 0;`,
-    );
+    const sum = width === 0 ? "" : ` + ${field}`;
+    lines.push(`s = (s + (q[z + ${k}] as number)${sum}) | 0;`, `out[o + ${k}] = s;`);
   }
-  return [...lines, "  }", "  return sum;", "}", ""];
+  return [...lines, "}", "}", ""].join("\n");
 }
 
 function main(): void {
-  const text = generateKernels();
-  if (!process.argv.includes("--check")) writeFileSync(TARGET, text);
-  else if (readFileSync(TARGET, "utf8") !== text) {
-    console.error("packages/delta/src/generated/unpack.ts is stale: npx tsx tools/generate-delta-kernels.ts");
+  const fresh = generateKernels();
+  if (!process.argv.includes("--check")) {
+    writeFileSync(FILE, fresh);
+    console.log(`${NAME} is written`);
+    return;
+  }
+  if (readFileSync(FILE, "utf8") !== fresh) {
+    throw new Error(`${NAME} is stale: run \`npx tsx tools/generate-delta-kernels.ts\``);
+  }
+  console.log(`${NAME} is current`);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  try {
+    main();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;
   }
 }
-
-main();

@@ -370,10 +370,10 @@ export type IntegerReport = {
 
 export function describeIntegers(bytes: Uint8Array, count: number): IntegerReport {
   const reader = new ByteReader(bytes);
-  const { step, predictor, method } = readHead(reader);
+  const { step, predictor, method, isWide } = readHead(reader);
   const backend = Object.entries(METHOD).find(([, id]) => id === method)?.[0] ?? "unknown";
   const payload = reader.raw(reader.remaining);
-  const blocks = method === METHOD.fast ? describePacked(payload, count) : [];
+  const blocks = method === METHOD.fast ? describePacked(payload, count, predictor.order, isWide) : [];
   return { backend, predictor: describePredictor(predictor), step, blocks };
 }
 

@@ -1,0 +1,385 @@
+import { ByteWriter } from "./byte-writer.ts";
+import {
+  BLOCK,
+  carry,
+  EXCEPTIONS,
+  LANE_VALUES,
+  LANES,
+  OWN_BASE,
+  WIDE,
+} from "./packed-directory.ts";
+import { type ChunkFrame, chunkFrame32, chunkFrame64, differencePairs } from "./packed-frame.ts";
+import { lengthOf, lengthOfPair, WidthChoice } from "./packed-width.ts";
+
+/** What a base of its own costs, about, in an entry. */
+const OWN_BASE_COST = 12;
+
+export function encodeBlocks32(latents: Int32Array, order: number): Uint8Array {
+  const encoder = new BlockEncoder(latents.length, order, false, chunkFrame32(latents, order));
+  for (let start = 0; start < latents.length; start += BLOCK) encoder.block32(latents, start);
+  return encoder.finish();
+}
+
+export function encodeBlocks64(words: Uint32Array, order: number): Uint8Array {
+  const count = words.length / 2;
+  const encoder = new BlockEncoder(count, order, true, chunkFrame64(words, order));
+  for (let start = 0; start < count; start += BLOCK) encoder.block64(words, start);
+  return encoder.finish();
+}
+
+class BlockEncoder {
+  readonly #order: number;
+  readonly #isPairs: boolean;
+  readonly #frame: ChunkFrame;
+  readonly #directory = new ByteWriter();
+  readonly #words: Int32Array;
+  readonly #exceptions = new BitWriter();
+  #wordCount = 0;
+  #values = 0;
+  /** Residuals of the current block, less the center. */
+  readonly #lows = new Int32Array(BLOCK);
+  readonly #highs = new Int32Array(BLOCK);
+  /** The first of each difference, in this block and in the one before. */
+  readonly #seeds = new Int32Array(6);
+  readonly #lastSeeds = new Int32Array(6);
+  readonly #lengths = new Int32Array(65);
+  readonly #centered = new WidthChoice();
+  readonly #framed = new WidthChoice();
+  readonly #places = new Uint8Array(BLOCK);
+  readonly #exceptionLows = new Int32Array(BLOCK);
+  readonly #exceptionHighs = new Int32Array(BLOCK);
+
+  constructor(count: number, order: number, isPairs: boolean, frame: ChunkFrame) {
+    this.#order = order;
+    this.#isPairs = isPairs;
+    this.#frame = frame;
+    this.#words = new Int32Array(Math.ceil(count / BLOCK) * BLOCK * (isPairs ? 2 : 1));
+  }
+
+  finish(): Uint8Array {
+    const { centerLow, centerHigh, stepLow, stepHigh } = this.#frame;
+    const head = new ByteWriter();
+    signedVarint(head, centerLow, centerHigh);
+    if (this.#order > 0) signedVarint(head, stepLow, stepHigh);
+    head.varint(this.#wordCount);
+    head.varint(this.#directory.position);
+    head.raw(this.#directory.finish());
+    head.raw(new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount));
+    head.raw(this.#exceptions.finish());
+    return head.finish();
+  }
+
+  block32(latents: Int32Array, start: number): void {
+    const values = Math.min(BLOCK, latents.length - start);
+    this.#values = values;
+    const lows = this.#lows;
+    const seeds = this.#seeds;
+    const order = this.#order;
+    const { centerLow: center } = this.#frame;
+    if (order === 1) {
+      let last = latents[start] as number;
+      seeds[0] = last;
+      for (let i = 1; i < values; i += 1) {
+        const value = latents[start + i] as number;
+        lows[i] = value - last - center;
+        last = value;
+      }
+    } else {
+      for (let i = 0; i < values; i += 1) lows[i] = latents[start + i] as number;
+      for (let d = 0; d < order; d += 1) {
+        seeds[d] = lows[d] as number;
+        for (let i = values - 1; i > d; i -= 1) {
+          lows[i] = (lows[i] as number) - (lows[i - 1] as number);
+        }
+      }
+      for (let i = order; i < values; i += 1) lows[i] = (lows[i] as number) - center;
+    }
+    for (let d = 0; d < order; d += 1) {
+      if (d >= values) seeds[d] = 0;
+      seeds[3 + d] = (seeds[d] as number) >> 31;
+    }
+    this.#writeInts(lows, order, true);
+  }
+
+  block64(words: Uint32Array, start: number): void {
+    const order = this.#order;
+    const values = Math.min(BLOCK, words.length / 2 - start);
+    this.#values = values;
+    const lows = this.#lows;
+    const highs = this.#highs;
+    for (let i = 0; i < values; i += 1) {
+      lows[i] = words[2 * (start + i)] as number;
+      highs[i] = words[2 * (start + i) + 1] as number;
+    }
+    for (let d = 0; d < order; d += 1) {
+      this.#seeds[d] = d < values ? (lows[d] as number) : 0;
+      this.#seeds[3 + d] = d < values ? (highs[d] as number) : 0;
+      differencePairs(lows, highs, values, d);
+    }
+    const { centerLow, centerHigh } = this.#frame;
+    let misfits = 0;
+    for (let i = order; i < values; i += 1) {
+      const low = lows[i] as number;
+      const less = (low - centerLow) | 0;
+      const high = ((highs[i] as number) - centerHigh - carry(low, centerLow)) | 0;
+      highs[i] = high;
+      lows[i] = less;
+      // Differences of these, too, fit into 32 bits.
+      misfits |= high ^ (less >> 30);
+    }
+    if (misfits === 0) this.#writeInts(lows, order, true);
+    else this.#writePairs();
+  }
+
+  /** A block of 32-bit residuals: centered, or with a base of its own where they lie to one side. */
+  #writeInts(ints: Int32Array, first: number, withSeeds: boolean): void {
+    const values = this.#values;
+    const lengths = this.#lengths.fill(0, 0, 34);
+    let least = 0x7fffffff;
+    let most = -0x80000000;
+    for (let i = first; i < values; i += 1) {
+      const residual = ints[i] as number;
+      if (residual < least) least = residual;
+      if (residual > most) most = residual;
+      const length = 32 - Math.clz32((residual << 1) ^ (residual >> 31));
+      lengths[length] = (lengths[length] as number) + 1;
+    }
+    const longest = first < values ? Math.max(lengthOf(least), lengthOf(most)) : 0;
+    const choice = this.#centered;
+    choice.choose(lengths, longest, values, 0);
+    const range = first < values ? 32 - Math.clz32(most - least) : 0;
+    if (range < longest) {
+      lengths.fill(0, 0, 34);
+      for (let i = first; i < values; i += 1) {
+        const length = 32 - Math.clz32((ints[i] as number) - least);
+        lengths[length] = (lengths[length] as number) + 1;
+      }
+      const framed = this.#framed;
+      framed.choose(lengths, range, values, 1);
+      if (framed.cost + OWN_BASE_COST < choice.cost) {
+        this.#writePlane(ints, first, framed, least, true, withSeeds);
+        return;
+      }
+    }
+    const { width } = choice;
+    this.#writePlane(ints, first, choice, width === 0 ? 0 : -(2 ** (width - 1)), false, withSeeds);
+  }
+
+  #writePlane(
+    ints: Int32Array,
+    first: number,
+    { width, exceptions }: WidthChoice,
+    base: number,
+    isFramed: boolean,
+    withSeeds: boolean,
+  ): void {
+    let count = 0;
+    if (exceptions > 0) {
+      for (let i = first; i < this.#values; i += 1) {
+        const above = ((ints[i] as number) - base) >> width;
+        if (above === 0) continue;
+        this.#places[count] = i;
+        this.#exceptionLows[count] = above > 0 ? above - 1 : above;
+        this.#exceptionHighs[count] = above > 0 ? 0 : -1;
+        count += 1;
+      }
+    }
+    this.#directory.u8(width | (isFramed ? OWN_BASE : 0) | (count > 0 ? EXCEPTIONS : 0));
+    if (withSeeds) this.#writeSeeds();
+    if (isFramed) signedVarint(this.#directory, base, base >> 31);
+    this.#writeExceptions(count);
+    this.#pack(ints, first, width, base);
+  }
+
+  /** Residuals of more than 32 bits: the long ones as exceptions, or all of them wide. */
+  #writePairs(): void {
+    const values = this.#values;
+    const order = this.#order;
+    const lengths = this.#lengths.fill(0);
+    let longest = 0;
+    for (let i = order; i < values; i += 1) {
+      const length = lengthOfPair(this.#lows[i] as number, this.#highs[i] as number);
+      if (length > longest) longest = length;
+      lengths[length] = (lengths[length] as number) + 1;
+    }
+    const choice = this.#centered;
+    choice.choose(lengths, longest, values, 0);
+    const { width, exceptions, cost } = choice;
+    let highCost = 0;
+    for (let i = order; i < values; i += 1) {
+      highCost = Math.max(highCost, lengthOf(this.#highs[i] as number));
+    }
+    if ((32 + highCost) * values <= cost) {
+      this.#directory.u8(WIDE);
+      this.#writeSeeds();
+      this.#pack(this.#lows, order, 32, 0);
+      this.#writeInts(this.#highs, order, false);
+      return;
+    }
+    this.#directory.u8(width | (exceptions > 0 ? EXCEPTIONS : 0));
+    this.#writeSeeds();
+    const base = width === 0 ? 0 : -(2 ** (width - 1)) | 0;
+    this.#writeExceptions(this.#collectPairs(width, base));
+    this.#pack(this.#lows, order, width, base);
+  }
+
+  /** `base` is centered. */
+  #collectPairs(width: number, base: number): number {
+    let count = 0;
+    for (let i = this.#order; i < this.#values; i += 1) {
+      let low = ((this.#lows[i] as number) - base) | 0;
+      let high = this.#highs[i] as number;
+      // Less a base that is negative: plus its opposite, which is positive.
+      if (width > 0) high = (high + carry(low, -base)) | 0;
+      if (width === 32) {
+        low = high;
+        high >>= 31;
+      } else if (width > 0) {
+        low = (low >>> width) | (high << (32 - width));
+        high >>= width;
+      }
+      if ((low | high) === 0) continue;
+      if (high >= 0) {
+        if (low === 0) high -= 1;
+        low -= 1;
+      }
+      this.#places[count] = i;
+      this.#exceptionLows[count] = low;
+      this.#exceptionHighs[count] = high;
+      count += 1;
+    }
+    return count;
+  }
+
+  /** Each as the difference to that of the block before. */
+  #writeSeeds(): void {
+    const last = this.#lastSeeds;
+    for (let d = 0; d < this.#order; d += 1) {
+      const low = this.#seeds[d] as number;
+      const high = this.#seeds[3 + d] as number;
+      let lastLow = last[d] as number;
+      let lastHigh = last[3 + d] as number;
+      if (d === 0) {
+        const { stepLow, stepHigh } = this.#frame;
+        lastLow = (lastLow + stepLow) | 0;
+        lastHigh = (lastHigh + stepHigh + carry(lastLow, stepLow)) | 0;
+      }
+      const less = (low - lastLow) | 0;
+      const lessHigh = (high - lastHigh - carry(low, lastLow)) | 0;
+      signedVarint(this.#directory, less, this.#isPairs ? lessHigh : less >> 31);
+      last[d] = low;
+      last[3 + d] = high;
+    }
+  }
+
+  #writeExceptions(count: number): void {
+    if (count === 0) return;
+    let bits = 1;
+    for (let k = 0; k < count; k += 1) {
+      const low = this.#exceptionLows[k] as number;
+      const high = this.#exceptionHighs[k] as number;
+      const sign = high >> 31;
+      const above = high ^ sign;
+      const length = above === 0 ? 33 - Math.clz32(low ^ sign) : 65 - Math.clz32(above);
+      if (length > bits) bits = length;
+    }
+    if (count <= 32 && bits < 8) this.#directory.u8((count - 1) | ((bits - 1) << 5));
+    else {
+      this.#directory.u8(((count - 1) & 31) | 0xe0);
+      this.#directory.u8((bits - 1) | (((count - 1) >> 5) << 6));
+    }
+    for (let k = 0; k < count; k += 1) this.#exceptions.bits(this.#places[k] as number, 8);
+    for (let k = 0; k < count; k += 1) {
+      this.#exceptions.bits(this.#exceptionLows[k] as number, Math.min(bits, 32));
+      if (bits > 32) this.#exceptions.bits(this.#exceptionHighs[k] as number, bits - 32);
+    }
+    this.#exceptions.align();
+  }
+
+  /** What stands in for seeds is packed as zero. */
+  #pack(ints: Int32Array, first: number, width: number, base: number): void {
+    if (width === 0) return;
+    ints.fill(base, 0, first);
+    if (this.#values === BLOCK) {
+      for (let lane = 0; lane < LANES; lane += 1) {
+        const at = this.#wordCount + lane;
+        packLane(ints, lane * LANE_VALUES, LANE_VALUES, width, base, this.#words, at, LANES);
+      }
+      this.#wordCount += width * LANES;
+    } else {
+      packLane(ints, 0, this.#values, width, base, this.#words, this.#wordCount, 1);
+      this.#wordCount += Math.ceil((this.#values * width) / 32);
+    }
+  }
+}
+
+function packLane(
+  ints: Int32Array,
+  start: number,
+  count: number,
+  width: number,
+  base: number,
+  words: Int32Array,
+  at: number,
+  stride: number,
+): void {
+  const mask = width === 32 ? -1 : 2 ** width - 1;
+  let next = at;
+  let word = 0;
+  let filled = 0;
+  for (let i = start; i < start + count; i += 1) {
+    const field = ((ints[i] as number) - base) & mask;
+    word |= field << filled;
+    filled += width;
+    if (filled < 32) continue;
+    words[next] = word;
+    next += stride;
+    filled -= 32;
+    word = filled === 0 ? 0 : field >>> (width - filled);
+  }
+  if (filled > 0) words[next] = word;
+}
+
+/** Zigzag, seven bits a byte. */
+function signedVarint(writer: ByteWriter, low: number, high: number): void {
+  const sign = high >> 31;
+  let restLow = (low << 1) ^ sign;
+  let restHigh = ((high << 1) | (low >>> 31)) ^ sign;
+  while (restHigh !== 0 || restLow >>> 0 > 127) {
+    writer.u8((restLow & 127) | 128);
+    restLow = (restLow >>> 7) | (restHigh << 25);
+    restHigh >>>= 7;
+  }
+  writer.u8(restLow);
+}
+
+/** Appends numbers of up to 32 bits, lowest bit first. */
+class BitWriter {
+  #bytes = new Uint8Array(256);
+  #bit = 0;
+
+  bits(value: number, count: number): void {
+    let at = this.#bit >>> 3;
+    if (at + 8 > this.#bytes.length) {
+      const grown = new Uint8Array(2 * this.#bytes.length);
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    let rest = count === 32 ? value : value & (2 ** count - 1);
+    let room = 8 - (this.#bit & 7);
+    this.#bit += count;
+    for (let left = count; left > 0; left -= room, room = 8) {
+      this.#bytes[at] = (this.#bytes[at] as number) | (rest << (8 - room));
+      rest >>>= room;
+      at += 1;
+    }
+  }
+
+  align(): void {
+    this.#bit = (this.#bit + 7) & ~7;
+  }
+
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#bit >>> 3);
+  }
+}

@@ -53,7 +53,9 @@ function partition(sorted: Float64Array, count: number, groupsMax: number): Part
       const members = endAt - startAt;
       const bits = bitsOf(high - (sorted[startAt] as number));
       const cost =
-        (best[start] as number) + members * (logAll - (logs[members] as number) + bits) + headerBits;
+        (best[start] as number) +
+        members * (logAll - (logs[members] as number) + bits) +
+        headerBits;
       if (cost < least) {
         least = cost;
         from[end] = start;
@@ -107,6 +109,12 @@ function lowerBound(sorted: Float64Array, value: number, start: number, end: num
     else high = middle;
   }
   return low;
+}
+
+/** Sorts in place, as the other functions here want their residuals. */
+export function ascending(values: Float64Array): Float64Array {
+  // biome-ignore lint/plugin: a typed array sorts its numbers as numbers.
+  return values.sort();
 }
 
 /** Bits that hold 0 … `range`, below 2^53. */

@@ -203,7 +203,10 @@ function assign(
   binCount: number,
   blockLog: number,
 ): Omit<Classes, "blockLog"> {
-  const blocks = Uint32Array.from({ length: Math.ceil(symbols.length / 2 ** blockLog) }, (_, b) => b);
+  const blocks = Uint32Array.from(
+    { length: Math.ceil(symbols.length / 2 ** blockLog) },
+    (_, b) => b,
+  );
   const tallies = tally(symbols, blocks, binCount, blockLog);
   const ofBlock = new Uint8Array(blocks.length);
   let rows = trained;

@@ -1,4 +1,4 @@
-import { estimateBins } from "./bins.ts";
+import { ascending, estimateBins } from "./bins.ts";
 import { DIGITS_MAX, type FloatMode, integersOf, POWERS_OF_TEN } from "./float-mode.ts";
 import type { NumberLane } from "./values.ts";
 
@@ -11,7 +11,9 @@ const RUNS_MAX = 64;
 
 /** The mode that costs least on a sample; undefined stands for the bits of the floats themselves. */
 export function chooseFloatMode(lane: NumberLane & { kind: "floats" }): FloatEstimate {
-  return estimateFloatModes(lane).reduce((best, each) => (each.bits < best.bits * 0.99 ? each : best));
+  return estimateFloatModes(lane).reduce((best, each) =>
+    each.bits < best.bits * 0.99 ? each : best,
+  );
 }
 
 /** Simple modes first: a later one must be smaller by 1 %. */
@@ -45,7 +47,10 @@ function differenceBits(integers: Float64Array, count: number): number {
   for (let i = 0; i < integers.length; i += 1) {
     first[i] = i % RUN === 0 ? 0 : (integers[i] as number) - (integers[i - 1] as number);
   }
-  return Math.min(estimateBins(integers.slice().sort(), count), estimateBins(first.sort(), count));
+  return Math.min(
+    estimateBins(ascending(integers.slice()), count),
+    estimateBins(ascending(first), count),
+  );
 }
 
 /** Numbers that lie as far apart as the bits of the floats do, to the precision of a double. */

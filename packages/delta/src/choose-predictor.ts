@@ -1,4 +1,4 @@
-import { estimateBins } from "./bins.ts";
+import { ascending, estimateBins } from "./bins.ts";
 import { countOf, type Offsets } from "./integers.ts";
 import type { Predictor } from "./predictor.ts";
 
@@ -34,7 +34,7 @@ export function estimatePredictors(offsets: Offsets, tryLags: boolean): Estimate
   return predictors.map((predictor) => {
     const residuals = sampleResiduals(at, count, predictor);
     const fastBits = packedBits(residuals);
-    return { predictor, smallBits: estimateBins(residuals.sort(), count), fastBits };
+    return { predictor, smallBits: estimateBins(ascending(residuals), count), fastBits };
   });
 }
 
@@ -143,7 +143,8 @@ function packedBits(residuals: Float64Array): number {
     const end = Math.min(residuals.length, start + RUN);
     for (let i = start; i < end; i += 1) {
       const residual = residuals[i] as number;
-      const length = residual === 0 ? 0 : Math.min(64, Math.floor(Math.log2(Math.abs(residual))) + 2);
+      const length =
+        residual === 0 ? 0 : Math.min(64, Math.floor(Math.log2(Math.abs(residual))) + 2);
       histogram[length] = (histogram[length] as number) + 1;
     }
     let least = Number.POSITIVE_INFINITY;

@@ -2,7 +2,12 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { decodeNumbers, encodeNumbers, newFloatLane, numberAt } from "./chunk.ts";
 import { DeltaError } from "./delta-error.ts";
-import { type DecodeContext, decodeIntegers, encodeIntegers, type IntegerOptions } from "./integer-coder.ts";
+import {
+  type DecodeContext,
+  decodeIntegers,
+  encodeIntegers,
+  type IntegerOptions,
+} from "./integer-coder.ts";
 import { integersOfInts, intsOf } from "./integers.ts";
 import { decodeText, encodeText } from "./text-body.ts";
 import { elementBytes, type Lane, type NumberLane, type Taken, type ValueType } from "./values.ts";
@@ -89,7 +94,10 @@ export function bodyAt(
 function readValidity(reader: ByteReader, count: number, context: DecodeContext): Uint8Array {
   const runs = reader.varint(count + 1);
   const lengths = new Int32Array(runs);
-  intsOf(decodeIntegers(reader.raw(reader.varint(reader.remaining)), runs, context, lengths), lengths);
+  intsOf(
+    decodeIntegers(reader.raw(reader.varint(reader.remaining)), runs, context, lengths),
+    lengths,
+  );
   const validity = new Uint8Array(count);
   let at = 0;
   for (let k = 0; k < runs; k += 1) {

@@ -1,9 +1,25 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { DeltaError } from "./delta-error.ts";
 import { chooseFloatMode } from "./choose-float-mode.ts";
-import { describeMode, type FloatMode, fillFloats, integersOf, isPlain, readFloatMode, writeFloatMode } from "./float-mode.ts";
-import { type DecodeContext, decodeIntegers, describeIntegers, type IntegerReport, encodeIntegers, type IntegerOptions, integersAt } from "./integer-coder.ts";
+import { DeltaError } from "./delta-error.ts";
+import {
+  describeMode,
+  type FloatMode,
+  fillFloats,
+  integersOf,
+  isPlain,
+  readFloatMode,
+  writeFloatMode,
+} from "./float-mode.ts";
+import {
+  type DecodeContext,
+  decodeIntegers,
+  describeIntegers,
+  encodeIntegers,
+  type IntegerOptions,
+  type IntegerReport,
+  integersAt,
+} from "./integer-coder.ts";
 import {
   floatsOf,
   type Integers,
@@ -44,7 +60,8 @@ export function encodeNumbers(
   }
   const rawSize = 1 + countOfLane(lane) * elementBytes;
   // Every chunk is read back before it is believed; what does not come back is written raw.
-  if (best.length >= rawSize || !readsBack(best, lane, options)) return encodeRaw(lane, elementBytes);
+  if (best.length >= rawSize || !readsBack(best, lane, options))
+    return encodeRaw(lane, elementBytes);
   return best;
 }
 
@@ -113,7 +130,11 @@ function encodeFloats(
 
 /** Side tables are read whole in any case. */
 function nested(options: IntegerOptions): IntegerOptions {
-  return { ...options, backend: options.backend === "handoff" ? "small" : options.backend, tryLags: false };
+  return {
+    ...options,
+    backend: options.backend === "handoff" ? "small" : options.backend,
+    tryLags: false,
+  };
 }
 
 function writePart(writer: ByteWriter, part: Uint8Array): void {
@@ -167,7 +188,11 @@ function findRuns(lane: NumberLane): number[] | undefined {
   return starts.length === 1 ? undefined : starts;
 }
 
-function encodeRuns(lane: NumberLane, starts: readonly number[], options: IntegerOptions): Uint8Array {
+function encodeRuns(
+  lane: NumberLane,
+  starts: readonly number[],
+  options: IntegerOptions,
+): Uint8Array {
   const count = countOfLane(lane);
   const lengths = Int32Array.from(starts, (start, k) => (starts[k + 1] ?? count) - start - 1);
   const writer = new ByteWriter();
@@ -266,7 +291,8 @@ export function decodeNumbers(
       return;
     case SHAPE.floatMode:
     case SHAPE.floatBits:
-      if (lane.kind !== "floats") throw new DeltaError("corrupt", "floats where integers belong", 0);
+      if (lane.kind !== "floats")
+        throw new DeltaError("corrupt", "floats where integers belong", 0);
       if (shape === SHAPE.floatBits) decodeBits(reader.raw(reader.remaining), lane, context);
       else decodeFloats(reader, lane, context);
       return;
@@ -279,7 +305,12 @@ export function decodeNumbers(
 }
 
 /** Puts one value into a lane of one place without decoding the rest; false if the body does not allow it. */
-export function numberAt(body: Uint8Array, lane: NumberLane, count: number, index: number): boolean {
+export function numberAt(
+  body: Uint8Array,
+  lane: NumberLane,
+  count: number,
+  index: number,
+): boolean {
   const reader = new ByteReader(body);
   const shape = reader.u8();
   if (shape === SHAPE.integers && lane.kind !== "floats") {
@@ -386,7 +417,10 @@ function decodeRuns(
   const count = countOfLane(lane);
   const runs = reader.varint(count);
   const lengths = new Int32Array(runs);
-  intsOf(decodeIntegers(reader.raw(reader.varint(reader.remaining)), runs, context, lengths), lengths);
+  intsOf(
+    decodeIntegers(reader.raw(reader.varint(reader.remaining)), runs, context, lengths),
+    lengths,
+  );
   const heads = emptyLane(lane, runs);
   const rest = reader.raw(reader.remaining);
   if (rest[0] === SHAPE.runs) throw new DeltaError("corrupt", "runs of runs", 0);
@@ -394,7 +428,8 @@ function decodeRuns(
   let at = 0;
   for (let k = 0; k < runs; k += 1) {
     const end = at + (lengths[k] as number) + 1;
-    if (end <= at || end > count) throw new DeltaError("corrupt", `a run up to ${end} of ${count} values`);
+    if (end <= at || end > count)
+      throw new DeltaError("corrupt", `a run up to ${end} of ${count} values`);
     fillRun(lane, heads, k, at, end);
     at = end;
   }

@@ -18,7 +18,8 @@ export function deltas(
   values: readonly (number | bigint | Date)[],
 ): Deltas<number | bigint | Date, number | bigint> {
   const [base] = values;
-  if (base === undefined) throw new DeltaError("invalid_argument", "an empty series has no base", 0);
+  if (base === undefined)
+    throw new DeltaError("invalid_argument", "an empty series has no base", 0);
   if (typeof base === "bigint") {
     const whole = values.map(bigint);
     return { base, deltas: whole.slice(1).map((value, i) => value - (whole[i] as bigint)) };
@@ -41,7 +42,10 @@ export function undelta(
     return values;
   }
   const isDate = base instanceof Date;
-  const numbers = restore(isDate ? base.getTime() : base, steps.map((step, i) => number(step, i, false)));
+  const numbers = restore(
+    isDate ? base.getTime() : base,
+    steps.map((step, i) => number(step, i, false)),
+  );
   return isDate ? numbers.map((time) => new Date(time)) : numbers;
 }
 
@@ -83,7 +87,8 @@ function matches(values: readonly number[], back: readonly number[]): boolean {
 
 /** Decimals that `value` is written with; at most 15, which doubles may fail to keep. */
 function digitsOf(value: number): number {
-  const [, fraction = "", exponent = "0"] = /^-?\d+(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value)) ?? [];
+  const [, fraction = "", exponent = "0"] =
+    /^-?\d+(?:\.(\d+))?(?:e([+-]\d+))?$/.exec(String(value)) ?? [];
   return Math.min(DIGITS_MAX, Math.max(0, fraction.length - Number(exponent)));
 }
 

@@ -25,7 +25,11 @@ export const TAG_METADATA = 4;
 /** The kind of a segment that holds named columns, in place of a series' type. */
 export const TABLE = 0;
 
-export type Header = { readonly kind: number; readonly hasChecksums: boolean; readonly hash: number };
+export type Header = {
+  readonly kind: number;
+  readonly hasChecksums: boolean;
+  readonly hash: number;
+};
 
 export function typeOfKind(kind: number, offset: number): ValueType {
   const type = VALUE_TYPES[kind - 1];
@@ -47,8 +51,10 @@ export function readHeader(reader: ByteReader): Header {
   const at = reader.position;
   const bytes = reader.raw(Math.min(HEADER_BYTES, reader.remaining));
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) {
-    const isShort = bytes.length < 3 && MAGIC.slice(0, bytes.length).every((byte, i) => bytes[i] === byte);
-    if (isShort) throw new DeltaError("truncated", "the bytes end in the header", at + bytes.length);
+    const isShort =
+      bytes.length < 3 && MAGIC.slice(0, bytes.length).every((byte, i) => bytes[i] === byte);
+    if (isShort)
+      throw new DeltaError("truncated", "the bytes end in the header", at + bytes.length);
     throw new DeltaError("not_delta", "the bytes are no delta-encoded series or table", at);
   }
   if (bytes.length < HEADER_BYTES) {
@@ -102,7 +108,10 @@ export function chunkSection(header: Header, count: number, body: Uint8Array): U
 }
 
 /** A section, of which a segment's end repeats size and count, so that nothing is missing unnoticed. */
-export type SectionSummary = { readonly bytes: { readonly length: number }; readonly count: number };
+export type SectionSummary = {
+  readonly bytes: { readonly length: number };
+  readonly count: number;
+};
 
 export function endSection(header: Header, sections: readonly SectionSummary[]): Uint8Array {
   const end = section(header, TAG_END, (writer) => {
@@ -183,7 +192,10 @@ export function readSegment(bytes: Uint8Array, offset: number): Segment {
     const next = readSection(bytes, at, header);
     at += next.bytes;
     if (next.tag === TAG_END) {
-      checkEnd(next, sections.map((section) => section.bytes));
+      checkEnd(
+        next,
+        sections.map((section) => section.bytes),
+      );
       return { header, offset, sections, end: readTrailer(bytes, at, next.bytes) };
     }
     sections.push(next);
@@ -193,9 +205,14 @@ export function readSegment(bytes: Uint8Array, offset: number): Segment {
 /** Refuses an end that names other sections than those of `sizes`. */
 export function checkEnd(end: Section, sizes: readonly number[]): void {
   const named = readEnd(end);
-  const isComplete = named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
+  const isComplete =
+    named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
   if (!isComplete) {
-    throw new DeltaError("corrupt", "the segment's end names other sections than are there", end.offset);
+    throw new DeltaError(
+      "corrupt",
+      "the segment's end names other sections than are there",
+      end.offset,
+    );
   }
 }
 
@@ -223,7 +240,11 @@ export function readTrailer(bytes: Uint8Array, at: number, endBytes: number): nu
 /** Splits a chunk's content into its count and its body. */
 export function chunkOf(section: Section, firstValue: number, headerOffset = 0): ChunkEntry {
   if (section.tag !== TAG_CHUNK) {
-    throw new DeltaError("unsupported_feature", `a section with tag ${section.tag}`, section.offset);
+    throw new DeltaError(
+      "unsupported_feature",
+      `a section with tag ${section.tag}`,
+      section.offset,
+    );
   }
   const reader = new ByteReader(section.content);
   const count = reader.varint(CHUNK_VALUES_MAX);
@@ -231,4 +252,3 @@ export function chunkOf(section: Section, firstValue: number, headerOffset = 0):
   const { offset, bytes } = section;
   return { offset, bytes, firstValue, count, headerOffset, body };
 }
-

@@ -20,7 +20,9 @@ export const DIGITS_MAX = 17;
 /** Beyond this an integer is no longer exact in a double. */
 const INTEGER_MAX = Number.MAX_SAFE_INTEGER;
 
-export const POWERS_OF_TEN: readonly number[] = Array.from({ length: 23 }, (_, k) => Number(`1e${k}`));
+export const POWERS_OF_TEN: readonly number[] = Array.from({ length: 23 }, (_, k) =>
+  Number(`1e${k}`),
+);
 
 /** The value of integer `q`; the decoder's loops do the same in the same order. */
 export function floatOf(mode: FloatMode, q: number): number {
@@ -34,7 +36,11 @@ export function floatOf(mode: FloatMode, q: number): number {
 }
 
 /** Fills `integers` with the q of each float; answers the indexes that have none, in order. */
-export function integersOf(mode: FloatMode, floats: Float64Array, integers: Float64Array): number[] {
+export function integersOf(
+  mode: FloatMode,
+  floats: Float64Array,
+  integers: Float64Array,
+): number[] {
   const { multiplier, divisor } = mode;
   const plain = isPlain(mode);
   const scale = divisor / multiplier;
@@ -74,9 +80,12 @@ export function fillFloats(mode: FloatMode, values: Float64Array): void {
   const { multiplier, divisor, isSingle, printedDigits } = mode;
   const power = printedDigits < 0 ? 0 : (POWERS_OF_TEN[printedDigits] as number);
   // One loop for each step that there is, the same operations in the same order as `floatOf`.
-  if (multiplier !== 1) for (let i = 0; i < values.length; i += 1) values[i] = (values[i] as number) * multiplier;
-  if (divisor !== 1) for (let i = 0; i < values.length; i += 1) values[i] = (values[i] as number) / divisor;
-  if (isSingle) for (let i = 0; i < values.length; i += 1) values[i] = Math.fround(values[i] as number);
+  if (multiplier !== 1)
+    for (let i = 0; i < values.length; i += 1) values[i] = (values[i] as number) * multiplier;
+  if (divisor !== 1)
+    for (let i = 0; i < values.length; i += 1) values[i] = (values[i] as number) / divisor;
+  if (isSingle)
+    for (let i = 0; i < values.length; i += 1) values[i] = Math.fround(values[i] as number);
   if (power === 0) return;
   for (let i = 0; i < values.length; i += 1) {
     values[i] = Math.round((values[i] as number) * power) / power;

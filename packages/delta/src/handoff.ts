@@ -32,8 +32,20 @@ function compressorsOf(zlib: Zlib): readonly Compressor[] {
   const { constants } = zlib;
   const brotli = { params: { [constants["BROTLI_PARAM_QUALITY"] ?? 1]: 9 } };
   const rows = [
-    { id: 1, name: "deflate", forth: "deflateRawSync", back: "inflateRawSync", options: { level: 9 } },
-    { id: 2, name: "brotli", forth: "brotliCompressSync", back: "brotliDecompressSync", options: brotli },
+    {
+      id: 1,
+      name: "deflate",
+      forth: "deflateRawSync",
+      back: "inflateRawSync",
+      options: { level: 9 },
+    },
+    {
+      id: 2,
+      name: "brotli",
+      forth: "brotliCompressSync",
+      back: "brotliDecompressSync",
+      options: brotli,
+    },
     { id: 3, name: "zstd", forth: "zstdCompressSync", back: "zstdDecompressSync", options: {} },
   ];
   return rows.flatMap(({ id, name, forth, back, options }) => {
@@ -87,7 +99,10 @@ export function splitPlanes(residuals: Int32Array): Uint8Array {
 export function joinPlanes(planes: Uint8Array, out: Int32Array): void {
   const count = out.length;
   if (planes.length !== count * 4) {
-    throw new DeltaError("corrupt", `${planes.length} bytes decompressed where ${count * 4} belong`);
+    throw new DeltaError(
+      "corrupt",
+      `${planes.length} bytes decompressed where ${count * 4} belong`,
+    );
   }
   for (let i = 0; i < count; i += 1) {
     const folded =

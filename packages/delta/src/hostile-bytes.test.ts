@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { DeltaError } from "./delta-error.ts";
-import { decode, encode } from "./series-codec.ts";
 import { inspect } from "./inspect.ts";
-import { EXAMPLES, random } from "./test-support/series-examples.ts";
+import { decode, encode } from "./series-codec.ts";
 import { decodeTable, encodeTable } from "./table.ts";
+import { EXAMPLES, random } from "./test-support/series-examples.ts";
 
 /** Runs `work`, which may fail by a DeltaError alone. */
 function survives(work: () => unknown, what: string): void {
@@ -29,7 +29,9 @@ describe("bytes that were cut, flipped or made up", () => {
           flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
           expect(() => decode(flipped), `${backend}, bit ${bit}`).toThrow(DeltaError);
           const size = Math.floor(next() * bytes.length);
-          expect(() => decode(bytes.slice(0, size)), `${backend}, cut at ${size}`).toThrow(DeltaError);
+          expect(() => decode(bytes.slice(0, size)), `${backend}, cut at ${size}`).toThrow(
+            DeltaError,
+          );
         }
       }
     });
@@ -55,7 +57,10 @@ describe("bytes that were cut, flipped or made up", () => {
 
   it("are no table either", () => {
     const next = random(5);
-    const bytes = encodeTable({ a: Int32Array.of(1, 2, 3), b: ["x", "y", "z"] }, { metadata: { c: "d" } });
+    const bytes = encodeTable(
+      { a: Int32Array.of(1, 2, 3), b: ["x", "y", "z"] },
+      { metadata: { c: "d" } },
+    );
     for (let bit = 0; bit < bytes.length * 8; bit += 1) {
       const flipped = bytes.slice();
       flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));

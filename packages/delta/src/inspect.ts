@@ -1,11 +1,18 @@
 import { ByteReader } from "./byte-reader.ts";
+import { estimateFloatModes } from "./choose-float-mode.ts";
 import { describeNumbers, integersOfLane } from "./chunk.ts";
 import { decodeBody } from "./chunk-body.ts";
-import { estimateFloatModes } from "./choose-float-mode.ts";
 import { type ChunkEntry, readHeader, TABLE, VERSION } from "./file-format.ts";
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
-import { decodeContext, type DecodeOptions, inChunk, integerOptions, readSeriesFile, type SeriesFile } from "./series-codec.ts";
+import {
+  type DecodeOptions,
+  decodeContext,
+  inChunk,
+  integerOptions,
+  readSeriesFile,
+  type SeriesFile,
+} from "./series-codec.ts";
 import { readTable } from "./table.ts";
 import type { Lane, ValueType } from "./values.ts";
 
@@ -71,7 +78,14 @@ export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspect
     return { name, inspection: inspectSeries(file, size, options) };
   });
   const values = reports[0]?.inspection.values ?? 0;
-  return { kind: "table", version: VERSION, bytes: bytes.length, values, columns: reports, metadata };
+  return {
+    kind: "table",
+    version: VERSION,
+    bytes: bytes.length,
+    values,
+    columns: reports,
+    metadata,
+  };
 }
 
 function inspectSeries(
@@ -92,7 +106,13 @@ function inspectSeries(
 function reportOf(chunk: ChunkEntry, type: ValueType, options: DecodeOptions): ChunkReport {
   const { offset, bytes, firstValue, count } = chunk;
   const { lane, validity } = decodeBody(chunk.body, type, count, decodeContext(options));
-  const frame = { offset, bytes, firstValue, values: count, bitsPerValue: (bytes * 8) / Math.max(1, count) };
+  const frame = {
+    offset,
+    bytes,
+    firstValue,
+    values: count,
+    bitsPerValue: (bytes * 8) / Math.max(1, count),
+  };
   const nulls = validity === undefined ? 0 : count - validity.reduce((sum, each) => sum + each, 0);
   if (lane.kind === "strings") {
     const rest = { exceptions: 0, mode: "strings", predictor: "-", why: [], blocks: [] };
@@ -123,7 +143,11 @@ function alternatives(lane: Lane, count: number): Alternative[] {
   const { estimates } = choose(integersOfLane(lane).offsets, integerOptions({}));
   const predictors = estimates.flatMap(({ predictor, smallBits, fastBits }): Alternative[] => {
     const text = describePredictor(predictor);
-    const small: Alternative = { question: "predictor", candidate: `${text}, small`, bytes: bytesOf(smallBits) };
+    const small: Alternative = {
+      question: "predictor",
+      candidate: `${text}, small`,
+      bytes: bytesOf(smallBits),
+    };
     if (predictor.lag > 0) return [small];
     return [small, { question: "predictor", candidate: `${text}, fast`, bytes: bytesOf(fastBits) }];
   });

@@ -1,8 +1,8 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
-import { type Compressor, compressorOf, joinPlanes, splitPlanes } from "./handoff.ts";
 import { DeltaError } from "./delta-error.ts";
+import { type Compressor, compressorOf, joinPlanes, splitPlanes } from "./handoff.ts";
 import { bigVarint, countOf, type Integers, type Offsets, readBigVarint } from "./integers.ts";
 import { BLOCK_VALUES } from "./limits.ts";
 import {
@@ -126,7 +126,10 @@ export function choose(
   const mayLag = options.tryLags && options.backend !== "fast";
   const estimates = estimatePredictors(offsets, mayLag);
   // A block of `fast` can be read alone, so its differences reach back no further than order 3.
-  const fast = least(estimates.filter(({ predictor }) => predictor.lag === 0), "fastBits");
+  const fast = least(
+    estimates.filter(({ predictor }) => predictor.lag === 0),
+    "fastBits",
+  );
   const small = least(estimates, "smallBits");
   const isFast =
     options.backend === undefined
@@ -182,7 +185,10 @@ function encodeSplit(offsets: Offsets, options: IntegerOptions): Uint8Array {
   const count = countOf(offsets);
   const writer = new ByteWriter();
   for (const half of [1, 0]) {
-    const ints = Int32Array.from({ length: count }, (_, i) => offsets.words[2 * i + half] as number);
+    const ints = Int32Array.from(
+      { length: count },
+      (_, i) => offsets.words[2 * i + half] as number,
+    );
     const narrow: Integers = { base: 0n, step: 1, offsets: { kind: "narrow", ints } };
     const part = encodeIntegers(narrow, options);
     if (half === 1) writer.varint(part.length);
@@ -261,12 +267,7 @@ function readOffsets(
   }
 }
 
-function constantOffsets(
-  value: bigint,
-  count: number,
-  ints: Int32Array,
-  isWide: boolean,
-): Offsets {
+function constantOffsets(value: bigint, count: number, ints: Int32Array, isWide: boolean): Offsets {
   if (!isWide) return { kind: "narrow", ints: ints.fill(Number(value)) };
   const pairs = new BigInt64Array(count).fill(value);
   return { kind: "wide", words: new Uint32Array(pairs.buffer) };
@@ -332,7 +333,10 @@ function splitOffsets(
   const words = new Uint32Array(count * 2);
   const high = reader.raw(reader.varint(reader.remaining));
   const low = reader.raw(reader.remaining);
-  for (const [part, half] of [[high, 1], [low, 0]] as const) {
+  for (const [part, half] of [
+    [high, 1],
+    [low, 0],
+  ] as const) {
     const { base, step, offsets } = decodeIntegers(part, count, context);
     if (offsets.kind === "wide" || base !== 0n || step !== 1) {
       throw new DeltaError("corrupt", "a half of split integers that is no 32-bit series");
@@ -373,7 +377,8 @@ export function describeIntegers(bytes: Uint8Array, count: number): IntegerRepor
   const { step, predictor, method, isWide } = readHead(reader);
   const backend = Object.entries(METHOD).find(([, id]) => id === method)?.[0] ?? "unknown";
   const payload = reader.raw(reader.remaining);
-  const blocks = method === METHOD.fast ? describePacked(payload, count, predictor.order, isWide) : [];
+  const blocks =
+    method === METHOD.fast ? describePacked(payload, count, predictor.order, isWide) : [];
   return { backend, predictor: describePredictor(predictor), step, blocks };
 }
 

@@ -11,7 +11,13 @@ import {
   readBigVarint,
   wordsOf,
 } from "./integers.ts";
-import { differences32, differences64, integrate32, integrate64, type Predictor } from "./predictor.ts";
+import {
+  differences32,
+  differences64,
+  integrate32,
+  integrate64,
+  type Predictor,
+} from "./predictor.ts";
 
 const int64 = fc.oneof(
   fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
@@ -49,7 +55,11 @@ describe("integers as base, step and offsets", () => {
 
   it("give back 64-bit integers, near each other or far apart", () => {
     const near = int64.chain((base) =>
-      fc.array(fc.bigInt({ min: -5000n, max: 2n ** 31n }).map((more) => BigInt.asIntN(64, base + more * 3n))),
+      fc.array(
+        fc
+          .bigInt({ min: -5000n, max: 2n ** 31n })
+          .map((more) => BigInt.asIntN(64, base + more * 3n)),
+      ),
     );
     fc.assert(
       fc.property(fc.oneof(near, fc.array(int64)), fc.boolean(), (list, isSigned) => {

@@ -1,4 +1,4 @@
-import { ByteReader } from "./byte-reader.ts";
+import type { ByteReader } from "./byte-reader.ts";
 import { DeltaError } from "./delta-error.ts";
 
 /**
@@ -113,8 +113,8 @@ export function intsOf({ base, step, offsets }: Integers, out: Int32Array): void
     const { ints } = offsets;
     if (step === 1 && start === 0) {
       if (ints !== out) out.set(ints);
-    }
-    else if (step === 1) for (let i = 0; i < out.length; i += 1) out[i] = (ints[i] as number) + start;
+    } else if (step === 1)
+      for (let i = 0; i < out.length; i += 1) out[i] = (ints[i] as number) + start;
     else {
       const factor = step | 0;
       for (let i = 0; i < out.length; i += 1) {

@@ -83,7 +83,8 @@ function subtract(words: Uint32Array, lag: number, start: number): void {
   for (let i = words.length - 2; i >= 2 * start; i -= 2) {
     const low = (words[i] as number) - (words[i - 2 * lag] as number);
     words[i] = low;
-    words[i + 1] = (words[i + 1] as number) - (words[i + 1 - 2 * lag] as number) - (low < 0 ? 1 : 0);
+    words[i + 1] =
+      (words[i + 1] as number) - (words[i + 1 - 2 * lag] as number) - (low < 0 ? 1 : 0);
   }
 }
 

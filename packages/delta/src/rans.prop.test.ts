@@ -25,7 +25,10 @@ describe("frequencies", () => {
 describe("bits", () => {
   it("of any widths up to 53 come back in order", () => {
     const field = fc.integer({ min: 0, max: 53 }).chain((width) =>
-      fc.tuple(fc.constant(width), fc.maxSafeNat().map((value) => value % 2 ** width)),
+      fc.tuple(
+        fc.constant(width),
+        fc.maxSafeNat().map((value) => value % 2 ** width),
+      ),
     );
     fc.assert(
       fc.property(fc.array(field), (fields) => {
@@ -65,11 +68,14 @@ describe("residuals", () => {
 
   it("of 52 bits come back", () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: -(2 ** 51), max: 2 ** 51 }), { minLength: 1 }), (list) => {
-        const out = new Float64Array(list.length);
-        decodeSmall64(encodeSmall(Float64Array.from(list)), out);
-        expect(Array.from(out)).toEqual(list.map((value) => value + 0));
-      }),
+      fc.property(
+        fc.array(fc.integer({ min: -(2 ** 51), max: 2 ** 51 }), { minLength: 1 }),
+        (list) => {
+          const out = new Float64Array(list.length);
+          decodeSmall64(encodeSmall(Float64Array.from(list)), out);
+          expect(Array.from(out)).toEqual(list.map((value) => value + 0));
+        },
+      ),
     );
   });
 

@@ -99,8 +99,13 @@ describe("arbitrary series", () => {
 
   it("of decimals with exceptions come back", () => {
     const decimal = fc.integer({ min: -1e6, max: 1e6 }).map((value) => value / 1000);
-    const mixed = fc.oneof({ arbitrary: decimal, weight: 20 }, { arbitrary: fc.double(), weight: 1 });
-    check(fc.array(mixed, { minLength: 30, maxLength: 900 }).map((values) => Float64Array.from(values)));
+    const mixed = fc.oneof(
+      { arbitrary: decimal, weight: 20 },
+      { arbitrary: fc.double(), weight: 1 },
+    );
+    check(
+      fc.array(mixed, { minLength: 30, maxLength: 900 }).map((values) => Float64Array.from(values)),
+    );
   });
 
   it("of integers come back", () => {
@@ -170,7 +175,9 @@ describe("encode refuses, with the place,", () => {
     expect(() => encode([1], { chunkValues: 0 })).toThrow(/chunkValues/);
     expect(() => encode([1], { chunkValues: 2 ** 18 + 1 })).toThrow(/chunkValues/);
     expect(() => encode([1], { backend: "tiny" as "small" })).toThrow(/no back end tiny/);
-    expect(() => encode([1], { backend: "handoff", compressor: "lzw" })).toThrow(/no such compressor/);
+    expect(() => encode([1], { backend: "handoff", compressor: "lzw" })).toThrow(
+      /no such compressor/,
+    );
   });
 
   it("a handed-off file without its compressor", () => {

@@ -194,7 +194,9 @@ export function decodeFile(file: SeriesFile, options: DecodeOptions): Values {
   const context = decodeContext(options);
   if (!isTyped(type)) {
     const parts = chunks.map((chunk) => {
-      const { lane, validity } = inChunk(chunk, () => decodeBody(chunk.body, type, chunk.count, context));
+      const { lane, validity } = inChunk(chunk, () =>
+        decodeBody(chunk.body, type, chunk.count, context),
+      );
       return plainValues(type, lane, validity);
     });
     return (parts.length === 1 ? parts[0] : parts.flat()) as Values;

@@ -52,7 +52,9 @@ describe("a series", () => {
     for (const backend of ["fast", "small", "handoff"] as const) {
       for (const checksum of [true, false]) {
         const parts = [values.slice(0, 1000), values.slice(1000)];
-        const bytes = parts.flatMap((part) => [...encode(part, { backend, checksum, chunkValues: 700 })]);
+        const bytes = parts.flatMap((part) => [
+          ...encode(part, { backend, checksum, chunkValues: 700 }),
+        ]);
         const series = Series.fromBytes(Uint8Array.from(bytes));
         expect(series.at(1500)).toBe(values[1500]);
         series.append(42);
@@ -65,7 +67,9 @@ describe("a series", () => {
     const series = new Series({ type: "u8" });
     series.append(255);
     for (const value of [256, -1, 1.5, -0, "1", null, 1n]) {
-      expect(() => series.append(value as number), String(value)).toThrow(/DeltaError|out_of_range|invalid/);
+      expect(() => series.append(value as number), String(value)).toThrow(
+        /DeltaError|out_of_range|invalid/,
+      );
     }
     expect(decode(series.toBytes())).toEqual(Uint8Array.of(255));
     expect(() => new Series({ type: "f32" }).append(0.1)).toThrow(/invalid_argument/);

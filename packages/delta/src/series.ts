@@ -1,6 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { bodyAt, decodeBody } from "./chunk-body.ts";
 import { type ChunkEntry, chunkOf, readHeader, readSection } from "./file-format.ts";
+import type { DecodeContext } from "./integer-coder.ts";
 import {
   concatenate,
   type DecodeOptions,
@@ -11,7 +12,6 @@ import {
   SegmentWriter,
   type WrittenChunk,
 } from "./series-codec.ts";
-import type { DecodeContext } from "./integer-coder.ts";
 import {
   checkValue,
   type Element,

@@ -1,9 +1,10 @@
-import { BINS_MAX, type Bins, bitsOf, chooseBins } from "./bins.ts";
+import { ascending, BINS_MAX, type Bins, bitsOf, chooseBins } from "./bins.ts";
 import { BLOCK_LOGS, CLASSES_MAX, chooseClasses } from "./block-classes.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
 import { NumberCoder } from "./number-coder.ts";
+import { RangeDecoder, RangeEncoder } from "./range-coder.ts";
 import {
   BitWriter,
   decodePackedSlots,
@@ -16,7 +17,6 @@ import {
   packedSlots,
   type SymbolSource,
 } from "./rans.ts";
-import { RangeDecoder, RangeEncoder } from "./range-coder.ts";
 
 /**
  * The `small` back end: residuals as rANS-coded bins with plain offset bits. Each block of 128 takes
@@ -92,7 +92,7 @@ function roundUp(count: number): number {
 
 /** Bins chosen on a sample, with more for what the sample lacks, and the bin of each residual. */
 function fit(residuals: Float64Array): { bins: Bins; symbols: Uint16Array } {
-  const chosen = chooseBins(sample(residuals).sort(), residuals.length);
+  const chosen = chooseBins(ascending(sample(residuals)), residuals.length);
   const symbols = new Uint16Array(residuals.length);
   const bins = withGapsFilled(chosen, residuals, symbols);
   if (bins !== chosen) assignBins(residuals, bins.lows, symbols);
@@ -253,7 +253,8 @@ function codeBins(coder: NumberCoder, { lows, bits }: Header): void {
     const more = coder.code(CONTEXT.bits, zigzag((bits[s] as number) - width), 2 * WIDTH_MAX);
     width += unzigzag(more);
     if (width < 0 || width > WIDTH_MAX) throw new DeltaError("corrupt", `a bin of ${width} bits`);
-    if (s > 0) low += 1 + coder.code(CONTEXT.gap, (lows[s] as number) - low - 1, 2 * RESIDUAL_MAX - 1);
+    if (s > 0)
+      low += 1 + coder.code(CONTEXT.gap, (lows[s] as number) - low - 1, 2 * RESIDUAL_MAX - 1);
     lows[s] = low;
     bits[s] = width;
   }
@@ -289,13 +290,15 @@ function readPayload(payload: Uint8Array, count: number): Read {
   const binsMax = log === PACKED_LOG ? PACKED_SYMBOLS_MAX : 1 << log;
   if (binCount === 0 || binCount > binsMax) throw new DeltaError("corrupt", `${binCount} bins`, 1);
   const classCount = reader.u8();
-  if (classCount === 0 || classCount > CLASSES_MAX) throw new DeltaError("corrupt", `${classCount} classes`);
+  if (classCount === 0 || classCount > CLASSES_MAX)
+    throw new DeltaError("corrupt", `${classCount} classes`);
   const headerSize = reader.varint(payload.length);
   const wordCount = reader.varint(payload.length);
   const blocks = Math.ceil(count / (1 << blockLog));
   const header = readHeader(reader.raw(headerSize), binCount, classCount, log, blocks);
   const states = Uint32Array.from({ length: LANES }, () => reader.u32());
-  if (states.some((state) => state < 0x10000)) throw new DeltaError("corrupt", "a state below 2^16");
+  if (states.some((state) => state < 0x10000))
+    throw new DeltaError("corrupt", "a state below 2^16");
   const words = new Uint8Array(wordCount * 2 + 8);
   words.set(reader.raw(wordCount * 2));
   const offsetBytes = reader.remaining;

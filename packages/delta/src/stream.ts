@@ -10,8 +10,8 @@ import {
   readSection,
   readTrailer,
   sectionSize,
-  TAG_END,
   TABLE,
+  TAG_END,
   TRAILER_BYTES,
   typeOfKind,
 } from "./file-format.ts";
@@ -102,7 +102,11 @@ export async function* decodeStream(
     }
   }
   if (state.kind === undefined || state.header !== undefined || queue.bytes.length > 0) {
-    throw new DeltaError("truncated", "the stream ends before its end", queue.dropped + queue.bytes.length);
+    throw new DeltaError(
+      "truncated",
+      "the stream ends before its end",
+      queue.dropped + queue.bytes.length,
+    );
   }
 }
 
@@ -115,7 +119,10 @@ type StreamState = {
 };
 
 /** The next section that is there whole, taken off the queue; its header first, its trailer too. */
-function nextSection(queue: ByteQueue, state: StreamState): ReturnType<typeof readSection> | undefined {
+function nextSection(
+  queue: ByteQueue,
+  state: StreamState,
+): ReturnType<typeof readSection> | undefined {
   if (state.header === undefined) {
     if (queue.bytes.length < HEADER_BYTES) return undefined;
     const header = readHeader(new ByteReader(queue.bytes));
@@ -123,7 +130,11 @@ function nextSection(queue: ByteQueue, state: StreamState): ReturnType<typeof re
       throw new DeltaError("invalid_argument", "the stream is a table: use decodeTable", 5);
     }
     if (state.kind !== undefined && header.kind !== state.kind) {
-      throw new DeltaError("corrupt", "files of different types, one after the other", queue.dropped);
+      throw new DeltaError(
+        "corrupt",
+        "files of different types, one after the other",
+        queue.dropped,
+      );
     }
     queue.drop(HEADER_BYTES);
     state.header = header;

@@ -14,7 +14,7 @@ describe("a table", () => {
   it("gives back its columns in order, whatever their names", () => {
     const table = decodeTable(encodeTable(columns));
     expect(Object.keys(table)).toEqual(["time", "price", "__proto__", "\ud800"]);
-    expect(table["__proto__"]).toEqual(["a", "b", "a"]);
+    expect(Object.values(table)[2]).toEqual(["a", "b", "a"]);
     expect(table["price"]).toEqual(columns.price);
     expect(table["time"]).toEqual(columns.time);
   });

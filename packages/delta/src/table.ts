@@ -122,7 +122,8 @@ export function readTable(bytes: Uint8Array, { maxValues = VALUES_MAX }: DecodeO
         const part = readColumn(each, rest, left);
         left -= part.count;
         columns.set(name, append(columns.get(name), part, each.offset));
-        if (columns.size > COLUMNS_MAX) throw new DeltaError("limit_exceeded", "too many columns", at);
+        if (columns.size > COLUMNS_MAX)
+          throw new DeltaError("limit_exceeded", "too many columns", at);
       }
     }
     checkLengths(columns, at);
@@ -158,7 +159,10 @@ function checkLengths(columns: ReadonlyMap<string, SeriesFile>, offset: number):
 function writeName(writer: ByteWriter, name: string): void {
   const bytes = textBytes(name);
   if (bytes.length > NAME_BYTES_MAX) {
-    throw new DeltaError("limit_exceeded", `a name of ${bytes.length} bytes, at most ${NAME_BYTES_MAX}`);
+    throw new DeltaError(
+      "limit_exceeded",
+      `a name of ${bytes.length} bytes, at most ${NAME_BYTES_MAX}`,
+    );
   }
   writer.varint(bytes.length);
   writer.raw(bytes);

@@ -3,7 +3,12 @@ import { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
 import { decodeStrings, encodeStrings, TEXT_BYTES_MAX } from "./front-coding.ts";
 import { compressorOf } from "./handoff.ts";
-import { type DecodeContext, decodeIntegers, encodeIntegers, type IntegerOptions } from "./integer-coder.ts";
+import {
+  type DecodeContext,
+  decodeIntegers,
+  encodeIntegers,
+  type IntegerOptions,
+} from "./integer-coder.ts";
 import { integersOfInts, intsOf } from "./integers.ts";
 import { joinStrings, splitStrings } from "./string-dictionary.ts";
 

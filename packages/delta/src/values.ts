@@ -78,9 +78,7 @@ export type NumberLane =
       readonly isSingle: boolean;
     };
 
-export type Lane =
-  | NumberLane
-  | { readonly kind: "strings"; readonly strings: readonly string[] };
+export type Lane = NumberLane | { readonly kind: "strings"; readonly strings: readonly string[] };
 
 /** A series taken apart: its type, which values are null, and the bits of the others. */
 export type Taken = {
@@ -96,7 +94,8 @@ export function typeOf(values: Values): ValueType | undefined {
   for (const name of Object.keys(CONSTRUCTORS) as TypedName[]) {
     if (values instanceof CONSTRUCTORS[name]) return name;
   }
-  const message = "a series is a typed array or an array of numbers, bigints, dates, strings, booleans";
+  const message =
+    "a series is a typed array or an array of numbers, bigints, dates, strings, booleans";
   throw new DeltaError("invalid_argument", message);
 }
 
@@ -107,7 +106,8 @@ function plainType(values: readonly unknown[]): ValueType | undefined {
   const value = values[index];
   if (value instanceof Date) return "date";
   const name = typeof value;
-  if (name === "number" || name === "bigint" || name === "string" || name === "boolean") return name;
+  if (name === "number" || name === "bigint" || name === "string" || name === "boolean")
+    return name;
   throw new DeltaError("invalid_argument", `${describe(value)} cannot be encoded`, index);
 }
 
@@ -198,7 +198,10 @@ function plainLane(values: readonly unknown[], type: ValueType): Lane {
     case "string":
       return { kind: "strings", strings: presentStrings(values) };
     default:
-      throw new DeltaError("invalid_argument", `a plain array holds no ${type}; give a typed array`);
+      throw new DeltaError(
+        "invalid_argument",
+        `a plain array holds no ${type}; give a typed array`,
+      );
   }
 }
 
@@ -286,7 +289,12 @@ export function sliceTaken(taken: Taken, start: number, end: number): Taken {
   const count = end - start;
   const part = validity?.includes(0) === true ? validity : undefined;
   if (lane.kind === "ints") {
-    return { type, count, validity: part, lane: { kind: "ints", ints: lane.ints.subarray(start, end) } };
+    return {
+      type,
+      count,
+      validity: part,
+      lane: { kind: "ints", ints: lane.ints.subarray(start, end) },
+    };
   }
   if (lane.kind === "pairs") {
     const words = lane.words.subarray(start * 2, end * 2);
@@ -305,7 +313,10 @@ export function sliceTaken(taken: Taken, start: number, end: number): Taken {
 }
 
 /** A typed array of `count` places, and the lane through which its bits are written. */
-export function newTyped(type: TypedName, count: number): { values: TypedValues; lane?: NumberLane } {
+export function newTyped(
+  type: TypedName,
+  count: number,
+): { values: TypedValues; lane?: NumberLane } {
   const values = new CONSTRUCTORS[type](count);
   const { buffer } = values;
   if (values instanceof Float64Array) {

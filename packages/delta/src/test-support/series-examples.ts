@@ -38,7 +38,8 @@ export const EXAMPLES: Readonly<Record<string, () => Values>> = {
     return Int32Array.from(walk(4000, 8, 12), (value) => (next() < 0.01 ? value * 100_000 : value));
   },
   pairs: () => BigInt64Array.from(walk(900, 9, 50), (value) => 2n ** 60n + BigInt(value)),
-  unsignedPairs: () => BigUint64Array.from(walk(300, 10, 50), (value) => 2n ** 63n + BigInt(value) ** 4n),
+  unsignedPairs: () =>
+    BigUint64Array.from(walk(300, 10, 50), (value) => 2n ** 63n + BigInt(value) ** 4n),
   noise64: () => {
     const next = random(11);
     const word = (): bigint => BigInt(Math.floor(next() * 2 ** 32));
@@ -80,7 +81,8 @@ export const EXAMPLES: Readonly<Record<string, () => Values>> = {
       return ++value / 60;
     });
   },
-  grid: () => Int32Array.from({ length: 8000 }, (_, i) => ((i % 97) ** 2 % 1009) * 31 + Math.floor(i / 97)),
+  grid: () =>
+    Int32Array.from({ length: 8000 }, (_, i) => ((i % 97) ** 2 % 1009) * 31 + Math.floor(i / 97)),
   curve: () => Int32Array.from({ length: 3000 }, (_, i) => Math.round(1e6 * Math.sin(i / 50))),
   numbers: () => walk(500, 21, 10).map((value) => value / 8),
   nullableNumbers: () => walk(500, 22, 10).map((value, i) => (i % 7 < 2 ? null : value / 10)),
@@ -90,7 +92,10 @@ export const EXAMPLES: Readonly<Record<string, () => Values>> = {
   invalidDates: () => [new Date(0), new Date(Number.NaN), null, new Date(8.64e15)],
   booleans: () => walk(300, 25, 3).map((value) => value % 2 === 0),
   nullableBooleans: () => [true, null, false, false, null],
-  strings: () => walk(300, 26, 1e6).map((value) => `key/${value}`).sort((a, b) => (a < b ? -1 : 1)),
+  strings: () =>
+    walk(300, 26, 1e6)
+      .map((value) => `key/${value}`)
+      .sort((a, b) => (a < b ? -1 : 1)),
   categories: () => walk(900, 27, 5).map((value) => ["red", "green", "blue", ""][value & 3] ?? ""),
   nullableStrings: () => ["a", null, "", "\ud800", "é\u0000", "😀", null],
   allNull: () => [null, null, null],

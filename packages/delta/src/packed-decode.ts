@@ -233,7 +233,7 @@ function unpackLane(
     out.fill(0, start, start + count);
     return;
   }
-  const mask = width === 32 ? -1 : 2 ** width - 1;
+  const mask = -1 >>> (32 - width);
   for (let i = 0, bit = 0; i < count; i += 1, bit += width) {
     const index = at + (bit >>> 5) * stride;
     const shift = bit & 31;

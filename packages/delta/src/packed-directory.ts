@@ -141,7 +141,7 @@ export class BlockCursor {
   }
 
   #base(hasOwn: boolean): void {
-    let low = this.width === 0 ? 0 : -(2 ** (this.width - 1)) | 0;
+    let low = centeredBase(this.width);
     let high = low >> 31;
     if (hasOwn) {
       this.#signed();
@@ -192,6 +192,13 @@ export class BlockCursor {
   /** A zigzag number of 64 bits, or 32 unless `isPairs`, into `#low` and `#high`. */
   #signed(): void {
     const start = this.#at;
+    const first = this.bytes[start] as number;
+    if (first < 128 && start < this.#directoryEnd) {
+      this.#at = start + 1;
+      this.#low = (first >>> 1) ^ -(first & 1);
+      this.#high = -(first & 1);
+      return;
+    }
     this.#unsigned();
     if (!this.isPairs && this.#high !== 0) throw corrupt("a number of over 32 bits", start);
     const sign = -(this.#low & 1);
@@ -202,6 +209,19 @@ export class BlockCursor {
   /** Seven bits a byte, lowest first; at most 64 bits, and no idle bytes. */
   #unsigned(): void {
     const start = this.#at;
+    const first = this.#byte();
+    if (first < 128) {
+      this.#low = first;
+      this.#high = 0;
+      return;
+    }
+    const second = this.#byte();
+    if (second < 128 && second > 0) {
+      this.#low = (first & 127) | (second << 7);
+      this.#high = 0;
+      return;
+    }
+    this.#at = start;
     let low = 0;
     let high = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -218,6 +238,11 @@ export class BlockCursor {
     }
     throw corrupt("a number that is not written as it should be", start);
   }
+}
+
+/** Of the base whose fields lie evenly around zero. */
+export function centeredBase(width: number): number {
+  return width === 0 ? 0 : -1 << (width - 1);
 }
 
 /** The carry out of the low words, of which one was `addend` and the sum is `sum`. */

@@ -2,6 +2,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import {
   BLOCK,
   carry,
+  centeredBase,
   EXCEPTIONS,
   LANE_VALUES,
   LANES,
@@ -139,8 +140,8 @@ class BlockEncoder {
     let most = -0x80000000;
     for (let i = first; i < values; i += 1) {
       const residual = ints[i] as number;
-      if (residual < least) least = residual;
-      if (residual > most) most = residual;
+      least = Math.min(least, residual);
+      most = Math.max(most, residual);
       const length = 32 - Math.clz32((residual << 1) ^ (residual >> 31));
       lengths[length] = (lengths[length] as number) + 1;
     }
@@ -162,7 +163,7 @@ class BlockEncoder {
       }
     }
     const { width } = choice;
-    this.#writePlane(ints, first, choice, width === 0 ? 0 : -(2 ** (width - 1)), false, withSeeds);
+    this.#writePlane(ints, first, choice, centeredBase(width), false, withSeeds);
   }
 
   #writePlane(
@@ -218,7 +219,7 @@ class BlockEncoder {
     }
     this.#directory.u8(width | (exceptions > 0 ? EXCEPTIONS : 0));
     this.#writeSeeds();
-    const base = width === 0 ? 0 : -(2 ** (width - 1)) | 0;
+    const base = centeredBase(width);
     this.#writeExceptions(this.#collectPairs(width, base));
     this.#pack(this.#lows, order, width, base);
   }
@@ -323,7 +324,7 @@ function packLane(
   at: number,
   stride: number,
 ): void {
-  const mask = width === 32 ? -1 : 2 ** width - 1;
+  const mask = -1 >>> (32 - width);
   let next = at;
   let word = 0;
   let filled = 0;

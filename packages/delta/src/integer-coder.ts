@@ -313,7 +313,7 @@ function residualOffsets(
     // The last differences are summed as they are decoded, unless a lag comes between.
     const last = predictor.lag > 0 ? undefined : seeds.at(-1);
     const sumFrom = last === undefined ? undefined : Number(BigInt.asIntN(32, last));
-    decodeSmall32(reader.raw(reader.remaining), ints, sumFrom);
+    decodeSmall32(reader.raw(reader.remaining), ints, { sumFrom, wasm: context.wasm });
     integrate32(ints, predictor, sumFrom === undefined ? seeds : seeds.slice(0, -1));
     return { kind: "narrow", ints };
   }

@@ -201,7 +201,8 @@ function ranOut(): DeltaError {
   return new DeltaError("corrupt", "an entropy-coded stream ends before its values do");
 }
 
-function checkEnd(
+/** Refuses a stream that was not used up just so. */
+export function checkEnd(
   states: readonly number[],
   word: number,
   bit: number,

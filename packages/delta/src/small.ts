@@ -17,6 +17,7 @@ import {
   packedSlots,
   type SymbolSource,
 } from "./rans.ts";
+import { decodePackedSlotsWasm } from "./wasm-rans.ts";
 
 /**
  * The `small` back end: residuals as rANS-coded bins with plain offset bits. Each block of 128 takes
@@ -59,13 +60,21 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
 }
 
 /** Fills `out` with as many residuals as were encoded, or with their running sums from `sumFrom`. */
-export function decodeSmall32(payload: Uint8Array, out: Int32Array, sumFrom?: number): void {
+export function decodeSmall32(
+  payload: Uint8Array,
+  out: Int32Array,
+  options: { readonly sumFrom?: number | undefined; readonly wasm: boolean },
+): void {
+  const { sumFrom, wasm } = options;
   const { source, tables, log } = readPayload(payload, out.length);
   const { lows, bits } = source;
   const isNear = Math.max(...bits) <= 25 && Math.abs(lows[0] as number) < 2 ** 26;
   if (log === PACKED_LOG && isNear && (lows.at(-1) as number) < 2 ** 26) {
     const whole = out.length % LANES === 0 ? out : new Int32Array(roundUp(out.length));
-    decodePackedSlots(source, tables.map(packedSlots), whole, sumFrom);
+    const slots = tables.map(packedSlots);
+    if (!wasm || !decodePackedSlotsWasm(source, slots, whole, sumFrom)) {
+      decodePackedSlots(source, slots, whole, sumFrom);
+    }
     if (whole !== out) out.set(whole.subarray(0, out.length));
     return;
   }
@@ -236,9 +245,11 @@ function codeHeader(coder: NumberCoder, header: Header, classCount: number, log:
     if (left > 0) throw new DeltaError("corrupt", "frequencies that do not fill their table");
   }
   if (classCount === 1) return;
+  // Turned so that the class of the block before is 0, which is shortest.
   let last = 0;
   for (let block = 0; block < classes.length; block += 1) {
-    last = coder.code(CONTEXT.class + last, classes[block] as number, classCount - 1);
+    const turned = ((classes[block] as number) - last + classCount) % classCount;
+    last = (last + coder.code(CONTEXT.class + last, turned, classCount - 1)) % classCount;
     classes[block] = last;
   }
 }

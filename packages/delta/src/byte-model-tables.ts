@@ -1,9 +1,9 @@
 /** Log odds are whole numbers in 256ths; beyond 11 (one in 59,874) they are cut off. */
 export const LOG_ODDS_MAX = 2816;
 
-/** How many observations each of the twelve counts stands for: the rate of learning is 1 / (n + 1.6). */
-const RATES = [1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 16, 20].map((count) =>
-  Math.floor(655360 / (count * 10 + 6)),
+/** How many observations each of the twelve counts stands for: the rate of learning is 1 / (n + 0.4). */
+const RATES = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16].map((count) =>
+  Math.floor(655360 / (count * 10 + 4)),
 );
 const COUNT_MAX = RATES.length - 1;
 

@@ -8,7 +8,7 @@ const GUESSES = 2;
 const INPUTS = HASHES + GUESSES;
 /** A set of weights: a group each for the first bit, the others of the first four, the last four. */
 const SET_SIZE = 3 * INPUTS;
-const LEARNING_RATE = 14;
+const LEARNING_RATE = 20;
 /** A weight of 1/4 in 65,536ths. */
 const WEIGHT_START = 16384;
 /** Grounds of a guess that can be told apart. */
@@ -43,7 +43,8 @@ export class SymbolModel {
     const guessed = this.#guessCounters;
     const weights = this.#weights;
     const hashes = this.hashes;
-    const mask = counters.length - 16;
+    // A context has counters for all nodes of four bits, or of as many as there are.
+    const mask = counters.length - (1 << Math.min(bits, 4));
     const top = 1 << bits;
     const g6 = (this.guesses[0] as number) | top;
     const g7 = (this.guesses[1] as number) | top;

@@ -41,7 +41,6 @@ test("a patch leads from any file to any other, and is at most a header larger t
       expect(delta.length).toBeLessThanOrEqual(after.length + 21);
       expect(patch(before, delta)).toEqual(after);
     }),
-    { numRuns: 200 },
   );
 });
 
@@ -61,7 +60,6 @@ test("a patch whose bytes were changed gives the new file or a DeltaError, never
         if (!(error instanceof DeltaError)) throw error;
       }
     }),
-    { numRuns: 200 },
   );
 });
 

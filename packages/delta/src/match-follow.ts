@@ -10,9 +10,6 @@ const SHORT_MAX = 15;
 const LONG_MIN = 4;
 const SHORT_MIN = 3;
 
-/** A guess at a byte: what followed when the bytes before it were seen before. */
-export type Follower = { byte: number; length: number };
-
 /** Remembers what follows five bytes and what follows three, in the old file around and the new. */
 export class FollowerTable {
   readonly #longs = new Int32Array(1 << LONG_BITS);
@@ -31,8 +28,9 @@ export class FollowerTable {
     this.#known = new Uint8Array((oldSize >> BLOCK_BITS) + 1);
   }
 
-  /** Takes in the old file around `place`. */
-  learnAround(history: Uint8Array, place: number): void {
+  /** Literals start where `place` was the next byte to copy: the old file around it is learned. */
+  startAt(history: Uint8Array, place: number): void {
+    this.#place = 0;
     const middle = place >> BLOCK_BITS;
     const last = Math.min(middle + BLOCKS_AROUND, this.#known.length - 1);
     for (let block = Math.max(middle - BLOCKS_AROUND, 0); block <= last; block += 1) {
@@ -62,11 +60,6 @@ export class FollowerTable {
     const shortLength = agreement(history, short, at, SHORT_MAX);
     this.bytes[1] = shortLength < SHORT_MIN ? -1 : (history[short] as number);
     this.lengths[1] = shortLength;
-  }
-
-  /** Literals start anew: what was followed before is left. */
-  reset(): void {
-    this.#place = 0;
   }
 
   #learn(history: Uint8Array, start: number, end: number): void {

@@ -44,7 +44,8 @@ export class PatchCodec {
   readonly #segments: readonly Segment[];
   readonly #bytes: SymbolModel;
   readonly #rest: SymbolModel;
-  readonly #followers: FollowerTable;
+  /** Made for the first literal: most patches have few. */
+  #followers: FollowerTable | undefined;
   #segment = 0;
   /** The next byte of the new file, and the one that it is copied from. */
   #at: number;
@@ -77,7 +78,6 @@ export class PatchCodec {
     const tableBits = Math.min(Math.max(wanted, TABLE_BITS_MIN), TABLE_BITS_MAX);
     this.#bytes = new SymbolModel(tableBits, BYTE_SETS);
     this.#rest = new SymbolModel(tableBits, SETS);
-    this.#followers = new FollowerTable(shape.oldSize);
   }
 
   /** Goes through the whole new file. */
@@ -261,18 +261,17 @@ export class PatchCodec {
       throw new DeltaError("corrupt", `${length} literals, past the end of the file`);
     }
     if (length === 0) return;
-    this.#followers.reset();
-    this.#followers.learnAround(this.history, this.#source);
-    for (let done = 0; done < length; done += 1) this.#codeLiteral();
+    this.#followers ??= new FollowerTable(this.#oldSize);
+    this.#followers.startAt(this.history, this.#source);
+    for (let done = 0; done < length; done += 1) this.#codeLiteral(this.#followers);
   }
 
-  #codeLiteral(): void {
+  #codeLiteral(followers: FollowerTable): void {
     this.#reserve(this.#at + 1);
     const { history } = this;
     const at = this.#at;
     const model = this.#bytes;
     const { hashes } = model;
-    const followers = this.#followers;
     let recent = 0;
     for (let back = Math.min(at, 4); back > 0; back -= 1) {
       recent = (recent << 8) | (history[at - back] as number);

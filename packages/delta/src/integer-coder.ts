@@ -139,10 +139,13 @@ export function choose(
   return { backend: options.backend ?? "small", predictor: small.predictor, estimates };
 }
 
-/** A higher order must win something, since it costs time in every decode. */
+/** A higher order must win something, since it costs time in every decode, and a lag more than chance. */
 function least(estimates: readonly Estimate[], key: "fastBits" | "smallBits"): Estimate {
   let best = estimates[0] as Estimate;
-  for (const estimate of estimates) if (estimate[key] < best[key] * 0.998) best = estimate;
+  for (const estimate of estimates) {
+    const margin = estimate.predictor.lag > 0 ? 0.98 : 0.998;
+    if (estimate[key] < best[key] * margin) best = estimate;
+  }
   return best;
 }
 

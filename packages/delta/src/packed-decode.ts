@@ -32,6 +32,20 @@ export function decodeBlocks64(payload: Uint8Array, order: number, out: Uint32Ar
   cursor.expectEnd();
 }
 
+/** The blocks behind those that `cursor` has read: at most one that is not whole. */
+export function decodeRest(cursor: BlockCursor, out: Int32Array): void {
+  if (cursor.block + 1 < cursor.blocks) {
+    cursor.next();
+    const at = cursor.wordsAt + 4 * cursor.word;
+    const words = alignedWords(cursor.bytes, at, cursor.words);
+    const patcher = new Patcher(cursor);
+    const start = cursor.block * BLOCK;
+    if (cursor.isPairs) decodeBlock64(cursor, patcher, words, 0, out, 2 * start);
+    else decodeBlock32(cursor, patcher, words, 0, out, start);
+  }
+  cursor.expectEnd();
+}
+
 /** One block of 32-bit latents into `out` from 0; answers how many there are. */
 export function decodeOneBlock32(
   payload: Uint8Array,
@@ -266,7 +280,7 @@ function decodeBlock64(
   patcher: Patcher,
   words: Int32Array,
   at: number,
-  out: Uint32Array,
+  out: Uint32Array | Int32Array,
   start: number,
 ): void {
   const { order, values, baseLow, baseHigh, width, exceptionBits, exceptions } = cursor;
@@ -299,7 +313,7 @@ function decodeBlock64(
 }
 
 /** `fields` are the low words of sums of 32-bit differences: finds the high words. */
-function widenSums(seedHigh: number, out: Uint32Array, start: number): void {
+function widenSums(seedHigh: number, out: Uint32Array | Int32Array, start: number): void {
   let high = seedHigh;
   let last = fields[0] as number;
   out[start] = last;

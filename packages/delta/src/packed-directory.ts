@@ -90,6 +90,34 @@ export class BlockCursor {
     return this.#centerHigh;
   }
 
+  /** Center and step, as words. */
+  get frame(): readonly number[] {
+    return [this.#centerLow, this.#centerHigh, this.#stepLow, this.#stepHigh];
+  }
+
+  /** The next byte of the directory. */
+  get position(): number {
+    return this.#at;
+  }
+
+  /** Stands behind `blocks` blocks that someone else has read, whose seeds were `seeds`, as pairs. */
+  resume(
+    blocks: number,
+    position: number,
+    word: number,
+    exceptionAt: number,
+    seeds: Int32Array,
+  ): void {
+    this.block = blocks - 1;
+    this.#at = position;
+    this.word = word;
+    this.exceptionAt = exceptionAt;
+    for (let d = 0; d < 3; d += 1) {
+      this.seedLows[d] = seeds[2 * d] as number;
+      this.seedHighs[d] = seeds[2 * d + 1] as number;
+    }
+  }
+
   /** Goes on to the next block and checks that its bytes are there. */
   next(): void {
     this.word += this.words;

@@ -1,11 +1,13 @@
+import { DeltaError } from "./delta-error.ts";
 import {
   decodeBlocks32,
   decodeBlocks64,
   decodeOneBlock32,
   decodeOneBlock64,
 } from "./packed-decode.ts";
-import { BlockCursor, type PackedOrder } from "./packed-directory.ts";
+import { BLOCK, BlockCursor, type PackedOrder } from "./packed-directory.ts";
 import { encodeBlocks32, encodeBlocks64 } from "./packed-encode.ts";
+import { forgetPackedWasm, type PackedWasm, packedWasm } from "./packed-wasm.ts";
 
 /**
  * The `fast` back end: blocks of 128 latents, each readable alone, in as few bits as all but a few of
@@ -14,10 +16,30 @@ import { encodeBlocks32, encodeBlocks64 } from "./packed-encode.ts";
 
 export type { PackedOrder };
 
-export type PackedOptions = { readonly wasm?: boolean };
+export type PackedOptions = {
+  /**
+   * False: JavaScript only. True, which is the default: WebAssembly where it pays, which is after the
+   * first quarter of a million latents. "now": from the first one.
+   */
+  readonly wasm?: boolean | "now";
+};
+
+/** Kernels take some milliseconds to make: it takes so many latents to win them back. */
+const WARM_UP = 2 ** 18;
+let latentsSeen = 0;
+
+function engine(count: number, { wasm = true }: PackedOptions): PackedWasm | undefined {
+  if (wasm === false || count < BLOCK) return undefined;
+  latentsSeen += count;
+  return wasm === "now" || latentsSeen > WARM_UP ? packedWasm() : undefined;
+}
 
 /** Latents are 32-bit integers modulo 2^32; `order` differences are taken inside each block. */
-export function encodePacked32(latents: Int32Array, order: PackedOrder): Uint8Array {
+export function encodePacked32(
+  latents: Int32Array,
+  order: PackedOrder,
+  _options: PackedOptions = {},
+): Uint8Array {
   return encodeBlocks32(latents, order);
 }
 
@@ -26,9 +48,30 @@ export function decodePacked32(
   payload: Uint8Array,
   order: PackedOrder,
   out: Int32Array,
-  _options?: PackedOptions,
+  options: PackedOptions = {},
 ): void {
+  const latents = decodeByWasm(payload, order, out.length, false, options);
+  if (latents === undefined) decodeBlocks32(payload, order, out);
+  else out.set(latents);
+}
+
+/**
+ * The latents in the memory of WebAssembly, without a copy: they are overwritten by the next call of
+ * any function here. Where there is no WebAssembly, they are in an array of their own.
+ */
+export function decodePacked32Resident(
+  payload: Uint8Array,
+  order: PackedOrder,
+  count: number,
+  options: PackedOptions = {},
+): Int32Array {
+  const latents = decodeByWasm(payload, order, count, false, options);
+  if (latents !== undefined) return latents;
+  // Its head and directory are checked before anything of this size is made.
+  new BlockCursor(payload, count, order, false);
+  const out = new Int32Array(count);
   decodeBlocks32(payload, order, out);
+  return out;
 }
 
 /** Latents are 64-bit integers modulo 2^64, low and high words in turns. */
@@ -40,9 +83,27 @@ export function decodePacked64(
   payload: Uint8Array,
   order: PackedOrder,
   out: Uint32Array,
-  _options?: PackedOptions,
+  options: PackedOptions = {},
 ): void {
-  decodeBlocks64(payload, order, out);
+  const words = decodeByWasm(payload, order, out.length / 2, true, options);
+  if (words === undefined) decodeBlocks64(payload, order, out);
+  else out.set(words);
+}
+
+/** Undefined where JavaScript has to do it, if only to say what is wrong. */
+function decodeByWasm(
+  payload: Uint8Array,
+  order: PackedOrder,
+  count: number,
+  isPairs: boolean,
+  options: PackedOptions,
+): Int32Array | undefined {
+  try {
+    return engine(count, options)?.decode(payload, order, count, isPairs);
+  } catch (error) {
+    if (!(error instanceof DeltaError)) forgetPackedWasm();
+    return undefined;
+  }
 }
 
 /** Only the 128 latents of block `block`; answers how many there are. */

@@ -1,0 +1,140 @@
+import { decodeRest } from "./packed-decode.ts";
+import { BLOCK, BlockCursor } from "./packed-directory.ts";
+import { decodeModule } from "./wasm-packed-decode.ts";
+import { kernelModule } from "./wasm-packed-kernel.ts";
+import {
+  FRAME,
+  HEAP,
+  KERNEL_COUNT,
+  PATCHES,
+  READY,
+  SCRATCH,
+  SEEDS,
+  STOPPED,
+} from "./wasm-packed-layout.ts";
+
+// The part of WebAssembly that is used here, by its shape: this package compiles without a DOM.
+type Memory = { readonly buffer: ArrayBuffer; grow(pages: number): number };
+type Table = { set(index: number, element: unknown): void };
+type Engine = {
+  readonly Memory: new (limits: { initial: number; maximum: number }) => Memory;
+  readonly Table: new (limits: { initial: number; element: "anyfunc" }) => Table;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+    imports: object,
+  ) => { readonly exports: Readonly<Record<string, unknown>> };
+};
+
+const PAGE = 65_536;
+/** A chunk of 2^18 pairs takes a third of this; what needs more is left to JavaScript. */
+const MEMORY_PAGES_MAX = 256;
+/** Loads of eight bytes may begin at a payload's last byte. */
+const SLACK = 16;
+
+type Driver = (...positions: number[]) => number;
+
+/** The kernels in WebAssembly, made as they are needed. Undefined results send callers to JavaScript. */
+export class PackedWasm {
+  readonly #engine: Engine;
+  readonly #memory: Memory;
+  readonly #table: Table;
+  readonly #decode: Driver;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    this.#memory = new engine.Memory({ initial: 1, maximum: MEMORY_PAGES_MAX });
+    this.#table = new engine.Table({ initial: KERNEL_COUNT, element: "anyfunc" });
+    this.#decode = this.#make(decodeModule()) as Driver;
+  }
+
+  /**
+   * The latents, in memory that the next call overwrites: 32-bit ones, or pairs of words. Errors are
+   * those of JavaScript, or undefined if it should say what is wrong.
+   */
+  decode(
+    payload: Uint8Array,
+    order: number,
+    count: number,
+    isPairs: boolean,
+  ): Int32Array | undefined {
+    const cursor = new BlockCursor(payload, count, order, isPairs);
+    const { wordsAt, wordCount } = cursor;
+    // Words are read fastest where they are aligned.
+    const at = HEAP + ((16 - (wordsAt & 15)) & 15);
+    const outAt = (at + payload.length + SLACK + 15) & ~15;
+    const outWords = isPairs ? 2 * count : count;
+    if (!this.#reserve(outAt + 4 * outWords)) return undefined;
+    const { buffer } = this.#memory;
+    new Uint8Array(buffer, at, payload.length).set(payload);
+    const whole = Math.floor(count / BLOCK);
+    const words = at + wordsAt;
+    const exceptions = words + 4 * wordCount;
+    const positions = [
+      at + cursor.position,
+      words,
+      words,
+      exceptions,
+      exceptions,
+      at + payload.length,
+      outAt,
+      whole,
+      order,
+      isPairs ? 1 : 0,
+    ];
+    for (;;) {
+      new Int32Array(buffer, SEEDS, 6).fill(0);
+      new Int32Array(buffer, FRAME, 4).set(cursor.frame);
+      const lacking = this.#decode(...positions);
+      if (lacking === 0) break;
+      if (lacking < 0) {
+        new Uint8Array(buffer, PATCHES, SCRATCH - 16).fill(0);
+        return undefined;
+      }
+      this.#table.set(lacking - 1, this.#make(kernelModule(lacking - 1)));
+      new Uint8Array(buffer)[READY + lacking - 1] = 1;
+    }
+    const [position = 0, word = 0, exceptionAt = 0] = new Int32Array(buffer, STOPPED, 3);
+    const seeds = new Int32Array(buffer, SEEDS, 6);
+    cursor.resume(whole, position - at, (word - words) / 4, exceptionAt - at, seeds);
+    const out = new Int32Array(buffer, outAt, outWords);
+    decodeRest(cursor, out);
+    return out;
+  }
+
+  #make(module: Uint8Array): unknown {
+    const imports = { e: { m: this.#memory, t: this.#table } };
+    return new this.#engine.Instance(new this.#engine.Module(module), imports).exports["f"];
+  }
+
+  #reserve(bytes: number): boolean {
+    const lacking = bytes - this.#memory.buffer.byteLength;
+    if (lacking <= 0) return true;
+    const pages = Math.ceil(lacking / PAGE);
+    if (this.#memory.buffer.byteLength / PAGE + pages > MEMORY_PAGES_MAX) return false;
+    this.#memory.grow(pages);
+    return true;
+  }
+}
+
+let instance: PackedWasm | undefined;
+let isAbsent = false;
+
+/** Undefined where there is no WebAssembly with vectors, or a policy forbids to compile it. */
+export function packedWasm(): PackedWasm | undefined {
+  if (instance !== undefined || isAbsent) return instance;
+  try {
+    const { WebAssembly: engine } = globalThis as { readonly WebAssembly?: Engine };
+    if (engine !== undefined) instance = new PackedWasm(engine);
+  } catch {
+    // Refused; the reason does not matter, since everything works without.
+  }
+  isAbsent = instance === undefined;
+  return instance;
+}
+
+/** After a failure of the engine itself: goes on without. */
+export function forgetPackedWasm(): void {
+  instance = undefined;
+  isAbsent = true;
+}

@@ -9,31 +9,27 @@ const EVEN_ODDS = 0x8000;
 
 /**
  * Codes `value`, below 2^31, as its bit length and the bits after its leading one, with the weights
- * of sets `set` and `set` + 1. The length is seen in six contexts: of `field` alone, with `near`,
- * with `far`, and with both; `near` and `far` are below 4,096.
+ * of sets `set` and `set` + 1, and the contexts of the kinds of these numbers. The length is seen
+ * three times as it is and three times together with `context`.
  */
 export function codeNumber(
   model: SymbolModel,
   coder: BitCoder,
   value: number,
-  field: { readonly set: number; readonly near: number; readonly far: number },
+  set: number,
+  context: number,
 ): number {
-  const { set, near, far } = field;
   const { hashes } = model;
   model.guesses.fill(-1);
-  hashes[0] = hashContext(set);
-  hashes[1] = hashContext(set + ((near + 1) << 8));
-  hashes[2] = hashContext(set + ((far + 1) << 20));
-  hashes[3] = hashContext(~(set + (near << 8) + (far << 20)));
-  hashes[4] = hashContext(set + ((Math.min(near, 7) + 1) << 8) + ((Math.min(far, 7) + 1) << 20));
-  hashes[5] = 0;
+  for (let at = 0; at < hashes.length; at += 1) {
+    hashes[at] = hashContext(set, at + 8 * (at % 2 === 0 ? 0 : context + 1));
+  }
   const length = model.code(coder, 32 - Math.clz32(value), LENGTH_BITS, set);
   if (length < 2) return length;
   let rest = length - 1;
   const modeled = Math.min(rest, MODELED_BITS);
   rest -= modeled;
-  for (let at = 0; at < 6; at += 1)
-    hashes[at] = hashContext(set + 1 + (length << 8) + at * 0x10000);
+  for (let at = 0; at < hashes.length; at += 1) hashes[at] = hashContext(set + 1, at + 8 * length);
   let result =
     (1 << modeled) | model.code(coder, (value >> rest) & ((1 << modeled) - 1), modeled, set + 1);
   for (; rest > 0; rest -= 1) {

@@ -136,9 +136,9 @@ export class SymbolModel {
   }
 }
 
-/** Spreads the bits of a context over the 32 bits of its hash. */
-export function hashContext(context: number): number {
-  let hash = Math.imul(context, 0x2c1b3c6d);
+/** The hash of a context: what kind of context it is, below 256, and what it is, as 32 bits. */
+export function hashContext(kind: number, value: number): number {
+  let hash = Math.imul(value + Math.imul(kind, 0x9e3779b1), 0x2c1b3c6d);
   hash = Math.imul(hash ^ (hash >>> 15), 0x297a2d39);
   return hash ^ (hash >>> 13);
 }

@@ -19,6 +19,13 @@ const LITERALS_SET = 6;
 const DISTANCE_SET = 8;
 const RUN_SET = 10;
 const SETS = 12;
+/** Kinds of contexts, six each; below them are those of numbers, which go by their sets. */
+const FLAG = 16;
+const LEAVE = 22;
+const BASE = 28;
+/** Those of the bytes. */
+const LITERAL = 0;
+const DIFFERENT = 6;
 /** The places that a distance may be counted from: where the last copies were left. */
 const BASES = 4;
 const BASE_BITS = 2;
@@ -155,8 +162,7 @@ export class PatchCodec {
     ) {
       length += 1;
     }
-    const field = { set: RUN_SET, near: this.#runBits, far: 0 };
-    length = codeNumber(this.#rest, this.#coder, length, field);
+    length = codeNumber(this.#rest, this.#coder, length, RUN_SET, this.#runBits);
     if (length > this.#size - this.#at) {
       throw new DeltaError("corrupt", `a run of ${length} bytes, past the end of the file`);
     }
@@ -178,25 +184,19 @@ export class PatchCodec {
     const earlier = (history[source - 2] as number) | 0;
     const last = (history[at - 1] as number) | 0;
     const misses = this.#misses;
-    const around = old | (next << 8) | (previous << 16);
     model.guesses[0] = 1;
     model.grounds[0] = Math.min(32 - Math.clz32(this.#run), 15) * 4 + (misses & 3);
     model.guesses[1] = 1;
     model.grounds[1] = 32 + (((this.#shifts[previous] as number) + 8) & 31);
-    hashes[0] = hashContext(0x1000 + ((Math.min(this.#run, 15) << 8) | (misses & 0xff)));
-    hashes[1] = hashContext((old | (next << 8) | ((misses & 1) << 16)) + 0x2000000);
-    hashes[2] = hashContext((around | ((misses & 1) << 24)) + 0x3000000);
-    hashes[3] = hashContext((old | (next << 8) | (second << 16) | ((misses & 1) << 24)) + 0x5000);
-    hashes[4] = hashContext((old | (last << 8) | ((misses & 1) << 16)) + 0x5000000);
-    hashes[5] = hashContext(
-      0x6000000 +
-        (old |
-          ((misses & 3) << 8) |
-          ((previous >> 7) << 13) |
-          ((next >> 7) << 14) |
-          ((earlier >> 7) << 15) |
-          ((second >> 7) << 16)),
-    );
+    const missed = misses & 1;
+    const signs =
+      (earlier >> 7) | ((previous >> 7) << 1) | ((next >> 7) << 2) | ((second >> 7) << 3);
+    hashes[0] = hashContext(FLAG, Math.min(this.#run, 15) | ((misses & 0xff) << 4));
+    hashes[1] = hashContext(FLAG + 1, old | (next << 8) | (missed << 16));
+    hashes[2] = hashContext(FLAG + 2, old | (next << 8) | (previous << 16) | (missed << 24));
+    hashes[3] = hashContext(FLAG + 3, old | (next << 8) | (second << 16) | (missed << 24));
+    hashes[4] = hashContext(FLAG + 4, old | (last << 8) | (missed << 16));
+    hashes[5] = hashContext(FLAG + 5, old | ((misses & 3) << 8) | (signs << 10));
     const same = at < end && old === history[at] ? 1 : 0;
     return model.code(this.#coder, same, 1, FLAG_SET + (misses & 1) + (this.#run >= 8 ? 2 : 0));
   }
@@ -208,12 +208,12 @@ export class PatchCodec {
     guesses.fill(-1);
     const old = history[this.#source] as number;
     const previous = (history[this.#source - 1] as number) | 0;
-    hashes[0] = hashContext(0x7000);
-    hashes[1] = hashContext(0x7100 + (this.#misses & 15));
-    hashes[2] = hashContext(0x7010000 + ((previous << 8) | old));
-    hashes[3] = hashContext(0x7200 + ((history[this.#at - 1] as number) | 0));
-    hashes[4] = hashContext(0x7300 + old);
-    hashes[5] = hashContext(0x7400);
+    hashes[0] = hashContext(LEAVE, 0);
+    hashes[1] = hashContext(LEAVE + 1, this.#misses & 15);
+    hashes[2] = hashContext(LEAVE + 2, old | (previous << 8));
+    hashes[3] = hashContext(LEAVE + 3, (history[this.#at - 1] as number) | 0);
+    hashes[4] = hashContext(LEAVE + 4, old);
+    hashes[5] = hashContext(LEAVE + 5, 0);
     return this.#rest.code(this.#coder, leave, 1, LEAVE_SET);
   }
 
@@ -230,15 +230,13 @@ export class PatchCodec {
     const second = source + 2 < at ? (history[source + 2] as number) : 0;
     const previous = (history[source - 1] as number) | 0;
     const last = (history[at - 1] as number) | 0;
-    hashes[0] = hashContext(0x110000 + old);
-    hashes[1] = hashContext((old | (next << 8) | (last << 16)) + 0x12000000);
-    hashes[2] = hashContext((old | (next << 8) | (previous << 16) | (second << 24)) + 0x13000);
-    hashes[3] = hashContext((old | (last << 8)) + 0x14000000);
-    hashes[4] = hashContext(last + 0x15000000);
-    hashes[5] = hashContext(
-      (old | ((this.#shift & 255) << 8) | ((previous >> 7) << 16) | ((next >> 7) << 17)) +
-        0x16000000,
-    );
+    const signs = (previous >> 7) | ((next >> 7) << 1);
+    hashes[0] = hashContext(DIFFERENT, old);
+    hashes[1] = hashContext(DIFFERENT + 1, old | (next << 8) | (last << 16));
+    hashes[2] = hashContext(DIFFERENT + 2, old | (next << 8) | (previous << 16) | (second << 24));
+    hashes[3] = hashContext(DIFFERENT + 3, old | (last << 8));
+    hashes[4] = hashContext(DIFFERENT + 4, last);
+    hashes[5] = hashContext(DIFFERENT + 5, old | ((this.#shift & 255) << 8) | (signs << 16));
     model.guesses[0] = (old + this.#shift) & 255;
     model.grounds[0] = 32 + (this.#misses & 7);
     model.guesses[1] = (old + (this.#shifts[previous] as number)) & 255;
@@ -253,10 +251,9 @@ export class PatchCodec {
   }
 
   #codeLiterals(count: number): void {
-    const near = Math.min(this.#leaves, 3);
+    const leaves = Math.min(this.#leaves, 3);
     this.#leaves += 1;
-    const field = { set: LITERALS_SET, near, far: 0 };
-    const length = codeNumber(this.#rest, this.#coder, count, field);
+    const length = codeNumber(this.#rest, this.#coder, count, LITERALS_SET, leaves);
     if (length > this.#size - this.#at) {
       throw new DeltaError("corrupt", `${length} literals, past the end of the file`);
     }
@@ -278,12 +275,12 @@ export class PatchCodec {
     }
     const fifth = (history[at - 5] as number) | 0;
     const sixth = (history[at - 6] as number) | 0;
-    hashes[0] = hashContext(0x100);
-    hashes[1] = hashContext(0x200 + (recent & 0xff));
-    hashes[2] = hashContext(0x30000 + (recent & 0xffff));
-    hashes[3] = hashContext(0x4000000 + (recent & 0xffffff));
-    hashes[4] = hashContext(recent + 0x5555);
-    hashes[5] = hashContext(recent ^ Math.imul(fifth * 256 + sixth + 1, 0x3c6ef372));
+    hashes[0] = hashContext(LITERAL, 0);
+    hashes[1] = hashContext(LITERAL + 1, recent & 0xff);
+    hashes[2] = hashContext(LITERAL + 2, recent & 0xffff);
+    hashes[3] = hashContext(LITERAL + 3, recent & 0xffffff);
+    hashes[4] = hashContext(LITERAL + 4, recent);
+    hashes[5] = hashContext(LITERAL + 5, recent ^ Math.imul(fifth * 256 + sixth + 1, 0x3c6ef372));
     followers.guess(history, at);
     model.guesses.set(followers.bytes);
     model.grounds.set(followers.lengths);
@@ -309,12 +306,11 @@ export class PatchCodec {
     }
     const { hashes, guesses } = this.#rest;
     guesses.fill(-1);
-    for (let index = 0; index < 6; index += 1) hashes[index] = hashContext(0x8000 + index);
+    for (let index = 0; index < 6; index += 1) hashes[index] = hashContext(BASE, index);
     base = this.#rest.code(this.#coder, base, BASE_BITS, BASE_SET);
     const distance = wanted - (bases[base] as number);
     const folded = distance < 0 ? -2 * distance - 1 : 2 * distance;
-    const field = { set: DISTANCE_SET, near: base, far: 0 };
-    const coded = codeNumber(this.#rest, this.#coder, folded, field);
+    const coded = codeNumber(this.#rest, this.#coder, folded, DISTANCE_SET, base);
     const source = (bases[base] as number) + ((coded & 1) === 1 ? -((coded + 1) / 2) : coded / 2);
     if (source < 0 || source >= this.#at) {
       throw new DeltaError("corrupt", `a copy from ${source}, outside of what is known`);

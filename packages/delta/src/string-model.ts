@@ -6,6 +6,8 @@ import type { BitCoder } from "./range-coder.ts";
 const BYTE_SETS = 72;
 /** Weights for the drops: length of the suffix before (4), then the two of an escaped number. */
 const ESCAPE_SET = 4;
+/** Kinds of its contexts, six; below are those of the escaped number. */
+const DROP = 8;
 const DROP_SETS = ESCAPE_SET + 2;
 const DROP_BITS = 5;
 const DROP_ESCAPE = 31;
@@ -66,17 +68,17 @@ export class KeyModel {
     const suffix = Math.min(before - this.#kept, 63);
     const last = this.#drops & 15;
     const hash = this.#suffixHash;
-    hashes[0] = hashContext(1 + (Math.min(this.#kept, 63) << 8));
-    hashes[1] = hash;
-    hashes[2] = hashContext(2 + (suffix << 8) + (last << 16));
-    hashes[3] = hashContext(3 + ((this.#drops & 0xfff) << 8) + (Math.min(before, 63) << 24));
-    hashes[4] = hashContext(hash + before);
-    hashes[5] = hashContext(hash + Math.imul(this.#suffixHashBefore, 0x2545f491) + last);
+    hashes[0] = hashContext(DROP, Math.min(this.#kept, 63));
+    hashes[1] = hashContext(DROP + 1, hash);
+    hashes[2] = hashContext(DROP + 2, suffix | (last << 8));
+    hashes[3] = hashContext(DROP + 3, (this.#drops & 0xfff) | (Math.min(before, 63) << 12));
+    hashes[4] = hashContext(DROP + 4, hash + before);
+    hashes[5] = hashContext(DROP + 5, hash + Math.imul(this.#suffixHashBefore, 0x2545f491) + last);
     const short = Math.min(drop, DROP_ESCAPE);
     let result = model.code(coder, short, DROP_BITS, Math.min(suffix, 3));
     if (result === DROP_ESCAPE) {
-      const near = Math.min(this.#kept, 255);
-      result += codeNumber(model, coder, drop - DROP_ESCAPE, { set: ESCAPE_SET, near, far: 0 });
+      const kept = Math.min(this.#kept, 255);
+      result += codeNumber(model, coder, drop - DROP_ESCAPE, ESCAPE_SET, kept);
     }
     this.#drops = (this.#drops << 4) | Math.min(result, 15);
     return result;
@@ -105,20 +107,19 @@ export class KeyModel {
       // In sorted keys the first byte of the suffix is above the one in its place before.
       const bound = place === 0 ? byteBefore : NO_BOUND;
       const last = recent & 0xff;
-      hashes[0] = hashContext(near + (bound << 4));
-      hashes[1] = hashContext((recent & 0xffff) + ((place === 0 ? bound + 1 : 0) << 16));
-      hashes[2] = hashContext((recent & 0xffffff) + 0x2000000);
-      hashes[3] = hashContext(recent + 0x3333);
-      hashes[4] = hashContext(Math.imul(suffixHash, 0x9e3779b1) + place + (last << 8));
+      hashes[0] = hashContext(0, near | (bound << 4));
+      hashes[1] = hashContext(1, (recent & 0xffff) | ((place === 0 ? bound + 1 : 0) << 16));
+      hashes[2] = hashContext(2, recent & 0xffffff);
+      hashes[3] = hashContext(3, recent);
+      hashes[4] = hashContext(4, place === 0 ? last : suffixHash);
       hashes[5] = hashContext(
-        Math.imul(suffixHash, 0x2545f491) +
-          Math.imul(last, 0x3456789) +
-          near +
-          (bound << 3) +
-          (place === 0 ? Math.imul(this.#suffixHash, 0x1234567) : 0),
+        5,
+        place === 0
+          ? this.#suffixHash + (bound << 8) + last
+          : last | (near << 8) | (byteBefore << 12),
       );
       const slot =
-        hashContext(recent ^ Math.imul(fifth + 1, 0x3c6ef372)) >>> (32 - MATCH_TABLE_BITS);
+        hashContext(6, recent ^ Math.imul(fifth + 1, 0x3c6ef372)) >>> (32 - MATCH_TABLE_BITS);
       if (follower === 0 || bytes[follower - 1] !== last)
         follower = this.#followers[slot] as number;
       this.#followers[slot] = at;

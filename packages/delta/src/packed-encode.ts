@@ -10,10 +10,7 @@ import {
   WIDE,
 } from "./packed-directory.ts";
 import { type ChunkFrame, chunkFrame32, chunkFrame64, differencePairs } from "./packed-frame.ts";
-import { lengthOf, lengthOfPair, WidthChoice } from "./packed-width.ts";
-
-/** What a base of its own costs, about, in an entry. */
-const OWN_BASE_COST = 12;
+import { lengthOf, lengthOfPair, OWN_BASE_COST, WidthChoice } from "./packed-width.ts";
 
 export function encodeBlocks32(latents: Int32Array, order: number): Uint8Array {
   const encoder = new BlockEncoder(latents.length, order, false, chunkFrame32(latents, order));
@@ -27,6 +24,33 @@ export function encodeBlocks64(words: Uint32Array, order: number): Uint8Array {
   for (let start = 0; start < count; start += BLOCK) encoder.block64(words, start);
   return encoder.finish();
 }
+
+/** Whole blocks as someone else has encoded them. */
+export type EncodedBlocks = {
+  readonly blocks: number;
+  readonly directory: Uint8Array;
+  readonly words: Int32Array;
+  readonly exceptions: Uint8Array;
+  /** Of the last block, as pairs. */
+  readonly seeds: Int32Array;
+};
+
+/** A payload of encoded blocks and of the latents behind them. */
+export function encodeRest32(
+  encoded: EncodedBlocks,
+  latents: Int32Array,
+  order: number,
+  frame: ChunkFrame,
+): Uint8Array {
+  const encoder = new BlockEncoder(latents.length, order, false, frame);
+  encoder.adopt(encoded);
+  const start = encoded.blocks * BLOCK;
+  if (start < latents.length) encoder.block32(latents, start);
+  return encoder.finish();
+}
+
+// All of it is synchronous, so it is nobody else's meanwhile.
+let packedWords = new Int32Array(0);
 
 class BlockEncoder {
   readonly #order: number;
@@ -54,7 +78,9 @@ class BlockEncoder {
     this.#order = order;
     this.#isPairs = isPairs;
     this.#frame = frame;
-    this.#words = new Int32Array(Math.ceil(count / BLOCK) * BLOCK * (isPairs ? 2 : 1));
+    const words = Math.ceil(count / BLOCK) * BLOCK * (isPairs ? 2 : 1);
+    if (packedWords.length < words) packedWords = new Int32Array(words);
+    this.#words = packedWords;
   }
 
   finish(): Uint8Array {
@@ -68,6 +94,17 @@ class BlockEncoder {
     head.raw(new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount));
     head.raw(this.#exceptions.finish());
     return head.finish();
+  }
+
+  adopt({ directory, words, exceptions, seeds }: EncodedBlocks): void {
+    this.#directory.raw(directory);
+    this.#words.set(words);
+    this.#wordCount = words.length;
+    this.#exceptions.adopt(exceptions);
+    for (let d = 0; d < this.#order; d += 1) {
+      this.#lastSeeds[d] = seeds[2 * d] as number;
+      this.#lastSeeds[3 + d] = seeds[2 * d + 1] as number;
+    }
   }
 
   block32(latents: Int32Array, start: number): void {
@@ -374,6 +411,13 @@ class BitWriter {
       rest >>>= room;
       at += 1;
     }
+  }
+
+  /** Begins with `bytes`. */
+  adopt(bytes: Uint8Array): void {
+    this.#bytes = new Uint8Array(bytes.length + 256);
+    this.#bytes.set(bytes);
+    this.#bit = 8 * bytes.length;
   }
 
   align(): void {

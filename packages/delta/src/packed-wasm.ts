@@ -1,6 +1,10 @@
+import { assert } from "./delta-error.ts";
 import { decodeRest } from "./packed-decode.ts";
 import { BLOCK, BlockCursor } from "./packed-directory.ts";
+import { encodeRest32 } from "./packed-encode.ts";
+import { chunkFrame32 } from "./packed-frame.ts";
 import { decodeModule } from "./wasm-packed-decode.ts";
+import { encodeModule } from "./wasm-packed-encode.ts";
 import { kernelModule } from "./wasm-packed-kernel.ts";
 import {
   FRAME,
@@ -32,6 +36,11 @@ const MEMORY_PAGES_MAX = 256;
 /** Loads of eight bytes may begin at a payload's last byte. */
 const SLACK = 16;
 
+/** Head, three seeds, base and exceptions of a block. */
+const ENTRY_BYTES_MAX = 24;
+/** Exceptions of a block, of 32 bits at most. */
+const EXCEPTION_BYTES_MAX = 5 * BLOCK;
+
 type Driver = (...positions: number[]) => number;
 
 /** The kernels in WebAssembly, made as they are needed. Undefined results send callers to JavaScript. */
@@ -40,12 +49,17 @@ export class PackedWasm {
   readonly #memory: Memory;
   readonly #table: Table;
   readonly #decode: Driver;
+  readonly #encode: Driver;
+  readonly #equal: Driver;
 
   constructor(engine: Engine) {
     this.#engine = engine;
     this.#memory = new engine.Memory({ initial: 1, maximum: MEMORY_PAGES_MAX });
     this.#table = new engine.Table({ initial: KERNEL_COUNT, element: "anyfunc" });
-    this.#decode = this.#make(decodeModule()) as Driver;
+    this.#decode = this.#make(decodeModule())["f"] as Driver;
+    const encoder = this.#make(encodeModule());
+    this.#encode = encoder["f"] as Driver;
+    this.#equal = encoder["q"] as Driver;
   }
 
   /**
@@ -57,11 +71,12 @@ export class PackedWasm {
     order: number,
     count: number,
     isPairs: boolean,
+    heap = HEAP,
   ): Int32Array | undefined {
     const cursor = new BlockCursor(payload, count, order, isPairs);
     const { wordsAt, wordCount } = cursor;
     // Words are read fastest where they are aligned.
-    const at = HEAP + ((16 - (wordsAt & 15)) & 15);
+    const at = heap + ((16 - (wordsAt & 15)) & 15);
     const outAt = (at + payload.length + SLACK + 15) & ~15;
     const outWords = isPairs ? 2 * count : count;
     if (!this.#reserve(outAt + 4 * outWords)) return undefined;
@@ -91,7 +106,7 @@ export class PackedWasm {
         new Uint8Array(buffer, PATCHES, SCRATCH - 16).fill(0);
         return undefined;
       }
-      this.#table.set(lacking - 1, this.#make(kernelModule(lacking - 1)));
+      this.#table.set(lacking - 1, this.#make(kernelModule(lacking - 1))["f"]);
       new Uint8Array(buffer)[READY + lacking - 1] = 1;
     }
     const [position = 0, word = 0, exceptionAt = 0] = new Int32Array(buffer, STOPPED, 3);
@@ -102,9 +117,50 @@ export class PackedWasm {
     return out;
   }
 
-  #make(module: Uint8Array): unknown {
+  /** A payload that is known to decode to `latents`, or undefined if there is no room. */
+  encode32(latents: Int32Array, order: number): Uint8Array | undefined {
+    const frame = chunkFrame32(latents, order);
+    const count = latents.length;
+    const blocks = Math.floor(count / BLOCK);
+    const directoryAt = (HEAP + 4 * count + 15) & ~15;
+    const wordsAt = (directoryAt + blocks * ENTRY_BYTES_MAX + 15) & ~15;
+    const exceptionsAt = wordsAt + blocks * 4 * BLOCK;
+    if (!this.#reserve(exceptionsAt + blocks * EXCEPTION_BYTES_MAX)) return undefined;
+    const { buffer } = this.#memory;
+    new Int32Array(buffer, HEAP, count).set(latents);
+    const { centerLow, centerHigh, stepLow, stepHigh } = frame;
+    new Int32Array(buffer, FRAME, 4).set([centerLow, centerHigh, stepLow, stepHigh]);
+    const seeds = new Int32Array(buffer, SEEDS, 6).fill(0);
+    this.#encode(HEAP, blocks, order, directoryAt, wordsAt, exceptionsAt);
+    const [directoryEnd = 0, wordsEnd = 0, exceptionsEnd = 0] = new Int32Array(buffer, STOPPED, 3);
+    const encoded = {
+      blocks,
+      directory: new Uint8Array(buffer, directoryAt, directoryEnd - directoryAt),
+      words: new Int32Array(buffer, wordsAt, (wordsEnd - wordsAt) / 4),
+      exceptions: new Uint8Array(buffer, exceptionsAt, exceptionsEnd - exceptionsAt),
+      seeds,
+    };
+    const payload = encodeRest32(encoded, latents, order, frame);
+    const isSame = this.#decodesTo(payload, order, latents, directoryAt);
+    assert(isSame, "a packed chunk decodes to the latents that it was made of");
+    return payload;
+  }
+
+  /** `latents` are at the heap's start too, up to `heap`. */
+  #decodesTo(payload: Uint8Array, order: number, latents: Int32Array, heap: number): boolean {
+    const decoded = this.decode(payload, order, latents.length, false, heap);
+    if (decoded === undefined) return false;
+    const whole = latents.length & ~3;
+    const rest = latents.subarray(whole);
+    return (
+      this.#equal(HEAP, decoded.byteOffset, HEAP + 4 * whole) === 1 &&
+      rest.every((latent, i) => latent === decoded[whole + i])
+    );
+  }
+
+  #make(module: Uint8Array): Readonly<Record<string, unknown>> {
     const imports = { e: { m: this.#memory, t: this.#table } };
-    return new this.#engine.Instance(new this.#engine.Module(module), imports).exports["f"];
+    return new this.#engine.Instance(new this.#engine.Module(module), imports).exports;
   }
 
   #reserve(bytes: number): boolean {

@@ -1,7 +1,9 @@
 /** What an exception is charged: the byte of its place, and something for the time that it costs. */
-const EXCEPTION_COST = 8 + 8;
+export const EXCEPTION_COST = 8 + 8;
 /** What a block is charged that has any. */
-const EXCEPTIONS_COST = 8;
+export const EXCEPTIONS_COST = 8;
+/** What a block is charged for a base of its own, about. */
+export const OWN_BASE_COST = 12;
 const FIELD_BITS_MAX = 32;
 
 /** The width at which fields and exceptions cost least. */

@@ -1,4 +1,4 @@
-import { DeltaError } from "./delta-error.ts";
+import { assert, DeltaError } from "./delta-error.ts";
 import {
   decodeBlocks32,
   decodeBlocks64,
@@ -38,9 +38,28 @@ function engine(count: number, { wasm = true }: PackedOptions): PackedWasm | und
 export function encodePacked32(
   latents: Int32Array,
   order: PackedOrder,
-  _options: PackedOptions = {},
+  options: PackedOptions = {},
 ): Uint8Array {
-  return encodeBlocks32(latents, order);
+  const encoded = attempt(() => engine(latents.length, options)?.encode32(latents, order));
+  if (encoded !== undefined) return encoded;
+  const payload = encodeBlocks32(latents, order);
+  if (checked32.length < latents.length) checked32 = new Int32Array(latents.length);
+  const decoded = checked32.subarray(0, latents.length);
+  decodeBlocks32(payload, order, decoded);
+  assertSame(decoded, latents);
+  return payload;
+}
+
+// What a payload decodes to, to compare it with what it was made of.
+let checked32 = new Int32Array(0);
+let checked64 = new Uint32Array(0);
+
+function assertSame(decoded: Int32Array | Uint32Array, wanted: Int32Array | Uint32Array): void {
+  let differing = 0;
+  for (let i = 0; i < wanted.length; i += 1) {
+    differing |= (decoded[i] as number) ^ (wanted[i] as number);
+  }
+  assert(differing === 0, "a packed chunk decodes to the latents that it was made of");
 }
 
 /** Fills `out` to its end. */
@@ -75,8 +94,17 @@ export function decodePacked32Resident(
 }
 
 /** Latents are 64-bit integers modulo 2^64, low and high words in turns. */
-export function encodePacked64(words: Uint32Array, order: PackedOrder): Uint8Array {
-  return encodeBlocks64(words, order);
+export function encodePacked64(
+  words: Uint32Array,
+  order: PackedOrder,
+  options: PackedOptions = {},
+): Uint8Array {
+  const payload = encodeBlocks64(words, order);
+  if (checked64.length < words.length) checked64 = new Uint32Array(words.length);
+  const decoded = checked64.subarray(0, words.length);
+  decodePacked64(payload, order, decoded, options);
+  assertSame(decoded, words);
+  return payload;
 }
 
 export function decodePacked64(
@@ -98,8 +126,13 @@ function decodeByWasm(
   isPairs: boolean,
   options: PackedOptions,
 ): Int32Array | undefined {
+  return attempt(() => engine(count, options)?.decode(payload, order, count, isPairs));
+}
+
+/** Undefined when the engine fails, which then is not asked again. */
+function attempt<T>(work: () => T): T | undefined {
   try {
-    return engine(count, options)?.decode(payload, order, count, isPairs);
+    return work();
   } catch (error) {
     if (!(error instanceof DeltaError)) forgetPackedWasm();
     return undefined;

@@ -213,6 +213,7 @@ export const i32ShrU = binary(0x76);
 // 64-bit integers.
 
 export const i64Ne = binary(0x52);
+export const i64LtU = binary(0x54);
 export const i64Add = binary(0x7c);
 export const i64Sub = binary(0x7d);
 export const i64And = binary(0x83);

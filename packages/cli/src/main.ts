@@ -7,7 +7,8 @@ import { type OnExitCode, runCubby } from "./program.ts";
 
 /*
  * `cubby lock` in a script should start fast. The commands that run replicas bring the whole server
- * along, so their code is read only when one of them is called; the others see their names.
+ * along, and `delta` its codecs, so their code is read only when one of them is called; the others
+ * see their names.
  */
 const RUNNERS: readonly {
   readonly commands: Readonly<Record<string, string>>;
@@ -36,6 +37,13 @@ const RUNNERS: readonly {
     add: async (program, onExitCode) => {
       const { addDemoCommand } = await import("./commands/demo.ts");
       addDemoCommand(program, context, clientCells, onExitCode);
+    },
+  },
+  {
+    commands: { delta: "columns of numbers, and versions of files, as exact differences" },
+    add: async (program, onExitCode) => {
+      const { addDeltaCommands } = await import("./commands/delta.ts");
+      addDeltaCommands(program, context, onExitCode);
     },
   },
   {

@@ -26,7 +26,8 @@ export function signedPlot(values: ArrayLike<number>, width: number): string[] {
   const most = Math.max(0, ...spans.map((span) => span.most));
   const steps = PLOT_ROWS * 2;
   const below = stepsBelow(least, most, steps);
-  const unit = Math.max(most / (steps - below), below === 0 ? 0 : -least / below);
+  // Without steps a side has no values either.
+  const unit = Math.max(most / Math.max(1, steps - below), -least / Math.max(1, below));
   const lines: string[] = [];
   for (let row = PLOT_ROWS - 1; row >= 0; row -= 1) {
     // Each row has two steps; step 0 stands right above the 0.

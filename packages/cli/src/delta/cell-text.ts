@@ -1,5 +1,5 @@
 import type { Values, ValueType } from "@cubby/delta";
-import { type Cell, codecOf, type TextFormat } from "./text-format.ts";
+import { type Cell, codecOf, type TextCodec, type TextFormat } from "./text-format.ts";
 import type { TextColumn, TextTable } from "./text-table.ts";
 
 type Value = Cell | Date | null | undefined;
@@ -10,20 +10,40 @@ export type ColumnWriter = {
   readonly write: (row: number) => string | null;
 };
 
-export function columnWriters({ layout, columns }: TextTable): ColumnWriter[] {
+export function columnWriters({ layout, columns, rows }: TextTable): ColumnWriter[] {
+  // A file that others were appended to may have values that the format of the first was not for.
+  const isWhole = layout.rows === rows;
   return columns.flatMap(({ type, values }, index) => {
     const column = layout.columns[index];
-    return column === undefined ? [] : [{ column, write: writerOf(values, type, column.format) }];
+    if (column === undefined) return [];
+    const codec = isWhole ? codecOf(column.format) : checkedCodec(column.format);
+    return [{ column, write: writerOf(values, type, codec) }];
   });
+}
+
+/** Writes only what it would read as the same value. */
+function checkedCodec(format: TextFormat): TextCodec {
+  const { parse, write } = codecOf(format);
+  return {
+    parse,
+    write: (cell) => {
+      const text = write(cell);
+      return text !== undefined && isSame(parse(text), cell) ? text : undefined;
+    },
+  };
+}
+
+/** Integers may be bigints in the file, if that was asked for. */
+function isSame(a: Cell | undefined, b: Cell): boolean {
+  return Object.is(a, b) || (typeof a !== typeof b && a !== undefined && String(a) === String(b));
 }
 
 function writerOf(
   values: Values,
   type: ValueType,
-  format: TextFormat,
+  { write }: TextCodec,
 ): (row: number) => string | null {
   if (type === "f32") return (row) => singleText(values[row] as number);
-  const { write } = codecOf(format);
   return (row) => {
     const value: Value = values[row];
     if (value === null || value === undefined) return null;
@@ -34,6 +54,7 @@ function writerOf(
 
 /** For what a format has no text for: a date of another millennium in a file made by a program. */
 function plainText(value: Cell | Date): string {
+  if (Object.is(value, -0)) return "-0";
   if (!(value instanceof Date)) return String(value);
   return Number.isNaN(value.getTime()) ? "NaN" : value.toISOString();
 }

@@ -3,7 +3,7 @@ import { columnWriters } from "./cell-text.ts";
 import { type BuiltColumn, ColumnBuilder } from "./column-builder.ts";
 import { anyColumn } from "./column-type.ts";
 import { detectDelimiter, detectHeader, sampleRecords } from "./csv-dialect.ts";
-import { CsvReader, type CsvRecord, csvField } from "./csv-text.ts";
+import { CsvReader, type CsvRecord, csvField, mustQuote } from "./csv-text.ts";
 import { hasMark, sampleOf, textPieces, withoutMark } from "./text-pieces.ts";
 import {
   assertKnown,
@@ -119,6 +119,7 @@ class CsvTable {
     return {
       layout: {
         source: "csv",
+        rows: this.#rows,
         newline,
         finalNewline,
         mark,
@@ -157,12 +158,11 @@ export function* writeCsv(table: TextTable): Generator<string> {
   const { layout, rows } = table;
   const { csv, newline, columns } = layout;
   const { delimiter, header, nullText } = csv;
+  const must = mustQuote(delimiter);
   if (layout.mark) yield "\ufeff";
   let piece = "";
   if (header !== "none" && columns.length > 0) {
-    piece = columns
-      .map(({ name }) => csvField(name, delimiter, header === "quoted"))
-      .join(delimiter);
+    piece = columns.map(({ name }) => csvField(name, must, header === "quoted")).join(delimiter);
     if (rows > 0 || layout.finalNewline) piece += newline;
   }
   const writers = columnWriters(table);
@@ -171,7 +171,9 @@ export function* writeCsv(table: TextTable): Generator<string> {
     for (const { write, column } of writers) {
       const text = write(row);
       if (place > 0) piece += delimiter;
-      piece += text === null ? nullText : csvValue(text, delimiter, nullText, column.quoted);
+      // What looks like the mark of a missing value, and is none, stands in quotes.
+      const always = column.quoted || text === nullText;
+      piece += text === null ? nullText : csvField(text, must, always);
       place += 1;
     }
     if (row < rows - 1 || layout.finalNewline) piece += newline;
@@ -181,9 +183,4 @@ export function* writeCsv(table: TextTable): Generator<string> {
     }
   }
   yield piece;
-}
-
-/** What looks like the mark of a missing value, and is none, stands in quotes. */
-function csvValue(text: string, delimiter: string, nullText: string, always: boolean): string {
-  return csvField(text, delimiter, always || text === nullText);
 }

@@ -135,9 +135,13 @@ function count(text: string, what: string): number {
   return found;
 }
 
-/** One field as it is written; quoted where it must be, or always. */
-export function csvField(text: string, delimiter: string, always: boolean): string {
-  const must =
-    text.includes(delimiter) || text.includes(QUOTE) || text.includes("\n") || text.includes("\r");
-  return must || always ? `"${text.replaceAll(QUOTE, '""')}"` : text;
+/** What a field must stand in quotes for. */
+export function mustQuote(delimiter: string): RegExp {
+  const escaped = delimiter.replace(/[\\\]^-]/, "\\$&");
+  return new RegExp(`["\\r\\n${escaped}]`);
+}
+
+/** One field as it is written. */
+export function csvField(text: string, must: RegExp, always: boolean): string {
+  return always || must.test(text) ? `"${text.replaceAll(QUOTE, '""')}"` : text;
 }

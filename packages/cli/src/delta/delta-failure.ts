@@ -14,6 +14,8 @@ function asCubbyError(error: DeltaError, path: string): CubbyError {
   const where = error.offset === undefined ? "" : ` (at ${error.offset})`;
   const detail = `${path}: ${error.code}: ${error.detail}${where}.`;
   switch (error.code) {
+    case "invalid_argument":
+      return new CubbyError("invalid_argument", detail, { cause: error });
     case "unsupported_version":
     case "unsupported_feature":
       return new CubbyError("unsupported", detail, { cause: error });

@@ -7,9 +7,9 @@ export const STANDARD = "-";
 
 /** All of a file, or of standard input. */
 export async function readInput(context: Context, path: string): Promise<Uint8Array> {
-  if (path === STANDARD) return context.readInput();
+  if (path === STANDARD) return plain(await context.readInput());
   try {
-    return await readFile(path);
+    return plain(await readFile(path));
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     switch (code) {
@@ -23,4 +23,9 @@ export async function readInput(context: Context, path: string): Promise<Uint8Ar
         throw new CubbyError("file_not_found", `${path} cannot be read: ${message}.`, { cause });
     }
   }
+}
+
+/** Never a Buffer, whose `slice` is a view where all other arrays copy. */
+function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }

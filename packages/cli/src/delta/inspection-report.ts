@@ -15,49 +15,39 @@ export type SeriesReport = {
   readonly deltas: Float64Array | undefined;
 };
 
-const PLOT_WIDTH = 64;
+const WIDTH = 80;
+/** Room for the scale beside it. */
+const PLOT_WIDTH = 68;
 const CHUNKS_SHOWN = 12;
 const ALTERNATIVES_SHOWN = 3;
 
-/** One line for each column of a table. */
+/** One line for each column of a table; what may be long stands last. */
 export function columnTable(reports: readonly SeriesReport[]): string {
-  const rows = reports.map(({ name, type, values, bytes, writtenAs, chunks }) => [
+  const rows = reports.map(({ name, type, values, bytes, chunks }) => [
     name,
     type,
-    writtenAs ?? "",
     count(sum(chunks, ({ nulls }) => nulls)),
     count(bytes),
     bitsPerValue(bytes, values),
-    usual(chunks, ({ mode }) => mode),
-    usual(chunks, ({ predictor }) => predictor),
     usual(chunks, ({ backend }) => backend),
+    usual(chunks, ({ predictor }) => predictor),
+    usual(chunks, ({ mode }) => mode),
   ]);
-  return formatTable(
-    [
-      "column",
-      "type",
-      "written as",
-      "nulls",
-      "bytes",
-      "bits/value",
-      "mode",
-      "predictor",
-      "back end",
-    ],
-    rows,
-    { rightAligned: ["nulls", "bytes", "bits/value"] },
-  );
+  const header = ["column", "type", "nulls", "bytes", "bits", "back end", "predictor", "mode"];
+  return formatTable(header, rows, { rightAligned: ["nulls", "bytes", "bits"] });
 }
 
 /** All of one series: its chunks, why they are as they are, and what its deltas look like. */
 export function seriesText(report: SeriesReport): string {
-  const { chunks, deltas } = report;
-  const parts = [chunkTable(chunks), ...whyLines(chunks)];
-  if (deltas !== undefined && deltas.length > 0) {
-    parts.push("", "deltas", ...signedPlot(deltas, PLOT_WIDTH));
-  }
+  const { name, type, writtenAs, chunks, deltas } = report;
+  const title = `── ${name}: ${type}${writtenAs === undefined ? "" : `, ${writtenAs}`} `;
+  const parts = [title.padEnd(WIDTH, "─"), chunkTable(chunks), ...weighed(chunks)];
+  const plot = deltas === undefined || deltas.length === 0 ? [] : signedPlot(deltas, PLOT_WIDTH);
+  if (plot.length > 0) parts.push("", "deltas", ...plot);
   const bits = chunks.flatMap(({ blocks }) => blocks.map((block) => block.bits));
-  parts.push(...bitsLines(bits, chunks));
+  // Below each delta its bits.
+  const indent = (plot[0]?.search(/[┤│]/) ?? -1) + 1;
+  parts.push(...bitsLines(bits, chunks, " ".repeat(indent)));
   return parts.join("\n");
 }
 
@@ -68,48 +58,44 @@ function chunkTable(chunks: readonly ChunkReport[]): string {
       String(index),
       count(chunk.firstValue),
       count(chunk.values),
-      count(chunk.nulls),
       count(chunk.exceptions),
       count(chunk.bytes),
       chunk.bitsPerValue.toFixed(2),
-      chunk.mode,
-      chunk.predictor,
       chunk.backend,
+      chunk.predictor,
+      chunk.mode,
     ]);
-  const table = formatTable(
-    [
-      "chunk",
-      "from",
-      "values",
-      "nulls",
-      "exceptions",
-      "bytes",
-      "bits/value",
-      "mode",
-      "predictor",
-      "back end",
-    ],
-    rows,
-    { rightAligned: ["chunk", "from", "values", "nulls", "exceptions", "bytes", "bits/value"] },
-  );
+  const numbers = ["#", "from", "values", "exc.", "bytes", "bits"];
+  const header = [...numbers, "back end", "predictor", "mode"];
+  const table = formatTable(header, rows, { rightAligned: numbers });
   const more = chunks.length - CHUNKS_SHOWN;
   return more > 0 ? `${table}\n… and ${count(more)} more chunks` : table;
 }
 
-/** What the first chunk's encoder weighed; a line for each of its questions. */
-function whyLines(chunks: readonly ChunkReport[]): string[] {
+/** What the first chunk's encoder weighed, the best of each question. */
+function weighed(chunks: readonly ChunkReport[]): string[] {
   const why = chunks[0]?.why ?? [];
-  const questions = [...new Set(why.map(({ question }) => question))];
-  return questions.map((question) => {
-    const weighed = why
-      .filter((each) => each.question === question)
+  const rows = [...new Set(why.map(({ question }) => question))].flatMap((question) =>
+    why
+      .filter(
+        (each, index) =>
+          each.question === question &&
+          // Two ways to the same numbers are one to the reader.
+          why.findIndex(({ candidate }) => candidate === each.candidate) === index,
+      )
       .slice(0, ALTERNATIVES_SHOWN)
-      .map(({ candidate, bytes }) => `${candidate} ≈ ${count(bytes)}`);
-    return `why this ${question}, in bytes: ${weighed.join("; ")}`;
-  });
+      .map(({ candidate, bytes }, index) => [index === 0 ? question : "", count(bytes), candidate]),
+  );
+  if (rows.length === 0) return [];
+  const header = ["why this", "bytes, about", "candidate"];
+  return ["", formatTable(header, rows, { rightAligned: ["bytes, about"] })];
 }
 
-function bitsLines(bits: readonly number[], chunks: readonly ChunkReport[]): string[] {
+function bitsLines(
+  bits: readonly number[],
+  chunks: readonly ChunkReport[],
+  indent: string,
+): string[] {
   const perChunk = chunks.map((chunk) => chunk.bitsPerValue);
   const [values, of] = bits.length > 0 ? [bits, "blocks of 128"] : [perChunk, "chunks"];
   if (values.length < 2) return [];
@@ -117,7 +103,7 @@ function bitsLines(bits: readonly number[], chunks: readonly ChunkReport[]): str
   return [
     "",
     `bits per value, ${count(values.length)} ${of}, from ${brief(least)} to ${brief(most)}`,
-    barLine(values, PLOT_WIDTH, most),
+    indent + barLine(values, PLOT_WIDTH, most),
   ];
 }
 

@@ -30,6 +30,7 @@ describe("JSON lines", () => {
       '{"a":1e5}\n{"a":1.50}\n{"a":-0}\n',
       '{"__proto__":1,"10":2,"9":3}\n',
       '{"":1,"c1":2}\n',
+      '{"a":1,"e":5}\n{"a":1,"c":3,"e":5}\n{"a":1,"b":2,"c":3,"d":4,"e":5,"f":6}\n{"x":0}\n',
       "",
     ]) {
       expect(rewrite(text)).toBe(text);
@@ -44,8 +45,8 @@ describe("JSON lines", () => {
     expect(columns('{"a":1}\n{"a":null}\n{}\n')).toEqual([["a", ["1", "null", null]]]);
     expect(columns('{}\n{"a":null}\n{"a":1}\n')).toEqual([["a", [null, "null", "1"]]]);
     expect(columns('{"b":1}\n{"a":"x","b":2}\n')).toEqual([
-      ["b", Int32Array.of(1, 2)],
       ["a", [null, "x"]],
+      ["b", Int32Array.of(1, 2)],
     ]);
     expect(columns("0.5\n1\n")).toEqual([["value", Float64Array.of(0.5, 1)]]);
     const types = new Map([["a", requestOf("i64")]]);

@@ -44,6 +44,7 @@ export function readJsonLines(bytes: Uint8Array, options: ReadOptions): TextTabl
   return {
     layout: {
       source: "jsonl",
+      rows,
       newline: newlineOf(sampleOf(text)),
       finalNewline: text.at(-1) === "\n".charCodeAt(0),
       mark: hasMark(bytes),
@@ -71,6 +72,7 @@ function isEscaped(bytes: Uint8Array): boolean {
 class JsonTable {
   readonly #options: ReadOptions;
   readonly #columns = new Map<string, JsonColumn>();
+  #order: string[] = [];
   #json: JsonLayout | undefined;
   #rows = 0;
 
@@ -84,12 +86,23 @@ class JsonTable {
       this.#json === undefined ? /^\s*\{/.test(text) : this.#json.shape === "objects";
     const members = isObject ? scan.object() : new Map([[VALUE_COLUMN, scan.value()]]);
     this.#json ??= isObject ? layoutOf(text, members) : { ...JSON_LAYOUT, shape: "values" };
-    for (const key of members.keys()) {
-      if (this.#columns.has(key)) continue;
-      this.#columns.set(key, new JsonColumn(key, this.#rows, this.#options.types?.get(key)));
-    }
+    this.#addColumns(members);
     for (const [key, column] of this.#columns) column.add(members.get(key));
     this.#rows += 1;
+  }
+
+  /** A new key goes behind the one that it follows here, so that the order fits for all lines if it can. */
+  #addColumns(members: ReadonlyMap<string, JsonToken>): void {
+    let place = 0;
+    for (const key of members.keys()) {
+      if (this.#columns.has(key)) {
+        if (this.#order[place] !== key) place = this.#order.indexOf(key);
+      } else {
+        this.#columns.set(key, new JsonColumn(key, this.#rows, this.#options.types?.get(key)));
+        this.#order.splice(place, 0, key);
+      }
+      place += 1;
+    }
   }
 
   finish(): {
@@ -97,13 +110,13 @@ class JsonTable {
     readonly json: JsonLayout;
     readonly rows: number;
   } {
-    const names = [...this.#columns.keys()];
-    const keys = uniqueKeys(names);
+    const keys = uniqueKeys(this.#order);
     assertKnown(keys, this.#options);
-    const columns = [...this.#columns.values()].flatMap((column, index) => {
+    const columns = this.#order.flatMap((name, index) => {
       const key = keys[index] ?? "";
-      if (this.#options.columns?.includes(key) === false) return [];
-      return [{ key, name: column.name, absent: column.absent, ...column.finish() }];
+      const column = this.#columns.get(name);
+      if (column === undefined || this.#options.columns?.includes(key) === false) return [];
+      return [{ key, name, absent: column.absent, ...column.finish() }];
     });
     return { columns, json: this.#json ?? JSON_LAYOUT, rows: this.#rows };
   }
@@ -260,14 +273,16 @@ const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** A value's text as JSON: as a number or a word where JSON has one like it, else as a string. */
 function jsonText(
   text: string | null,
-  { kind }: TextFormat,
+  format: TextFormat,
   quote: (text: string) => string,
 ): string | null {
   if (text === null) return null;
-  switch (kind) {
+  switch (format.kind) {
     case "json":
       return text;
     case "integer":
+      // What may begin with zeros is a code, not a number, also where it does not.
+      return format.width === 0 && JSON_NUMBER.test(text) ? text : quote(text);
     case "decimal":
     case "number":
     case "bigint":

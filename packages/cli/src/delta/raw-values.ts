@@ -26,7 +26,7 @@ export function readRaw(bytes: Uint8Array, type: string): Values {
     throw new CubbyError("file_malformed", detail);
   }
   // Copied: a view wants its first byte at a multiple of its size.
-  return new array(bytes.slice().buffer);
+  return new array(Uint8Array.from(bytes).buffer);
 }
 
 /** The bytes of a column as raw numbers: 8 bytes each unless its type says less. */

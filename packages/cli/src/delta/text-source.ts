@@ -51,6 +51,7 @@ export type Difference = {
 };
 
 const SHOWN_CHARS = 60;
+const SHOWN_BEFORE = 24;
 
 /** Undefined if the pieces are the very bytes. */
 export function findDifference(
@@ -75,12 +76,13 @@ function differenceIn(source: Buffer, at: number, written: Buffer): Difference {
   while (same < written.length && source[at + same] === written[same]) same += 1;
   const place = at + same;
   const lineStart = place === 0 ? 0 : source.lastIndexOf("\n", place - 1) + 1;
+  const start = Math.max(lineStart, place - SHOWN_BEFORE);
   let line = 1;
   for (let feed = source.indexOf("\n"); feed !== -1 && feed < place; line += 1) {
     feed = source.indexOf("\n", feed + 1);
   }
-  const shared = source.subarray(lineStart, place).toString();
-  const read = source.subarray(lineStart, lineStart + SHOWN_CHARS * 4);
+  const shared = source.subarray(start, place).toString();
+  const read = source.subarray(start, place + SHOWN_CHARS * 4);
   const other = written.subarray(same, same + SHOWN_CHARS * 4).toString();
   return { line, read: firstLine(read.toString()), written: firstLine(shared + other) };
 }

@@ -19,6 +19,8 @@ export type TextColumn = {
 /** All that a text file has beside its values, so that it can be written again as it was. */
 export type TextLayout = {
   readonly source: "csv" | "jsonl";
+  /** Of the text; a file that has another number of them is no longer what was made from it. */
+  readonly rows: number;
   readonly newline: "\n" | "\r\n";
   readonly finalNewline: boolean;
   /** Whether the text begins with a byte order mark. */
@@ -103,14 +105,44 @@ export function assertKnown(
   }
 }
 
-/** Reads a layout as it stands in a file, which may be anything; undefined if it is none. */
-export function asTextLayout(value: unknown): TextLayout | undefined {
+/** A layout as a file keeps it: without what goes without saying. */
+export function packLayout(layout: TextLayout): string {
+  const { columns, csv, json, ...rest } = layout;
+  const packed = columns.map(({ key, name, format, quoted, absent }) => ({
+    key,
+    ...(name === key ? {} : { name }),
+    ...(format.kind === "text" ? {} : { format }),
+    ...(quoted ? { quoted } : {}),
+    ...(absent ? { absent } : {}),
+  }));
+  const own = layout.source === "csv" ? { csv } : { json };
+  return JSON.stringify({ ...rest, ...own, columns: packed });
+}
+
+/** Reads what `packLayout` made, or anything else; undefined if it is none. */
+export function unpackLayout(text: string): TextLayout | undefined {
+  let packed: unknown;
+  try {
+    packed = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (!isRecord(packed) || !Array.isArray(packed["columns"])) return undefined;
+  const usual = { format: { kind: "text" }, quoted: false, absent: false };
+  const columns = packed["columns"].map((column: unknown) =>
+    isRecord(column) ? { name: column["key"], ...usual, ...column } : column,
+  );
+  return asTextLayout({ csv: CSV_LAYOUT, json: JSON_LAYOUT, ...packed, columns });
+}
+
+function asTextLayout(value: unknown): TextLayout | undefined {
   if (!isRecord(value) || !isRecord(value["csv"]) || !isRecord(value["json"])) return undefined;
-  const { source, newline, finalNewline, mark, columns } = value;
+  const { source, rows, newline, finalNewline, mark, columns } = value;
   const { delimiter, header, nullText } = value["csv"];
   const { shape, colon, comma, ascii } = value["json"];
   const isWhole =
     isOneOf(source, "csv", "jsonl") &&
+    typeof rows === "number" &&
     isOneOf(newline, "\n", "\r\n") &&
     typeof finalNewline === "boolean" &&
     typeof mark === "boolean" &&

@@ -1,0 +1,139 @@
+import {
+  type Backend,
+  DeltaError,
+  decode,
+  decodeTable,
+  encodeTable,
+  tableMetadata,
+  type Values,
+  type ValueType,
+} from "@cubby/delta";
+import { CubbyError } from "@cubby/protocol";
+import { formatFor } from "./cell-text.ts";
+import {
+  CSV_LAYOUT,
+  JSON_LAYOUT,
+  packLayout,
+  type SeriesColumn,
+  type TextColumn,
+  type TextLayout,
+  type TextTable,
+  unpackLayout,
+} from "./text-table.ts";
+
+/** Under this name a file keeps, as JSON, how the text looked that it was made from. */
+const LAYOUT = "cubby.text";
+
+/** What a series is called where columns have names. */
+export const SERIES_KEY = "value";
+
+/** A text's values and its looks as one file. */
+export function encodeText({ layout, columns }: TextTable, backend?: Backend): Uint8Array {
+  const values = new Map(columns.map(({ key, values: series }) => [key, series]));
+  const types: Record<string, { readonly type: ValueType }> = Object.create(null);
+  for (const { key, type } of columns) types[key] = { type };
+  const metadata = { [LAYOUT]: packLayout(layout) };
+  return encodeTable(values, { backend, columns: types, metadata });
+}
+
+export type DecodedFile = {
+  readonly table: TextTable;
+  /** True when the file tells how its text looked; else the looks are the usual ones. */
+  readonly hasLayout: boolean;
+};
+
+/** A table or series of any origin, with `columns` alone, in their order, if they are given. */
+export function decodeText(bytes: Uint8Array, columns?: readonly string[]): DecodedFile {
+  const metadata = metadataOf(bytes);
+  const text = metadata?.[LAYOUT];
+  const kept = text === undefined ? undefined : parseLayout(text);
+  const series = metadata === undefined ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept);
+  const rows = series[0]?.values.length ?? 0;
+  const layout = kept ?? usualLayout(metadata === undefined);
+  return {
+    table: { layout: { ...layout, columns: textColumns(series, kept) }, columns: series, rows },
+    hasLayout: kept !== undefined,
+  };
+}
+
+/** Undefined if the bytes are a series, which has none. */
+function metadataOf(bytes: Uint8Array): Record<string, string> | undefined {
+  try {
+    return tableMetadata(bytes);
+  } catch (error) {
+    if (error instanceof DeltaError && error.code === "invalid_argument") return undefined;
+    throw error;
+  }
+}
+
+function decodeSeries(bytes: Uint8Array): SeriesColumn[] {
+  const values = decode(bytes);
+  return [{ key: SERIES_KEY, type: typeOfValues(values), values }];
+}
+
+function decodeColumns(
+  bytes: Uint8Array,
+  columns: readonly string[] | undefined,
+  layout: TextLayout | undefined,
+): SeriesColumn[] {
+  const table = decodeTable(bytes, { columns });
+  // An object puts keys that look like numbers first; the layout knows where they stood.
+  const keys = new Set([...(layout?.columns.map(({ key }) => key) ?? []), ...Object.keys(table)]);
+  return [...(columns ?? keys)].flatMap((key) => {
+    const values = table[key];
+    return values === undefined ? [] : [{ key, type: typeOfValues(values), values }];
+  });
+}
+
+function typeOfValues(values: Values): ValueType {
+  for (const [type, array] of ARRAYS) if (values instanceof array) return type;
+  const first = (values as readonly unknown[]).find((value) => value !== null);
+  if (first instanceof Date) return "date";
+  const name = typeof first;
+  return name === "number" || name === "bigint" || name === "boolean" ? name : "string";
+}
+
+const ARRAYS = [
+  ["f64", Float64Array],
+  ["f32", Float32Array],
+  ["i8", Int8Array],
+  ["u8", Uint8Array],
+  ["u8c", Uint8ClampedArray],
+  ["i16", Int16Array],
+  ["u16", Uint16Array],
+  ["i32", Int32Array],
+  ["u32", Uint32Array],
+  ["i64", BigInt64Array],
+  ["u64", BigUint64Array],
+] as const;
+
+function parseLayout(text: string): TextLayout {
+  const layout = unpackLayout(text);
+  if (layout !== undefined) return layout;
+  throw new CubbyError("unsupported", "What the file says of its text is not known here.");
+}
+
+/** For what was not made from text: CSV with names, or one value on each line. */
+function usualLayout(isSeries: boolean): TextLayout {
+  return {
+    source: "csv",
+    rows: 0,
+    newline: "\n",
+    finalNewline: true,
+    mark: false,
+    csv: { ...CSV_LAYOUT, header: isSeries ? "none" : "plain" },
+    json: { ...JSON_LAYOUT, shape: isSeries ? "values" : "objects" },
+    columns: [],
+  };
+}
+
+function textColumns(
+  series: readonly SeriesColumn[],
+  layout: TextLayout | undefined,
+): readonly TextColumn[] {
+  const known = new Map(layout?.columns.map((column) => [column.key, column]));
+  return series.map(({ key, type }) => {
+    const usual = { key, name: key, format: formatFor(type), quoted: false, absent: false };
+    return known.get(key) ?? usual;
+  });
+}

@@ -1,0 +1,115 @@
+import { CubbyError } from "@cubby/protocol";
+import type { Context } from "../context.ts";
+import { printJson } from "../options.ts";
+import { decodeText } from "./cdl-file.ts";
+import { columnWriters } from "./cell-text.ts";
+import { onFile } from "./delta-failure.ts";
+import type { World } from "./encode-file.ts";
+import { readInput, STANDARD } from "./input-file.ts";
+import { Output } from "./output-file.ts";
+import { Progress } from "./progress.ts";
+import { rawBytes } from "./raw-values.ts";
+import { sourceOfName, type TextSource, writeText } from "./text-source.ts";
+import type { TextTable } from "./text-table.ts";
+
+export type Target = TextSource | "raw";
+
+export type DecodeFileOptions = {
+  readonly output?: string;
+  readonly force?: boolean;
+  readonly json?: boolean;
+  readonly format?: Target;
+  readonly columns?: string;
+};
+
+/** `cubby delta decode`. Answers an exit code if a signal cut it off. */
+export async function decodeFile(
+  { context, terminal }: World,
+  path: string,
+  options: DecodeFileOptions,
+): Promise<number | undefined> {
+  const output = await Output.at(context, options.output ?? STANDARD, options.force === true);
+  const input = await readInput(context, path);
+  const { table } = onFile(path, () => decodeText(input, options.columns?.split(",")));
+  if (output.isStandard && options.json === true) {
+    writeDocument(context, table);
+    return undefined;
+  }
+  const target = options.format ?? targetOf(output.path, table);
+  if (target === "raw" && output.isStandard && terminal.isOut) {
+    throw new CubbyError("invalid_argument", "A terminal cannot show raw numbers: give -o FILE.");
+  }
+  const progress = new Progress(context, terminal);
+  try {
+    const parts = target === "raw" ? [rawOf(table)] : textParts(table, target, progress);
+    const written = await output.write(parts);
+    if ("exitCode" in written) return written.exitCode;
+    progress.done();
+    const { rows } = table;
+    const report = { input: path, output: output.path, format: target, rows, bytes: written.bytes };
+    if (options.json === true) printJson(context, report);
+    else if (!output.isStandard) {
+      const [count, bytes] = [rows, written.bytes].map((each) => each.toLocaleString("en-US"));
+      context.writeOut(`${output.path}: ${count} rows, ${bytes} bytes\n`);
+    }
+    return undefined;
+  } finally {
+    progress.done();
+  }
+}
+
+/** What the name of the output says, or else what the file was made from. */
+function targetOf(path: string, table: TextTable): Target {
+  if (/\.(raw|bin)$/i.test(path)) return "raw";
+  return sourceOfName(path) ?? table.layout.source;
+}
+
+function* textParts(
+  table: TextTable,
+  target: TextSource,
+  progress: Progress,
+): Generator<Uint8Array> {
+  const encoder = new TextEncoder();
+  let chars = 0;
+  for (const piece of writeText(table, target)) {
+    yield encoder.encode(piece);
+    chars += piece.length;
+    progress.show(`writing, ${(chars / 1e6).toFixed(0)} MB so far`, 1);
+  }
+}
+
+function rawOf({ columns }: TextTable): Uint8Array {
+  const [only] = columns;
+  if (only !== undefined && columns.length === 1) return rawBytes(only.values, only.type);
+  const keys = columns.map(({ key }) => key).join(", ");
+  const detail = `Raw numbers are of one column: name it with --columns (${keys}).`;
+  throw new CubbyError("invalid_argument", detail);
+}
+
+/** All values as one JSON document. What JSON has no number for is a string. */
+function writeDocument(context: Context, table: TextTable): void {
+  const writers = columnWriters(table);
+  context.writeOut(`{"rows":${table.rows},"columns":[`);
+  table.columns.forEach(({ key, type, values }, index) => {
+    const head = `{"name":${JSON.stringify(key)},"type":${JSON.stringify(type)},"values":[`;
+    let piece = `${index === 0 ? "" : ","}${head}`;
+    for (let row = 0; row < values.length; row += 1) {
+      if (row > 0) piece += ",";
+      piece += valueAsJson(values[row] ?? null, writers[index]?.write(row) ?? null);
+      if (piece.length > 1 << 16) {
+        context.writeOut(piece);
+        piece = "";
+      }
+    }
+    context.writeOut(`${piece}]}`);
+  });
+  context.writeOut("]}\n");
+}
+
+function valueAsJson(value: unknown, text: string | null): string {
+  if (typeof value === "number" && Number.isFinite(value) && !Object.is(value, -0)) {
+    return JSON.stringify(value);
+  }
+  if (Object.is(value, -0)) return "-0";
+  return JSON.stringify(typeof value === "boolean" ? value : text);
+}

@@ -1,0 +1,247 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { decodeTable, encode } from "@cubby/delta";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { addDeltaCommands } from "../commands/delta.ts";
+import type { Context } from "../context.ts";
+import { runCubby } from "../program.ts";
+
+let directory: string;
+let out: Buffer;
+let error: string;
+let input: string;
+const terminal = { isOut: false, isError: false };
+
+const context: Context = {
+  env: {},
+  writeOut: (data) => {
+    out = Buffer.concat([out, typeof data === "string" ? Buffer.from(data) : data]);
+  },
+  writeError: (text) => {
+    error += text;
+  },
+  readInput: async () => Buffer.from(input),
+  cells: {
+    connect: async () => Promise.reject(new Error("no cell is asked")),
+    statuses: async () => [],
+  },
+};
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "cubby-delta-"));
+  out = Buffer.alloc(0);
+  error = "";
+  input = "";
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const at = (name: string): string => join(directory, name);
+const put = (name: string, text: string | Uint8Array): void => writeFileSync(at(name), text);
+const get = (name: string): string => readFileSync(at(name), "utf8");
+
+async function delta(...args: string[]): Promise<number> {
+  return runCubby(["delta", ...args], context, async (program, onExitCode) =>
+    addDeltaCommands(program, context, onExitCode, terminal),
+  );
+}
+
+const PRICES = [
+  "time,symbol,price,volume,note",
+  ...Array.from({ length: 600 }, (_, i) => {
+    const time = new Date(Date.UTC(2026, 10, 26, 9, 30, i)).toISOString().slice(0, 19);
+    const price = (100 + Math.round(50 * Math.sin(i / 20)) / 100).toFixed(2);
+    return `${time}Z,ABC,${price},${(i * 7919) % 1000},${i % 100 === 0 ? '"a ""quoted"", note"' : ""}`;
+  }),
+  "",
+].join("\n");
+
+describe("cubby delta encode and decode", () => {
+  it("give back a CSV file to the byte, and its columns to a program", async () => {
+    put("prices.csv", PRICES);
+    expect(await delta("encode", at("prices.csv"), "-o", at("prices.cdl"))).toBe(0);
+    expect(error).toBe("");
+    expect(out.toString()).toContain("600 rows");
+    expect(out.toString()).toContain("decodes to the same text");
+    expect(readFileSync(at("prices.cdl")).length).toBeLessThan(PRICES.length / 4);
+    expect(await delta("decode", at("prices.cdl"), "-o", at("again.csv"))).toBe(0);
+    expect(get("again.csv")).toBe(PRICES);
+    const columns = decodeTable(readFileSync(at("prices.cdl")));
+    expect(Object.keys(columns)).toEqual(["time", "symbol", "price", "volume", "note"]);
+    expect([columns["price"]?.[0], columns["time"]?.[0]]).toEqual([
+      100,
+      new Date("2026-11-26T09:30:00Z"),
+    ]);
+  });
+
+  it("read standard input and write standard output, and nothing else there", async () => {
+    input = '{"a":1.5,"b":null}\n{"a":2.5,"b":null}\n';
+    expect(await delta("encode", "-")).toBe(0);
+    put("file.cdl", out);
+    out = Buffer.alloc(0);
+    expect(await delta("decode", at("file.cdl"))).toBe(0);
+    expect([out.toString(), error]).toEqual([input, ""]);
+  });
+
+  it("turn one kind of text into another, and into raw numbers", async () => {
+    put("a.csv", "zip,n,when\n00501,1.50,2026-01-02\n10001,-2.25,2026-01-03\n");
+    await delta("encode", at("a.csv"), "-o", at("a.cdl"));
+    expect(await delta("decode", at("a.cdl"), "-o", at("a.jsonl"))).toBe(0);
+    expect(get("a.jsonl")).toBe(
+      '{"zip":"00501","n":1.50,"when":"2026-01-02"}\n{"zip":"10001","n":-2.25,"when":"2026-01-03"}\n',
+    );
+    expect(await delta("decode", at("a.cdl"), "--columns", "n", "-o", at("n.raw"))).toBe(0);
+    expect(new Float64Array(readFileSync(at("n.raw")).buffer.slice(0))).toBeDefined();
+    expect(readFileSync(at("n.raw")).readDoubleLE(8)).toBe(-2.25);
+    out = Buffer.alloc(0);
+    expect(await delta("decode", at("a.cdl"), "--columns", "n,zip", "--json")).toBe(0);
+    expect(JSON.parse(out.toString())).toEqual({
+      rows: 2,
+      columns: [
+        { name: "n", type: "f64", values: [1.5, -2.25] },
+        { name: "zip", type: "i32", values: [501, 10001] },
+      ],
+    });
+  });
+
+  it("take raw numbers, and series that programs made", async () => {
+    put("raw", Buffer.from(Int16Array.of(5, -5, 6).buffer));
+    expect(await delta("encode", at("raw"), "--raw", "i16", "-o", at("s.cdl"))).toBe(0);
+    expect(await delta("decode", at("s.cdl"), "-o", at("s.bin"))).toBe(0);
+    expect(readFileSync(at("s.bin"))).toEqual(readFileSync(at("raw")));
+    put("f.cdl", encode(Float32Array.of(0.1, -0, Number.NaN)));
+    out = Buffer.alloc(0);
+    expect(await delta("decode", at("f.cdl"))).toBe(0);
+    expect(out.toString()).toBe("0.1\n-0\nNaN\n");
+  });
+
+  it("say what of the text is not kept, and refuse that when asked to be exact", async () => {
+    put("odd.csv", 'a,b\n"1",x\n2,y\n');
+    expect(await delta("encode", at("odd.csv"), "-o", at("odd.cdl"))).toBe(0);
+    expect(error).toContain('from line 2 on, "\\"1\\",x\\n" will be "1,x\\n"');
+    expect(await delta("encode", at("odd.csv"), "-o", at("exact.cdl"), "--exact")).toBe(65);
+    expect(readdirSync(directory).sort()).toEqual(["odd.cdl", "odd.csv"]);
+  });
+
+  it("report in JSON", async () => {
+    put("p.csv", "t,p\n1,100.50\n2,100.75\n");
+    expect(await delta("encode", at("p.csv"), "-o", at("p.cdl"), "--json")).toBe(0);
+    expect(JSON.parse(out.toString())).toEqual({
+      input: at("p.csv"),
+      output: at("p.cdl"),
+      source: "csv",
+      rows: 2,
+      columns: [
+        { key: "t", type: "i32", writtenAs: "whole numbers" },
+        { key: "p", type: "f64", writtenAs: "numbers with 2 decimals" },
+      ],
+      inputBytes: 22,
+      outputBytes: readFileSync(at("p.cdl")).length,
+      sameText: true,
+      difference: null,
+    });
+    out = Buffer.alloc(0);
+    expect(await delta("decode", at("p.cdl"), "-o", at("q.csv"), "--json")).toBe(0);
+    expect(JSON.parse(out.toString())).toEqual({
+      input: at("p.cdl"),
+      output: at("q.csv"),
+      format: "csv",
+      rows: 2,
+      bytes: 22,
+    });
+  });
+});
+
+describe("cubby delta inspect", () => {
+  it("shows columns, chunks, why, and plots, 80 characters wide", async () => {
+    put("prices.csv", PRICES);
+    await delta("encode", at("prices.csv"), "-o", at("prices.cdl"), "--backend", "fast");
+    out = Buffer.alloc(0);
+    expect(await delta("inspect", at("prices.cdl"))).toBe(0);
+    const text = out.toString();
+    expect(text).toContain("a table of 5 columns, 600 rows");
+    expect(text).toContain("numbers with 2 decimals");
+    expect(text).toContain("── price: f64, numbers with 2 decimals ──");
+    expect(text).toContain("deltas\n");
+    expect(text).toMatch(/bits per value, \d+ blocks of 128, from/);
+    expect(text).not.toContain("\u001b");
+    out = Buffer.alloc(0);
+    expect(await delta("inspect", at("prices.cdl"), "--column", "price", "--json")).toBe(0);
+    expect(JSON.parse(out.toString())).toMatchObject({ type: "f64", values: 600 });
+    expect(await delta("inspect", at("prices.cdl"), "--column", "none")).toBe(64);
+  });
+});
+
+describe("cubby delta bench", () => {
+  it("compares on the text and on its columns", async () => {
+    put("prices.csv", PRICES);
+    expect(await delta("bench", at("prices.csv"), "--json")).toBe(0);
+    const { sections } = JSON.parse(out.toString());
+    expect(sections).toHaveLength(2);
+    for (const { bytes, rows } of sections) {
+      const codecs = rows.map(({ codec }: { codec: string }) => codec);
+      expect(codecs).toEqual(
+        expect.arrayContaining(["cubby delta fast", "cubby delta small", "gzip -6", "brotli -q 5"]),
+      );
+      for (const row of rows) expect(row.ratio).toBeCloseTo(row.bytes / bytes);
+    }
+    out = Buffer.alloc(0);
+    expect(await delta("bench", at("prices.csv"))).toBe(0);
+    expect(out.toString()).toContain("encode MB/s");
+  });
+});
+
+describe("exit codes of cubby delta", () => {
+  it("tell what is wrong: the call, the data, the input, the output", async () => {
+    put("a.csv", "a,b\n10,2\n");
+    put("ragged.csv", "a,b\n1\n");
+    put("a.cdl", "CDL");
+    for (const [code, ...args] of [
+      [64, "encode"],
+      [64, "encode", at("a.csv"), "--json"],
+      [64, "encode", at("a.csv"), "-o", at("x"), "--type", "a=i128"],
+      [64, "encode", at("a.csv"), "-o", at("x"), "--type", "i32"],
+      [64, "encode", at("a.csv"), "-o", at("x"), "--columns", "c"],
+      [64, "encode", at("a.csv"), "-o", at("x"), "--delimiter", "ab"],
+      [64, "encode", at("a.csv"), "-o", at("x"), "--from", "xml"],
+      [65, "encode", at("ragged.csv"), "-o", at("x")],
+      [65, "encode", at("a.csv"), "-o", at("x"), "--raw", "f64"],
+      [65, "decode", at("a.csv")],
+      [65, "decode", at("a.cdl")],
+      [65, "inspect", at("a.csv")],
+      [66, "encode", at("none.csv"), "-o", at("x")],
+      [66, "decode", directory],
+      [66, "inspect", at("none")],
+      [66, "bench", at("none")],
+      [73, "encode", at("a.csv"), "-o", at("a.cdl")],
+      [73, "encode", at("a.csv"), "-o", at("none/x")],
+      [73, "decode", at("a.cdl"), "-o", at("a.csv")],
+    ] as const) {
+      error = "";
+      expect([await delta(...args), args]).toEqual([code, args]);
+      expect(error).not.toBe("");
+    }
+    expect(readdirSync(directory).sort()).toEqual(["a.cdl", "a.csv", "ragged.csv"]);
+  });
+
+  it("come with one JSON document that names the file", async () => {
+    put("ragged.csv", "a,b\n1\n");
+    expect(await delta("encode", at("ragged.csv"), "-o", at("x"), "--json")).toBe(65);
+    expect(JSON.parse(error)).toMatchObject({
+      error: {
+        code: "file_malformed",
+        message: `[file_malformed] ${at("ragged.csv")}: Line 2 has 1 fields, and the first line 2.`,
+      },
+    });
+  });
+
+  it("are 0 for help, which shows an example of each command", async () => {
+    for (const name of ["encode", "decode", "inspect", "bench"]) {
+      out = Buffer.alloc(0);
+      expect(await delta(name, "--help")).toBe(0);
+      expect(out.toString()).toContain(`Examples:\n  $ cubby delta ${name}`);
+      expect(out.toString()).toContain("--json");
+    }
+  });
+});

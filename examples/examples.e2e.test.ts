@@ -80,6 +80,17 @@ describe("the examples, on a cell of one replica", () => {
   });
 });
 
+it("keeps a day of prices in little memory, to the bit", async () => {
+  expect(await run("prices-in-little-memory", "")).toEqual([
+    "100.5, then +0.25, -0.15, +0.5, -0.2",
+    "and back: 100.5, 100.75, 100.6, 101.1, 100.9",
+    "86400 prices; the third is 100.6",
+    "60 of them around noon",
+    "from the file: the same to the bit",
+    "of the doubles' memory it takes less than a tenth",
+  ]);
+});
+
 function tasksOf(name: string): string[] {
   return [1, 2, 3].map((task) => `${name} does task ${task}`);
 }

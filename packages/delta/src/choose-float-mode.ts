@@ -9,11 +9,18 @@ const EXCEPTION_BITS = 72;
 const RUN = 64;
 const RUNS_MAX = 64;
 
-/** The mode that costs least on a sample; undefined stands for the bits of the floats themselves. */
-export function chooseFloatMode(lane: NumberLane & { kind: "floats" }): FloatEstimate {
+/**
+ * The mode that costs least on a sample; undefined stands for the bits of the floats themselves. One
+ * that is `known` is kept while it fits every value of the sample.
+ */
+export function chooseFloatMode(
+  lane: NumberLane & { kind: "floats" },
+  known?: FloatMode,
+): FloatMode | undefined {
+  if (known !== undefined && shareOf(known, sampleRuns(lane.floats)) === 1) return known;
   return estimateFloatModes(lane).reduce((best, each) =>
     each.bits < best.bits * 0.99 ? each : best,
-  );
+  ).mode;
 }
 
 /** Simple modes first: a later one must be smaller by 1 %. */

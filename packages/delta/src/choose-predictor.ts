@@ -1,4 +1,4 @@
-import { ascending, estimateBins } from "./bins.ts";
+import { ascending, bitsOf, estimateBins } from "./bins.ts";
 import { countOf, type Offsets } from "./integers.ts";
 import type { Predictor } from "./predictor.ts";
 
@@ -11,14 +11,21 @@ export type Estimate = {
 
 const RUN = 64;
 const RUNS_MAX = 64;
+const RUNS_FEW = 16;
 /** All lags are tried on few samples, the best of them on many. */
 const LAG_SAMPLES_FEW = 48;
 const LAG_SAMPLES_MANY = 512;
 const LAGS_KEPT = 12;
 const LAG_SEARCH_MAX = 2048;
 
-/** Estimates on a sample for the orders 0 to 3 and, if `tryLags`, for the most promising lag. */
-export function estimatePredictors(offsets: Offsets, tryLags: boolean): Estimate[] {
+/**
+ * Estimates on a sample for the orders 0 to 3 and, if `tryLags`, for the most promising lag. Without
+ * `wantSmall` the estimate for `small`, which takes longest, is left out.
+ */
+export function estimatePredictors(
+  offsets: Offsets,
+  { tryLags, wantSmall }: { readonly tryLags: boolean; readonly wantSmall: boolean },
+): Estimate[] {
   const count = countOf(offsets);
   const at = accessor(offsets);
   const predictors: Predictor[] = [];
@@ -31,10 +38,14 @@ export function estimatePredictors(offsets: Offsets, tryLags: boolean): Estimate
       if (lag > 0) predictors.push({ order, lag });
     }
   }
+  const runs = wantSmall ? RUNS_MAX : RUNS_FEW;
   return predictors.map((predictor) => {
-    const residuals = sampleResiduals(at, count, predictor);
+    const residuals = sampleResiduals(at, count, predictor, runs);
     const fastBits = packedBits(residuals);
-    return { predictor, smallBits: estimateBins(ascending(residuals), count), fastBits };
+    const smallBits = wantSmall
+      ? estimateBins(ascending(residuals), count)
+      : Number.POSITIVE_INFINITY;
+    return { predictor, smallBits, fastBits };
   });
 }
 
@@ -65,17 +76,22 @@ function difference(at: Accessor, i: number, order: number): number {
 }
 
 /** Runs from all over the series, so that blocks of a series that changes its nature are seen. */
-function sampleResiduals(at: Accessor, count: number, { order, lag }: Predictor): Float64Array {
+function sampleResiduals(
+  at: Accessor,
+  count: number,
+  { order, lag }: Predictor,
+  runs: number,
+): Float64Array {
   const first = order + lag;
   const available = count - first;
-  if (available <= RUN * RUNS_MAX) {
+  if (available <= RUN * runs) {
     return Float64Array.from({ length: Math.max(available, 0) }, (_, i) =>
       residualAt(at, first + i, order, lag),
     );
   }
-  const residuals = new Float64Array(RUN * RUNS_MAX);
-  for (let run = 0; run < RUNS_MAX; run += 1) {
-    const start = first + Math.floor((run * (available - RUN)) / (RUNS_MAX - 1));
+  const residuals = new Float64Array(RUN * runs);
+  for (let run = 0; run < runs; run += 1) {
+    const start = first + Math.floor((run * (available - RUN)) / (runs - 1));
     for (let i = 0; i < RUN; i += 1) {
       residuals[run * RUN + i] = residualAt(at, start + i, order, lag);
     }
@@ -133,27 +149,32 @@ function lengths(values: Int32Array): number {
   return bits;
 }
 
-/** Bits a value of runs packed at their best width, longer values as exceptions. */
+/** Bits a value of runs packed at their best width, by size or above their least, with exceptions. */
 function packedBits(residuals: Float64Array): number {
   if (residuals.length === 0) return 0;
   let total = 0;
-  const histogram = new Uint32Array(65);
   for (let start = 0; start < residuals.length; start += RUN) {
-    histogram.fill(0);
-    const end = Math.min(residuals.length, start + RUN);
-    for (let i = start; i < end; i += 1) {
-      const residual = residuals[i] as number;
-      const length =
-        residual === 0 ? 0 : Math.min(64, Math.floor(Math.log2(Math.abs(residual))) + 2);
-      histogram[length] = (histogram[length] as number) + 1;
-    }
+    const run = residuals.subarray(start, Math.min(residuals.length, start + RUN));
     let least = Number.POSITIVE_INFINITY;
-    let above = 0;
-    for (let width = 64; width >= 0; width -= 1) {
-      least = Math.min(least, width * (end - start) + above * 20);
-      above += histogram[width] as number;
-    }
-    total += least + 12;
+    for (const residual of run) least = Math.min(least, residual);
+    const bySize = runBits(run, (residual) => (residual < 0 ? -2 * residual - 1 : 2 * residual));
+    const above = runBits(run, (residual) => residual - least);
+    total += Math.min(bySize, above + 16) + 12;
   }
   return total / residuals.length;
+}
+
+function runBits(run: Float64Array, fold: (residual: number) => number): number {
+  const histogram = new Uint32Array(65);
+  for (const residual of run) {
+    const length = Math.min(64, bitsOf(fold(residual)));
+    histogram[length] = (histogram[length] as number) + 1;
+  }
+  let least = Number.POSITIVE_INFINITY;
+  let above = 0;
+  for (let width = 64; width >= 0; width -= 1) {
+    least = Math.min(least, width * run.length + above * 20);
+    above += histogram[width] as number;
+  }
+  return least;
 }

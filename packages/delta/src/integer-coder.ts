@@ -2,6 +2,7 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
 import { DeltaError } from "./delta-error.ts";
+import type { FloatMode } from "./float-mode.ts";
 import { type Compressor, compressorOf, joinPlanes, splitPlanes } from "./handoff.ts";
 import { bigVarint, countOf, type Integers, type Offsets, readBigVarint } from "./integers.ts";
 import { BLOCK_VALUES } from "./limits.ts";
@@ -43,6 +44,8 @@ export type IntegerOptions = {
   readonly tryLags: boolean;
   readonly wasm: boolean;
   readonly compressor: Compressor;
+  /** What the chunk before came to: most often it suits the next one too, and the search is saved. */
+  readonly memory: { mode: FloatMode | undefined };
 };
 
 export type DecodeContext = {
@@ -123,8 +126,11 @@ export function choose(
   offsets: Offsets,
   options: IntegerOptions,
 ): { backend: Backend; predictor: Predictor; estimates: Estimate[] } {
-  const mayLag = options.tryLags && options.backend !== "fast";
-  const estimates = estimatePredictors(offsets, mayLag);
+  const wantSmall = options.backend !== "fast";
+  const estimates = estimatePredictors(offsets, {
+    tryLags: options.tryLags && wantSmall,
+    wantSmall,
+  });
   // A block of `fast` can be read alone, so its differences reach back no further than order 3.
   const fast = least(
     estimates.filter(({ predictor }) => predictor.lag === 0),
@@ -201,19 +207,25 @@ function encodeSplit(offsets: Offsets, options: IntegerOptions): Uint8Array {
 }
 
 /**
- * Reads `count` integers, which end where `bytes` end. Narrow offsets are put into `into` if it is
- * given, which has `count` elements.
+ * Reads `count` integers, which end where `bytes` end. Narrow offsets are put into `into` if it has
+ * 32-bit places for them, wide ones if it has room for their words.
  */
 export function decodeIntegers(
   bytes: Uint8Array,
   count: number,
   context: DecodeContext,
-  into?: Int32Array,
+  into?: Int32Array | Uint32Array,
 ): Integers {
   const reader = new ByteReader(bytes);
   const { base, step, predictor, isWide, method } = readHead(reader);
-  const ints = isWide ? new Int32Array(0) : (into ?? new Int32Array(count));
-  const offsets = readOffsets(reader, method, isWide, count, ints, predictor, context);
+  const ints = isWide
+    ? new Int32Array(0)
+    : into instanceof Int32Array
+      ? into
+      : new Int32Array(count);
+  const words = into instanceof Uint32Array ? into : undefined;
+  const target: Target = { ints, words: words ?? new Uint32Array(isWide ? count * 2 : 0) };
+  const offsets = readOffsets(reader, method, isWide, count, target, predictor, context);
   reader.expectEnd();
   return { base, step, offsets };
 }
@@ -236,12 +248,15 @@ function readHead(reader: ByteReader): Head {
   return { base, step, predictor, isWide: (head & WIDE) !== 0, method: head & 7 };
 }
 
+/** Where offsets are put, as narrow or as wide ones. */
+type Target = { readonly ints: Int32Array; readonly words: Uint32Array };
+
 function readOffsets(
   reader: ByteReader,
   method: number,
   isWide: boolean,
   count: number,
-  ints: Int32Array,
+  { ints, words }: Target,
   predictor: Predictor,
   context: DecodeContext,
 ): Offsets {
@@ -253,7 +268,6 @@ function readOffsets(
     case METHOD.fast: {
       const payload = reader.raw(reader.remaining);
       if (isWide) {
-        const words = new Uint32Array(count * 2);
         decodePacked64(payload, predictor.order, words, { wasm: context.wasm });
         return { kind: "wide", words };
       }

@@ -65,8 +65,12 @@ export function integersOfFloats(values: Float64Array): Integers {
   return { base: 0n, step: 1, offsets: { kind: "wide", words } };
 }
 
-/** Of 64-bit integers as words. */
-export function integersOfWords(words: Uint32Array, isSigned: boolean): Integers {
+/** Of 64-bit integers as words; narrow if they lie near each other, or if only a step makes them so. */
+export function integersOfWords(
+  words: Uint32Array,
+  isSigned: boolean,
+  options: { readonly onlyBySteps: boolean } = { onlyBySteps: false },
+): Integers {
   const wide: Integers = { base: 0n, step: 1, offsets: { kind: "wide", words } };
   const floats = new Float64Array(words.length / 2);
   const base = words.length === 0 ? 0n : bigintOf(words, 0, isSigned);
@@ -79,7 +83,7 @@ export function integersOfWords(words: Uint32Array, isSigned: boolean): Integers
     floats[i] = high * 0x100000000 + (low < 0 ? low + 0x100000000 : low);
   }
   const relative = integersOfFloats(floats);
-  if (relative.offsets.kind === "wide") return wide;
+  if (relative.offsets.kind === "wide" || (options.onlyBySteps && relative.step === 1)) return wide;
   return { ...relative, base: base + relative.base };
 }
 
@@ -159,7 +163,7 @@ export function wordsOf({ base, step, offsets }: Integers, out: Uint32Array): vo
   const startLow = Number(start & 0xffffffffn);
   const startHigh = Number(start >> 32n);
   if (offsets.kind === "wide") {
-    out.set(offsets.words);
+    if (offsets.words !== out) out.set(offsets.words);
     return;
   }
   const { ints } = offsets;

@@ -56,6 +56,23 @@ describe("encode and decode", () => {
     }
   });
 
+  it("decode into an array that is there, of the right type and room", () => {
+    for (const name of ["integers", "cents", "singles", "bytes", "pairs"]) {
+      const values = EXAMPLES[name]?.() as Float64Array;
+      const Same = values.constructor as Float64ArrayConstructor;
+      const into = new Same(
+        new ArrayBuffer((values.length + 9) * values.BYTES_PER_ELEMENT),
+        values.BYTES_PER_ELEMENT,
+      );
+      const read = decode(encode(values, { chunkValues: 700 }), { into });
+      expect(bits(read)).toEqual(bits(values));
+      expect((read as Float64Array).buffer).toBe(into.buffer);
+    }
+    const bytes = encode(Int32Array.of(1, 2));
+    expect(() => decode(bytes, { into: new Int32Array(1) })).toThrow(/room for 2 values/);
+    expect(() => decode(bytes, { into: new Uint32Array(2) })).toThrow(/array of i32/);
+  });
+
   it("expand what cannot be made smaller by less than 0.1 % and a frame of 64 bytes", () => {
     for (const name of ["noise32", "noise64", "doubles", "singleNoise", "bytes"]) {
       const values = EXAMPLES[name]?.() as Float64Array;

@@ -20,12 +20,17 @@ import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts"
 import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
 import {
   isTyped,
+  laneOfTyped,
+  type NumberLane,
   newTyped,
   plainValues,
   putLane,
   sliceTaken,
   type Taken,
+  type TypedName,
+  type TypedValues,
   takeValues,
+  typeOf,
   type Values,
   type ValueType,
 } from "./values.ts";
@@ -56,6 +61,11 @@ export type DecodeOptions = {
   readonly wasm?: boolean | undefined;
   /** More compressors than the runtime's, for bytes that were handed off to them. */
   readonly compressors?: readonly Compressor[] | undefined;
+  /**
+   * A typed array of the series' type to decode into, which saves the time that new memory takes. It
+   * must have room for all values; the part that they fill is returned.
+   */
+  readonly into?: TypedValues | undefined;
   /** More values than this are refused before memory is taken for them; 2^28 by default. */
   readonly maxValues?: number | undefined;
 };
@@ -131,7 +141,8 @@ export function integerOptions(options: EncodeOptions): IntegerOptions {
     const message = "this runtime has no such compressor to hand off to: pass one as `compressor`";
     throw new DeltaError("unsupported_feature", message);
   }
-  return { backend, tryLags: true, wasm, compressor: chosen ?? NO_COMPRESSOR };
+  const memory = { mode: undefined };
+  return { backend, tryLags: true, wasm, compressor: chosen ?? NO_COMPRESSOR, memory };
 }
 
 function named(name: string | undefined): Compressor | undefined {
@@ -201,7 +212,7 @@ export function decodeFile(file: SeriesFile, options: DecodeOptions): Values {
     });
     return (parts.length === 1 ? parts[0] : parts.flat()) as Values;
   }
-  const { values, lane } = newTyped(type, count);
+  const { values, lane } = typedTarget(type, count, options.into);
   const whole: Taken | undefined =
     lane === undefined ? undefined : { type, count, validity: undefined, lane };
   for (const chunk of chunks) {
@@ -214,6 +225,19 @@ export function decodeFile(file: SeriesFile, options: DecodeOptions): Values {
     }
   }
   return values;
+}
+
+function typedTarget(
+  type: TypedName,
+  count: number,
+  into: TypedValues | undefined,
+): { values: TypedValues; lane?: NumberLane } {
+  if (into === undefined) return laneOfTyped(newTyped(type, count), type);
+  if (typeOf(into) !== type || into.length < count) {
+    const message = `\`into\` must be an array of ${type} with room for ${count} values`;
+    throw new DeltaError("invalid_argument", message);
+  }
+  return laneOfTyped(into.subarray(0, count), type);
 }
 
 /** Errors inside a chunk are told with its place in the file. */

@@ -95,7 +95,7 @@ export async function* decodeStream(
       const type = typeOfKind(state.kind ?? TABLE, 0);
       const body = inChunk(chunk, () => decodeBody(chunk.body, type, chunk.count, context));
       if (isTyped(type) && body.lane.kind !== "strings") {
-        const { values } = newTyped(type, chunk.count);
+        const values = newTyped(type, chunk.count);
         putLane(body.lane, values, 0);
         yield values;
       } else yield plainValues(type, body.lane, body.validity) as Values;

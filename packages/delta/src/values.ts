@@ -60,7 +60,7 @@ const CONSTRUCTORS = {
   u64: BigUint64Array,
 } as const;
 
-type TypedName = keyof typeof CONSTRUCTORS;
+export type TypedName = keyof typeof CONSTRUCTORS;
 
 /**
  * The exact bits of a series in one of three lanes. `ints`: 32-bit integers; `pairs`: 64-bit integers
@@ -312,25 +312,17 @@ export function sliceTaken(taken: Taken, start: number, end: number): Taken {
   return { type, count, validity: part, lane: { kind: "strings", strings } };
 }
 
-/** A typed array of `count` places, and the lane through which its bits are written. */
-export function newTyped(
+export function newTyped(type: TypedName, count: number): TypedValues {
+  return new CONSTRUCTORS[type](count);
+}
+
+/** A typed array with the lane through which its bits are written, if it is as wide as a lane. */
+export function laneOfTyped(
+  values: TypedValues,
   type: TypedName,
-  count: number,
 ): { values: TypedValues; lane?: NumberLane } {
-  const values = new CONSTRUCTORS[type](count);
-  const { buffer } = values;
-  if (values instanceof Float64Array) {
-    const bits = new Uint32Array(buffer);
-    return { values, lane: { kind: "floats", floats: values, bits, isSingle: false } };
-  }
-  if (type === "i64" || type === "u64") {
-    const words = new Uint32Array(buffer);
-    return { values, lane: { kind: "pairs", words, isSigned: type === "i64" } };
-  }
-  if (type === "i32" || type === "u32") {
-    return { values, lane: { kind: "ints", ints: new Int32Array(buffer) } };
-  }
-  return { values };
+  const isWide = values.BYTES_PER_ELEMENT >= 4 && type !== "f32";
+  return isWide ? { values, lane: typedLane(values, type) } : { values };
 }
 
 /** Whether values of `type` come as a typed array. */
@@ -343,7 +335,7 @@ export function putLane(lane: NumberLane, values: TypedValues, start: number): v
   if (lane.kind === "ints") (values as Int32Array).set(lane.ints, start);
   else if (lane.kind === "floats") {
     // By bits: a NaN keeps its payload, which a conversion from double may drop.
-    new Uint32Array(values.buffer).set(lane.bits, start);
+    new Uint32Array(values.buffer, values.byteOffset, values.length).set(lane.bits, start);
   }
 }
 

@@ -110,7 +110,8 @@ export class SymbolModel {
       else if (sum < -LOG_ODDS_MAX) sum = -LOG_ODDS_MAX;
       const one = ones[sum + LOG_ODDS_MAX] as number;
       const bit = coder.code((value >> rest) & 1, one);
-      const error = Math.imul(((bit << 16) - one) >> 4, LEARNING_RATE);
+      // Rounded towards 0, or else weights would drift where all is certain.
+      const error = LEARNING_RATE * (bit === 1 ? (65536 - one) >> 4 : -(one >> 4));
       weights[w] = (weights[w] as number) + ((Math.imul(s0, error) + 32768) >> 16);
       weights[w + 1] = (weights[w + 1] as number) + ((Math.imul(s1, error) + 32768) >> 16);
       weights[w + 2] = (weights[w + 2] as number) + ((Math.imul(s2, error) + 32768) >> 16);

@@ -1,5 +1,6 @@
 export { DeltaError, type DeltaErrorCode } from "./delta-error.ts";
 export { type Deltas, deltas, undelta } from "./deltas.ts";
+export { diff } from "./diff.ts";
 export type { Compressor } from "./handoff.ts";
 export {
   type Alternative,
@@ -9,6 +10,7 @@ export {
   type SeriesInspection,
 } from "./inspect.ts";
 export type { Backend } from "./integer-coder.ts";
+export { patch } from "./patch.ts";
 export { Series, type SeriesOptions } from "./series.ts";
 export { type DecodeOptions, decode, type EncodeOptions, encode } from "./series-codec.ts";
 export { decodeStream, encodeStream, type Source } from "./stream.ts";

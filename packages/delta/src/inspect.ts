@@ -5,6 +5,7 @@ import { decodeBody } from "./chunk-body.ts";
 import { type ChunkEntry, readHeader, TABLE, VERSION } from "./file-format.ts";
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
+import { isPatch, readPatchHeader } from "./patch-format.ts";
 import {
   type DecodeOptions,
   decodeContext,
@@ -19,6 +20,14 @@ import type { Lane, ValueType } from "./values.ts";
 /** What a file says of itself. */
 export type Inspection =
   | SeriesInspection
+  | {
+      readonly kind: "patch";
+      readonly version: number;
+      readonly bytes: number;
+      /** Sizes of the file that the patch is for, and of the one that it makes. */
+      readonly oldBytes: number;
+      readonly newBytes: number;
+    }
   | {
       readonly kind: "table";
       readonly version: number;
@@ -69,6 +78,16 @@ export type Alternative = {
 
 /** Explains a file: how each chunk is written, and why so. Decodes every chunk. */
 export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspection {
+  if (isPatch(bytes)) {
+    const { oldSize, newSize } = readPatchHeader(new ByteReader(bytes));
+    return {
+      kind: "patch",
+      version: VERSION,
+      bytes: bytes.length,
+      oldBytes: oldSize,
+      newBytes: newSize,
+    };
+  }
   if (readHeader(new ByteReader(bytes)).kind !== TABLE) {
     return inspectSeries(readSeriesFile(bytes, options.maxValues), bytes.length, options);
   }

@@ -29,6 +29,11 @@ export function writePatchHeader(writer: ByteWriter, header: PatchHeader): void 
   writer.u32(header.newHash);
 }
 
+/** Whether the bytes begin as a patch does. */
+export function isPatch(bytes: Uint8Array): boolean {
+  return MAGIC.every((byte, i) => bytes[i] === byte);
+}
+
 export function readPatchHeader(reader: ByteReader): PatchHeader {
   for (const byte of MAGIC) {
     const at = reader.position;

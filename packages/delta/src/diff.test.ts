@@ -127,3 +127,13 @@ test("a patch cut short anywhere is refused", () => {
     expect(codeOf(() => patch(OLD, delta.subarray(0, end)))).toMatch(/truncated|corrupt|checksum/);
   }
 });
+
+test("anything but bytes is refused, and so is a limit that is none", () => {
+  const delta = diff(OLD, OLD);
+  const text = "bytes" as unknown as Uint8Array;
+  expect(codeOf(() => diff(text, OLD))).toBe("invalid_argument");
+  expect(codeOf(() => diff(OLD, text))).toBe("invalid_argument");
+  expect(codeOf(() => patch(text, delta))).toBe("invalid_argument");
+  expect(codeOf(() => patch(OLD, text))).toBe("invalid_argument");
+  expect(codeOf(() => patch(OLD, delta, { maxBytes: Number.NaN }))).toBe("invalid_argument");
+});

@@ -93,9 +93,13 @@ function keysOf(strings: readonly string[]): Keys {
   let at = 1;
   for (let index = 0; index < strings.length; index += 1) {
     const text = strings[index] as string;
-    buffer.reserve(at + text.length * UNIT_BYTES_MAX + 1, "limit_exceeded");
+    buffer.reserve(Math.min(at + text.length * UNIT_BYTES_MAX + 1, TEXT_BYTES_MAX + 1));
     const { bytes } = buffer;
+    // What does not fit is counted, not written.
     const end = writeText(text, bytes, at);
+    if (end > TEXT_BYTES_MAX) {
+      throw new DeltaError("limit_exceeded", `strings of more than ${TEXT_BYTES_MAX} bytes`, index);
+    }
     bytes[end] = 0;
     const most = Math.min(at - 1 - before, end - at);
     let common = 0;
@@ -183,8 +187,10 @@ class KeyBuffer implements KeyBytes {
     this.#limit = limit;
   }
 
-  reserve(end: number, code: "corrupt" | "limit_exceeded" = "corrupt"): void {
-    if (end > this.#limit) throw new DeltaError(code, `more text than ${this.#limit - 1} bytes`);
+  reserve(end: number): void {
+    if (end > this.#limit) {
+      throw new DeltaError("corrupt", `more text than the ${this.#limit - 1} bytes promised`);
+    }
     if (end <= this.bytes.length) return;
     const grown = new Uint8Array(Math.min(Math.max(end, this.bytes.length * 2), this.#limit));
     grown.set(this.bytes);

@@ -2,7 +2,13 @@ import { ByteReader } from "./byte-reader.ts";
 import { xxh32 } from "./checksum.ts";
 import { DeltaError } from "./delta-error.ts";
 import { PatchCodec } from "./patch-codec.ts";
-import { PATCHED_BYTES_MAX, type PatchHeader, readPatchHeader, STORED } from "./patch-format.ts";
+import {
+  PATCHED_BYTES_MAX,
+  type PatchHeader,
+  readPatchHeader,
+  requireBytes,
+  STORED,
+} from "./patch-format.ts";
 import { RangeDecoder } from "./range-coder.ts";
 
 /**
@@ -14,9 +20,12 @@ export function patch(
   delta: Uint8Array,
   options: { readonly maxBytes?: number } = {},
 ): Uint8Array {
+  requireBytes(oldBytes, "the old file");
+  requireBytes(delta, "the patch");
+  const maxBytes = options.maxBytes ?? PATCHED_BYTES_MAX;
+  if (!(maxBytes >= 0)) throw new DeltaError("invalid_argument", "maxBytes is to be 0 or more");
   const reader = new ByteReader(delta);
   const header = readPatchHeader(reader);
-  const maxBytes = options.maxBytes ?? PATCHED_BYTES_MAX;
   if (header.newSize > maxBytes) {
     throw new DeltaError("limit_exceeded", `a new file of ${header.newSize} bytes`);
   }

@@ -9,7 +9,7 @@ import { DeltaError } from "./delta-error.ts";
 /** Bytes that the longest encoding of one UTF-16 unit takes. */
 export const UNIT_BYTES_MAX = 3;
 
-/** Writes the bytes of `text` into `bytes` at `at`, where three for each unit fit; gives their end. */
+/** Writes the bytes of `text` into `bytes` at `at` as far as there is room; gives where they end. */
 export function writeText(text: string, bytes: Uint8Array, at: number): number {
   let end = at;
   for (let index = 0; index < text.length; index += 1) {

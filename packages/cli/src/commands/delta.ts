@@ -4,6 +4,7 @@ import { type BenchFileOptions, benchFile } from "../delta/bench-file.ts";
 import { type DecodeFileOptions, decodeFile } from "../delta/decode-file.ts";
 import { type EncodeFileOptions, encodeFile, type World } from "../delta/encode-file.ts";
 import { type InspectFileOptions, inspectFile } from "../delta/inspect-file.ts";
+import { diffFiles, type PatchFileOptions, patchFile } from "../delta/patch-file.ts";
 import { processTerminal, type Terminal } from "../delta/terminal.ts";
 import { TEXT_SOURCES } from "../delta/text-source.ts";
 import { withExamples } from "../options.ts";
@@ -28,6 +29,8 @@ export function addDeltaCommands(
   addDecode(delta, world, endWith);
   addInspect(delta, world);
   addBench(delta, world);
+  addDiff(delta, world, endWith);
+  addPatch(delta, world, endWith);
 }
 
 type EndWith = (exitCode: number | undefined) => void;
@@ -137,6 +140,30 @@ function addBench(delta: Command, world: World): void {
     "cubby delta bench prices.csv",
     "cubby delta bench samples.bin --raw i16 --thorough --json",
   );
+}
+
+function addDiff(delta: Command, world: World, endWith: EndWith): void {
+  const command = delta
+    .command("diff")
+    .description("make a patch that leads from one version of a file to another");
+  command
+    .argument("<old>", "the version that the other side has")
+    .argument("<new>", "the version that it wants");
+  withOutput(command).action(async (before: string, after: string, options: PatchFileOptions) => {
+    endWith(await diffFiles(world, [before, after], options));
+  });
+  withExamples(command, "cubby delta diff app-1.0.js app-1.1.js -o app.patch");
+}
+
+function addPatch(delta: Command, world: World, endWith: EndWith): void {
+  const command = delta.command("patch").description("apply a patch to the old version of a file");
+  command
+    .argument("<old>", "the very version that the patch was made for")
+    .argument("<patch>", "what diff made");
+  withOutput(command).action(async (before: string, file: string, options: PatchFileOptions) => {
+    endWith(await patchFile(world, [before, file], options));
+  });
+  withExamples(command, "cubby delta patch app-1.0.js app.patch -o app-1.1.js");
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -173,6 +173,21 @@ describe("cubby delta inspect", () => {
   });
 });
 
+describe("cubby delta diff and patch", () => {
+  it("lead from one version to the other", async () => {
+    put("old", PRICES);
+    put("new", PRICES.replace("ABC", "ABCD"));
+    expect(await delta("diff", at("old"), at("new"), "-o", at("patch"))).toBe(0);
+    expect(readFileSync(at("patch")).length).toBeLessThan(300);
+    expect(await delta("patch", at("old"), at("patch"), "-o", at("again"), "--json")).toBe(0);
+    expect(get("again")).toBe(get("new"));
+    expect(await delta("patch", at("new"), at("patch"), "-o", at("wrong"))).toBe(65);
+    out = Buffer.alloc(0);
+    expect(await delta("inspect", at("patch"))).toBe(0);
+    expect(out.toString()).toContain("a patch of");
+  });
+});
+
 describe("cubby delta bench", () => {
   it("compares on the text and on its columns", async () => {
     put("prices.csv", PRICES);
@@ -205,11 +220,13 @@ describe("exit codes of cubby delta", () => {
       [64, "encode", at("a.csv"), "-o", at("x"), "--columns", "c"],
       [64, "encode", at("a.csv"), "-o", at("x"), "--delimiter", "ab"],
       [64, "encode", at("a.csv"), "-o", at("x"), "--from", "xml"],
+      [64, "diff", at("a.csv"), at("a.csv"), "--json"],
       [65, "encode", at("ragged.csv"), "-o", at("x")],
       [65, "encode", at("a.csv"), "-o", at("x"), "--raw", "f64"],
       [65, "decode", at("a.csv")],
       [65, "decode", at("a.cdl")],
       [65, "inspect", at("a.csv")],
+      [65, "patch", at("a.csv"), at("a.csv"), "-o", at("x")],
       [66, "encode", at("none.csv"), "-o", at("x")],
       [66, "decode", directory],
       [66, "inspect", at("none")],
@@ -237,7 +254,7 @@ describe("exit codes of cubby delta", () => {
   });
 
   it("are 0 for help, which shows an example of each command", async () => {
-    for (const name of ["encode", "decode", "inspect", "bench"]) {
+    for (const name of ["encode", "decode", "inspect", "bench", "diff", "patch"]) {
       out = Buffer.alloc(0);
       expect(await delta(name, "--help")).toBe(0);
       expect(out.toString()).toContain(`Examples:\n  $ cubby delta ${name}`);

@@ -32,6 +32,12 @@ export async function inspectFile(
     printJson(context, { file: path, ...chosen(inspection, options.column) });
     return;
   }
+  if (inspection.kind === "patch") {
+    const { bytes: size, oldBytes, newBytes } = inspection;
+    const sizes = `${count(size)} bytes, from a file of ${count(oldBytes)} to one of ${count(newBytes)}`;
+    context.writeOut(`${path}: a patch of ${sizes}\n`);
+    return;
+  }
   const { table, hasLayout } = onFile(path, () => decodeText(bytes));
   const reports = reportsOf(inspection, table, hasLayout);
   context.writeOut(`${headline(path, inspection, table)}\n\n${columnTable(reports)}\n`);
@@ -74,6 +80,7 @@ function reportsOf(inspection: Inspection, table: TextTable, hasLayout: boolean)
 
 function inspectionOf(inspection: Inspection, key: string): SeriesInspection | undefined {
   if (inspection.kind === "series") return inspection;
+  if (inspection.kind === "patch") return undefined;
   return inspection.columns.find(({ name }) => name === key)?.inspection;
 }
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decodeTable, encode } from "@cubby/delta";
+import { decodeTable, encode, encodeTable, type Values } from "@cubby/delta";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { addDeltaCommands } from "../commands/delta.ts";
 import type { Context } from "../context.ts";
@@ -114,6 +114,72 @@ describe("cubby delta encode and decode", () => {
     out = Buffer.alloc(0);
     expect(await delta("decode", at("f.cdl"))).toBe(0);
     expect(out.toString()).toBe("0.1\n-0\nNaN\n");
+  });
+
+  it("write files of other origin, also where what they say of their text does not fit", async () => {
+    const values = new Map<string, Values>([
+      ["n", [1.5, null]],
+      ["d", [new Date(Number.NaN), new Date("+012026-01-01T00:00:00Z")]],
+      ["2", BigUint64Array.of(2n ** 64n - 1n, 0n)],
+      ["", ["", null]],
+      ["all null", [null, null]],
+    ]);
+    put("other.cdl", encodeTable(values));
+    expect(await delta("decode", at("other.cdl"))).toBe(0);
+    expect(out.toString()).toBe(
+      '2,n,d,,all null\n18446744073709551615,1.5,NaN,"",\n0,,+012026-01-01T00:00:00.000Z,,\n',
+    );
+    const column = (key: string, format: object): object => ({ key, format });
+    const layout = {
+      source: "csv",
+      rows: 2,
+      newline: "\n",
+      finalNewline: true,
+      mark: false,
+      columns: [
+        column("n", { kind: "boolean", no: "no", yes: "yes" }),
+        column("d", { kind: "decimal", digits: 2 }),
+        column("2", {
+          kind: "time",
+          time: { separator: "", seconds: true, fraction: 0, zone: "" },
+        }),
+      ],
+    };
+    const metadata = { "cubby.text": JSON.stringify(layout) };
+    put("wrong.cdl", encodeTable(values, { metadata }));
+    out = Buffer.alloc(0);
+    expect(await delta("decode", at("wrong.cdl"), "--columns", "n,d,2")).toBe(0);
+    expect(out.toString()).toBe(
+      "n,d,2\n1.5,NaN,18446744073709551615\n,317336745600000.00,1970-01-01\n",
+    );
+    for (const text of ["{}", "no JSON", '{"columns":[]}', '{"columns":[null]}']) {
+      put("odd.cdl", encodeTable(values, { metadata: { "cubby.text": text } }));
+      expect([text, await delta("decode", at("odd.cdl"))]).toEqual([text, 69]);
+    }
+  });
+
+  it("of two tables one after the other keep all values, as text that is not shorter", async () => {
+    put("a.csv", "p\n1.50\n2.25\n");
+    put("b.csv", "p\n1.125\n");
+    await delta("encode", at("a.csv"), "-o", at("a.cdl"));
+    await delta("encode", at("b.csv"), "-o", at("b.cdl"));
+    put("both.cdl", Buffer.concat([readFileSync(at("b.cdl")), readFileSync(at("a.cdl"))]));
+    out = Buffer.alloc(0);
+    expect(await delta("decode", at("both.cdl"))).toBe(0);
+    expect(out.toString()).toBe("p\n1.125\n1.50\n2.25\n");
+  });
+
+  it("take files of nothing", async () => {
+    for (const text of ["", "a,b\n", "\n", "\n\n"]) {
+      put("empty.csv", text);
+      expect(await delta("encode", at("empty.csv"), "-o", at("e.cdl"), "--force")).toBe(0);
+      expect(await delta("inspect", at("e.cdl"))).toBe(0);
+      expect(await delta("decode", at("e.cdl"), "-o", at("e.csv"), "--force")).toBe(0);
+      expect(get("e.csv")).toBe(text);
+    }
+    put("none", "");
+    expect(await delta("encode", at("none"), "--raw", "f64", "-o", at("n.cdl"))).toBe(0);
+    expect(await delta("bench", at("empty.csv"), "--json")).toBe(0);
   });
 
   it("say what of the text is not kept, and refuse that when asked to be exact", async () => {

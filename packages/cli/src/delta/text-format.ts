@@ -90,7 +90,7 @@ export function codecOf(format: TextFormat): TextCodec {
     case "boolean":
       return {
         parse: (text) => (text === format.yes ? true : text === format.no ? false : undefined),
-        write: (cell) => (cell === true ? format.yes : format.no),
+        write: (cell) => (typeof cell === "boolean" ? (cell ? format.yes : format.no) : undefined),
       };
     case "time":
       return {

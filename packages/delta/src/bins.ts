@@ -120,7 +120,7 @@ export function ascending(values: Float64Array): Float64Array {
 /** Bits that hold 0 … `range`, below 2^53. */
 export function bitsOf(range: number): number {
   if (range <= 0x7fffffff) return 32 - Math.clz32(range);
-  return 64 - Math.clz32(Math.floor(range / 2 ** 32));
+  return Math.min(64, 64 - Math.clz32(Math.floor(range / 2 ** 32)));
 }
 
 let logs = new Float64Array(0);

@@ -49,9 +49,9 @@ export class ByteWriter {
     while (this.#position % alignment !== 0) this.u8(0);
   }
 
-  /** A copy: it stays as it is when the writer goes on. */
+  /** What was written, as a view: it stays as it is when the writer goes on. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#position);
+    return this.#bytes.subarray(0, this.#position);
   }
 
   #reserve(length: number): void {

@@ -11,7 +11,7 @@ export type Estimate = {
 
 const RUN = 64;
 const RUNS_MAX = 64;
-const RUNS_FEW = 16;
+const RUNS_FEW = 10;
 /** All lags are tried on few samples, the best of them on many. */
 const LAG_SAMPLES_FEW = 48;
 const LAG_SAMPLES_MANY = 512;
@@ -153,27 +153,36 @@ function lengths(values: Int32Array): number {
 function packedBits(residuals: Float64Array): number {
   if (residuals.length === 0) return 0;
   let total = 0;
+  const sizes = new Uint32Array(65);
+  const heights = new Uint32Array(65);
   for (let start = 0; start < residuals.length; start += RUN) {
-    const run = residuals.subarray(start, Math.min(residuals.length, start + RUN));
-    let least = Number.POSITIVE_INFINITY;
-    for (const residual of run) least = Math.min(least, residual);
-    const bySize = runBits(run, (residual) => (residual < 0 ? -2 * residual - 1 : 2 * residual));
-    const above = runBits(run, (residual) => residual - least);
-    total += Math.min(bySize, above + 16) + 12;
+    const end = Math.min(residuals.length, start + RUN);
+    let least = residuals[start] as number;
+    for (let i = start + 1; i < end; i += 1) {
+      const residual = residuals[i] as number;
+      if (residual < least) least = residual;
+    }
+    sizes.fill(0);
+    heights.fill(0);
+    for (let i = start; i < end; i += 1) {
+      const residual = residuals[i] as number;
+      const size = bitsOf(residual < 0 ? -2 * residual - 1 : 2 * residual);
+      const height = bitsOf(residual - least);
+      sizes[size] = (sizes[size] as number) + 1;
+      heights[height] = (heights[height] as number) + 1;
+    }
+    const count = end - start;
+    total += Math.min(cheapest(sizes, count), cheapest(heights, count) + 16) + 12;
   }
   return total / residuals.length;
 }
 
-function runBits(run: Float64Array, fold: (residual: number) => number): number {
-  const histogram = new Uint32Array(65);
-  for (const residual of run) {
-    const length = Math.min(64, bitsOf(fold(residual)));
-    histogram[length] = (histogram[length] as number) + 1;
-  }
+/** What `count` values of these lengths take at the best width. */
+function cheapest(histogram: Uint32Array, count: number): number {
   let least = Number.POSITIVE_INFINITY;
   let above = 0;
   for (let width = 64; width >= 0; width -= 1) {
-    least = Math.min(least, width * run.length + above * 20);
+    least = Math.min(least, width * count + above * 20);
     above += histogram[width] as number;
   }
   return least;

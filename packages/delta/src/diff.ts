@@ -38,7 +38,7 @@ export function diff(oldBytes: Uint8Array, newBytes: Uint8Array): Uint8Array {
     newHash: xxh32(newBytes),
   });
   writer.raw(body);
-  return writer.finish();
+  return writer.finish().slice();
 }
 
 type Body = { readonly method: number; readonly body: Uint8Array };

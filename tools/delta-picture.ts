@@ -76,14 +76,16 @@ export function drawPicture(): string {
   const prices = examplePrices();
   const steps = [0, ...deltas(prices).deltas];
   const bytes = encode(Float64Array.from(prices), { backend: "fast" });
-  const blocks = inspect(bytes).chunks.flatMap(({ blocks }) => blocks);
+  const report = inspect(bytes);
+  const chunks = report.kind === "series" ? report.chunks : [];
+  const bits = chunks.flatMap(({ blocks }) => blocks.map((block) => block.bits));
   const sizes = `${number(prices.length)} prices: ${number(prices.length * 8)} bytes as doubles, ${number(bytes.length)} bytes encoded`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" role="img" aria-label="Prices, the deltas between them, and the bits that the deltas take">
 <style>${STYLE}</style>
 <rect class="card" x="0.5" y="0.5" width="${WIDTH - 1}" height="${HEIGHT - 1}" rx="8"/>
 ${drawPrices(prices)}
 ${drawDeltas(steps)}
-${drawBits(blocks.map(({ bits }) => bits))}
+${drawBits(bits)}
 <text x="${LEFT}" y="${HEIGHT - 18}">${sizes}</text>
 </svg>
 `;

@@ -53,7 +53,8 @@ export function integersOfFloats(values: Float64Array): Integers {
     const isPlain = step === 1 && least >= -0x80000000 && most <= 0x7fffffff;
     const base = isPlain ? 0 : least + ((most - least) / step < 2 ** 31 ? 0 : step * 2 ** 31);
     const ints = new Int32Array(values.length);
-    for (let i = 0; i < ints.length; i += 1) ints[i] = ((values[i] as number) - base) / step;
+    if (isPlain) for (let i = 0; i < ints.length; i += 1) ints[i] = values[i] as number;
+    else for (let i = 0; i < ints.length; i += 1) ints[i] = ((values[i] as number) - base) / step;
     return { base: BigInt(base), step, offsets: { kind: "narrow", ints } };
   }
   const words = new Uint32Array(values.length * 2);

@@ -1,5 +1,15 @@
 import { KERNELS, type Kernel } from "./generated/packed-kernels.ts";
-import { BLOCK, BlockCursor, carry, corrupt, LANE_VALUES, LANES } from "./packed-directory.ts";
+import {
+  BLOCK,
+  BlockCursor,
+  carry,
+  centeredBase,
+  corrupt,
+  EXCEPTIONS,
+  LANE_VALUES,
+  LANES,
+  OWN_BASE,
+} from "./packed-directory.ts";
 
 // Decoding in JavaScript. All of it is synchronous, so these are nobody else's meanwhile.
 const patches = new Int32Array(BLOCK);
@@ -13,11 +23,119 @@ export function decodeBlocks32(payload: Uint8Array, order: number, out: Int32Arr
   const cursor = new BlockCursor(payload, out.length, order, false);
   const words = alignedWords(cursor.bytes, cursor.wordsAt, cursor.wordCount);
   const patcher = new Patcher(cursor);
-  for (let block = 0; block < cursor.blocks; block += 1) {
+  while (cursor.block + 1 < cursor.blocks) {
+    if (order === 1) decodeUsual(cursor, patcher, words, out);
+    if (cursor.block + 1 === cursor.blocks) break;
     cursor.next();
-    decodeBlock32(cursor, patcher, words, cursor.word, out, block * BLOCK);
+    decodeBlock32(cursor, patcher, words, cursor.word, out, cursor.block * BLOCK);
   }
   cursor.expectEnd();
+}
+
+/** So many bytes an entry has at most that `decodeUsual` takes. */
+const USUAL_ENTRY_BYTES = 8;
+
+/**
+ * Whole blocks of first differences, up to one with an entry out of the ordinary: what the cursor and
+ * `decodeBlock32` do, in plain variables.
+ */
+function decodeUsual(
+  cursor: BlockCursor,
+  patcher: Patcher,
+  words: Int32Array,
+  out: Int32Array,
+): void {
+  const { bytes, wordCount, wordsAt, centerLow: center } = cursor;
+  const step = cursor.frame[2] as number;
+  let { position } = cursor;
+  let word = cursor.word + cursor.words;
+  let exception = cursor.exceptionAt + cursor.exceptionBytes;
+  let seed = cursor.seedLows[0] as number;
+  let start = (cursor.block + 1) * BLOCK;
+  let filled = patcher.clear();
+  for (; start + BLOCK <= out.length && position + USUAL_ENTRY_BYTES <= wordsAt; start += BLOCK) {
+    let at = position;
+    const head = bytes[at] as number;
+    const width = head & 63;
+    if (width >= 32 || word + LANES * width > wordCount) break;
+    at = readUsual(bytes, at + 1);
+    if (at === 0) break;
+    const next = (seed + step + usual) | 0;
+    let base = center + centeredBase(width);
+    if ((head & OWN_BASE) !== 0) {
+      at = readUsual(bytes, at);
+      if (at === 0) break;
+      base = center + usual;
+    }
+    base |= 0;
+    if (base !== filled) patches.fill(base);
+    filled = base;
+    let taken = 0;
+    if ((head & EXCEPTIONS) !== 0) {
+      taken = putUsual(bytes, exception, bytes[at] as number, width, base);
+      at += 1;
+      if (taken === 0) break;
+    }
+    (KERNELS[width] as Kernel)(words, word, out, start, (next - base) | 0, patches);
+    if (taken > 0) {
+      for (let k = (bytes[at - 1] as number) & 31; k >= 0; k -= 1) {
+        patches[bytes[exception + k] as number] = base;
+      }
+    }
+    position = at;
+    seed = next;
+    word += LANES * width;
+    exception += taken;
+  }
+  patcher.clear();
+  cursor.resume(start / BLOCK, position, word, exception, Int32Array.of(seed, 0, 0, 0, 0, 0));
+}
+
+let usual = 0;
+
+/** A zigzag number of up to three bytes into `usual`; answers where it ends, or 0 if it is longer. */
+function readUsual(bytes: Uint8Array, start: number): number {
+  let at = start + 1;
+  let value = bytes[start] as number;
+  if (value > 127) {
+    const second = bytes[at++] as number;
+    value = (value & 127) | (second << 7);
+    if (second > 127) {
+      const third = bytes[at++] as number;
+      if (third > 127 || third === 0) return 0;
+      value = (value & 0x3fff) | (third << 14);
+    } else if (second === 0) return 0;
+  }
+  usual = (value >>> 1) ^ -(value & 1);
+  return at;
+}
+
+/** Adds exceptions of up to seven bits to the patches; answers their bytes, or 0 if they are others. */
+function putUsual(
+  bytes: Uint8Array,
+  start: number,
+  head: number,
+  width: number,
+  base: number,
+): number {
+  const count = (head & 31) + 1;
+  const bits = (head >>> 5) + 1;
+  const taken = count + ((count * bits + 7) >>> 3);
+  // Two bytes are read at a time.
+  if (bits > 7 || start + taken >= bytes.length) return 0;
+  let bit = 8 * (start + count);
+  let last = -1;
+  for (let k = start; k < start + count; k += 1) {
+    const place = bytes[k] as number;
+    if (place <= last || place >= BLOCK) return 0;
+    last = place;
+    const at = bit >>> 3;
+    const two = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+    const value = (two << (32 - bits - (bit & 7))) >> (32 - bits);
+    patches[place] = base + ((value + 1 + (value >> 31)) << width);
+    bit += bits;
+  }
+  return taken;
 }
 
 /** Fills `out` with 64-bit latents, low words and high words in turns. */
@@ -106,6 +224,13 @@ class Patcher {
   constructor(cursor: BlockCursor) {
     this.#cursor = cursor;
     patches.fill(0);
+  }
+
+  /** Answers the base that it leaves. */
+  clear(): number {
+    patches.fill(0);
+    this.#base = 0;
+    return 0;
   }
 
   /** Sets `patches` to the base and what exceptions add to it. */

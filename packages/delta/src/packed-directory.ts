@@ -100,7 +100,7 @@ export class BlockCursor {
     return this.#at;
   }
 
-  /** Stands behind `blocks` blocks that someone else has read, whose seeds were `seeds`, as pairs. */
+  /** Goes on behind `blocks` blocks that someone else has read, of which the last one's seeds were `seeds`, as pairs. */
   resume(
     blocks: number,
     position: number,
@@ -109,6 +109,8 @@ export class BlockCursor {
     seeds: Int32Array,
   ): void {
     this.block = blocks - 1;
+    this.words = 0;
+    this.exceptionBytes = 0;
     this.#at = position;
     this.word = word;
     this.exceptionAt = exceptionAt;

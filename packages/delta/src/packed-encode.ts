@@ -10,7 +10,7 @@ import {
   WIDE,
 } from "./packed-directory.ts";
 import { type ChunkFrame, chunkFrame32, chunkFrame64, differencePairs } from "./packed-frame.ts";
-import { lengthOf, lengthOfPair, OWN_BASE_COST, WidthChoice } from "./packed-width.ts";
+import { isLopsided, lengthOf, lengthOfPair, OWN_BASE_COST, WidthChoice } from "./packed-width.ts";
 
 export function encodeBlocks32(latents: Int32Array, order: number): Uint8Array {
   const encoder = new BlockEncoder(latents.length, order, false, chunkFrame32(latents, order));
@@ -115,13 +115,8 @@ class BlockEncoder {
     const order = this.#order;
     const { centerLow: center } = this.#frame;
     if (order === 1) {
-      let last = latents[start] as number;
-      seeds[0] = last;
-      for (let i = 1; i < values; i += 1) {
-        const value = latents[start + i] as number;
-        lows[i] = value - last - center;
-        last = value;
-      }
+      seeds[0] = latents[start] as number;
+      range.measureDifferences(latents, start, values, center, lows, this.#lengths);
     } else {
       for (let i = 0; i < values; i += 1) lows[i] = latents[start + i] as number;
       for (let d = 0; d < order; d += 1) {
@@ -131,6 +126,7 @@ class BlockEncoder {
         }
       }
       for (let i = order; i < values; i += 1) lows[i] = (lows[i] as number) - center;
+      range.measure(lows, order, values, this.#lengths);
     }
     for (let d = 0; d < order; d += 1) {
       if (d >= values) seeds[d] = 0;
@@ -165,35 +161,25 @@ class BlockEncoder {
       // Differences of these, too, fit into 32 bits.
       misfits |= high ^ (less >> 30);
     }
-    if (misfits === 0) this.#writeInts(lows, order, true);
-    else this.#writePairs();
+    if (misfits === 0) {
+      range.measure(lows, order, values, this.#lengths);
+      this.#writeInts(lows, order, true);
+    } else this.#writePairs();
   }
 
-  /** A block of 32-bit residuals: centered, or with a base of its own where they lie to one side. */
+  /** A block of 32-bit residuals that `range` has measured: centered, or with a base of its own where they lie to one side. */
   #writeInts(ints: Int32Array, first: number, withSeeds: boolean): void {
     const values = this.#values;
-    const lengths = this.#lengths.fill(0, 0, 34);
-    let least = 0x7fffffff;
-    let most = -0x80000000;
-    for (let i = first; i < values; i += 1) {
-      const residual = ints[i] as number;
-      least = Math.min(least, residual);
-      most = Math.max(most, residual);
-      const length = 32 - Math.clz32((residual << 1) ^ (residual >> 31));
-      lengths[length] = (lengths[length] as number) + 1;
-    }
+    const lengths = this.#lengths;
+    const { least, most } = range;
     const longest = first < values ? Math.max(lengthOf(least), lengthOf(most)) : 0;
     const choice = this.#centered;
     choice.choose(lengths, longest, values, 0);
-    const range = first < values ? 32 - Math.clz32(most - least) : 0;
-    if (range < longest) {
-      lengths.fill(0, 0, 34);
-      for (let i = first; i < values; i += 1) {
-        const length = 32 - Math.clz32((ints[i] as number) - least);
-        lengths[length] = (lengths[length] as number) + 1;
-      }
+    const bits = first < values ? 32 - Math.clz32(most - least) : 0;
+    if (bits < longest && isLopsided(least, most)) {
+      range.measureAbove(least, ints, first, values, lengths);
       const framed = this.#framed;
-      framed.choose(lengths, range, values, 1);
+      framed.choose(lengths, bits, values, 1);
       if (framed.cost + OWN_BASE_COST < choice.cost) {
         this.#writePlane(ints, first, framed, least, true, withSeeds);
         return;
@@ -251,6 +237,7 @@ class BlockEncoder {
       this.#directory.u8(WIDE);
       this.#writeSeeds();
       this.#pack(this.#lows, order, 32, 0);
+      range.measure(this.#highs, order, values, this.#lengths);
       this.#writeInts(this.#highs, order, false);
       return;
     }
@@ -326,7 +313,7 @@ class BlockEncoder {
       this.#directory.u8(((count - 1) & 31) | 0xe0);
       this.#directory.u8((bits - 1) | (((count - 1) >> 5) << 6));
     }
-    for (let k = 0; k < count; k += 1) this.#exceptions.bits(this.#places[k] as number, 8);
+    for (let k = 0; k < count; k += 1) this.#exceptions.byte(this.#places[k] as number);
     for (let k = 0; k < count; k += 1) {
       this.#exceptions.bits(this.#exceptionLows[k] as number, Math.min(bits, 32));
       if (bits > 32) this.#exceptions.bits(this.#exceptionHighs[k] as number, bits - 32);
@@ -337,7 +324,7 @@ class BlockEncoder {
   /** What stands in for seeds is packed as zero. */
   #pack(ints: Int32Array, first: number, width: number, base: number): void {
     if (width === 0) return;
-    ints.fill(base, 0, first);
+    for (let i = 0; i < first; i += 1) ints[i] = base;
     if (this.#values === BLOCK) {
       for (let lane = 0; lane < LANES; lane += 1) {
         const at = this.#wordCount + lane;
@@ -345,12 +332,116 @@ class BlockEncoder {
       }
       this.#wordCount += width * LANES;
     } else {
+      ints.fill(base, this.#values);
       packLane(ints, 0, this.#values, width, base, this.#words, this.#wordCount, 1);
       this.#wordCount += Math.ceil((this.#values * width) / 32);
     }
   }
 }
 
+/** Counts the bits that numbers need. Equal lengths are neighbors: two sets of counters wait less. */
+class Range {
+  least = 0;
+  most = 0;
+  readonly #others = new Int32Array(34);
+
+  measure(ints: Int32Array, first: number, end: number, lengths: Int32Array): void {
+    const others = this.#clear(lengths);
+    let least = 0x7fffffff;
+    let most = -0x80000000;
+    const last = end - 1;
+    for (let i = first; i < end; i += 2) {
+      const one = ints[i] as number;
+      if (one < least) least = one;
+      if (one > most) most = one;
+      const place = 32 - Math.clz32((one << 1) ^ (one >> 31));
+      lengths[place] = (lengths[place] as number) + 1;
+      if (i === last) break;
+      const two = ints[i + 1] as number;
+      if (two < least) least = two;
+      if (two > most) most = two;
+      const other = 32 - Math.clz32((two << 1) ^ (two >> 31));
+      others[other] = (others[other] as number) + 1;
+    }
+    this.least = least;
+    this.most = most;
+    this.#join(lengths);
+  }
+
+  /** Leaves differences, less `center`, in `ints` from 1, and measures them. */
+  measureDifferences(
+    latents: Int32Array,
+    start: number,
+    count: number,
+    center: number,
+    ints: Int32Array,
+    lengths: Int32Array,
+  ): void {
+    const others = this.#clear(lengths);
+    let least = 0x7fffffff;
+    let most = -0x80000000;
+    let before = latents[start] as number;
+    const last = count - 1;
+    for (let i = 1; i <= last; i += 2) {
+      const value = latents[start + i] as number;
+      const one = (value - before - center) | 0;
+      ints[i] = one;
+      if (one < least) least = one;
+      if (one > most) most = one;
+      const place = 32 - Math.clz32((one << 1) ^ (one >> 31));
+      lengths[place] = (lengths[place] as number) + 1;
+      if (i === last) break;
+      before = latents[start + i + 1] as number;
+      const two = (before - value - center) | 0;
+      ints[i + 1] = two;
+      if (two < least) least = two;
+      if (two > most) most = two;
+      const other = 32 - Math.clz32((two << 1) ^ (two >> 31));
+      others[other] = (others[other] as number) + 1;
+    }
+    this.least = least;
+    this.most = most;
+    this.#join(lengths);
+  }
+
+  /** Of what they are above `base`. */
+  measureAbove(
+    base: number,
+    ints: Int32Array,
+    first: number,
+    end: number,
+    lengths: Int32Array,
+  ): void {
+    const others = this.#clear(lengths);
+    const last = end - 1;
+    for (let i = first; i < end; i += 2) {
+      const place = 32 - Math.clz32((ints[i] as number) - base);
+      lengths[place] = (lengths[place] as number) + 1;
+      if (i === last) break;
+      const other = 32 - Math.clz32((ints[i + 1] as number) - base);
+      others[other] = (others[other] as number) + 1;
+    }
+    this.#join(lengths);
+  }
+
+  #clear(lengths: Int32Array): Int32Array {
+    const others = this.#others;
+    for (let n = 0; n < 34; n += 1) {
+      lengths[n] = 0;
+      others[n] = 0;
+    }
+    return others;
+  }
+
+  #join(lengths: Int32Array): void {
+    const others = this.#others;
+    for (let n = 0; n < 34; n += 1) lengths[n] = (lengths[n] as number) + (others[n] as number);
+  }
+}
+
+const range = new Range();
+
+/** Narrow fields are put together by four or two first. Behind `count` is a multiple of four. */
 function packLane(
   ints: Int32Array,
   start: number,
@@ -362,18 +453,28 @@ function packLane(
   stride: number,
 ): void {
   const mask = -1 >>> (32 - width);
+  const together = width <= 8 ? 4 : width <= 16 ? 2 : 1;
+  const bits = together * width;
   let next = at;
   let word = 0;
   let filled = 0;
-  for (let i = start; i < start + count; i += 1) {
-    const field = ((ints[i] as number) - base) & mask;
+  for (let i = start; i < start + count; i += together) {
+    let field = ((ints[i] as number) - base) & mask;
+    if (together > 1) {
+      field |= (((ints[i + 1] as number) - base) & mask) << width;
+      if (together > 2) {
+        const third = ((ints[i + 2] as number) - base) & mask;
+        const fourth = ((ints[i + 3] as number) - base) & mask;
+        field |= (third | (fourth << width)) << (2 * width);
+      }
+    }
     word |= field << filled;
-    filled += width;
+    filled += bits;
     if (filled < 32) continue;
     words[next] = word;
     next += stride;
     filled -= 32;
-    word = filled === 0 ? 0 : field >>> (width - filled);
+    word = filled === 0 ? 0 : field >>> (bits - filled);
   }
   if (filled > 0) words[next] = word;
 }
@@ -398,11 +499,7 @@ class BitWriter {
 
   bits(value: number, count: number): void {
     let at = this.#bit >>> 3;
-    if (at + 8 > this.#bytes.length) {
-      const grown = new Uint8Array(2 * this.#bytes.length);
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-    }
+    this.#reserve(at);
     let rest = count === 32 ? value : value & (2 ** count - 1);
     let room = 8 - (this.#bit & 7);
     this.#bit += count;
@@ -420,11 +517,26 @@ class BitWriter {
     this.#bit = 8 * bytes.length;
   }
 
+  /** Only where `align` has been called last. */
+  byte(value: number): void {
+    const at = this.#bit >>> 3;
+    this.#reserve(at);
+    this.#bytes[at] = value;
+    this.#bit += 8;
+  }
+
   align(): void {
     this.#bit = (this.#bit + 7) & ~7;
   }
 
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#bit >>> 3);
+  }
+
+  #reserve(at: number): void {
+    if (at + 8 <= this.#bytes.length) return;
+    const grown = new Uint8Array(2 * this.#bytes.length);
+    grown.set(this.#bytes);
+    this.#bytes = grown;
   }
 }

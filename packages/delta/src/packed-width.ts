@@ -46,3 +46,8 @@ export function lengthOfPair(low: number, high: number): number {
   if (above !== 0) return 65 - Math.clz32(above);
   return (low | high) === 0 ? 0 : 33 - Math.clz32(low ^ sign);
 }
+
+/** Whether it is worth a look if a base of its own serves these better than one around zero. */
+export function isLopsided(least: number, most: number): boolean {
+  return (least ^ most) >= 0 || Math.abs(lengthOf(least) - lengthOf(most)) > 2;
+}

@@ -1,7 +1,16 @@
 import { EXCEPTION_COST, EXCEPTIONS_COST, OWN_BASE_COST } from "./packed-width.ts";
 import * as w from "./wasm-emitter.ts";
 import { transpose } from "./wasm-packed-decode.ts";
-import { FRAME, HIGHS, LENGTHS, LOWS, SCRATCH, SEEDS, STOPPED } from "./wasm-packed-layout.ts";
+import {
+  FRAME,
+  HIGHS,
+  LENGTHS,
+  LENGTHS_BYTES,
+  LOWS,
+  SCRATCH,
+  SEEDS,
+  STOPPED,
+} from "./wasm-packed-layout.ts";
 
 /**
  * The packer in WebAssembly: `BlockEncoder` of packed-encode.ts for whole blocks of 32-bit latents,
@@ -47,6 +56,7 @@ function choose(): w.WasmFunction {
     w.i32Sub(w.i32Add(w.get(longest), w.get(extra)), w.get(width)),
     w.i32(EXCEPTION_COST),
   );
+  const zeros = w.i32Shl(w.i32Sub(w.i32(32), w.get(width)), w.i32(2));
   const packed = w.i32Or(
     w.i32Shl(w.get(cost), w.i32(16)),
     w.i32Or(w.i32Shl(w.get(exceptions), w.i32(8)), w.get(width)),
@@ -65,7 +75,10 @@ function choose(): w.WasmFunction {
         w.brIf(1, w.i32GeS(w.get(patching), w.i32ShrU(w.get(best), w.i32(16)))),
         w.set(cost, w.i32Add(w.i32Shl(w.get(width), w.i32(7)), w.get(patching))),
         w.when(w.i32LtS(w.get(cost), w.i32ShrU(w.get(best), w.i32(16))), w.set(best, packed)),
-        w.increase(exceptions, w.i32Load(w.i32Shl(w.get(width), w.i32(2)), LENGTHS)),
+        w.increase(
+          exceptions,
+          w.i32Add(w.i32Load(zeros, LENGTHS), w.i32Load(zeros, LENGTHS + LENGTHS_BYTES)),
+        ),
         w.set(width, w.i32Sub(w.get(width), w.i32(1))),
         w.br(0),
       ),
@@ -197,6 +210,11 @@ function differences(): w.Code {
       w.set(LEASTS, w.vMinS32(w.get(LEASTS), w.get(VECTOR))),
       w.set(MOSTS, w.vMaxS32(w.get(MOSTS), w.get(VECTOR))),
       w.vStore(w.get(K), w.get(VECTOR), LOWS),
+      w.vStore(
+        w.get(K),
+        w.vXor(w.vShl32(w.get(VECTOR), w.i32(1)), w.vShrS32(w.get(VECTOR), w.i32(31))),
+        SCRATCH,
+      ),
     ),
     overLanes(LEASTS, LEAST, w.vMinS32),
     overLanes(MOSTS, MOST, w.vMaxS32),
@@ -228,27 +246,34 @@ function seedPlaces(value: w.Code): w.Code {
   ];
 }
 
-/** Counts the lengths of `number` of each residual. */
-function count(number: w.Code): w.Code {
+/**
+ * Counts the lengths of the numbers in `SCRATCH`, by their leading zeros, in two sets of counters,
+ * since equal lengths are neighbors and would wait for each other in one. `first` is what stands in
+ * the places of seeds, which do not count.
+ */
+function count(first: w.Code): w.Code {
   const zero = w.v128(new Array<number>(16).fill(0));
-  const place = w.i32Shl(bitLength(number), w.i32(2));
+  const counter = (offset: number): w.Code =>
+    w.i32Shl(w.i32Clz(w.i32Load(w.get(K), SCRATCH + offset)), w.i32(2));
+  const add = (offset: number, place: w.Code, what: w.Code): w.Code => [
+    w.set(FILLED, place),
+    w.i32Store(w.get(FILLED), w.i32Add(w.i32Load(w.get(FILLED), offset), what), offset),
+  ];
+  const step = (i: number): w.Code =>
+    add(LENGTHS + (i % 2) * LENGTHS_BYTES, counter(4 * i), w.i32(1));
   return [
-    Array.from({ length: 9 }, (_, i) => w.vStore(w.i32(LENGTHS), zero, 16 * i)),
-    countUp(
-      w.get(ORDER),
-      BLOCK,
-      1,
-      w.set(VALUE, residual),
-      w.set(FILLED, place),
-      w.i32Store(w.get(FILLED), w.i32Add(w.i32Load(w.get(FILLED), LENGTHS), w.i32(1)), LENGTHS),
+    Array.from({ length: (2 * LENGTHS_BYTES) / 16 }, (_, i) =>
+      w.vStore(w.i32(LENGTHS), zero, 16 * i),
     ),
+    countUp(w.i32(0), 4 * BLOCK, 16, [0, 1, 2, 3].map(step)),
+    add(LENGTHS, w.i32Shl(w.i32Clz(first), w.i32(2)), w.i32Sub(w.i32(0), w.get(ORDER))),
   ];
 }
 
 function lengths(): w.Code {
   const longer = (a: w.Code, b: w.Code): w.Code => w.select(a, b, w.i32GtS(a, b));
   return [
-    count(zigzag(() => w.get(VALUE))),
+    count(w.i32Load(w.i32(SCRATCH))),
     w.set(
       LONGEST,
       longer(bitLength(zigzag(() => w.get(LEAST))), bitLength(zigzag(() => w.get(MOST)))),
@@ -257,13 +282,32 @@ function lengths(): w.Code {
   ];
 }
 
+function isLopsided(): w.Code {
+  const difference = w.i32Sub(
+    bitLength(zigzag(() => w.get(LEAST))),
+    bitLength(zigzag(() => w.get(MOST))),
+  );
+  return w.i32Or(
+    w.i32GeS(w.i32Xor(w.get(LEAST), w.get(MOST)), w.i32(0)),
+    // More than 2 or less than -2.
+    w.i32GtU(w.i32Add(difference, w.i32(2)), w.i32(4)),
+  );
+}
+
 /** Base and width: centered, or framed where that is cheaper. */
 function decide(): w.Code {
   const range = bitLength(w.i32Sub(w.get(MOST), w.get(LEAST)));
   return [
     w.set(FRAMED, w.i32(0)),
-    w.when(w.i32LtS(range, w.get(LONGEST)), [
-      count(w.i32Sub(w.get(VALUE), w.get(LEAST))),
+    w.when(w.i32And(w.i32LtS(range, w.get(LONGEST)), isLopsided()), [
+      w.set(BASES, w.vSplat32(w.get(LEAST))),
+      countUp(
+        w.i32(0),
+        4 * BLOCK,
+        16,
+        w.vStore(w.get(K), w.vSub32(w.vLoad(w.get(K), LOWS), w.get(BASES)), SCRATCH),
+      ),
+      count(w.i32Load(w.i32(SCRATCH))),
       w.set(OTHER, w.call(CHOOSE, range, w.i32(1))),
       w.when(
         w.i32LtS(

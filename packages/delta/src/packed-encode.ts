@@ -10,7 +10,7 @@ import {
   WIDE,
 } from "./packed-directory.ts";
 import { type ChunkFrame, chunkFrame32, chunkFrame64, differencePairs } from "./packed-frame.ts";
-import { isLopsided, lengthOf, lengthOfPair, OWN_BASE_COST, WidthChoice } from "./packed-width.ts";
+import { isLopsided, Lengths, lengthOf, OWN_BASE_COST, WidthChoice } from "./packed-width.ts";
 
 export function encodeBlocks32(latents: Int32Array, order: number): Uint8Array {
   const encoder = new BlockEncoder(latents.length, order, false, chunkFrame32(latents, order));
@@ -67,7 +67,7 @@ class BlockEncoder {
   /** The first of each difference, in this block and in the one before. */
   readonly #seeds = new Int32Array(6);
   readonly #lastSeeds = new Int32Array(6);
-  readonly #lengths = new Int32Array(65);
+  readonly #lengths = new Lengths();
   readonly #centered = new WidthChoice();
   readonly #framed = new WidthChoice();
   readonly #places = new Uint8Array(BLOCK);
@@ -90,10 +90,19 @@ class BlockEncoder {
     if (this.#order > 0) signedVarint(head, stepLow, stepHigh);
     head.varint(this.#wordCount);
     head.varint(this.#directory.position);
-    head.raw(this.#directory.finish());
-    head.raw(new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount));
-    head.raw(this.#exceptions.finish());
-    return head.finish();
+    const parts = [
+      head.finish(),
+      this.#directory.finish(),
+      new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount),
+      this.#exceptions.finish(),
+    ];
+    const payload = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      payload.set(part, at);
+      at += part.length;
+    }
+    return payload;
   }
 
   adopt({ directory, words, exceptions, seeds }: EncodedBlocks): void {
@@ -116,7 +125,7 @@ class BlockEncoder {
     const { centerLow: center } = this.#frame;
     if (order === 1) {
       seeds[0] = latents[start] as number;
-      range.measureDifferences(latents, start, values, center, lows, this.#lengths);
+      this.#lengths.countDifferences(latents, start, values, center, lows);
     } else {
       for (let i = 0; i < values; i += 1) lows[i] = latents[start + i] as number;
       for (let d = 0; d < order; d += 1) {
@@ -126,7 +135,7 @@ class BlockEncoder {
         }
       }
       for (let i = order; i < values; i += 1) lows[i] = (lows[i] as number) - center;
-      range.measure(lows, order, values, this.#lengths);
+      this.#lengths.count(lows, order, values);
     }
     for (let d = 0; d < order; d += 1) {
       if (d >= values) seeds[d] = 0;
@@ -162,7 +171,7 @@ class BlockEncoder {
       misfits |= high ^ (less >> 30);
     }
     if (misfits === 0) {
-      range.measure(lows, order, values, this.#lengths);
+      this.#lengths.count(lows, order, values);
       this.#writeInts(lows, order, true);
     } else this.#writePairs();
   }
@@ -171,15 +180,14 @@ class BlockEncoder {
   #writeInts(ints: Int32Array, first: number, withSeeds: boolean): void {
     const values = this.#values;
     const lengths = this.#lengths;
-    const { least, most } = range;
-    const longest = first < values ? Math.max(lengthOf(least), lengthOf(most)) : 0;
+    const { least, most, longest } = lengths;
     const choice = this.#centered;
-    choice.choose(lengths, longest, values, 0);
+    choice.choose(lengths, values, 0);
     const bits = first < values ? 32 - Math.clz32(most - least) : 0;
     if (bits < longest && isLopsided(least, most)) {
-      range.measureAbove(least, ints, first, values, lengths);
+      lengths.countAbove(least, ints, first, values, bits);
       const framed = this.#framed;
-      framed.choose(lengths, bits, values, 1);
+      framed.choose(lengths, values, 1);
       if (framed.cost + OWN_BASE_COST < choice.cost) {
         this.#writePlane(ints, first, framed, least, true, withSeeds);
         return;
@@ -201,11 +209,7 @@ class BlockEncoder {
     if (exceptions > 0) {
       for (let i = first; i < this.#values; i += 1) {
         const above = ((ints[i] as number) - base) >> width;
-        if (above === 0) continue;
-        this.#places[count] = i;
-        this.#exceptionLows[count] = above > 0 ? above - 1 : above;
-        this.#exceptionHighs[count] = above > 0 ? 0 : -1;
-        count += 1;
+        if (above !== 0) count = this.#take(count, i, above);
       }
     }
     this.#directory.u8(width | (isFramed ? OWN_BASE : 0) | (count > 0 ? EXCEPTIONS : 0));
@@ -215,19 +219,20 @@ class BlockEncoder {
     this.#pack(ints, first, width, base);
   }
 
+  #take(count: number, place: number, above: number): number {
+    this.#places[count] = place;
+    this.#exceptionLows[count] = above > 0 ? above - 1 : above;
+    this.#exceptionHighs[count] = above > 0 ? 0 : -1;
+    return count + 1;
+  }
+
   /** Residuals of more than 32 bits: the long ones as exceptions, or all of them wide. */
   #writePairs(): void {
     const values = this.#values;
     const order = this.#order;
-    const lengths = this.#lengths.fill(0);
-    let longest = 0;
-    for (let i = order; i < values; i += 1) {
-      const length = lengthOfPair(this.#lows[i] as number, this.#highs[i] as number);
-      if (length > longest) longest = length;
-      lengths[length] = (lengths[length] as number) + 1;
-    }
+    this.#lengths.countPairs(this.#lows, this.#highs, order, values);
     const choice = this.#centered;
-    choice.choose(lengths, longest, values, 0);
+    choice.choose(this.#lengths, values, 0);
     const { width, exceptions, cost } = choice;
     let highCost = 0;
     for (let i = order; i < values; i += 1) {
@@ -237,7 +242,7 @@ class BlockEncoder {
       this.#directory.u8(WIDE);
       this.#writeSeeds();
       this.#pack(this.#lows, order, 32, 0);
-      range.measure(this.#highs, order, values, this.#lengths);
+      this.#lengths.count(this.#highs, order, values);
       this.#writeInts(this.#highs, order, false);
       return;
     }
@@ -338,108 +343,6 @@ class BlockEncoder {
     }
   }
 }
-
-/** Counts the bits that numbers need. Equal lengths are neighbors: two sets of counters wait less. */
-class Range {
-  least = 0;
-  most = 0;
-  readonly #others = new Int32Array(34);
-
-  measure(ints: Int32Array, first: number, end: number, lengths: Int32Array): void {
-    const others = this.#clear(lengths);
-    let least = 0x7fffffff;
-    let most = -0x80000000;
-    const last = end - 1;
-    for (let i = first; i < end; i += 2) {
-      const one = ints[i] as number;
-      if (one < least) least = one;
-      if (one > most) most = one;
-      const place = 32 - Math.clz32((one << 1) ^ (one >> 31));
-      lengths[place] = (lengths[place] as number) + 1;
-      if (i === last) break;
-      const two = ints[i + 1] as number;
-      if (two < least) least = two;
-      if (two > most) most = two;
-      const other = 32 - Math.clz32((two << 1) ^ (two >> 31));
-      others[other] = (others[other] as number) + 1;
-    }
-    this.least = least;
-    this.most = most;
-    this.#join(lengths);
-  }
-
-  /** Leaves differences, less `center`, in `ints` from 1, and measures them. */
-  measureDifferences(
-    latents: Int32Array,
-    start: number,
-    count: number,
-    center: number,
-    ints: Int32Array,
-    lengths: Int32Array,
-  ): void {
-    const others = this.#clear(lengths);
-    let least = 0x7fffffff;
-    let most = -0x80000000;
-    let before = latents[start] as number;
-    const last = count - 1;
-    for (let i = 1; i <= last; i += 2) {
-      const value = latents[start + i] as number;
-      const one = (value - before - center) | 0;
-      ints[i] = one;
-      if (one < least) least = one;
-      if (one > most) most = one;
-      const place = 32 - Math.clz32((one << 1) ^ (one >> 31));
-      lengths[place] = (lengths[place] as number) + 1;
-      if (i === last) break;
-      before = latents[start + i + 1] as number;
-      const two = (before - value - center) | 0;
-      ints[i + 1] = two;
-      if (two < least) least = two;
-      if (two > most) most = two;
-      const other = 32 - Math.clz32((two << 1) ^ (two >> 31));
-      others[other] = (others[other] as number) + 1;
-    }
-    this.least = least;
-    this.most = most;
-    this.#join(lengths);
-  }
-
-  /** Of what they are above `base`. */
-  measureAbove(
-    base: number,
-    ints: Int32Array,
-    first: number,
-    end: number,
-    lengths: Int32Array,
-  ): void {
-    const others = this.#clear(lengths);
-    const last = end - 1;
-    for (let i = first; i < end; i += 2) {
-      const place = 32 - Math.clz32((ints[i] as number) - base);
-      lengths[place] = (lengths[place] as number) + 1;
-      if (i === last) break;
-      const other = 32 - Math.clz32((ints[i + 1] as number) - base);
-      others[other] = (others[other] as number) + 1;
-    }
-    this.#join(lengths);
-  }
-
-  #clear(lengths: Int32Array): Int32Array {
-    const others = this.#others;
-    for (let n = 0; n < 34; n += 1) {
-      lengths[n] = 0;
-      others[n] = 0;
-    }
-    return others;
-  }
-
-  #join(lengths: Int32Array): void {
-    const others = this.#others;
-    for (let n = 0; n < 34; n += 1) lengths[n] = (lengths[n] as number) + (others[n] as number);
-  }
-}
-
-const range = new Range();
 
 /** Narrow fields are put together by four or two first. Behind `count` is a multiple of four. */
 function packLane(

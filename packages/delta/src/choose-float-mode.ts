@@ -80,8 +80,10 @@ function candidateModes(sample: Float64Array, isSingle: boolean): FloatMode[] {
   const finite = sample.filter((value) => Number.isFinite(value));
   const decimal = bestDecimal(finite, isSingle);
   if (decimal !== undefined) modes.push(decimal);
-  const scaled = scaledModes(finite, isSingle);
-  modes.push(...scaled);
+  for (const mode of scaledModes(finite, isSingle)) {
+    const isKnown = mode.multiplier === 1 && mode.divisor === decimal?.divisor;
+    if (!isKnown) modes.push(mode);
+  }
   if (!isSingle) modes.push(...singleModes(finite));
   return modes;
 }

@@ -50,6 +50,7 @@ describe("encode and decode", () => {
     const values = Float64Array.from({ length: 1000 }, (_, i) => i / 10);
     for (const chunkValues of [1, 7, 128, 999, 1000, 262_144]) {
       const bytes = encode(values, { chunkValues });
+      expect(decode(Buffer.from(bytes))).toEqual(values);
       const moved = new Uint8Array(bytes.length + 3).subarray(3);
       moved.set(bytes);
       expect(decode(moved)).toEqual(values);

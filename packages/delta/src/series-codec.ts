@@ -21,10 +21,9 @@ import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
 import {
   isTyped,
   laneOfTyped,
-  type NumberLane,
   newTyped,
   plainValues,
-  putLane,
+  putNarrow,
   sliceTaken,
   type Taken,
   type TypedName,
@@ -204,40 +203,48 @@ export function decodeFile(file: SeriesFile, options: DecodeOptions): Values {
   const { type, count, chunks } = file;
   const context = decodeContext(options);
   if (!isTyped(type)) {
-    const parts = chunks.map((chunk) => {
-      const { lane, validity } = inChunk(chunk, () =>
-        decodeBody(chunk.body, type, chunk.count, context),
-      );
-      return plainValues(type, lane, validity);
-    });
-    return (parts.length === 1 ? parts[0] : parts.flat()) as Values;
+    const [first, ...rest] = chunks.map((chunk) =>
+      inChunk(chunk, () => decodeChunk(chunk, type, context) as unknown[]),
+    );
+    const values = first ?? [];
+    for (const part of rest) for (const value of part) values.push(value);
+    return values as Values;
   }
-  const { values, lane } = typedTarget(type, count, options.into);
-  const whole: Taken | undefined =
-    lane === undefined ? undefined : { type, count, validity: undefined, lane };
+  const target = typedTarget(type, count, options.into);
   for (const chunk of chunks) {
-    const end = chunk.firstValue + chunk.count;
-    const place = whole === undefined ? undefined : sliceTaken(whole, chunk.firstValue, end).lane;
-    const into = place?.kind === "strings" ? undefined : place;
-    const body = inChunk(chunk, () => decodeBody(chunk.body, type, chunk.count, context, into));
-    if (into === undefined && body.lane.kind !== "strings") {
-      putLane(body.lane, values, chunk.firstValue);
-    }
+    const part = target.subarray(chunk.firstValue, chunk.firstValue + chunk.count);
+    inChunk(chunk, () => decodeTyped(chunk, type, context, part));
   }
+  return target;
+}
+
+/** The values of one chunk, in an array of their type. */
+export function decodeChunk(chunk: ChunkEntry, type: ValueType, context: DecodeContext): Values {
+  if (isTyped(type)) return decodeTyped(chunk, type, context, newTyped(type, chunk.count));
+  const { lane, validity } = decodeBody(chunk.body, type, chunk.count, context);
+  return plainValues(type, lane, validity) as Values;
+}
+
+/** Fills `values`, straight from the bytes if a lane is as wide as they are. */
+function decodeTyped(
+  chunk: ChunkEntry,
+  type: TypedName,
+  context: DecodeContext,
+  values: TypedValues,
+): TypedValues {
+  const place = laneOfTyped(values, type);
+  const { lane } = decodeBody(chunk.body, type, chunk.count, context, place);
+  if (place === undefined && lane.kind !== "strings") putNarrow(lane, values);
   return values;
 }
 
-function typedTarget(
-  type: TypedName,
-  count: number,
-  into: TypedValues | undefined,
-): { values: TypedValues; lane?: NumberLane } {
-  if (into === undefined) return laneOfTyped(newTyped(type, count), type);
+function typedTarget(type: TypedName, count: number, into: TypedValues | undefined): TypedValues {
+  if (into === undefined) return newTyped(type, count);
   if (typeOf(into) !== type || into.length < count) {
     const message = `\`into\` must be an array of ${type} with room for ${count} values`;
     throw new DeltaError("invalid_argument", message);
   }
-  return laneOfTyped(into.subarray(0, count), type);
+  return into.subarray(0, count);
 }
 
 /** Errors inside a chunk are told with its place in the file. */

@@ -43,6 +43,18 @@ describe("a stream", () => {
     }
   });
 
+  it("is the same series for every type, as chunks of its own type", async () => {
+    for (const [name, make] of Object.entries(EXAMPLES)) {
+      const whole = make();
+      const pieces: Values[] = [];
+      for await (const piece of decodeStream([encode(whole, { chunkValues: 250 })])) pieces.push(piece);
+      expect(pieces.flatMap((piece) => Array.from<unknown>(piece as number[])), name).toEqual(
+        Array.from<unknown>(whole as number[]),
+      );
+      for (const piece of pieces) expect(piece.constructor, name).toBe(whole.constructor);
+    }
+  });
+
   it("reads and writes Node streams and Web streams, and arrays with nulls", async () => {
     const bytes = encode(values);
     expect(await valuesOf(Readable.from([bytes]))).toEqual([...values]);

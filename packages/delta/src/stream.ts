@@ -1,5 +1,4 @@
 import { ByteReader } from "./byte-reader.ts";
-import { decodeBody } from "./chunk-body.ts";
 import { DeltaError } from "./delta-error.ts";
 import {
   checkEnd,
@@ -17,20 +16,13 @@ import {
 } from "./file-format.ts";
 import {
   type DecodeOptions,
+  decodeChunk,
   decodeContext,
   type EncodeOptions,
   inChunk,
   SegmentWriter,
 } from "./series-codec.ts";
-import {
-  isTyped,
-  joinValues,
-  newTyped,
-  plainValues,
-  putLane,
-  takeValues,
-  type Values,
-} from "./values.ts";
+import { joinValues, takeValues, type Values } from "./values.ts";
 
 /** The part of a Web stream that is read here, by its shape. */
 type WebStream<T> = {
@@ -93,12 +85,7 @@ export async function* decodeStream(
       const chunk = chunkOf(section, state.count);
       state.count += chunk.count;
       const type = typeOfKind(state.kind ?? TABLE, 0);
-      const body = inChunk(chunk, () => decodeBody(chunk.body, type, chunk.count, context));
-      if (isTyped(type) && body.lane.kind !== "strings") {
-        const values = newTyped(type, chunk.count);
-        putLane(body.lane, values, 0);
-        yield values;
-      } else yield plainValues(type, body.lane, body.validity) as Values;
+      yield inChunk(chunk, () => decodeChunk(chunk, type, context));
     }
   }
   if (state.kind === undefined || state.header !== undefined || queue.bytes.length > 0) {

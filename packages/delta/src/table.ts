@@ -74,7 +74,10 @@ export function encodeTable(
   return concatenate([bytes, ...all.map((each) => each.bytes), endSection(header, all)]);
 }
 
-/** The columns of a table, in order, with null as prototype: any name is a key and no more. */
+/**
+ * The columns of a table, by name, with null as prototype: any name is a key and no more. They are in
+ * order but for names that are whole numbers, which JavaScript puts first; `inspect` tells the order.
+ */
 export function decodeTable(
   bytes: Uint8Array,
   options: DecodeTableOptions = {},

@@ -316,13 +316,10 @@ export function newTyped(type: TypedName, count: number): TypedValues {
   return new CONSTRUCTORS[type](count);
 }
 
-/** A typed array with the lane through which its bits are written, if it is as wide as a lane. */
-export function laneOfTyped(
-  values: TypedValues,
-  type: TypedName,
-): { values: TypedValues; lane?: NumberLane } {
-  const isWide = values.BYTES_PER_ELEMENT >= 4 && type !== "f32";
-  return isWide ? { values, lane: typedLane(values, type) } : { values };
+/** The lane that shares a typed array's memory; undefined if its values are narrower than a lane's. */
+export function laneOfTyped(values: TypedValues, type: TypedName): NumberLane | undefined {
+  const isShared = values.BYTES_PER_ELEMENT >= 4 && type !== "f32";
+  return isShared ? typedLane(values, type) : undefined;
 }
 
 /** Whether values of `type` come as a typed array. */
@@ -330,12 +327,12 @@ export function isTyped(type: ValueType): type is TypedName {
   return type in CONSTRUCTORS;
 }
 
-/** Copies a decoded lane of a narrower typed array to its place. */
-export function putLane(lane: NumberLane, values: TypedValues, start: number): void {
-  if (lane.kind === "ints") (values as Int32Array).set(lane.ints, start);
+/** Copies a decoded lane to values that are narrower than it. */
+export function putNarrow(lane: NumberLane, values: TypedValues): void {
+  if (lane.kind === "ints") (values as Int16Array).set(lane.ints);
+  // By bits: a NaN keeps its payload, which a conversion from double may drop.
   else if (lane.kind === "floats") {
-    // By bits: a NaN keeps its payload, which a conversion from double may drop.
-    new Uint32Array(values.buffer, values.byteOffset, values.length).set(lane.bits, start);
+    new Uint32Array(values.buffer, values.byteOffset, values.length).set(lane.bits);
   }
 }
 

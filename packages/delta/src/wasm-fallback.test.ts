@@ -1,0 +1,29 @@
+import { afterEach, expect, it, vi } from "vitest";
+import { EXAMPLES } from "./test-support/series-examples.ts";
+import type { Values } from "./values.ts";
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.resetModules();
+});
+
+async function roundTrip(values: Values): Promise<void> {
+  vi.resetModules();
+  const { decode, encode } = await import("./series-codec.ts");
+  for (const backend of ["fast", "small"] as const) {
+    expect(decode(encode(values, { backend }))).toEqual(values);
+  }
+}
+
+it("JavaScript does it all where WebAssembly is forbidden by a policy, too old, or not there", async () => {
+  const values = Int32Array.from({ length: 20_000 }, (_, i) => (i * 37) % 1009);
+  const forbidden = vi.fn(() => {
+    throw new Error("Refused to compile WebAssembly: 'wasm-unsafe-eval' is not allowed");
+  });
+  vi.stubGlobal("WebAssembly", { ...WebAssembly, Memory: WebAssembly.Memory, Module: forbidden });
+  await roundTrip(values);
+  await roundTrip(EXAMPLES["cents"]?.() as Values);
+  expect(forbidden).toHaveBeenCalled();
+  vi.stubGlobal("WebAssembly", undefined);
+  await roundTrip(values);
+});

@@ -47,10 +47,12 @@ describe("a stream", () => {
     for (const [name, make] of Object.entries(EXAMPLES)) {
       const whole = make();
       const pieces: Values[] = [];
-      for await (const piece of decodeStream([encode(whole, { chunkValues: 250 })])) pieces.push(piece);
-      expect(pieces.flatMap((piece) => Array.from<unknown>(piece as number[])), name).toEqual(
-        Array.from<unknown>(whole as number[]),
-      );
+      for await (const piece of decodeStream([encode(whole, { chunkValues: 250 })]))
+        pieces.push(piece);
+      expect(
+        pieces.flatMap((piece) => Array.from<unknown>(piece as number[])),
+        name,
+      ).toEqual(Array.from<unknown>(whole as number[]));
       for (const piece of pieces) expect(piece.constructor, name).toBe(whole.constructor);
     }
   });

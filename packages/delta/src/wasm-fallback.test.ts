@@ -17,13 +17,17 @@ async function roundTrip(values: Values): Promise<void> {
 
 it("JavaScript does it all where WebAssembly is forbidden by a policy, too old, or not there", async () => {
   const values = Int32Array.from({ length: 20_000 }, (_, i) => (i * 37) % 1009);
-  const forbidden = vi.fn(() => {
-    throw new Error("Refused to compile WebAssembly: 'wasm-unsafe-eval' is not allowed");
-  });
-  vi.stubGlobal("WebAssembly", { ...WebAssembly, Memory: WebAssembly.Memory, Module: forbidden });
+  let refusals = 0;
+  class Forbidden {
+    constructor() {
+      refusals += 1;
+      throw new Error("Refused to compile WebAssembly: 'wasm-unsafe-eval' is not allowed");
+    }
+  }
+  vi.stubGlobal("WebAssembly", { Memory: WebAssembly.Memory, Module: Forbidden });
   await roundTrip(values);
   await roundTrip(EXAMPLES["cents"]?.() as Values);
-  expect(forbidden).toHaveBeenCalled();
+  expect(refusals).toBeGreaterThan(0);
   vi.stubGlobal("WebAssembly", undefined);
   await roundTrip(values);
 });

@@ -332,7 +332,7 @@ function decodeBlock32(
       out[i] = (out[i] as number) - (out[i - 1] as number);
     }
   }
-  for (let d = order - 2; d >= 0 && d < values; d -= 1) {
+  for (let d = Math.min(order - 2, values - 1); d >= 0; d -= 1) {
     let value = seedLows[d] as number;
     out[start + d] = value;
     for (let i = start + d + 1; i < start + values; i += 1) {

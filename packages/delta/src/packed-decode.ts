@@ -1,4 +1,4 @@
-import { KERNELS, type Kernel } from "./generated/packed-kernels.ts";
+import { KERNELS } from "./generated/packed-kernels.ts";
 import {
   BLOCK,
   BlockCursor,
@@ -76,7 +76,7 @@ function decodeUsual(
       at += 1;
       if (taken === 0) break;
     }
-    (KERNELS[width] as Kernel)(words, word, out, start, (next - base) | 0, patches);
+    sumFields(width, words, word, out, start, (next - base) | 0);
     if (taken > 0) {
       for (let k = (bytes[at - 1] as number) & 31; k >= 0; k -= 1) {
         patches[bytes[exception + k] as number] = base;
@@ -324,7 +324,7 @@ function decodeBlock32(
   patcher.put(base);
   // The fields that seeds stand in for are zero: the sum arrives at the last seed by itself.
   const sum = order === 0 ? 0 : ((seedLows[order - 1] as number) - Math.imul(order, base)) | 0;
-  if (values === BLOCK) (KERNELS[cursor.width] as Kernel)(words, at, out, start, sum, patches);
+  if (values === BLOCK) sumFields(cursor.width, words, at, out, start, sum);
   else sumRest(cursor, words, at, out, start, sum);
   patcher.takeAway();
   if (order === 0) {
@@ -338,6 +338,42 @@ function decodeBlock32(
     for (let i = start + d + 1; i < start + values; i += 1) {
       value = (value + (out[i] as number)) | 0;
       out[i] = value;
+    }
+  }
+}
+
+/** Fields of a whole block, patched and summed up. */
+function sumFields(
+  width: number,
+  words: Int32Array,
+  at: number,
+  out: Int32Array,
+  start: number,
+  from: number,
+): void {
+  const kernel = KERNELS[width];
+  if (kernel !== undefined) {
+    kernel(words, at, out, start, from, patches);
+    return;
+  }
+  const mask = -1 >>> (32 - width);
+  let sum = from;
+  for (let lane = 0; lane < LANES; lane += 1) {
+    let index = at + lane;
+    let word = words[index] as number;
+    let bit = 0;
+    const end = (lane + 1) * LANE_VALUES;
+    for (let i = lane * LANE_VALUES; i < end; i += 1) {
+      let field = word >>> bit;
+      bit += width;
+      if (bit >= 32 && i + 1 < end) {
+        index += LANES;
+        word = words[index] as number;
+        bit -= 32;
+        if (bit > 0) field |= word << (width - bit);
+      }
+      sum = (sum + (patches[i] as number) + (field & mask)) | 0;
+      out[start + i] = sum;
     }
   }
 }
@@ -415,7 +451,7 @@ function decodeBlock64(
   if (order === 1 && isNarrow && values === BLOCK) {
     patcher.put(baseLow);
     const low = cursor.seedLows[0] as number;
-    (KERNELS[width] as Kernel)(words, at, fields, 0, low - baseLow, patches);
+    sumFields(width, words, at, fields, 0, low - baseLow);
     patcher.takeAway();
     widenSums(cursor.seedHighs[0] as number, out, start);
     return;

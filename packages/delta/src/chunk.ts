@@ -258,12 +258,29 @@ function encodeRaw(lane: NumberLane, elementBytes: number): Uint8Array {
 }
 
 function readsBack(body: Uint8Array, lane: NumberLane, options: IntegerOptions): boolean {
-  const copy = emptyLane(lane, countOfLane(lane));
+  const copy = spareLane(lane, countOfLane(lane));
   const context = { wasm: options.wasm, compressors: [options.compressor] };
   decodeNumbers(body, copy, 0, context);
-  const [written, read] = [wordsOfLane(lane), wordsOfLane(copy)];
-  for (let i = 0; i < written.length; i += 1) if (written[i] !== read[i]) return false;
-  return true;
+  return sameWords(wordsOfLane(lane), wordsOfLane(copy));
+}
+
+/** A loop of its own, so that it is compiled once and stays compiled. */
+function sameWords(a: Int32Array, b: Int32Array): boolean {
+  let difference = 0;
+  for (let i = 0; i < a.length; i += 1) difference |= (a[i] as number) ^ (b[i] as number);
+  return difference === 0;
+}
+
+/** Memory for chunks that are read back: new memory would cost more than the reading. */
+let spare: ArrayBuffer | undefined;
+
+function spareLane(like: NumberLane, count: number): NumberLane {
+  spare ??= new ArrayBuffer(CHUNK_VALUES_MAX * 8);
+  if (like.kind === "ints") return { kind: "ints", ints: new Int32Array(spare, 0, count) };
+  if (like.kind === "pairs") return { ...like, words: new Uint32Array(spare, 0, count * 2) };
+  if (like.isSingle) return emptyLane(like, count);
+  const floats = new Float64Array(spare, 0, count);
+  return { ...like, floats, bits: new Uint32Array(spare, 0, count * 2) };
 }
 
 function emptyLane(like: NumberLane, count: number): NumberLane {
@@ -284,9 +301,11 @@ export function newFloatLane(count: number, isSingle: boolean): NumberLane & { k
   return { kind: "floats", floats, bits, isSingle };
 }
 
-function wordsOfLane(lane: NumberLane): Int32Array | Uint32Array {
+/** The bits of all values, always as the same kind of array: loops over them stay fast. */
+function wordsOfLane(lane: NumberLane): Int32Array {
   if (lane.kind === "ints") return lane.ints;
-  return lane.kind === "pairs" ? lane.words : lane.bits;
+  const { buffer, byteOffset, length } = lane.kind === "pairs" ? lane.words : lane.bits;
+  return new Int32Array(buffer, byteOffset, length);
 }
 
 /** Fills `lane` from a body: of a lane of floats the bits, which doubles share with their numbers. */

@@ -28,6 +28,8 @@ const LOG_MAX = 14;
 /** Residuals stay below this, so that differences of two are exact in a double. */
 const RESIDUAL_MAX = 2 ** 52;
 const WIDTH_MAX = 53;
+/** So many classes of blocks are a stream of their own, which decodes faster than a header. */
+const CLASS_STREAM_MIN = 512;
 /** The fast decoder reads on past the end for at most one block. */
 const PADDING_BYTES = 1024;
 const SAMPLE_MAX = 65_536;
@@ -45,7 +47,9 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   const whole = padded(symbols, tables, ofBlock);
   const coded = encodeSymbols(whole, tables, log, ofBlock, blockLog);
   const offsets = offsetBits(residuals, whole, bins);
-  const header = writeHeader({ ...bins, tables, classes: ofBlock }, log);
+  const isStream = tables.length > 1 && ofBlock.length >= CLASS_STREAM_MIN;
+  const classes = isStream ? new Uint8Array(0) : ofBlock;
+  const header = writeHeader({ ...bins, tables, classes }, log);
   const writer = new ByteWriter();
   writer.u8(log | (blockLog << 4));
   writer.varint(binCount);
@@ -53,6 +57,11 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   writer.varint(header.length);
   writer.varint(coded.words.length);
   writer.raw(header);
+  if (isStream) {
+    const stream = encodeSmall(Float64Array.from(ofBlock, (k, i) => turn(k, ofBlock[i - 1], tables.length)));
+    writer.varint(stream.length);
+    writer.raw(stream);
+  }
   for (const state of coded.states) writer.u32(state);
   writer.raw(new Uint8Array(coded.words.slice().buffer));
   writer.raw(offsets);
@@ -245,11 +254,28 @@ function codeHeader(coder: NumberCoder, header: Header, classCount: number, log:
     if (left > 0) throw new DeltaError("corrupt", "frequencies that do not fill their table");
   }
   if (classCount === 1) return;
-  // Turned so that the class of the block before is 0, which is shortest.
   let last = 0;
   for (let block = 0; block < classes.length; block += 1) {
-    const turned = ((classes[block] as number) - last + classCount) % classCount;
+    const turned = turn(classes[block] as number, last, classCount);
     last = (last + coder.code(CONTEXT.class + last, turned, classCount - 1)) % classCount;
+    classes[block] = last;
+  }
+}
+
+/** A class counted from that of the block before, which so becomes 0, the shortest number. */
+function turn(k: number, last: number | undefined, classCount: number): number {
+  return (k - (last ?? 0) + classCount) % classCount;
+}
+
+function readClassStream(payload: Uint8Array, classes: Uint8Array, classCount: number): void {
+  const turned = new Int32Array(classes.length);
+  // So many blocks have too few blocks of their own to need a stream again: this ends.
+  decodeSmall32(payload, turned, { wasm: false });
+  let last = 0;
+  for (let block = 0; block < classes.length; block += 1) {
+    const more = turned[block] as number;
+    if (more < 0 || more >= classCount) throw new DeltaError("corrupt", `a class turned by ${more}`);
+    last = (last + more) % classCount;
     classes[block] = last;
   }
 }
@@ -306,7 +332,10 @@ function readPayload(payload: Uint8Array, count: number): Read {
   const headerSize = reader.varint(payload.length);
   const wordCount = reader.varint(payload.length);
   const blocks = Math.ceil(count / (1 << blockLog));
-  const header = readHeader(reader.raw(headerSize), binCount, classCount, log, blocks);
+  const isStream = classCount > 1 && blocks >= CLASS_STREAM_MIN;
+  const header = readHeader(reader.raw(headerSize), binCount, classCount, log, isStream ? 0 : blocks);
+  const classes = isStream ? new Uint8Array(blocks) : header.classes;
+  if (isStream) readClassStream(reader.raw(reader.varint(reader.remaining)), classes, classCount);
   const states = Uint32Array.from({ length: LANES }, () => reader.u32());
   if (states.some((state) => state < 0x10000))
     throw new DeltaError("corrupt", "a state below 2^16");
@@ -315,7 +344,7 @@ function readPayload(payload: Uint8Array, count: number): Read {
   const offsetBytes = reader.remaining;
   const offsets = new Uint8Array(offsetBytes + PADDING_BYTES);
   offsets.set(reader.raw(offsetBytes));
-  const { lows, bits, classes, tables } = header;
+  const { lows, bits, tables } = header;
   return {
     log,
     tables,

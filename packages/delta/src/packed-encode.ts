@@ -29,7 +29,7 @@ export function encodeBlocks64(words: Uint32Array, order: number): Uint8Array {
 export type EncodedBlocks = {
   readonly blocks: number;
   readonly directory: Uint8Array;
-  readonly words: Int32Array;
+  readonly words: Uint8Array;
   readonly exceptions: Uint8Array;
   /** Of the last block, as pairs. */
   readonly seeds: Int32Array;
@@ -42,12 +42,21 @@ export function encodeRest32(
   order: number,
   frame: ChunkFrame,
 ): Uint8Array {
-  const encoder = new BlockEncoder(latents.length, order, false, frame);
+  const encoder = new BlockEncoder(BLOCK, order, false, frame);
   encoder.adopt(encoded);
   const start = encoded.blocks * BLOCK;
   if (start < latents.length) encoder.block32(latents, start);
   return encoder.finish();
 }
+
+const NOTHING = new Uint8Array(0);
+const NO_BLOCKS: EncodedBlocks = {
+  blocks: 0,
+  directory: NOTHING,
+  words: NOTHING,
+  exceptions: NOTHING,
+  seeds: new Int32Array(6),
+};
 
 // All of it is synchronous, so it is nobody else's meanwhile.
 let packedWords = new Int32Array(0);
@@ -59,6 +68,7 @@ class BlockEncoder {
   readonly #directory = new ByteWriter();
   readonly #words: Int32Array;
   readonly #exceptions = new BitWriter();
+  #before = NO_BLOCKS;
   #wordCount = 0;
   #values = 0;
   /** Residuals of the current block, less the center. */
@@ -88,12 +98,18 @@ class BlockEncoder {
     const head = new ByteWriter();
     signedVarint(head, centerLow, centerHigh);
     if (this.#order > 0) signedVarint(head, stepLow, stepHigh);
-    head.varint(this.#wordCount);
-    head.varint(this.#directory.position);
+    const before = this.#before;
+    const words = new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount);
+    const directory = this.#directory.finish();
+    head.varint(before.words.length / 4 + this.#wordCount);
+    head.varint(before.directory.length + directory.length);
     const parts = [
       head.finish(),
-      this.#directory.finish(),
-      new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount),
+      before.directory,
+      directory,
+      before.words,
+      words,
+      before.exceptions,
       this.#exceptions.finish(),
     ];
     const payload = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -105,14 +121,11 @@ class BlockEncoder {
     return payload;
   }
 
-  adopt({ directory, words, exceptions, seeds }: EncodedBlocks): void {
-    this.#directory.raw(directory);
-    this.#words.set(words);
-    this.#wordCount = words.length;
-    this.#exceptions.adopt(exceptions);
+  adopt(before: EncodedBlocks): void {
+    this.#before = before;
     for (let d = 0; d < this.#order; d += 1) {
-      this.#lastSeeds[d] = seeds[2 * d] as number;
-      this.#lastSeeds[3 + d] = seeds[2 * d + 1] as number;
+      this.#lastSeeds[d] = before.seeds[2 * d] as number;
+      this.#lastSeeds[3 + d] = before.seeds[2 * d + 1] as number;
     }
   }
 
@@ -411,13 +424,6 @@ class BitWriter {
       rest >>>= room;
       at += 1;
     }
-  }
-
-  /** Begins with `bytes`. */
-  adopt(bytes: Uint8Array): void {
-    this.#bytes = new Uint8Array(bytes.length + 256);
-    this.#bytes.set(bytes);
-    this.#bit = 8 * bytes.length;
   }
 
   /** Only where `align` has been called last. */

@@ -136,7 +136,7 @@ export class PackedWasm {
     const encoded = {
       blocks,
       directory: new Uint8Array(buffer, directoryAt, directoryEnd - directoryAt),
-      words: new Int32Array(buffer, wordsAt, (wordsEnd - wordsAt) / 4),
+      words: new Uint8Array(buffer, wordsAt, wordsEnd - wordsAt),
       exceptions: new Uint8Array(buffer, exceptionsAt, exceptionsEnd - exceptionsAt),
       seeds,
     };

@@ -1,16 +1,7 @@
 import { EXCEPTION_COST, EXCEPTIONS_COST, OWN_BASE_COST } from "./packed-width.ts";
 import * as w from "./wasm-emitter.ts";
 import { transpose } from "./wasm-packed-decode.ts";
-import {
-  FRAME,
-  HIGHS,
-  LENGTHS,
-  LENGTHS_BYTES,
-  LOWS,
-  SCRATCH,
-  SEEDS,
-  STOPPED,
-} from "./wasm-packed-layout.ts";
+import { FRAME, HIGHS, LOWS, SCRATCH, SEEDS, STOPPED } from "./wasm-packed-layout.ts";
 
 /**
  * The packer in WebAssembly: `BlockEncoder` of packed-encode.ts for whole blocks of 32-bit latents,
@@ -23,6 +14,7 @@ export function encodeModule(): Uint8Array {
 const BLOCK = 128;
 const VECTORS = 32;
 const CHOOSE = 0;
+const ZERO = w.v128(new Array<number>(16).fill(0));
 
 /** Parameters: two addresses, and where the first array ends. 1 if they hold the same vectors. */
 function equal(): w.WasmFunction {
@@ -47,46 +39,76 @@ function equal(): w.WasmFunction {
 }
 
 /**
- * Parameters: longest, extra. The cost of the best width, times 2^16, exceptions, times 2^8, and the
- * width, as `WidthChoice` has it.
+ * Parameters: longest, extra, order. Of the numbers in `SCRATCH`, the cost of the best width, times
+ * 2^16, exceptions, times 2^8, and the width, as `WidthChoice` has it. How many numbers need more bits
+ * is counted for one width after the other, since few are tried. The places of seeds hold what stands
+ * in the first one, and do not count.
  */
 function choose(): w.WasmFunction {
-  const [longest, extra, width, exceptions, cost, best, patching] = [0, 1, 2, 3, 4, 5, 6] as const;
+  const [longest, extra, order, width, exceptions, cost, best, patching, at] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8,
+  ] as const;
+  const fitting = 9;
   const each = w.i32Add(
     w.i32Sub(w.i32Add(w.get(longest), w.get(extra)), w.get(width)),
     w.i32(EXCEPTION_COST),
   );
-  const zeros = w.i32Shl(w.i32Sub(w.i32(32), w.get(width)), w.i32(2));
   const packed = w.i32Or(
     w.i32Shl(w.get(cost), w.i32(16)),
     w.i32Or(w.i32Shl(w.get(exceptions), w.i32(8)), w.get(width)),
   );
+  const fits = (offset: number): w.Code =>
+    w.vEq32(w.vShrU32(w.vLoad(w.get(at), SCRATCH + offset), w.get(width)), ZERO);
+  const countFitting = [
+    w.set(fitting, ZERO),
+    w.set(at, w.i32(0)),
+    w.loop(
+      [0, 16, 32, 48, 64, 80, 96, 112].map((offset) =>
+        w.set(fitting, w.vSub32(w.get(fitting), fits(offset))),
+      ),
+      w.increase(at, w.i32(128)),
+      w.brIf(0, w.i32LtU(w.get(at), w.i32(4 * BLOCK))),
+    ),
+    [1, 2].map((by) =>
+      w.set(
+        fitting,
+        w.vAdd32(
+          w.get(fitting),
+          w.vShuffle4(
+            w.get(fitting),
+            w.get(fitting),
+            [0, 1, 2, 3].map((j) => (j + by) & 3),
+          ),
+        ),
+      ),
+    ),
+    w.set(exceptions, w.i32Sub(w.i32(BLOCK), w.vLane32(w.get(fitting), 0))),
+    w.when(
+      w.i32ShrU(w.i32Load(w.i32(SCRATCH)), w.get(width)),
+      w.set(exceptions, w.i32Sub(w.get(exceptions), w.get(order))),
+    ),
+  ];
   const body = [
     w.set(best, w.i32(0x7fffffff)),
     w.set(width, w.get(longest)),
-    w.block(
-      w.loop(
-        w.brIf(1, w.i32LtS(w.get(width), w.i32(0))),
-        w.set(patching, w.i32(0)),
-        w.when(
-          w.get(exceptions),
-          w.set(patching, w.i32Add(w.i32(EXCEPTIONS_COST), w.i32Mul(w.get(exceptions), each))),
-        ),
-        w.brIf(1, w.i32GeS(w.get(patching), w.i32ShrU(w.get(best), w.i32(16)))),
+    w.loop(
+      w.set(patching, w.i32(0)),
+      w.when(
+        w.get(exceptions),
+        w.set(patching, w.i32Add(w.i32(EXCEPTIONS_COST), w.i32Mul(w.get(exceptions), each))),
+      ),
+      w.when(w.i32LtS(w.get(patching), w.i32ShrU(w.get(best), w.i32(16))), [
         w.set(cost, w.i32Add(w.i32Shl(w.get(width), w.i32(7)), w.get(patching))),
         w.when(w.i32LtS(w.get(cost), w.i32ShrU(w.get(best), w.i32(16))), w.set(best, packed)),
-        w.increase(
-          exceptions,
-          w.i32Add(w.i32Load(zeros, LENGTHS), w.i32Load(zeros, LENGTHS + LENGTHS_BYTES)),
-        ),
         w.set(width, w.i32Sub(w.get(width), w.i32(1))),
-        w.br(0),
-      ),
+        // Two levels out: on with the next width.
+        w.when(w.i32GeS(w.get(width), w.i32(0)), [countFitting, w.br(2)]),
+      ]),
     ),
     w.get(best),
   ];
-  const locals = new Array<number>(5).fill(w.I32);
-  return { type: { parameters: [w.I32, w.I32], results: [w.I32] }, locals, body };
+  const locals = [...new Array<number>(6).fill(w.I32), w.V128];
+  return { type: { parameters: [w.I32, w.I32, w.I32], results: [w.I32] }, locals, body };
 }
 
 // Parameters: latents, how many blocks, order, and where directory, words and exceptions go.
@@ -169,12 +191,60 @@ function countUp(first: w.Code, end: number, step: number, ...body: w.Code[]): w
   ];
 }
 
-/**
- * Residuals into `LOWS`, seeds into 64-bit places from `HIGHS`. Differences are taken from the end, so
- * that each still finds the one before it.
- */
+/** Residuals into `LOWS`, seeds into 64-bit places from `HIGHS`. */
 function differences(): w.Code {
-  const lastVector = w.i32(4 * BLOCK - 16);
+  const before = w.vLoad(w.i32Sub(w.i32Add(w.get(IN), w.get(K)), w.i32(4)));
+  const difference = w.vSub32(w.vLoad(w.i32Add(w.get(IN), w.get(K))), before);
+  return [
+    w.set(BASES, w.vSplat32(CENTER)),
+    w.set(LEASTS, w.vSplat32(w.i32(0x7fffffff))),
+    w.set(MOSTS, w.vSplat32(w.i32(-0x80000000))),
+    w.when(
+      w.i32Eq(w.get(ORDER), w.i32(1)),
+      [
+        w.i64Store(w.i32(0), w.i64FromI32S(w.i32Load(w.get(IN))), HIGHS),
+        w.set(K, w.i32(0)),
+        w.set(VECTOR, w.vSub32(difference, w.get(BASES))),
+        // The place of the seed repeats the first residual meanwhile.
+        w.set(VECTOR, w.vShuffle4(w.get(VECTOR), w.get(VECTOR), [1, 1, 2, 3])),
+        takeResiduals(),
+        countUp(
+          w.i32(16),
+          4 * BLOCK,
+          16,
+          w.set(VECTOR, w.vSub32(difference, w.get(BASES))),
+          takeResiduals(),
+        ),
+      ],
+      [
+        differencesOfAnyOrder(),
+        countUp(
+          w.i32(0),
+          4 * BLOCK,
+          16,
+          w.set(VECTOR, w.vSub32(w.vLoad(w.get(K), LOWS), w.get(BASES))),
+          takeResiduals(),
+        ),
+      ],
+    ),
+    overLanes(LEASTS, LEAST, w.vMinS32),
+    overLanes(MOSTS, MOST, w.vMaxS32),
+  ];
+}
+
+/** Puts `VECTOR` at K into `LOWS`, and its zigzag form into `SCRATCH`. */
+function takeResiduals(): w.Code {
+  const vector = w.get(VECTOR);
+  return [
+    w.set(LEASTS, w.vMinS32(w.get(LEASTS), vector)),
+    w.set(MOSTS, w.vMaxS32(w.get(MOSTS), vector)),
+    w.vStore(w.get(K), vector, LOWS),
+    w.vStore(w.get(K), w.vXor(w.vShl32(vector, w.i32(1)), w.vShrS32(vector, w.i32(31))), SCRATCH),
+  ];
+}
+
+/** From the end, so that each place still finds the one before it. */
+function differencesOfAnyOrder(): w.Code {
   const seedAt = w.i32Shl(w.get(COUNT), w.i32(3));
   return [
     countUp(
@@ -188,7 +258,7 @@ function differences(): w.Code {
       w.loop(
         w.brIf(1, w.i32Eq(w.get(COUNT), w.get(ORDER))),
         w.i64Store(seedAt, w.i64FromI32S(w.i32Load(w.i32Shl(w.get(COUNT), w.i32(2)), LOWS)), HIGHS),
-        w.set(K, lastVector),
+        w.set(K, w.i32(4 * BLOCK - 16)),
         w.loop(
           w.vStore(w.get(K), w.vSub32(w.vLoad(w.get(K), LOWS), w.vLoad(w.get(K), LOWS - 4)), LOWS),
           w.brIf(0, w.i32GeS(w.tee(K, w.i32Sub(w.get(K), w.i32(16))), w.i32(0))),
@@ -199,25 +269,6 @@ function differences(): w.Code {
     ),
     // Places of seeds repeat the first residual meanwhile, which changes neither least nor most.
     seedPlaces(w.i32Load(w.i32Shl(w.get(ORDER), w.i32(2)), LOWS)),
-    w.set(BASES, w.vSplat32(CENTER)),
-    w.set(LEASTS, w.vSplat32(w.i32(0x7fffffff))),
-    w.set(MOSTS, w.vSplat32(w.i32(-0x80000000))),
-    countUp(
-      w.i32(0),
-      4 * BLOCK,
-      16,
-      w.set(VECTOR, w.vSub32(w.vLoad(w.get(K), LOWS), w.get(BASES))),
-      w.set(LEASTS, w.vMinS32(w.get(LEASTS), w.get(VECTOR))),
-      w.set(MOSTS, w.vMaxS32(w.get(MOSTS), w.get(VECTOR))),
-      w.vStore(w.get(K), w.get(VECTOR), LOWS),
-      w.vStore(
-        w.get(K),
-        w.vXor(w.vShl32(w.get(VECTOR), w.i32(1)), w.vShrS32(w.get(VECTOR), w.i32(31))),
-        SCRATCH,
-      ),
-    ),
-    overLanes(LEASTS, LEAST, w.vMinS32),
-    overLanes(MOSTS, MOST, w.vMaxS32),
   ];
 }
 
@@ -246,39 +297,14 @@ function seedPlaces(value: w.Code): w.Code {
   ];
 }
 
-/**
- * Counts the lengths of the numbers in `SCRATCH`, by their leading zeros, in two sets of counters,
- * since equal lengths are neighbors and would wait for each other in one. `first` is what stands in
- * the places of seeds, which do not count.
- */
-function count(first: w.Code): w.Code {
-  const zero = w.v128(new Array<number>(16).fill(0));
-  const counter = (offset: number): w.Code =>
-    w.i32Shl(w.i32Clz(w.i32Load(w.get(K), SCRATCH + offset)), w.i32(2));
-  const add = (offset: number, place: w.Code, what: w.Code): w.Code => [
-    w.set(FILLED, place),
-    w.i32Store(w.get(FILLED), w.i32Add(w.i32Load(w.get(FILLED), offset), what), offset),
-  ];
-  const step = (i: number): w.Code =>
-    add(LENGTHS + (i % 2) * LENGTHS_BYTES, counter(4 * i), w.i32(1));
-  return [
-    Array.from({ length: (2 * LENGTHS_BYTES) / 16 }, (_, i) =>
-      w.vStore(w.i32(LENGTHS), zero, 16 * i),
-    ),
-    countUp(w.i32(0), 4 * BLOCK, 16, [0, 1, 2, 3].map(step)),
-    add(LENGTHS, w.i32Shl(w.i32Clz(first), w.i32(2)), w.i32Sub(w.i32(0), w.get(ORDER))),
-  ];
-}
-
 function lengths(): w.Code {
   const longer = (a: w.Code, b: w.Code): w.Code => w.select(a, b, w.i32GtS(a, b));
   return [
-    count(w.i32Load(w.i32(SCRATCH))),
     w.set(
       LONGEST,
       longer(bitLength(zigzag(() => w.get(LEAST))), bitLength(zigzag(() => w.get(MOST)))),
     ),
-    w.set(CHOICE, w.call(CHOOSE, w.get(LONGEST), w.i32(0))),
+    w.set(CHOICE, w.call(CHOOSE, w.get(LONGEST), w.i32(0), w.get(ORDER))),
   ];
 }
 
@@ -307,8 +333,7 @@ function decide(): w.Code {
         16,
         w.vStore(w.get(K), w.vSub32(w.vLoad(w.get(K), LOWS), w.get(BASES)), SCRATCH),
       ),
-      count(w.i32Load(w.i32(SCRATCH))),
-      w.set(OTHER, w.call(CHOOSE, range, w.i32(1))),
+      w.set(OTHER, w.call(CHOOSE, range, w.i32(1), w.get(ORDER))),
       w.when(
         w.i32LtS(
           w.i32Add(w.i32ShrU(w.get(OTHER), w.i32(16)), w.i32(OWN_BASE_COST)),
@@ -481,23 +506,36 @@ function pack(): w.Code {
       code,
       columns.map((column, j) => w.vStore(at, column, SCRATCH + 16 * j)),
     ),
+    w.when(w.i32LtU(w.get(WIDTH), w.i32(17)), packWords(2), packWords(1)),
+  ]);
+}
+
+/** Takes as many fields at a time, which are `together` times the width. */
+function packWords(together: 1 | 2): w.Code {
+  const pair = w.vOr(
+    w.vLoad(w.get(K), SCRATCH),
+    w.vShl32(w.vLoad(w.get(K), SCRATCH + 16), w.get(WIDTH)),
+  );
+  const bits = w.i32Mul(w.get(WIDTH), w.i32(together));
+  return [
     w.set(FILLED, w.i32(0)),
-    w.set(LEASTS, w.v128(new Array<number>(16).fill(0))),
+    w.set(LEASTS, ZERO),
+    w.set(BITS, bits),
     countUp(
       w.i32(0),
       16 * VECTORS,
-      16,
-      w.set(VECTOR, w.vLoad(w.get(K), SCRATCH)),
+      16 * together,
+      w.set(VECTOR, together === 2 ? pair : w.vLoad(w.get(K), SCRATCH)),
       w.set(LEASTS, w.vOr(w.get(LEASTS), w.vShl32(w.get(VECTOR), w.get(FILLED)))),
-      w.increase(FILLED, w.get(WIDTH)),
+      w.increase(FILLED, w.get(BITS)),
       w.when(w.i32GtU(w.get(FILLED), w.i32(31)), [
         w.vStore(w.get(WORD), w.get(LEASTS)),
         w.increase(WORD, w.i32(16)),
         w.set(FILLED, w.i32Sub(w.get(FILLED), w.i32(32))),
-        w.set(LEASTS, w.vShrU32(w.get(VECTOR), w.i32Sub(w.get(WIDTH), w.get(FILLED)))),
-        // A shift by the whole width shifts nothing out where that is 32.
-        w.when(w.i32Eqz(w.get(FILLED)), w.set(LEASTS, w.v128(new Array<number>(16).fill(0)))),
+        w.set(LEASTS, w.vShrU32(w.get(VECTOR), w.i32Sub(w.get(BITS), w.get(FILLED)))),
+        // A shift by 32 bits shifts nothing out.
+        w.when(w.i32Eqz(w.get(FILLED)), w.set(LEASTS, ZERO)),
       ]),
     ),
-  ]);
+  ];
 }

@@ -17,9 +17,6 @@ export const SEEDS = 3_216;
 export const FRAME = 3_248;
 /** Where a driver stopped: positions in directory, words and exceptions. */
 export const STOPPED = 3_264;
-/** Counters of 33 lengths, twice. */
-export const LENGTHS = 3_280;
-export const LENGTHS_BYTES = 144;
 /** Payloads and latents. */
 export const HEAP = 4_096;
 

@@ -8,7 +8,6 @@ import {
   PATCHES,
   RAW,
   READY,
-  SCRATCH,
   SEEDS,
   STOPPED,
   WIDE_PATCHES,
@@ -17,17 +16,15 @@ import {
 /** What the driver answers: all blocks done, or this, or 1 + the kernel that it lacks. */
 export const REFUSED = -1;
 
-const VECTORS = 32;
 const ZERO = w.v128(new Array<number>(16).fill(0));
 /** Bits of an exception that one load of eight bytes is sure to hold. */
 const EXCEPTION_BITS_MAX = 56;
 
 // The functions of the module, by index.
-const SPREAD = 0;
-const PREFIX_32 = 1;
-const PREFIX_64 = 2;
-const WIDEN = 3;
-const JOIN = 4;
+const PREFIX_32 = 0;
+const PREFIX_64 = 1;
+const WIDEN = 2;
+const JOIN = 3;
 
 /**
  * The driver: it walks the directory as `BlockCursor` does, for whole blocks, and checks as much; what
@@ -38,64 +35,8 @@ export function decodeModule(): Uint8Array {
     pages: 1,
     tableSize: KERNEL_COUNT,
     indirectTypes: [KERNEL_TYPE],
-    functions: [spread(), prefix32(), prefix64(), widen(), join(), driver()],
+    functions: [prefix32(), prefix64(), widen(), join(), driver()],
   });
-}
-
-/** Parameters: out, sum before the block, whether the lanes were summed up. */
-function spread(): w.WasmFunction {
-  const [out, sum, isSum, at, lanes, offset] = [0, 1, 2, 3, 4, 5] as const;
-  const rows = [6, 7, 8, 9];
-  const { code, columns } = transpose(rows, [10, 11, 12, 13]);
-  const shifted = (from: w.Code, by: number): w.Code =>
-    w.vShuffle4(
-      ZERO,
-      from,
-      [0, 1, 2, 3].map((j) => (j < by ? 0 : 4 + j - by)),
-    );
-  const last = w.vLoad(w.i32(SCRATCH), 16 * (VECTORS - 1));
-  const body = [
-    w.when(w.get(isSum), [
-      // What stands before each lane: the sum of those before it.
-      w.set(lanes, shifted(last, 1)),
-      w.set(lanes, w.vAdd32(w.get(lanes), shifted(w.get(lanes), 1))),
-      w.set(lanes, w.vAdd32(w.get(lanes), shifted(w.get(lanes), 2))),
-      w.set(offset, w.vAdd32(w.get(lanes), w.vSplat32(w.get(sum)))),
-    ]),
-    w.loop(
-      rows.map((row, j) =>
-        w.set(row, w.vAdd32(w.get(offset), w.vLoad(w.get(at), SCRATCH + 16 * j))),
-      ),
-      code,
-      columns.map((column, j) => w.vStore(w.get(out), column, 128 * j)),
-      w.increase(out, w.i32(16)),
-      w.increase(at, w.i32(64)),
-      w.brIf(0, w.i32LtU(w.get(at), w.i32(16 * VECTORS))),
-    ),
-  ];
-  const locals = [w.I32, ...new Array<number>(10).fill(w.V128)];
-  return { type: { parameters: [w.I32, w.I32, w.I32], results: [] }, locals, body };
-}
-
-/** Makes the four columns of four rows of four, by way of four more locals. */
-export function transpose(
-  rows: readonly number[],
-  [a, b, c, d]: readonly [number, number, number, number],
-): { readonly code: w.Code; readonly columns: readonly w.Code[] } {
-  const [first, second, third, fourth] = rows.map(w.get) as [w.Code, w.Code, w.Code, w.Code];
-  const code = [
-    w.set(a, w.vShuffle4(first, second, [0, 4, 1, 5])),
-    w.set(b, w.vShuffle4(third, fourth, [0, 4, 1, 5])),
-    w.set(c, w.vShuffle4(first, second, [2, 6, 3, 7])),
-    w.set(d, w.vShuffle4(third, fourth, [2, 6, 3, 7])),
-  ];
-  const columns = [
-    w.vShuffle4(w.get(a), w.get(b), [0, 1, 4, 5]),
-    w.vShuffle4(w.get(a), w.get(b), [2, 3, 6, 7]),
-    w.vShuffle4(w.get(c), w.get(d), [0, 1, 4, 5]),
-    w.vShuffle4(w.get(c), w.get(d), [2, 3, 6, 7]),
-  ];
-  return { code, columns };
 }
 
 /** Parameters: a block of 32-bit latents. Sums it up in place. */
@@ -244,8 +185,7 @@ function driver(): w.WasmFunction {
         w.brIf(1, w.i32Eqz(w.get(BLOCKS))),
         entry(),
         w.when(w.get(IS_WIDE), [
-          callKernel(w.i32(RAW + 32), w.i32(0)),
-          w.call(SPREAD, w.i32(LOWS), w.i32(0), w.i32(0)),
+          callKernel(w.i32(RAW + 32), w.i32(0), w.i32(LOWS), w.i32(0)),
           w.increase(WORD, w.i32(512)),
           w.set(WORD_BYTES, w.i32Sub(w.get(WORD_BYTES), w.i32(512))),
         ]),
@@ -268,8 +208,8 @@ function driver(): w.WasmFunction {
   return { type: DRIVER_TYPE, locals, body, name: "f" };
 }
 
-function callKernel(index: w.Code, base: w.Code): w.Code {
-  return w.callIndirect(0, index, w.get(WORD), base);
+function callKernel(index: w.Code, base: w.Code, out: w.Code, sum: w.Code): w.Code {
+  return w.callIndirect(0, index, w.get(WORD), base, out, sum);
 }
 
 function needKernel(index: w.Code): w.Code {
@@ -303,37 +243,31 @@ function entry(): w.Code {
     refuseIf(w.i32GtU(w.get(WORD_BYTES), w.i32Sub(w.get(WORD_END), w.get(WORD)))),
     base(),
     exceptionHead(),
+    refuseIf(w.i32GtU(w.get(AT), w.get(AT_END))),
   ];
 }
 
+/** Ends are checked once an entry is read: behind them is memory enough for one. */
 function readByte(into: number): w.Code {
-  return [
-    refuseIf(w.i32GeU(w.get(AT), w.get(AT_END))),
-    w.set(into, w.i32Load8(w.get(AT))),
-    w.increase(AT, w.i32(1)),
-  ];
+  return [w.set(into, w.i32Load8(w.get(AT))), w.increase(AT, w.i32(1))];
 }
 
 /** A zigzag number into `VALUE`. */
 function readSigned(): w.Code {
+  const bits = w.i64FromI32U(w.i32And(w.get(BYTE), w.i32(127)));
+  const more = w.i32And(w.i32ShrU(w.get(BYTE), w.i32(7)), w.i32LtU(w.get(SHIFT), w.i32(70)));
   return [
     w.set(VALUE, w.i64(0)),
     w.set(SHIFT, w.i32(0)),
     w.loop(
       readByte(BYTE),
-      w.set(
-        VALUE,
-        w.i64Or(
-          w.get(VALUE),
-          w.i64Shl(w.i64FromI32U(w.i32And(w.get(BYTE), w.i32(127))), w.i64FromI32U(w.get(SHIFT))),
-        ),
-      ),
-      // Idle bytes, and bits above the 64th.
-      refuseIf(w.i32And(w.i32Eqz(w.get(BYTE)), w.i32Ne(w.get(SHIFT), w.i32(0)))),
-      refuseIf(w.i32And(w.i32Eq(w.get(SHIFT), w.i32(63)), w.i32GtU(w.get(BYTE), w.i32(1)))),
+      w.set(VALUE, w.i64Or(w.get(VALUE), w.i64Shl(bits, w.i64FromI32U(w.get(SHIFT))))),
       w.increase(SHIFT, w.i32(7)),
-      w.brIf(0, w.i32GtU(w.get(BYTE), w.i32(127))),
+      w.brIf(0, more),
     ),
+    // Idle bytes, and bits above the 64th.
+    refuseIf(w.i32And(w.i32Eqz(w.get(BYTE)), w.i32GtU(w.get(SHIFT), w.i32(7)))),
+    refuseIf(w.i32And(w.i32Eq(w.get(SHIFT), w.i32(70)), w.i32GtU(w.get(BYTE), w.i32(1)))),
     refuseIf(
       w.i32And(w.i32Eqz(w.get(IS_PAIRS)), w.i64Ne(w.i64ShrU(w.get(VALUE), w.i64(32)), w.i64(0))),
     ),
@@ -470,12 +404,12 @@ function exceptionValue(): w.Code {
 function ints(): w.Code {
   const base = w.i32FromI64(w.get(BASE));
   return [
-    callKernel(kernelIndex(), base),
-    w.call(
-      SPREAD,
+    callKernel(
+      kernelIndex(),
+      base,
       w.get(OUT),
+      // The fields that seeds stand in for are zero: the sum arrives at the last seed by itself.
       w.i32Sub(w.i32Load(seedAt(w.get(ORDER)), SEEDS - 8), w.i32Mul(w.get(ORDER), base)),
-      w.get(ORDER),
     ),
     w.set(K, w.i32Sub(w.get(ORDER), w.i32(1))),
     w.block(
@@ -500,13 +434,11 @@ function pairs(): w.Code {
     w.when(
       w.get(IS_WIDE),
       [
-        callKernel(kernelIndex(), w.i32FromI64(w.get(BASE))),
-        w.call(SPREAD, w.i32(HIGHS), w.i32(0), w.i32(0)),
+        callKernel(kernelIndex(), w.i32FromI64(w.get(BASE)), w.i32(HIGHS), w.i32(0)),
         w.call(JOIN, w.get(OUT), CENTER),
       ],
       [
-        callKernel(kernelIndex(), w.i32(0)),
-        w.call(SPREAD, w.i32(LOWS), w.i32(0), w.i32(0)),
+        callKernel(kernelIndex(), w.i32(0), w.i32(LOWS), w.i32(0)),
         w.call(WIDEN, w.get(OUT), w.get(BASE)),
       ],
     ),

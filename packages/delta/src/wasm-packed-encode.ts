@@ -1,6 +1,6 @@
 import { EXCEPTION_COST, EXCEPTIONS_COST, OWN_BASE_COST } from "./packed-width.ts";
 import * as w from "./wasm-emitter.ts";
-import { transpose } from "./wasm-packed-decode.ts";
+import { transpose } from "./wasm-packed-kernel.ts";
 import { FRAME, HIGHS, LOWS, SCRATCH, SEEDS, STOPPED } from "./wasm-packed-layout.ts";
 
 /**

@@ -1,48 +1,116 @@
 import * as w from "./wasm-emitter.ts";
 import { PATCHES, RAW, SCRATCH } from "./wasm-packed-layout.ts";
 
-/** Parameters: where the words are, and what is added to each field. */
-export const KERNEL_TYPE: w.FunctionType = { parameters: [w.I32, w.I32], results: [] };
+/** Parameters: where the words are, what is added to each field, out, sum before the block. */
+export const KERNEL_TYPE: w.FunctionType = {
+  parameters: [w.I32, w.I32, w.I32, w.I32],
+  results: [],
+};
 
 const VECTORS = 32;
+const ZERO = w.v128(new Array<number>(16).fill(0));
+
+const WORDS = 0;
+const BASE = 1;
+const OUT = 2;
+const SUM = 3;
+const AT = 4;
+const WORD = 5;
+const LANE_SUMS = 6;
+const BASES = 7;
+const MASK = 8;
+const OFFSET = 9;
+const ROWS = [10, 11, 12, 13];
+const TEMPORARIES = [14, 15, 16, 17] as const;
 
 /**
- * A module with kernel `index` as "f": it leaves the 128 fields of a block in `SCRATCH`, in the order
- * of their words, each with base and patch added, and each lane summed up unless it is a raw kernel.
- * Unrolled, since a shift by a constant is one instruction. A module for each keeps them small.
+ * A module with kernel `index` as "f": it takes out the 128 fields of a block, each with base and
+ * patch added, and sums them up unless it is a raw kernel. Unrolled, since a shift by a constant is
+ * one instruction. A module for each keeps them small.
  */
 export function kernelModule(index: number): Uint8Array {
-  const body = kernel(index % RAW, index < RAW);
-  const locals = [w.V128, w.V128, w.V128, w.V128];
+  const isSum = index < RAW;
+  const body = [unpack(index % RAW, isSum), isSum ? laneOffsets() : [], spread()];
+  const locals = [w.I32, ...new Array<number>(13).fill(w.V128)];
   return w.moduleBytes({ pages: 1, functions: [{ type: KERNEL_TYPE, locals, body, name: "f" }] });
 }
 
-function kernel(width: number, isSum: boolean): w.Code {
-  const [words, base, word, sum, bases, mask] = [0, 1, 2, 3, 4, 5] as const;
+/** Into `SCRATCH`, in the order of the words; each lane summed up. */
+function unpack(width: number, isSum: boolean): w.Code {
   const code: w.Code[] = [
-    w.set(bases, w.vSplat32(w.get(base))),
-    w.set(mask, w.vSplat32(w.i32(width === 32 ? -1 : 2 ** width - 1))),
+    w.set(BASES, w.vSplat32(w.get(BASE))),
+    w.set(MASK, w.vSplat32(w.i32(width === 32 ? -1 : 2 ** width - 1))),
   ];
   let loaded = -1;
   for (let k = 0; k < VECTORS; k += 1) {
     const shift = (k * width) % 32;
     const wanted = (k * width - shift) / 32;
-    let addend = w.get(bases);
+    let addend = w.get(BASES);
     if (width > 0) {
-      if (wanted !== loaded) code.push(w.set(word, w.vLoad(w.get(words), 16 * wanted)));
+      if (wanted !== loaded) code.push(w.set(WORD, w.vLoad(w.get(WORDS), 16 * wanted)));
       loaded = wanted;
-      let field = shift === 0 ? w.get(word) : w.vShrU32(w.get(word), w.i32(shift));
+      let field = shift === 0 ? w.get(WORD) : w.vShrU32(w.get(WORD), w.i32(shift));
       if (shift + width > 32) {
         loaded += 1;
-        const next = w.tee(word, w.vLoad(w.get(words), 16 * loaded));
+        const next = w.tee(WORD, w.vLoad(w.get(WORDS), 16 * loaded));
         field = w.vOr(field, w.vShl32(next, w.i32(32 - shift)));
       }
-      if (shift + width !== 32) field = w.vAnd(field, w.get(mask));
+      if (shift + width !== 32) field = w.vAnd(field, w.get(MASK));
       addend = w.vAdd32(field, addend);
     }
     const patched = w.vAdd32(addend, w.vLoad(w.i32(PATCHES), 16 * k));
-    const value = isSum ? w.tee(sum, w.vAdd32(w.get(sum), patched)) : patched;
+    const value = isSum ? w.tee(LANE_SUMS, w.vAdd32(w.get(LANE_SUMS), patched)) : patched;
     code.push(w.vStore(w.i32(SCRATCH), value, 16 * k));
   }
   return code;
+}
+
+/** What stands before each lane: the sums of those before it. */
+function laneOffsets(): w.Code {
+  const shifted = (from: number, by: number): w.Code =>
+    w.vShuffle4(
+      ZERO,
+      w.get(from),
+      [0, 1, 2, 3].map((j) => (j < by ? 0 : 4 + j - by)),
+    );
+  return [
+    w.set(OFFSET, shifted(LANE_SUMS, 1)),
+    w.set(OFFSET, w.vAdd32(w.get(OFFSET), shifted(OFFSET, 1))),
+    w.set(OFFSET, w.vAdd32(w.get(OFFSET), shifted(OFFSET, 2))),
+    w.set(OFFSET, w.vAdd32(w.get(OFFSET), w.vSplat32(w.get(SUM)))),
+  ];
+}
+
+/** Puts the four lanes behind one another. */
+function spread(): w.Code {
+  const { code, columns } = transpose(ROWS, TEMPORARIES);
+  return w.loop(
+    ROWS.map((row, j) => w.set(row, w.vAdd32(w.get(OFFSET), w.vLoad(w.get(AT), SCRATCH + 16 * j)))),
+    code,
+    columns.map((column, j) => w.vStore(w.get(OUT), column, 128 * j)),
+    w.increase(OUT, w.i32(16)),
+    w.increase(AT, w.i32(64)),
+    w.brIf(0, w.i32LtU(w.get(AT), w.i32(16 * VECTORS))),
+  );
+}
+
+/** Makes the four columns of four rows of four, by way of four more locals. */
+export function transpose(
+  rows: readonly number[],
+  [a, b, c, d]: readonly [number, number, number, number],
+): { readonly code: w.Code; readonly columns: readonly w.Code[] } {
+  const [first, second, third, fourth] = rows.map(w.get) as [w.Code, w.Code, w.Code, w.Code];
+  const code = [
+    w.set(a, w.vShuffle4(first, second, [0, 4, 1, 5])),
+    w.set(b, w.vShuffle4(third, fourth, [0, 4, 1, 5])),
+    w.set(c, w.vShuffle4(first, second, [2, 6, 3, 7])),
+    w.set(d, w.vShuffle4(third, fourth, [2, 6, 3, 7])),
+  ];
+  const columns = [
+    w.vShuffle4(w.get(a), w.get(b), [0, 1, 4, 5]),
+    w.vShuffle4(w.get(a), w.get(b), [2, 3, 6, 7]),
+    w.vShuffle4(w.get(c), w.get(d), [0, 1, 4, 5]),
+    w.vShuffle4(w.get(c), w.get(d), [2, 3, 6, 7]),
+  ];
+  return { code, columns };
 }

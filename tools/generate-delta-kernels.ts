@@ -44,6 +44,7 @@ function kernel(width: number): string {
     `for (let z = 0; z < ${LANES * LANE_VALUES}; z += ${LANE_VALUES}, o += ${LANE_VALUES}, i += 1) {`,
   );
   if (width > 0) lines.push("let a = p[i] as number;");
+  if (width > 0 && 32 % width !== 0) lines.push("let b = 0;");
   let word = 0;
   for (let k = 0; k < LANE_VALUES; k += 1) {
     const wanted = Math.floor((k * width) / 32);
@@ -54,14 +55,15 @@ function kernel(width: number): string {
     if (shift + width > 32) {
       // The upper bits are in the next word, which serves the following field too.
       word += 1;
-      lines.push(`s += ${field};`);
+      lines.push(`b = ${field};`);
       lines.push(`a = p[i + ${LANES * word}] as number;`);
-      field = `((a << ${32 - shift}) & ${2 ** width - 1})`;
+      field = `(b | ((a << ${32 - shift}) & ${2 ** width - 1}))`;
     } else if (shift + width < 32) {
       field = `(${field} & ${2 ** width - 1})`;
     }
-    const sum = width === 0 ? "" : ` + ${field}`;
-    lines.push(`s = (s + (q[z + ${k}] as number)${sum}) | 0;`, `out[o + ${k}] = s;`);
+    // The parentheses leave one addition to wait for the sum before.
+    const addend = `(q[z + ${k}] as number)${width === 0 ? "" : ` + ${field}`}`;
+    lines.push(`s = (s + (${addend})) | 0;`, `out[o + ${k}] = s;`);
   }
   return [...lines, "}", "}", ""].join("\n");
 }

@@ -135,7 +135,8 @@ class BlockEncoder {
     const lows = this.#lows;
     const seeds = this.#seeds;
     const order = this.#order;
-    const { centerLow: center } = this.#frame;
+    // An integer to the engine, too.
+    const center = this.#frame.centerLow | 0;
     if (order === 1) {
       seeds[0] = latents[start] as number;
       this.#lengths.countDifferences(latents, start, values, center, lows);
@@ -189,7 +190,10 @@ class BlockEncoder {
     } else this.#writePairs();
   }
 
-  /** A block of 32-bit residuals that `range` has measured: centered, or with a base of its own where they lie to one side. */
+  /**
+   * A block of 32-bit residuals, whose lengths are counted: centered, or with a base of its own where
+   * they lie to one side.
+   */
   #writeInts(ints: Int32Array, first: number, withSeeds: boolean): void {
     const values = this.#values;
     const lengths = this.#lengths;
@@ -218,25 +222,40 @@ class BlockEncoder {
     isFramed: boolean,
     withSeeds: boolean,
   ): void {
-    let count = 0;
-    if (exceptions > 0) {
-      for (let i = first; i < this.#values; i += 1) {
-        const above = ((ints[i] as number) - base) >> width;
-        if (above !== 0) count = this.#take(count, i, above);
-      }
-    }
+    this.#pad(ints, first, base);
+    const count = exceptions > 0 ? this.#collect(ints, width, base) : 0;
     this.#directory.u8(width | (isFramed ? OWN_BASE : 0) | (count > 0 ? EXCEPTIONS : 0));
     if (withSeeds) this.#writeSeeds();
     if (isFramed) signedVarint(this.#directory, base, base >> 31);
     this.#writeExceptions(count);
-    this.#pack(ints, first, width, base);
+    this.#pack(ints, width, base);
   }
 
-  #take(count: number, place: number, above: number): number {
-    this.#places[count] = place;
-    this.#exceptionLows[count] = above > 0 ? above - 1 : above;
-    this.#exceptionHighs[count] = above > 0 ? 0 : -1;
-    return count + 1;
+  /** What stands in for seeds, and what is behind the last value, is packed as zero. */
+  #pad(ints: Int32Array, first: number, base: number): void {
+    for (let i = 0; i < first; i += 1) ints[i] = base;
+    if (this.#values < BLOCK) ints.fill(base, this.#values);
+  }
+
+  #collect(ints: Int32Array, width: number, base: number): number {
+    let count = 0;
+    for (let start = 0; start < this.#values; start += 4) {
+      const all =
+        ((ints[start] as number) - base) |
+        ((ints[start + 1] as number) - base) |
+        ((ints[start + 2] as number) - base) |
+        ((ints[start + 3] as number) - base);
+      if (all >> width === 0) continue;
+      for (let i = start; i < start + 4; i += 1) {
+        const above = ((ints[i] as number) - base) >> width;
+        if (above === 0) continue;
+        this.#places[count] = i;
+        this.#exceptionLows[count] = above > 0 ? above - 1 : above;
+        this.#exceptionHighs[count] = above > 0 ? 0 : -1;
+        count += 1;
+      }
+    }
+    return count;
   }
 
   /** Residuals of more than 32 bits: the long ones as exceptions, or all of them wide. */
@@ -254,7 +273,8 @@ class BlockEncoder {
     if ((32 + highCost) * values <= cost) {
       this.#directory.u8(WIDE);
       this.#writeSeeds();
-      this.#pack(this.#lows, order, 32, 0);
+      this.#pad(this.#lows, order, 0);
+      this.#pack(this.#lows, 32, 0);
       this.#lengths.count(this.#highs, order, values);
       this.#writeInts(this.#highs, order, false);
       return;
@@ -263,7 +283,8 @@ class BlockEncoder {
     this.#writeSeeds();
     const base = centeredBase(width);
     this.#writeExceptions(this.#collectPairs(width, base));
-    this.#pack(this.#lows, order, width, base);
+    this.#pad(this.#lows, order, base);
+    this.#pack(this.#lows, width, base);
   }
 
   /** `base` is centered. */
@@ -339,10 +360,8 @@ class BlockEncoder {
     this.#exceptions.align();
   }
 
-  /** What stands in for seeds is packed as zero. */
-  #pack(ints: Int32Array, first: number, width: number, base: number): void {
+  #pack(ints: Int32Array, width: number, base: number): void {
     if (width === 0) return;
-    for (let i = 0; i < first; i += 1) ints[i] = base;
     if (this.#values === BLOCK) {
       for (let lane = 0; lane < LANES; lane += 1) {
         const at = this.#wordCount + lane;
@@ -350,7 +369,6 @@ class BlockEncoder {
       }
       this.#wordCount += width * LANES;
     } else {
-      ints.fill(base, this.#values);
       packLane(ints, 0, this.#values, width, base, this.#words, this.#wordCount, 1);
       this.#wordCount += Math.ceil((this.#values * width) / 32);
     }

@@ -27,7 +27,7 @@ export function chunkFrame32(latents: Int32Array, order: number): ChunkFrame {
   const steps = order === 0 ? 0 : Math.floor((latents.length - 1) / BLOCK);
   const whole = steps < 1 ? 0 : (latents[steps * BLOCK] as number) - (latents[0] as number);
   const step = steps < 1 ? 0 : Math.round(whole / steps) | 0;
-  return { centerLow: center, centerHigh: center >> 31, stepLow: step, stepHigh: step >> 31 };
+  return { centerLow: center | 0, centerHigh: center >> 31, stepLow: step, stepHigh: step >> 31 };
 }
 
 export function chunkFrame64(words: Uint32Array, order: number): ChunkFrame {

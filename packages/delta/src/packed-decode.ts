@@ -455,7 +455,7 @@ function decodeBlock64(
     patcher.takeAway();
     // A made-up payload may have a field where the seed stands, which counts for nothing.
     const extra = ((fields[0] as number) - low) | 0;
-    if (extra !== 0 && false) for (let i = 0; i < BLOCK; i += 1) fields[i] = (fields[i] as number) - extra;
+    if (extra !== 0) for (let i = 0; i < BLOCK; i += 1) fields[i] = (fields[i] as number) - extra;
     widenSums(cursor.seedHighs[0] as number, out, start);
     return;
   }

@@ -181,8 +181,8 @@ class BlockEncoder {
       const high = ((highs[i] as number) - centerHigh - carry(low, centerLow)) | 0;
       highs[i] = high;
       lows[i] = less;
-      // Differences of these, too, fit into 32 bits.
-      misfits |= high ^ (less >> 30);
+      // With room for a bit more: differences of these fit into 32 bits, too.
+      misfits |= (high ^ (less >> 31)) | ((less ^ (less << 1)) >> 31);
     }
     if (misfits === 0) {
       this.#lengths.count(lows, order, values);

@@ -100,6 +100,21 @@ describe("packed blocks", () => {
     expect(out).not.toEqual(latents.slice(128, 256));
   });
 
+  it("of 64 bits come back where residuals are just above 31 and 32 bits", () => {
+    for (const far of [2n ** 30n, 2n ** 31n + 5n, 2n ** 32n + 1_196_930_477n, -(2n ** 33n) + 5n]) {
+      const values = BigInt64Array.from({ length: 200 }, (_, i) =>
+        i % 128 < 2 ? 0n : far + BigInt(i & 1),
+      );
+      const words = new Uint32Array(values.buffer);
+      const payload = encodePacked64(words, 0);
+      for (const wasm of ENGINES) {
+        const out = new Uint32Array(400);
+        decodePacked64(payload, 0, out, { wasm });
+        expect(out).toEqual(words);
+      }
+    }
+  });
+
   it("that are not there are refused", () => {
     const payload = encodePacked32(walk(300, 50), 1);
     expect(() => decodePackedBlock32(payload, 300, 1, 3, new Int32Array(128))).toThrow(DeltaError);

@@ -57,7 +57,8 @@ export class ByteWriter {
   #reserve(length: number): void {
     const needed = this.#position + length;
     if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    // A little more, for the fields behind large bytes: a checksum must not copy them all again.
+    const grown = new Uint8Array(Math.max(needed + 64, this.#bytes.length * 2));
     grown.set(this.#bytes.subarray(0, this.#position));
     this.#bytes = grown;
   }

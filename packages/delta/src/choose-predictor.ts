@@ -11,7 +11,7 @@ export type Estimate = {
 
 const RUN = 64;
 const RUNS_MAX = 64;
-const RUNS_FEW = 10;
+const RUNS_FEW = 8;
 /** All lags are tried on few samples, the best of them on many. */
 const LAG_SAMPLES_FEW = 48;
 const LAG_SAMPLES_MANY = 512;

@@ -19,6 +19,7 @@ import {
   type IntegerOptions,
   type IntegerReport,
   integersAt,
+  isPackedAsGiven,
 } from "./integer-coder.ts";
 import {
   floatsOf,
@@ -61,7 +62,8 @@ export function encodeNumbers(
   }
   const rawSize = 1 + countOfLane(lane) * elementBytes;
   // Every chunk is read back before it is believed; what does not come back is written raw.
-  if (best.length >= rawSize || !readsBack(best, lane, options))
+  const isRead = best[0] === SHAPE.integers && isPackedAsGiven(best.subarray(1));
+  if (best.length >= rawSize || !(isRead || readsBack(best, lane, options)))
     return encodeRaw(lane, elementBytes);
   return best;
 }

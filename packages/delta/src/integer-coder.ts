@@ -99,6 +99,12 @@ export function encodeIntegers(integers: Integers, options: IntegerOptions): Uin
   return writer.finish();
 }
 
+/** Whether integers stand in packed blocks just as they were given: the packer has read them back. */
+export function isPackedAsGiven(bytes: Uint8Array): boolean {
+  const head = bytes[0] as number;
+  return (head & 7) === METHOD.fast && (head & FRAME) === 0;
+}
+
 const PLAIN: Predictor = { order: 0, lag: 0 };
 
 function isConstant(offsets: Offsets): boolean {
@@ -163,8 +169,8 @@ function encodePayload(
 ): Uint8Array | undefined {
   if (backend === "fast") {
     return offsets.kind === "narrow"
-      ? encodePacked32(offsets.ints, predictor.order)
-      : encodePacked64(offsets.words, predictor.order);
+      ? encodePacked32(offsets.ints, predictor.order, { wasm: options.wasm })
+      : encodePacked64(offsets.words, predictor.order, { wasm: options.wasm });
   }
   const writer = new ByteWriter();
   if (offsets.kind === "narrow") {

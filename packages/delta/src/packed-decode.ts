@@ -158,8 +158,10 @@ export function decodeRest(cursor: BlockCursor, out: Int32Array): void {
     const words = alignedWords(cursor.bytes, at, cursor.words);
     const patcher = new Patcher(cursor);
     const start = cursor.block * BLOCK;
-    if (cursor.isPairs) decodeBlock64(cursor, patcher, words, 0, out, 2 * start);
-    else decodeBlock32(cursor, patcher, words, 0, out, start);
+    if (cursor.isPairs) {
+      const pairs = new Uint32Array(out.buffer, out.byteOffset, out.length);
+      decodeBlock64(cursor, patcher, words, 0, pairs, 2 * start);
+    } else decodeBlock32(cursor, patcher, words, 0, out, start);
   }
   cursor.expectEnd();
 }
@@ -441,7 +443,7 @@ function decodeBlock64(
   patcher: Patcher,
   words: Int32Array,
   at: number,
-  out: Uint32Array | Int32Array,
+  out: Uint32Array,
   start: number,
 ): void {
   const { order, values, baseLow, baseHigh, width, exceptionBits, exceptions } = cursor;
@@ -477,7 +479,7 @@ function decodeBlock64(
 }
 
 /** `fields` are the low words of sums of 32-bit differences: finds the high words. */
-function widenSums(seedHigh: number, out: Uint32Array | Int32Array, start: number): void {
+function widenSums(seedHigh: number, out: Uint32Array, start: number): void {
   let high = seedHigh;
   let last = fields[0] as number;
   out[start] = last;

@@ -1,4 +1,5 @@
 import { ByteWriter } from "./byte-writer.ts";
+import { BitWriter } from "./packed-bit-writer.ts";
 import {
   BLOCK,
   carry,
@@ -21,7 +22,8 @@ export function encodeBlocks32(latents: Int32Array, order: number): Uint8Array {
 export function encodeBlocks64(words: Uint32Array, order: number): Uint8Array {
   const count = words.length / 2;
   const encoder = new BlockEncoder(count, order, true, chunkFrame64(words, order));
-  for (let start = 0; start < count; start += BLOCK) encoder.block64(words, start);
+  const signed = new Int32Array(words.buffer, words.byteOffset, words.length);
+  for (let start = 0; start < count; start += BLOCK) encoder.block64(signed, start);
   return encoder.finish();
 }
 
@@ -158,15 +160,57 @@ class BlockEncoder {
     this.#writeInts(lows, order, true);
   }
 
-  block64(words: Uint32Array, start: number): void {
+  /** `words` are the latents as pairs, signed. */
+  block64(words: Int32Array, start: number): void {
     const order = this.#order;
     const values = Math.min(BLOCK, words.length / 2 - start);
     this.#values = values;
+    const isNarrow =
+      order === 1
+        ? this.#differences64(words, 2 * start)
+        : this.#differencesOfAnyOrder64(words, 2 * start);
+    if (isNarrow) {
+      this.#lengths.count(this.#lows, order, values);
+      this.#writeInts(this.#lows, order, true);
+    } else this.#writePairs();
+  }
+
+  /** Residuals of order 1; answers whether all are below 31 bits. */
+  #differences64(words: Int32Array, start: number): boolean {
+    const lows = this.#lows;
+    const highs = this.#highs;
+    const centerLow = this.#frame.centerLow | 0;
+    const centerHigh = this.#frame.centerHigh | 0;
+    const end = this.#values;
+    let lastLow = words[start] as number;
+    let lastHigh = words[start + 1] as number;
+    this.#seeds[0] = lastLow;
+    this.#seeds[3] = lastHigh;
+    let misfits = 0;
+    for (let i = 1; i < end; i += 1) {
+      const low = words[start + 2 * i] as number;
+      const high = words[start + 2 * i + 1] as number;
+      const difference = (low - lastLow) | 0;
+      const less = (difference - centerLow) | 0;
+      const above =
+        (high - lastHigh - carry(low, lastLow) - centerHigh - carry(difference, centerLow)) | 0;
+      misfits |= misfit(less, above);
+      lows[i] = less;
+      highs[i] = above;
+      lastLow = low;
+      lastHigh = high;
+    }
+    return misfits === 0;
+  }
+
+  #differencesOfAnyOrder64(words: Int32Array, start: number): boolean {
+    const order = this.#order;
+    const values = this.#values;
     const lows = this.#lows;
     const highs = this.#highs;
     for (let i = 0; i < values; i += 1) {
-      lows[i] = words[2 * (start + i)] as number;
-      highs[i] = words[2 * (start + i) + 1] as number;
+      lows[i] = words[start + 2 * i] as number;
+      highs[i] = words[start + 2 * i + 1] as number;
     }
     for (let d = 0; d < order; d += 1) {
       this.#seeds[d] = d < values ? (lows[d] as number) : 0;
@@ -181,13 +225,9 @@ class BlockEncoder {
       const high = ((highs[i] as number) - centerHigh - carry(low, centerLow)) | 0;
       highs[i] = high;
       lows[i] = less;
-      // With room for a bit more: differences of these fit into 32 bits, too.
-      misfits |= (high ^ (less >> 31)) | ((less ^ (less << 1)) >> 31);
+      misfits |= misfit(less, high);
     }
-    if (misfits === 0) {
-      this.#lengths.count(lows, order, values);
-      this.#writeInts(lows, order, true);
-    } else this.#writePairs();
+    return misfits === 0;
   }
 
   /**
@@ -375,6 +415,11 @@ class BlockEncoder {
   }
 }
 
+/** Zero if the pair needs no more than 31 bits: differences of such fit into 32. */
+function misfit(low: number, high: number): number {
+  return (high ^ (low >> 31)) | ((low ^ (low << 1)) >> 31);
+}
+
 /** Narrow fields are put together by four or two first. Behind `count` is a multiple of four. */
 function packLane(
   ints: Int32Array,
@@ -424,46 +469,4 @@ function signedVarint(writer: ByteWriter, low: number, high: number): void {
     restHigh >>>= 7;
   }
   writer.u8(restLow);
-}
-
-/** Appends numbers of up to 32 bits, lowest bit first. */
-class BitWriter {
-  #bytes = new Uint8Array(256);
-  #bit = 0;
-
-  bits(value: number, count: number): void {
-    let at = this.#bit >>> 3;
-    this.#reserve(at);
-    let rest = count === 32 ? value : value & (2 ** count - 1);
-    let room = 8 - (this.#bit & 7);
-    this.#bit += count;
-    for (let left = count; left > 0; left -= room, room = 8) {
-      this.#bytes[at] = (this.#bytes[at] as number) | (rest << (8 - room));
-      rest >>>= room;
-      at += 1;
-    }
-  }
-
-  /** Only where `align` has been called last. */
-  byte(value: number): void {
-    const at = this.#bit >>> 3;
-    this.#reserve(at);
-    this.#bytes[at] = value;
-    this.#bit += 8;
-  }
-
-  align(): void {
-    this.#bit = (this.#bit + 7) & ~7;
-  }
-
-  finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#bit >>> 3);
-  }
-
-  #reserve(at: number): void {
-    if (at + 8 <= this.#bytes.length) return;
-    const grown = new Uint8Array(2 * this.#bytes.length);
-    grown.set(this.#bytes);
-    this.#bytes = grown;
-  }
 }

@@ -3,14 +3,16 @@
  * differences between versions of files, and sorted keys.
  */
 
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
+import { inScope } from "../scope.ts";
+import { rounded } from "../statistics.ts";
 import { prepareData } from "./data.ts";
 import { type KeysFigures, keysReport, measureKeys } from "./keys.ts";
 import { measurePeerSizes, type PeerSizeRow, peerSizeReport } from "./peer-sizes.ts";
 import { loadPeers, type PeerEffort } from "./peers.ts";
 import { measureSizes, type SizeFigures, sizeReport } from "./sizes.ts";
 import { measureSpeed, type SpeedFigures, type SpeedPlan, speedReport } from "./speed.ts";
-import { targetReport } from "./target.ts";
+import { type Target, targetReport } from "./target.ts";
 import { type DiffFigures, diffReport, measureDiffs } from "./version-diff.ts";
 
 const PARTS = ["sizes", "speed", "peers", "diff", "strings"] as const;
@@ -23,8 +25,16 @@ export type DeltaBenchOptions = {
   readonly only: readonly string[];
 };
 
+type Machine = {
+  readonly cpus: number;
+  readonly model: string;
+  readonly node: string;
+  /** Processes that wanted a core in the minute before: of others, since this one only began. */
+  readonly loadBefore: number;
+};
+
 type DeltaFigures = {
-  readonly machine: { readonly cpus: number; readonly model: string; readonly node: string };
+  readonly machine: Machine;
   readonly quick: boolean;
   readonly missing: readonly string[];
   sizes?: SizeFigures;
@@ -34,17 +44,17 @@ type DeltaFigures = {
   strings?: KeysFigures;
 };
 
-type Plan = { readonly speed: SpeedPlan; readonly effort: PeerEffort };
+type Plan = { readonly secondsMax: number; readonly speed: SpeedPlan; readonly effort: PeerEffort };
 const FULL: Plan = {
-  speed: { rounds: 15, jobMsMax: 3_000, withReal: true },
+  secondsMax: 1_200,
+  speed: { rounds: 31, jobMsMax: 3_000, withReal: true },
   effort: { gzip: 9, brotli: 11 },
 };
 const QUICK: Plan = {
-  speed: { rounds: 5, jobMsMax: 600, withReal: false },
+  secondsMax: 400,
+  speed: { rounds: 15, jobMsMax: 600, withReal: false },
   effort: { gzip: 6, brotli: 5 },
 };
-/** At their highest efforts general compressors are too slow for their speed to mean anything. */
-const SPEED_EFFORT: PeerEffort = { gzip: 6, brotli: 5 };
 
 /** False for a part that does not exist. */
 export function isDeltaPart(text: string): boolean {
@@ -56,38 +66,53 @@ export async function benchDelta({ json, quick, only }: DeltaBenchOptions): Prom
   const wants = (part: DeltaPart): boolean => only.length === 0 || only.includes(part);
   const missing = prepareData();
   for (const why of missing) console.error(`MISSING ${why}`);
-  const [cpu] = cpus();
-  const machine = { cpus: cpus().length, model: cpu?.model ?? "", node: process.version };
+  const machine = machineNow();
+  if (machine.loadBefore > 0.5) {
+    console.error(`NOT QUIET: the load is ${machine.loadBefore}; speeds are lower bounds`);
+  }
   const figures: DeltaFigures = { machine, quick, missing };
   const say = (report: string): void => {
     if (!json) console.log(`${report}\n`);
   };
-  if (wants("sizes")) {
-    console.error("measuring: sizes");
-    figures.sizes = await measureSizes();
-    say(sizeReport(figures.sizes));
-  }
-  if (wants("strings")) {
-    console.error("measuring: strings");
-    figures.strings = measureKeys();
-    say(keysReport(figures.strings));
-  }
-  if (wants("diff")) {
-    console.error("measuring: diff");
-    figures.diff = measureDiffs();
-    say(diffReport(figures.diff));
-  }
-  if (wants("speed")) {
-    figures.speed = await measureSpeed(await loadPeers(SPEED_EFFORT), plan.speed);
-    say(speedReport(figures.speed));
-  }
-  if (wants("peers")) {
-    console.error("measuring: sizes of peers");
-    figures.peers = await measurePeerSizes(await loadPeers(plan.effort));
-    say(peerSizeReport(figures.peers));
-  }
-  const parts = [figures.sizes, figures.speed, figures.diff, figures.strings];
-  const targets = parts.flatMap((part) => part?.targets ?? []);
-  if (json) console.log(JSON.stringify(figures));
-  else if (targets.length > 0) console.log(targetReport(targets));
+  await inScope(plan.secondsMax, async (scope) => {
+    // Whatever there is by then, also when the run is cut short.
+    scope.onEnd(() =>
+      console.log(json ? JSON.stringify(figures) : targetReport(targetsOf(figures))),
+    );
+    if (wants("sizes")) {
+      console.error("measuring: sizes");
+      figures.sizes = await measureSizes();
+      say(sizeReport(figures.sizes));
+    }
+    if (wants("strings")) {
+      console.error("measuring: strings");
+      figures.strings = measureKeys();
+      say(keysReport(figures.strings));
+    }
+    if (wants("diff")) {
+      console.error("measuring: diff");
+      figures.diff = measureDiffs();
+      say(diffReport(figures.diff));
+    }
+    if (wants("speed")) {
+      figures.speed = await measureSpeed(scope, plan.speed);
+      say(speedReport(figures.speed));
+    }
+    if (wants("peers")) {
+      console.error("measuring: sizes of peers");
+      figures.peers = await measurePeerSizes(await loadPeers(plan.effort));
+      say(peerSizeReport(figures.peers));
+    }
+  });
+}
+
+function machineNow(): Machine {
+  const [first] = cpus();
+  const [load = 0] = loadavg();
+  const { version: node } = process;
+  return { cpus: cpus().length, model: first?.model ?? "", node, loadBefore: rounded(load) };
+}
+
+function targetsOf({ sizes, speed, diff, strings }: DeltaFigures): Target[] {
+  return [sizes, speed, diff, strings].flatMap((part) => part?.targets ?? []);
 }

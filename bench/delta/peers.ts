@@ -82,14 +82,15 @@ const MAKERS: readonly Maker[] = [
   },
 ];
 
-/** Every peer that can be had; what cannot is said. */
-export async function loadPeers(effort: PeerEffort): Promise<Peer[]> {
+/** Every peer that can be had, or the one that is named; what cannot be had is said. */
+export async function loadPeers(effort: PeerEffort, only?: string): Promise<Peer[]> {
   const folder = join(DATA_FOLDER, "peers");
   for (const [name, version] of Object.entries(VERSIONS)) {
     if (!existsSync(join(folder, "node_modules", name))) install(folder, `${name}@${version}`);
   }
   const peers: Peer[] = [];
   for (const { name, runtime, files, make } of MAKERS) {
+    if (only !== undefined && only !== name) continue;
     try {
       const urls = files.map((file) => pathToFileURL(join(folder, "node_modules", file)).href);
       const modules = await Promise.all(urls.map((url) => import(url) as Promise<Module>));
@@ -98,7 +99,8 @@ export async function loadPeers(effort: PeerEffort): Promise<Peer[]> {
       skip(name, error);
     }
   }
-  return [...peers, ...builtIn(effort), ...programs()];
+  const others = [...builtIn(effort), ...programs()];
+  return [...peers, ...others.filter(({ name }) => only === undefined || only === name)];
 }
 
 function install(folder: string, what: string): void {

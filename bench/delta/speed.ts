@@ -1,25 +1,18 @@
 /** Values per second of packing and unpacking, next to a plain copy and to every peer. */
 
-import {
-  decodePacked32Resident,
-  encodePacked32,
-  type PackedOptions,
-} from "../../packages/delta/src/packed.ts";
+import type { Scope } from "../scope.ts";
 import { fixed, textTable } from "../text-table.ts";
-import { type Backend, type Codec, cubbyCodec, packed } from "./codec.ts";
-import { loadSeries, type Series } from "./data.ts";
-import type { Peer } from "./peers.ts";
+import { COPY, Contender, CUBBY, contenderNames, RESIDENT, type Work } from "./contender.ts";
+import { loadSeries } from "./data.ts";
 import { atLeast, type Target } from "./target.ts";
-import { type Job, type Timing, type TimingPlan, timeInTurns } from "./timing.ts";
+import { type Timing, type TimingPlan, timeInTurns } from "./timing.ts";
 
-const COPY = "TypedArray.set";
-const FRESH_COPY = "TypedArray.slice";
-const RESIDENT = "fast, left in WASM";
-const RESIDENT_CHUNK = 65_536;
+/** Peers that run in the same engine. */
+const RIVALS = ["meshoptimizer", "hyparquet", "parquet-wasm", "numcodecs", "fastintcompression"];
 
 export type SpeedTable = {
   readonly series: string;
-  readonly work: "encode" | "decode";
+  readonly work: Work;
   readonly timings: readonly Timing[];
 };
 
@@ -47,94 +40,41 @@ const REAL_SERIES = ["alsa_speech_48k", "cities_lat", "geoip4_start", "prism_ele
 
 export type SpeedPlan = TimingPlan & { readonly withReal: boolean };
 
-export async function measureSpeed(peers: readonly Peer[], plan: SpeedPlan): Promise<SpeedFigures> {
+export async function measureSpeed(scope: Scope, plan: SpeedPlan): Promise<SpeedFigures> {
+  const names = await contenderNames();
   const tables: SpeedTable[] = [];
-  for (const name of plan.withReal ? [...SERIES, ...REAL_SERIES] : SERIES) {
-    const series = loadSeries(name);
-    if (series === undefined) continue;
-    console.error(`measuring: speed on ${name}`);
-    const codecs = await codecsOf(series, peers);
-    const { decodes, encodes } = await jobsOf(series, codecs);
-    tables.push({ series: name, work: "decode", timings: await timeInTurns(decodes, plan) });
-    tables.push({ series: name, work: "encode", timings: await timeInTurns(encodes, plan) });
-  }
-  return { tables, targets: speedTargets(tables, peers) };
-}
-
-type NamedCodec = { readonly name: string; readonly codec: Codec; readonly bytes: Uint8Array };
-
-async function codecsOf(series: Series, peers: readonly Peer[]): Promise<NamedCodec[]> {
-  const codecs: NamedCodec[] = [];
-  for (const backend of ["fast", "small"] satisfies Backend[]) {
-    for (const wasm of [false, true]) {
-      const codec = cubbyCodec(series, backend, wasm);
-      const name = `${backend}, ${wasm ? "WASM" : "JavaScript"}`;
-      codecs.push({ name, codec, bytes: await packed(series, codec) });
+  for (const series of plan.withReal ? [...SERIES, ...REAL_SERIES] : SERIES) {
+    const values = loadSeries(series)?.values.length;
+    if (values === undefined) continue;
+    console.error(`measuring: speed on ${series}`);
+    const contenders: Contender[] = [];
+    for (const name of names) contenders.push(await Contender.start(scope, name, series));
+    for (const work of ["decode", "encode"] as const) {
+      const jobs = contenders
+        .filter(({ works }) => works.includes(work))
+        .map((each) => ({ name: each.name, values, run: () => each.run(work) }));
+      tables.push({ series, work, timings: await timeInTurns(jobs, plan) });
     }
+    for (const each of contenders) each.close();
   }
-  for (const peer of peers) {
-    // Starting a process is no part of a codec.
-    if (peer.runtime === "program") continue;
-    const choices: NamedCodec[] = [];
-    for (const codec of peer.codecs(series)) {
-      try {
-        choices.push({ name: peer.name, codec, bytes: await packed(series, codec) });
-      } catch (error) {
-        console.error(`SKIPPED ${peer.name}: ${error instanceof Error ? error.message : error}`);
-      }
-    }
-    const [best] = choices.sort((a, b) => a.bytes.length - b.bytes.length);
-    if (best !== undefined) codecs.push(best);
-  }
-  return codecs;
+  return { tables, targets: speedTargets(tables) };
 }
 
-async function jobsOf(
-  { values }: Series,
-  codecs: readonly NamedCodec[],
-): Promise<{ decodes: Job[]; encodes: Job[] }> {
-  const target = values.slice() as Float64Array;
-  const copy = (): void => target.set(values as Float64Array);
-  const job = (name: string, run: () => unknown): Job => ({ name, values: values.length, run });
-  const copies = [job(COPY, copy), job(FRESH_COPY, () => values.slice())];
-  const resident = values instanceof Int32Array ? [job(RESIDENT, residentDecode(values))] : [];
-  return {
-    decodes: [
-      ...copies,
-      ...resident,
-      ...codecs.map(({ name, codec, bytes }) => job(name, () => codec.decode(bytes))),
-    ],
-    encodes: [...copies, ...codecs.map(({ name, codec }) => job(name, () => codec.encode()))],
-  };
-}
-
-/** What the kernels alone do: no file around the chunks, and nothing is taken out of their memory. */
-function residentDecode(values: Int32Array): () => void {
-  const options: PackedOptions = { wasm: "now" };
-  const chunks = Array.from({ length: Math.ceil(values.length / RESIDENT_CHUNK) }, (_, i) => {
-    const chunk = values.slice(i * RESIDENT_CHUNK, (i + 1) * RESIDENT_CHUNK);
-    return { count: chunk.length, payload: encodePacked32(chunk, 1, options) };
-  });
-  return () => {
-    for (const { payload, count } of chunks) decodePacked32Resident(payload, 1, count, options);
-  };
-}
-
-function speedTargets(tables: readonly SpeedTable[], peers: readonly Peer[]): Target[] {
+function speedTargets(tables: readonly SpeedTable[]): Target[] {
   const best = (series: string, work: string, name: string): number => {
     const table = tables.find((each) => each.series === series && each.work === work);
     const [backend, how] = name.split(", ");
-    const names = how === "best" ? [`${backend}, JavaScript`, `${backend}, WASM`] : [name];
-    const timings = table?.timings.filter((timing) => names.includes(timing.name)) ?? [];
+    const names = how === "best" ? CUBBY.filter((each) => each.startsWith(`${backend},`)) : [name];
+    const timings =
+      table?.timings.filter((timing) => names.some((each) => each === timing.name)) ?? [];
     return timings.length === 0 ? Number.NaN : Math.max(...timings.map((timing) => timing.best));
   };
   const listed = WANTED.map(([series, work, name, wanted]) =>
     atLeast(`${work} ${series}, ${name}, million/s`, best(series, work, name), wanted),
   );
-  const rivals = peers.filter(({ runtime }) => runtime === "JavaScript" || runtime === "WASM");
   const decoded = tables.filter(({ work }) => work === "decode");
   const against = decoded.map(({ series }) => {
-    const speeds = rivals.map(({ name }) => best(series, "decode", name));
+    const speeds = RIVALS.map((name) => best(series, "decode", name));
     const fastest = Math.max(...speeds.filter((speed) => !Number.isNaN(speed)));
     const ratio = best(series, "decode", "fast, best") / fastest;
     return atLeast(`decode ${series}, fast, to the fastest JavaScript or WASM peer`, ratio, 1);

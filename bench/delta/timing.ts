@@ -1,13 +1,12 @@
 /** Times pieces of work in turns, so that a busy second of a shared machine hits them all alike. */
 
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { median } from "../statistics.ts";
 
 export type Job = {
   readonly name: string;
   readonly values: number;
-  readonly run: () => unknown;
+  /** How long one run took, in ms. */
+  readonly run: () => Promise<number>;
 };
 
 export type Timing = {
@@ -24,36 +23,27 @@ export type TimingPlan = {
   readonly jobMsMax: number;
 };
 
-const WARM_UP_MS = 250;
-const WARM_UP_RUNS_MAX = 10;
+const WARM_UP_MS = 400;
+const WARM_UP_RUNS_MAX = 60;
 /** Work that takes this long does not depend on being warm. */
 const SLOW_MS = 1_000;
 
 export async function timeInTurns(jobs: readonly Job[], plan: TimingPlan): Promise<Timing[]> {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
   const turns = jobs.map((job) => ({ job, times: [] as number[], spentMs: 0 }));
-  const runOnce = async ({ job }: { readonly job: Job }): Promise<number> => {
-    // What others left behind is not collected at this job's expense.
-    collectGarbage();
-    const start = performance.now();
-    await job.run();
-    return performance.now() - start;
-  };
   const record = (turn: (typeof turns)[number], elapsedMs: number): void => {
     turn.times.push(elapsedMs);
     turn.spentMs += elapsedMs;
   };
   for (const turn of turns) {
     for (let i = 0, ms = 0; i < WARM_UP_RUNS_MAX && ms < WARM_UP_MS; i += 1) {
-      const elapsedMs = await runOnce(turn);
+      const elapsedMs = await turn.job.run();
       ms += elapsedMs;
       if (elapsedMs >= SLOW_MS) record(turn, elapsedMs);
     }
   }
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const turn of turns) {
-      if (turn.spentMs < plan.jobMsMax) record(turn, await runOnce(turn));
+      if (turn.spentMs < plan.jobMsMax) record(turn, await turn.job.run());
     }
   }
   return turns.map(({ job, times }) => {

@@ -58,7 +58,9 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   writer.varint(coded.words.length);
   writer.raw(header);
   if (isStream) {
-    const stream = encodeSmall(Float64Array.from(ofBlock, (k, i) => turn(k, ofBlock[i - 1], tables.length)));
+    const stream = encodeSmall(
+      Float64Array.from(ofBlock, (k, i) => turn(k, ofBlock[i - 1], tables.length)),
+    );
     writer.varint(stream.length);
     writer.raw(stream);
   }
@@ -274,7 +276,8 @@ function readClassStream(payload: Uint8Array, classes: Uint8Array, classCount: n
   let last = 0;
   for (let block = 0; block < classes.length; block += 1) {
     const more = turned[block] as number;
-    if (more < 0 || more >= classCount) throw new DeltaError("corrupt", `a class turned by ${more}`);
+    if (more < 0 || more >= classCount)
+      throw new DeltaError("corrupt", `a class turned by ${more}`);
     last = (last + more) % classCount;
     classes[block] = last;
   }
@@ -333,7 +336,13 @@ function readPayload(payload: Uint8Array, count: number): Read {
   const wordCount = reader.varint(payload.length);
   const blocks = Math.ceil(count / (1 << blockLog));
   const isStream = classCount > 1 && blocks >= CLASS_STREAM_MIN;
-  const header = readHeader(reader.raw(headerSize), binCount, classCount, log, isStream ? 0 : blocks);
+  const header = readHeader(
+    reader.raw(headerSize),
+    binCount,
+    classCount,
+    log,
+    isStream ? 0 : blocks,
+  );
   const classes = isStream ? new Uint8Array(blocks) : header.classes;
   if (isStream) readClassStream(reader.raw(reader.varint(reader.remaining)), classes, classCount);
   const states = Uint32Array.from({ length: LANES }, () => reader.u32());

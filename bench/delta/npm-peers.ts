@@ -30,12 +30,12 @@ export async function meshoptimizer(modules: readonly Module[]): Promise<Codecs>
   await Promise.all([encoder.ready, decoder.ready]);
   return ({ values }) => {
     const { length, BYTES_PER_ELEMENT: size } = values;
+    const target = new Uint8Array(values.byteLength);
     return [
       {
         label: "level 3",
         encode: () => encoder.encodeVertexBufferLevel(bytesOf(values), length, size, 3, 1),
         decode: (bytes) => {
-          const target = new Uint8Array(values.byteLength);
           decoder.decodeVertexBuffer(target, length, size, bytes);
           return valuesOf(values, target);
         },

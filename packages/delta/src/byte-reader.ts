@@ -10,7 +10,8 @@ export class ByteReader {
   #position: number;
 
   constructor(bytes: Uint8Array, offset = 0, end = bytes.length) {
-    this.#bytes = bytes;
+    // A Buffer's `slice` is a view, where that of all other arrays is a copy: no reader hands one on.
+    this.#bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#position = offset;
     this.#end = end;
   }

@@ -40,6 +40,16 @@ describe("encode and decode", () => {
     }
   });
 
+  it("read a Buffer of Node as any other bytes", () => {
+    for (const [name, make] of Object.entries(EXAMPLES)) {
+      for (const backend of BACKENDS) {
+        const values = make().slice(0, 500) as Values;
+        const pooled = Buffer.from(encode(values, { backend }));
+        expect(decode(pooled), name).toEqual(values);
+      }
+    }
+  });
+
   it("read several files in a row as one series", () => {
     const parts = [Int32Array.of(1, 2, 3), new Int32Array(0), Int32Array.of(4)];
     const bytes = parts.flatMap((part) => [...encode(part)]);

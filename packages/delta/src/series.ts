@@ -55,7 +55,7 @@ export class Series implements Iterable<Element> {
     );
     for (const chunk of chunks) {
       if (isSame) {
-        const copy = bytes.slice(chunk.offset, chunk.offset + chunk.bytes);
+        const copy = new Uint8Array(bytes.subarray(chunk.offset, chunk.offset + chunk.bytes));
         series.#seal({ bytes: copy, count: chunk.count });
       } else series.extend(series.#decode(chunk));
     }

@@ -35,6 +35,11 @@ describe("a stream", () => {
     }
   });
 
+  it("takes a chunk of single values without copying what waits for each of them", async () => {
+    const many = Int32Array.from({ length: 300_000 }, (_, i) => i % 1000);
+    expect(await bytesOf(cut(many, 1))).toEqual(encode(many));
+  });
+
   it("decodes bytes cut anywhere, of one file or several in a row", async () => {
     const one = encode(values, { chunkValues: 900 });
     const both = Uint8Array.from([...one, ...encode(values.slice(0, 10))]);

@@ -41,7 +41,8 @@ export async function* encodeStream(
   options: EncodeOptions = {},
 ): AsyncGenerator<Uint8Array> {
   let writer: SegmentWriter | undefined;
-  let rest: Values | undefined;
+  // The type shows with the first values; the size of a chunk does not hang on it.
+  const { chunkValues } = new SegmentWriter(options.type ?? "number", options);
   const summaries: { bytes: { length: number }; count: number }[] = [];
   const write = function* (values: Values, isLast: boolean): Generator<Uint8Array> {
     const taken = takeValues(values, writer?.type ?? options.type);
@@ -54,14 +55,20 @@ export async function* encodeStream(
       yield bytes;
     }
   };
+  let waiting: Values[] = [];
+  let count = 0;
   for await (const piece of iterate(source)) {
-    const values: Values = rest === undefined ? piece : joinValues(rest, piece);
-    const size = writer?.chunkValues ?? new SegmentWriter("number", options).chunkValues;
-    const whole = values.length - (values.length % size);
-    if (whole > 0) yield* write(values.slice(0, whole) as Values, false);
-    rest = values.slice(whole) as Values;
+    waiting.push(piece);
+    count += piece.length;
+    // Joined once a chunk, however small the pieces are.
+    if (count < chunkValues) continue;
+    const values = joinValues(waiting);
+    const whole = count - (count % chunkValues);
+    yield* write(values.slice(0, whole) as Values, false);
+    waiting = [values.slice(whole) as Values];
+    count -= whole;
   }
-  yield* write(rest ?? [], true);
+  yield* write(joinValues(waiting), true);
   if (writer !== undefined) yield writer.end(summaries);
 }
 

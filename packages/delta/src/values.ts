@@ -65,7 +65,7 @@ export type TypedName = keyof typeof CONSTRUCTORS;
 /**
  * The exact bits of a series in one of three lanes. `ints`: 32-bit integers; `pairs`: 64-bit integers
  * as little-endian words, low then high; `floats`: doubles. A float32 is a double that `Math.fround`
- * leaves alone; its NaNs keep their own bits in `floatBits`.
+ * leaves alone; its NaNs keep their own bits in `bits`.
  */
 export type NumberLane =
   | { readonly kind: "ints"; readonly ints: Int32Array }
@@ -421,15 +421,21 @@ function isSingle(value: number): boolean {
   return Number.isNaN(value) || Math.fround(value) === value;
 }
 
-/** `first` and then `second`, which must be of the same kind. */
-export function joinValues(first: Values, second: Values): Values {
-  if (Array.isArray(first) && Array.isArray(second)) return [...first, ...second] as PlainValues;
+/** One after the other, which must be of the same kind. */
+export function joinValues(pieces: readonly Values[]): Values {
+  const [first = []] = pieces;
+  if (pieces.length < 2) return first;
   const type = typeOf(first);
-  if (type === undefined || !isTyped(type) || typeOf(second) !== type) {
+  if (pieces.every((piece) => Array.isArray(piece))) return pieces.flat() as PlainValues;
+  if (type === undefined || !isTyped(type) || pieces.some((piece) => typeOf(piece) !== type)) {
     throw new DeltaError("invalid_argument", "pieces of different types in one stream");
   }
-  const joined = new CONSTRUCTORS[type](first.length + second.length) as Int32Array;
-  joined.set(first as Int32Array);
-  joined.set(second as Int32Array, first.length);
+  const count = pieces.reduce((sum, { length }) => sum + length, 0);
+  const joined = newTyped(type, count) as Int32Array;
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece as Int32Array, at);
+    at += piece.length;
+  }
   return joined;
 }

@@ -12,7 +12,7 @@ const LEARNING_RATE = 20;
 /** A weight of 1/4 in 65,536ths. */
 const WEIGHT_START = 16384;
 /** Grounds of a guess that can be told apart. */
-export const GROUNDS = 64;
+const GROUNDS = 64;
 
 /**
  * Codes symbols of 1 to 8 bits, bit by bit, most significant first. Each bit has a probability from

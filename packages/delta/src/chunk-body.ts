@@ -110,7 +110,7 @@ function readValidity(reader: ByteReader, count: number, context: DecodeContext)
   return validity;
 }
 
-export function newLane(type: ValueType, count: number): NumberLane {
+function newLane(type: ValueType, count: number): NumberLane {
   switch (type) {
     case "f64":
     case "number":

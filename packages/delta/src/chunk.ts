@@ -34,7 +34,7 @@ import { CHUNK_VALUES_MAX } from "./limits.ts";
 import type { NumberLane } from "./values.ts";
 
 /** What stands first in a chunk's body: how its values became integers. */
-export const SHAPE = {
+const SHAPE = {
   raw: 0,
   integers: 1,
   floatMode: 2,
@@ -68,7 +68,7 @@ export function encodeNumbers(
   return best;
 }
 
-export function countOfLane(lane: NumberLane): number {
+function countOfLane(lane: NumberLane): number {
   switch (lane.kind) {
     case "ints":
       return lane.ints.length;

@@ -217,7 +217,7 @@ export function checkEnd(end: Section, sizes: readonly number[]): void {
 }
 
 /** The index: size and count of each section, in order. */
-export function readEnd(end: Section): { bytes: number; count: number }[] {
+function readEnd(end: Section): { bytes: number; count: number }[] {
   const reader = new ByteReader(end.content);
   // Two bytes are the least that a summary takes.
   const count = reader.varint(Math.floor(end.content.length / 2));

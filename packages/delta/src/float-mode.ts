@@ -25,7 +25,7 @@ export const POWERS_OF_TEN: readonly number[] = Array.from({ length: 23 }, (_, k
 );
 
 /** The value of integer `q`; the decoder's loops do the same in the same order. */
-export function floatOf(mode: FloatMode, q: number): number {
+function floatOf(mode: FloatMode, q: number): number {
   let value = (q * mode.multiplier) / mode.divisor;
   if (mode.isSingle) value = Math.fround(value);
   if (mode.printedDigits >= 0) {

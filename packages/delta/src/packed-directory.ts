@@ -1,4 +1,5 @@
 import { DeltaError } from "./delta-error.ts";
+import { BLOCK_VALUES } from "./limits.ts";
 
 /**
  * The frame of a packed payload: a head, an entry of the directory for each block of 128 latents,
@@ -8,7 +9,7 @@ import { DeltaError } from "./delta-error.ts";
 
 export type PackedOrder = 0 | 1 | 2 | 3;
 
-export const BLOCK = 128;
+export const BLOCK = BLOCK_VALUES;
 export const LANES = 4;
 export const LANE_VALUES = BLOCK / LANES;
 

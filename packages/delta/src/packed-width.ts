@@ -147,7 +147,7 @@ export function lengthOf(value: number): number {
   return 32 - Math.clz32((value << 1) ^ (value >> 31));
 }
 
-export function lengthOfPair(low: number, high: number): number {
+function lengthOfPair(low: number, high: number): number {
   const sign = high >> 31;
   const above = high ^ sign;
   if (above !== 0) return 65 - Math.clz32(above);

@@ -6,7 +6,7 @@ import { assert, DeltaError } from "./delta-error.ts";
  * Encoding runs backwards, decoding forwards; a decoder that has read all ends in the states in which
  * the encoder began, which is the check that it read what was written.
  */
-export const STATE_MIN = 0x10000;
+const STATE_MIN = 0x10000;
 export const LANES = 4;
 
 /** Scales `counts` to frequencies that sum to 2^log; what occurs keeps at least 1. */
@@ -45,7 +45,7 @@ function adjust(counts: Float64Array, frequencies: Uint16Array, missing: number)
   return step;
 }
 
-export function cumulate(frequencies: Uint16Array): Uint16Array {
+function cumulate(frequencies: Uint16Array): Uint16Array {
   const starts = new Uint16Array(frequencies.length);
   let sum = 0;
   for (let s = 0; s < frequencies.length; s += 1) {

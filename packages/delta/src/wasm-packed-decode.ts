@@ -14,7 +14,7 @@ import {
 } from "./wasm-packed-layout.ts";
 
 /** What the driver answers: all blocks done, or this, or 1 + the kernel that it lacks. */
-export const REFUSED = -1;
+const REFUSED = -1;
 
 const ZERO = w.v128(new Array<number>(16).fill(0));
 /** Bits of an exception that one load of eight bytes is sure to hold. */

@@ -13,7 +13,7 @@ export default defineConfig({
         ...resolution,
         test: {
           name: "unit",
-          include: ["packages/*/src/**/*.test.ts", "tools/*.test.ts"],
+          include: ["packages/*/src/**/*.test.ts", "tools/*.test.ts", "proof/**/*.test.ts"],
           exclude: ["**/*.e2e.test.ts"],
           testTimeout: 10_000,
         },
@@ -26,6 +26,7 @@ export default defineConfig({
             "packages/*/src/**/*.e2e.test.ts",
             "tests/e2e/**/*.test.ts",
             "examples/*.e2e.test.ts",
+            "proof/**/*.e2e.test.ts",
           ],
           // Real processes on two cores: one file after the other, and after all unit tests.
           fileParallelism: false,

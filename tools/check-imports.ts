@@ -39,7 +39,7 @@ function relativeObjection(file: SourceFile, specifier: string): string | undefi
   const home = packageOf(file.path);
   const targetHome = packageOf(target);
   // A benchmark measures, and a tool prints, what a package does not offer to users.
-  const mayReachIn = /^(bench|tools)\//.test(file.path);
+  const mayReachIn = /^(bench|proof|tools)\//.test(file.path);
   if (home !== targetHome && !mayReachIn) {
     const name = targetHome?.name ?? "a package";
     return `"${specifier}" leaves its package: import ${name} by name, from its index.ts.`;
@@ -58,10 +58,15 @@ function packageObjection(
   specifier: string,
   target: PackageRow,
 ): string | undefined {
-  if (specifier !== target.name) {
+  const home = packageOf(file.path);
+  const hasCore = target.purity === "pure core";
+  if (hasCore && home?.purity === "pure" && specifier === target.name && isPure(file.path)) {
+    return `${home.name} is pure: import ${target.name}/core, which does no I/O.`;
+  }
+  const isCore = hasCore && specifier === `${target.name}/core`;
+  if (specifier !== target.name && !isCore) {
     return `"${specifier}" reaches into a package: import ${target.name}, and export there by name.`;
   }
-  const home = packageOf(file.path);
   if (home === undefined) return undefined;
   if (home === target) return `${home.name} imports itself by name: use a relative import.`;
   const reason = home.never[target.name];

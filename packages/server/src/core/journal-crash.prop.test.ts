@@ -11,7 +11,7 @@ import {
 } from "./journal.test-support.ts";
 import type { AppendedRecord, Journal } from "./journal.ts";
 import { recover } from "./journal-recovery.ts";
-import { type CrashModel, driveFor, type SimDisk } from "./journal-sim-disk.test-support.ts";
+import { type CrashModel, driveFor, type SimDisk } from "./simulated-disk.ts";
 
 /** What the journal was given, in order; sequence n is at n - 1. */
 type Model = {

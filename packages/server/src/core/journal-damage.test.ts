@@ -13,7 +13,7 @@ import { formattedDisk, openJournal, record, recoverFrom, settle } from "./journ
 import type { Journal } from "./journal.ts";
 import { describeDamage } from "./journal-damage.ts";
 import { recover } from "./journal-recovery.ts";
-import { driveFor, type SimDisk } from "./journal-sim-disk.test-support.ts";
+import { driveFor, type SimDisk } from "./simulated-disk.ts";
 
 const PAGE = 4096;
 const SEGMENT = "segment-00000001";

@@ -4,7 +4,7 @@ import type { DiskRequest } from "./disk.ts";
 import { formattedDisk, mustRecover, openJournal, record, settle } from "./journal.test-support.ts";
 import type { Journal } from "./journal.ts";
 import { recover } from "./journal-recovery.ts";
-import { drive, type SimDisk } from "./journal-sim-disk.test-support.ts";
+import { drive, type SimDisk } from "./simulated-disk.ts";
 
 const NO_SPACE = { code: "ENOSPC", message: "no space left on device" };
 const BALLOT = { round: 1, priority: 0, replica: 3 };

@@ -13,7 +13,7 @@ import {
 } from "./journal.test-support.ts";
 import { format } from "./journal-format.ts";
 import { recover } from "./journal-recovery.ts";
-import { drive, driveFor, SimDisk } from "./journal-sim-disk.test-support.ts";
+import { drive, driveFor, SimDisk } from "./simulated-disk.ts";
 
 const OPTIONS = { identity: IDENTITY, segmentBytes: SMALL.segmentBytes };
 

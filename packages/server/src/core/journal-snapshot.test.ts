@@ -9,7 +9,7 @@ import {
   settle,
 } from "./journal.test-support.ts";
 import type { Journal } from "./journal.ts";
-import type { SimDisk } from "./journal-sim-disk.test-support.ts";
+import type { SimDisk } from "./simulated-disk.ts";
 import { snapshotFile } from "./snapshot-file.ts";
 
 const BALLOT = { round: 1, priority: 0, replica: 3 };

@@ -5,7 +5,7 @@ import type { DirectoryIdentity } from "./identity.ts";
 import { type AppendedRecord, Journal, type JournalOptions } from "./journal.ts";
 import { format } from "./journal-format.ts";
 import { type RecoverResult, recover } from "./journal-recovery.ts";
-import { drive, SimDisk } from "./journal-sim-disk.test-support.ts";
+import { drive, SimDisk } from "./simulated-disk.ts";
 
 export const IDENTITY: DirectoryIdentity = {
   cellId: "00112233445566778899aabbccddeeff",

@@ -1,7 +1,7 @@
 import { Rng, utf8Decode } from "@cubby/base";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { recover } from "./journal-recovery.ts";
-import { drive } from "./journal-sim-disk.test-support.ts";
+import { drive } from "./simulated-disk.ts";
 import { codeOf, type Pending, TestClient } from "./replica-client.test-support.ts";
 import { World } from "./replica-world.test-support.ts";
 

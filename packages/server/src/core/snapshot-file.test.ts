@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { IDENTITY } from "./journal.test-support.ts";
-import { drive, driveFor, SimDisk } from "./journal-sim-disk.test-support.ts";
+import { drive, driveFor, SimDisk } from "./simulated-disk.ts";
 import { DiskFailure, RequestIds } from "./journal-task.ts";
 import {
   decodeSnapshot,

@@ -1,0 +1,11 @@
+/** The pure part of a replica, for whoever drives it by other means than files and sockets. */
+
+export type { DiskError, DiskOperation, DiskRequest, DiskTask } from "./disk.ts";
+export type { DirectoryIdentity } from "./identity.ts";
+export { JOURNAL_DEFAULTS, type JournalOptions } from "./journal.ts";
+export { format } from "./journal-format.ts";
+export { type RecoverResult, recover } from "./journal-recovery.ts";
+export type { ReadMode } from "./read-confirmation.ts";
+export type { OutgoingReply, Replica, ReplicaInput, ReplicaOutput, Trace } from "./replica.ts";
+export { type ReplicaSettings, type StartResult, startReplica } from "./replica-start.ts";
+export { type CrashModel, drive, type SectorOutcome, SimDisk } from "./simulated-disk.ts";

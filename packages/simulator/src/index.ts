@@ -1,4 +1,23 @@
 export {
+  checkLinearizable,
+  type LinearizabilityVerdict,
+  type Model,
+  type Operation,
+  partitionHistory,
+  type SearchLimits,
+} from "./linearizability.ts";
+export {
+  type FileInput,
+  type FileOutput,
+  type FileState,
+  fileModel,
+  type LockInput,
+  type LockOutput,
+  type LockState,
+  lockModel,
+  narrowUnknownWrites,
+} from "./models.ts";
+export {
   FAULT_KINDS,
   type FaultKind,
   type Finding,

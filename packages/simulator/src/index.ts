@@ -17,6 +17,7 @@ export {
   lockModel,
   narrowUnknownWrites,
 } from "./models.ts";
+export { runSeed } from "./run.ts";
 export {
   FAULT_KINDS,
   type FaultKind,

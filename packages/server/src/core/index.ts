@@ -7,5 +7,10 @@ export { format } from "./journal-format.ts";
 export { type RecoverResult, recover } from "./journal-recovery.ts";
 export type { ReadMode } from "./read-confirmation.ts";
 export type { OutgoingReply, Replica, ReplicaInput, ReplicaOutput, Trace } from "./replica.ts";
-export { type ReplicaSettings, type StartResult, startReplica } from "./replica-start.ts";
-export { type CrashModel, drive, type SectorOutcome, SimDisk } from "./simulated-disk.ts";
+export {
+  type ReplicaSettings,
+  recoveredLog,
+  type StartResult,
+  startReplica,
+} from "./replica-start.ts";
+export { type CrashModel, drive, driveFor, type SectorOutcome, SimDisk } from "./simulated-disk.ts";

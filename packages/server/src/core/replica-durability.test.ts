@@ -1,9 +1,9 @@
 import { Rng, utf8Decode } from "@cubby/base";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { recover } from "./journal-recovery.ts";
-import { drive } from "./simulated-disk.ts";
 import { codeOf, type Pending, TestClient } from "./replica-client.test-support.ts";
 import { World } from "./replica-world.test-support.ts";
+import { drive } from "./simulated-disk.ts";
 
 // On a core that others use too; alone each run takes a second or two.
 vi.setConfig({ testTimeout: 60_000 });

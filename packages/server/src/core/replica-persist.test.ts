@@ -3,9 +3,9 @@ import { compareBallots, type PaxosMessage, type RecoveredLog, recoverLog } from
 import { describe, expect, it, vi } from "vitest";
 import { fromJournal } from "./engine-record.ts";
 import { recover } from "./journal-recovery.ts";
-import { drive } from "./simulated-disk.ts";
 import { TestClient } from "./replica-client.test-support.ts";
 import { type Host, World } from "./replica-world.test-support.ts";
+import { drive } from "./simulated-disk.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 

@@ -4,10 +4,10 @@ import { replicaId } from "@cubby/paxos";
 import { describe, expect, it } from "vitest";
 import { SMALL } from "./journal.test-support.ts";
 import { recover } from "./journal-recovery.ts";
-import { drive } from "./simulated-disk.ts";
 import { TestClient } from "./replica-client.test-support.ts";
 import { startReplica } from "./replica-start.ts";
 import { World } from "./replica-world.test-support.ts";
+import { drive } from "./simulated-disk.ts";
 
 const CELL: CellOptions = {
   cellName: "local",

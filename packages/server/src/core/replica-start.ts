@@ -73,7 +73,8 @@ export function startReplica(
   return { kind: "started", replica };
 }
 
-function recoveredLog({ snapshot, records }: Recovered): RecoveredLog {
+/** What a process that starts on these results would know of the log. */
+export function recoveredLog({ snapshot, records }: Recovered): RecoveredLog {
   const replayed = records.map(fromJournal);
   if (snapshot === undefined) return recoverLog(undefined, replayed);
   const { slot, ballot, state } = snapshot;

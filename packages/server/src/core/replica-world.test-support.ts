@@ -14,9 +14,9 @@ import { SMALL } from "./journal.test-support.ts";
 import type { JournalOptions } from "./journal.ts";
 import { format } from "./journal-format.ts";
 import { type RecoverResult, recover } from "./journal-recovery.ts";
-import { type CrashModel, drive, SimDisk } from "./simulated-disk.ts";
 import type { OutgoingReply, Replica, ReplicaInput, ReplicaOutput, Trace } from "./replica.ts";
 import { startReplica } from "./replica-start.ts";
+import { type CrashModel, drive, SimDisk } from "./simulated-disk.ts";
 import { VirtualTime } from "./virtual-time.test-support.ts";
 
 export type WorldOptions = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { IDENTITY } from "./journal.test-support.ts";
-import { drive, driveFor, SimDisk } from "./simulated-disk.ts";
 import { DiskFailure, RequestIds } from "./journal-task.ts";
+import { drive, driveFor, SimDisk } from "./simulated-disk.ts";
 import {
   decodeSnapshot,
   SNAPSHOT_CHUNK_BYTES,

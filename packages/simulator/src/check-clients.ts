@@ -1,0 +1,262 @@
+import type { Call, SessionMachine } from "@cubby/client/core";
+import { type ErrorCode, LockMode } from "@cubby/protocol";
+import type { Coverage } from "./coverage.ts";
+import { type Expected, expectedOf, type ReferenceCell } from "./reference-cell.ts";
+import type { About, Hold } from "./script.ts";
+import { Violation } from "./violation.ts";
+
+/** How far a node had got, as somebody was told: (instance, content generation). */
+type Mark = { readonly instance: number; readonly generation: number };
+type Begun = {
+  readonly mark: Mark;
+  readonly lockGeneration: number;
+  /** The model's last index when the call was made. */
+  readonly index: number;
+};
+
+const NO_MARK: Mark = { instance: 0, generation: 0 };
+
+/**
+ * What clients see (reliability §3, 9 to 11 and 13 to 16): the cheap witness. Each answer must be
+ * the reference's at its index, and the order of indexes must respect real time.
+ */
+export class ClientChecker {
+  readonly #reference: ReferenceCell;
+  readonly #coverage: Coverage;
+  readonly #begun = new Map<Call, Begun>();
+  readonly #marks = new Map<string, Mark>();
+  readonly #lockMarks = new Map<string, number>();
+  readonly #holds = new Map<string, Set<Hold>>();
+  /** What was answered "not applied" must never be found applied: `session/number`. */
+  readonly #neverApplied = new Set<string>();
+  readonly #resources = new Map<string, { generation: number; session: SessionMachine }>();
+  readonly #answered = new Map<number, number>();
+  acknowledged = 0;
+
+  constructor(reference: ReferenceCell, coverage: Coverage) {
+    this.#reference = reference;
+    this.#coverage = coverage;
+  }
+
+  /** Calls of a client that the cell answered. */
+  answeredBy(client: number): number {
+    return this.#answered.get(client) ?? 0;
+  }
+
+  onCalled(call: Call): void {
+    const { path } = call.context as About;
+    const mark = this.#marks.get(path) ?? NO_MARK;
+    const lockGeneration = this.#lockMarks.get(path) ?? 0;
+    this.#begun.set(call, { mark, lockGeneration, index: this.#reference.index });
+  }
+
+  onSettled(client: number, call: Call): void {
+    const begun = this.#begun.get(call);
+    if (begun === undefined) return;
+    this.#begun.delete(call);
+    const { result, failure } = call;
+    const sessionId = (call.session as SessionMachine).sessionId;
+    if (result !== undefined) {
+      this.acknowledged += 1;
+      this.#answered.set(client, this.answeredBy(client) + 1);
+    } else if (failure !== undefined && call.number > 0) {
+      this.#onFailure(sessionId, call, failure.code, failure.outcome);
+    }
+    if (result === undefined) return;
+    if (call.number > 0) this.#checkNumbered(sessionId, call, expectedOf(result, "internal"));
+    switch (result.$case) {
+      case "getContentsAndStat":
+        this.#checkRead(call, begun, result.value);
+        return;
+      case "setContents":
+        this.#coverage.add("writes");
+        this.#raise(call, result.value.instance, result.value.contentGeneration);
+        return;
+      case "acquire":
+        this.#onAcquired(call, begun, result.value.lockGeneration);
+        return;
+      case "checkSequencer":
+        this.#checkSequencer(call, begun, result.value.valid);
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** A new command took effect at the reference. */
+  onApplied(sessionId: number, number: number): void {
+    if (!this.#neverApplied.has(`${sessionId}/${number}`)) return;
+    const told = this.#reference.resultOf(sessionId, number);
+    if (told === undefined || told.result === "error" || this.#reference.isReplay) return;
+    const detail = `${told.result} ${sessionId}/${number} was answered "not applied" before`;
+    throw new Violation(10, "outcomes-true", detail);
+  }
+
+  /** 16: nobody else believes the same at this true time. */
+  onHolds(hold: Hold): () => void {
+    const holds = this.#holds.get(hold.path) ?? new Set<Hold>();
+    this.#holds.set(hold.path, holds);
+    holds.add(hold);
+    this.checkBeliefs(hold.path);
+    return () => {
+      holds.delete(hold);
+    };
+  }
+
+  checkAllBeliefs(): void {
+    for (const path of this.#holds.keys()) this.checkBeliefs(path);
+  }
+
+  checkBeliefs(path: string): void {
+    const holds = this.#holds.get(path);
+    if (holds === undefined) return;
+    const believing: Hold[] = [];
+    for (const hold of holds) {
+      if (hold.process.isDead || hold.session.isOver) holds.delete(hold);
+      else if (hold.process.relies(hold.session)) believing.push(hold);
+    }
+    for (const a of believing) {
+      for (const b of believing) {
+        if (a === b || a.session === b.session || a.instance !== b.instance) continue;
+        if (a.mode !== LockMode.EXCLUSIVE && b.mode !== LockMode.EXCLUSIVE) continue;
+        const detail =
+          `${a.process.name} at generation ${a.generation} and ${b.process.name} at ` +
+          `${b.generation} both rely on ${path}`;
+        throw new Violation(16, "one-believer", detail);
+      }
+    }
+  }
+
+  /** 15: the resource takes nothing older than what it has taken; a careless one would. */
+  onUsed(hold: Hold): void {
+    const last = this.#resources.get(hold.path);
+    if (last === undefined || hold.generation > last.generation) {
+      this.#resources.set(hold.path, { generation: hold.generation, session: hold.session });
+      return;
+    }
+    if (hold.generation < last.generation) {
+      this.#coverage.add("fenced writes refused");
+      if (hold.mode === LockMode.EXCLUSIVE) this.#coverage.add("careless overlaps");
+      return;
+    }
+    if (hold.mode === LockMode.EXCLUSIVE && last.session !== hold.session) {
+      const detail = `generation ${hold.generation} of ${hold.path} has two exclusive holders`;
+      throw new Violation(14, "sequencers-grow", detail);
+    }
+  }
+
+  #onFailure(sessionId: number, call: Call, code: ErrorCode, outcome: string): void {
+    if (code === "generation_mismatch") this.#coverage.add("compare-and-swaps refused");
+    if (code === "sequencer_stale") this.#coverage.add("guarded writes refused");
+    if (code === "lock_held" || code === "lock_delayed") this.#coverage.add("locks refused");
+    if (outcome !== "not-applied" || call.body.$case !== "setContents") return;
+    const told = this.#reference.resultOf(sessionId, call.number);
+    if (told !== undefined && told.result !== "error") {
+      const detail = `${call.body.$case} ${sessionId}/${call.number} failed with ${code}, "not applied"`;
+      throw new Violation(10, "outcomes-true", detail);
+    }
+    this.#neverApplied.add(`${sessionId}/${call.number}`);
+  }
+
+  #checkNumbered(sessionId: number, call: Call, seen: Expected): void {
+    const told = this.#reference.resultOf(sessionId, call.number);
+    const where = `${call.body.$case} ${sessionId}/${call.number}`;
+    if (told === undefined) {
+      if (!LOGGED.has(seen.result)) return;
+      throw new Violation(9, "witness", `${where} was answered and stands in no log`);
+    }
+    // A close of what holds nothing is answered without the log, and may be cancelled in it.
+    if (told.code === "cancelled") return;
+    const { index, ...expected } = told;
+    if (sameResult(expected, seen)) return;
+    const detail = `${where} at ${index}: told ${text(seen)}, expected ${text(expected)}`;
+    throw new Violation(9, "witness", detail);
+  }
+
+  #checkRead(
+    call: Call,
+    begun: Begun,
+    value: {
+      contents: Uint8Array;
+      stat?: { instance: number; contentGeneration: number } | undefined;
+    },
+  ): void {
+    this.#coverage.add("reads");
+    const { path } = call.context as About;
+    const { instance = 0, contentGeneration: generation = 0 } = value.stat ?? {};
+    const version = this.#reference.version(path, instance, generation);
+    if (version === undefined || !sameText(version.contents, value.contents)) {
+      const detail = `${path} read at ${instance}/${generation}, which nobody wrote`;
+      throw new Violation(9, "witness", detail);
+    }
+    const { mark } = begun;
+    if (isBelow({ instance, generation }, mark)) {
+      const detail = `${path} read at ${instance}/${generation} after ${mark.instance}/${mark.generation} was seen`;
+      throw new Violation(9, "no-stale-read", detail);
+    }
+    this.#raise(call, instance, generation);
+  }
+
+  #onAcquired(call: Call, begun: Begun, generation: number): void {
+    const { path } = call.context as About;
+    if (generation < begun.lockGeneration) {
+      const detail = `${path} granted at ${generation} after ${begun.lockGeneration} was seen`;
+      throw new Violation(14, "sequencers-grow", detail);
+    }
+    this.#lockMarks.set(path, Math.max(generation, this.#lockMarks.get(path) ?? 0));
+  }
+
+  #checkSequencer(call: Call, begun: Begun, valid: boolean): void {
+    this.#coverage.add(valid ? "sequencers found valid" : "sequencers refused");
+    const { path } = call.context as About;
+    const hold = [...(this.#holds.get(path) ?? [])].find((each) => each.session === call.session);
+    if (hold === undefined) return;
+    if (valid && hold.generation < begun.lockGeneration) {
+      const detail = `the sequencer of ${path} at ${hold.generation} is said to be valid after ${begun.lockGeneration} was granted`;
+      throw new Violation(14, "sequencers-checked", detail);
+    }
+    const node = this.#reference.nodes.get(path);
+    const isHeldHere =
+      node?.instance === hold.instance &&
+      node.lockGeneration === hold.generation &&
+      node.mode === hold.mode &&
+      [...node.holders.values()].some((h) => h.sessionId === hold.session.sessionId);
+    if (!valid && isHeldHere) {
+      const detail = `the sequencer of ${path} at ${hold.generation} is said to be stale, and its lock is held`;
+      throw new Violation(14, "sequencers-checked", detail);
+    }
+  }
+
+  #raise(call: Call, instance: number, generation: number): void {
+    const { path } = call.context as About;
+    const mark = { instance, generation };
+    if (isBelow(this.#marks.get(path) ?? NO_MARK, mark)) this.#marks.set(path, mark);
+  }
+}
+
+/** Results that only an entry of the log can give. */
+const LOGGED: ReadonlySet<string> = new Set(["acquire", "setContents", "delete"]);
+
+function sameResult(a: Expected, b: Expected): boolean {
+  return (
+    a.result === b.result &&
+    a.code === b.code &&
+    a.lockGeneration === b.lockGeneration &&
+    a.contentGeneration === b.contentGeneration &&
+    a.instance === b.instance &&
+    a.created === b.created &&
+    a.released === b.released
+  );
+}
+
+function text(expected: Expected): string {
+  return JSON.stringify(expected);
+}
+
+function isBelow(a: Mark, b: Mark): boolean {
+  return a.instance < b.instance || (a.instance === b.instance && a.generation < b.generation);
+}
+
+function sameText(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,128 @@
+import { equalBytes } from "@cubby/base";
+import { type Ballot, compareBallots, type PaxosMessage, ZERO_BALLOT } from "@cubby/paxos";
+import { Violation } from "./violation.ts";
+
+/** What one replica ever let out, over all its lives: it must keep to it (reliability §3, 3). */
+type Vows = {
+  promised: Ballot;
+  /** The greatest (ballot, length) that it called durable. */
+  acceptedBallot: Ballot;
+  acceptedLength: number;
+};
+
+/** Invariants 1, 3, 4 and 5: one chain of commands, promises kept, ballots never used twice. */
+export class LogChecker {
+  /** By index: the command that the first replica applied there. */
+  readonly #chain = new Map<number, Uint8Array>();
+  /** The index before each, since slots of the engine itself are skipped. */
+  readonly #previous = new Map<number, number>();
+  readonly #hashes = new Map<number, string>();
+  readonly #vows = new Map<number, Vows>();
+  /** Which life of which replica proposed in a ballot. */
+  readonly #proposers = new Map<string, string>();
+  newest = 0;
+  comparedHashes = 0;
+
+  /** True if nobody has applied this index before. */
+  onApplied(replica: number, index: number, previous: number, command: Uint8Array): boolean {
+    const known = this.#chain.get(index);
+    if (known === undefined) {
+      if (index < this.newest) {
+        const detail = `replica ${replica} applies ${index}, which the first one to pass it skipped`;
+        throw new Violation(1, "agreement", detail);
+      }
+      this.#chain.set(index, command.slice());
+      this.#previous.set(index, this.newest);
+      if (previous !== this.newest) {
+        const detail = `replica ${replica} goes from ${previous} to ${index}, over ${this.newest}`;
+        throw new Violation(5, "exact-prefix", detail);
+      }
+      this.newest = index;
+      return true;
+    }
+    if (!equalBytes(known, command)) {
+      throw new Violation(1, "agreement", `replica ${replica} applies another command at ${index}`);
+    }
+    if (this.#previous.get(index) !== previous) {
+      const detail = `replica ${replica} goes from ${previous} to ${index}`;
+      throw new Violation(5, "exact-prefix", detail);
+    }
+    return false;
+  }
+
+  command(index: number): Uint8Array | undefined {
+    return this.#chain.get(index);
+  }
+
+  /** The last command at or before a slot: where a state restored at that slot stands. */
+  onRestored(replica: number, index: number): void {
+    if (index > this.newest) {
+      const detail = `replica ${replica} restores ${index}, and only ${this.newest} was ever applied`;
+      throw new Violation(6, "snapshot-of-the-chain", detail);
+    }
+  }
+
+  /** 5 and 6: however a replica came by its state, it is the one state of that index. */
+  onState(replica: number, index: number, hash: string): void {
+    const known = this.#hashes.get(index);
+    if (known === undefined) {
+      this.#hashes.set(index, hash);
+      return;
+    }
+    this.comparedHashes += 1;
+    if (known !== hash) {
+      throw new Violation(5, "equal-state", `replica ${replica} has another state at ${index}`);
+    }
+  }
+
+  /** `text` names the ballot; proposals in it come from one life of one replica. */
+  onProposes(replica: number, life: number, text: string): void {
+    const proposer = `${replica}, life ${life}`;
+    const known = this.#proposers.get(text) ?? proposer;
+    this.#proposers.set(text, proposer);
+    if (known !== proposer) {
+      const detail = `ballot ${text} is proposed in by replica ${proposer} and by ${known}`;
+      throw new Violation(4, "ballots-unique", detail);
+    }
+  }
+
+  onLeave(replica: number, message: PaxosMessage): void {
+    switch (message.kind) {
+      case "promise":
+        this.#onVow(replica, message.ballot, "promises");
+        return;
+      case "accepted":
+        this.#onAccepted(replica, message.ballot, message.length);
+        return;
+      default:
+        return;
+    }
+  }
+
+  #onVow(replica: number, ballot: Ballot, what: string): Vows {
+    const vows = this.#vows.get(replica) ?? {
+      promised: ZERO_BALLOT,
+      acceptedBallot: ZERO_BALLOT,
+      acceptedLength: 0,
+    };
+    this.#vows.set(replica, vows);
+    if (compareBallots(ballot, vows.promised) < 0) {
+      const detail = `replica ${replica} ${what} ${name(ballot)} and had promised ${name(vows.promised)}`;
+      throw new Violation(3, "promises-kept", detail);
+    }
+    vows.promised = ballot;
+    return vows;
+  }
+
+  #onAccepted(replica: number, ballot: Ballot, length: number): void {
+    const vows = this.#onVow(replica, ballot, "accepts in");
+    if (compareBallots(ballot, vows.acceptedBallot) > 0) {
+      vows.acceptedBallot = ballot;
+      vows.acceptedLength = length;
+    } else if (length > vows.acceptedLength) vows.acceptedLength = length;
+  }
+}
+
+function name({ round, replica }: Ballot): string {
+  return `${round}.${replica}`;
+}

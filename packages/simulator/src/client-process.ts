@@ -1,0 +1,321 @@
+import { assert, type Instant, instant, NEVER, type Rng } from "@cubby/base";
+import {
+  Call,
+  ClientCore,
+  type ClientInput,
+  type ConnectionId,
+  type SessionEvent,
+  SessionMachine,
+} from "@cubby/client/core";
+import type { ErrorCode, Reply, Request } from "@cubby/protocol";
+import type { Plan } from "./plan.ts";
+import { addressOf } from "./replica-process.ts";
+import type { Ask, Script, ScriptStart } from "./script.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+/** What a client process asks of the world around it. */
+export interface ClientHouse {
+  readonly time: VirtualTime;
+  readonly plan: Plan;
+  connect(process: ClientProcess, connection: ConnectionId, address: string): void;
+  send(process: ClientProcess, connection: ConnectionId, request: Request): void;
+  disconnect(process: ClientProcess, connection: ConnectionId): void;
+  onClientInput(process: ClientProcess, input: ClientInput): void;
+  onCalled(process: ClientProcess, call: Call): void;
+  onSettled(process: ClientProcess, call: Call): void;
+  onSession(process: ClientProcess, session: SessionMachine, event: SessionEvent): void;
+}
+
+type Task = {
+  readonly script: Script;
+  readonly session: SessionMachine;
+  /** What it waits for. */
+  call: Call | undefined;
+};
+
+const TURN_MS = 0.02;
+const GRACE_PERIOD_MS = 45_000;
+const OPEN_WITHIN_MS = 600_000;
+const REOPEN_MS = 300;
+
+/**
+ * An application with a real client core: some sessions, each with scripts that call the cell. A
+ * session that is lost is followed by a new one with the same scripts, as an application would do.
+ */
+export class ClientProcess {
+  readonly id: number;
+  readonly name: string;
+  readonly #house: ClientHouse;
+  readonly #rng: Rng;
+  readonly #core: ClientCore;
+  readonly #starts: readonly (readonly ScriptStart[])[];
+  readonly #startsOf = new Map<SessionMachine, readonly ScriptStart[]>();
+  readonly #tasks = new Map<SessionMachine, Set<Task>>();
+  readonly #taskOf = new Map<Call, Task>();
+  #inbox: ClientInput[] = [];
+  #isTurnDue = false;
+  #wakeAt: number = NEVER;
+  isDead = false;
+  pausedUntil = 0;
+  #pausedSince = 0;
+  isSuspended = false;
+  #clockOffset: number;
+  readonly #clockRate: number;
+
+  constructor(
+    id: number,
+    house: ClientHouse,
+    rng: Rng,
+    starts: readonly (readonly ScriptStart[])[],
+  ) {
+    this.id = id;
+    this.name = `c${id}`;
+    this.#house = house;
+    this.#rng = rng;
+    const { plan } = house;
+    this.#clockOffset = rng.below(1_000_000);
+    this.#clockRate = 1 + (plan.driftPerMille * (rng.below(2_001) - 1_000)) / 1_000_000;
+    const addresses = Array.from({ length: plan.replicas }, (_, i) => addressOf(i + 1));
+    const seed = `${rng.next32()}`;
+    this.#core = new ClientCore({ addresses, cellName: "local", seed });
+    this.#starts = starts;
+  }
+
+  start(): void {
+    for (const starts of this.#starts) this.#openSession(starts);
+    this.#scheduleTurn();
+  }
+
+  localNow(): Instant {
+    const time = this.#house.time.now;
+    return instant(Math.floor(time * this.#clockRate + this.#clockOffset));
+  }
+
+  /** Those that are on their way in or out as well. */
+  get everySession(): readonly SessionMachine[] {
+    return [...this.#startsOf.keys()];
+  }
+
+  get sessions(): readonly SessionMachine[] {
+    return [...this.#tasks.keys()];
+  }
+
+  /** Whether code that runs in this process now may rely on what the session holds. */
+  relies(session: SessionMachine): boolean {
+    if (session.isOver || session.state === "closing" || this.isSuspended) return false;
+    return this.localNow() < session.leaseDeadline;
+  }
+
+  /** Everything it knew is gone; its connections are told by whoever carries them. */
+  die(): void {
+    this.isDead = true;
+    this.#tasks.clear();
+    this.#taskOf.clear();
+  }
+
+  pause(ms: number): void {
+    const { now } = this.#house.time;
+    if (this.pausedUntil > now) return;
+    this.#pausedSince = now;
+    this.pausedUntil = now + ms;
+  }
+
+  suspend(ms: number): void {
+    if (this.pausedUntil > this.#house.time.now) return;
+    this.pause(ms);
+    this.isSuspended = true;
+  }
+
+  /** On purpose: locks are freed at once. */
+  closeSession(session: SessionMachine): void {
+    this.#step({ kind: "closeSession", session, withinMs: 2_000 });
+    this.#scheduleTurn();
+  }
+
+  onConnected(connection: ConnectionId): void {
+    this.#take({ kind: "connected", connection });
+  }
+
+  onReply(connection: ConnectionId, reply: Reply): void {
+    this.#take({ kind: "reply", connection, reply });
+  }
+
+  onDisconnected(connection: ConnectionId, code: ErrorCode): void {
+    this.#take({ kind: "disconnected", connection, code, detail: "simulated" });
+  }
+
+  #take(input: ClientInput): void {
+    if (this.isDead) return;
+    this.#inbox.push(input);
+    this.#scheduleTurn();
+  }
+
+  #scheduleTurn(): void {
+    if (this.#isTurnDue || this.isDead) return;
+    this.#isTurnDue = true;
+    const { time } = this.#house;
+    const turn = (): void => {
+      if (this.isDead) return;
+      if (this.pausedUntil > time.now) time.at(this.pausedUntil, turn);
+      else this.#turn();
+    };
+    time.at(Math.max(time.now + TURN_MS, this.pausedUntil), turn);
+  }
+
+  #turn(): void {
+    this.#isTurnDue = false;
+    if (this.isSuspended) {
+      // The shell asks its detector before anything else.
+      this.isSuspended = false;
+      const pausedMs = this.pausedUntil - this.#pausedSince;
+      this.#clockOffset -= Math.ceil(pausedMs * this.#clockRate);
+      this.#step({ kind: "suspended" });
+    }
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    for (const input of inbox) this.#step(input);
+    this.#carryOut();
+  }
+
+  #step(input: ClientInput): void {
+    this.#house.onClientInput(this, input);
+    this.#core.step(this.localNow(), input);
+  }
+
+  #carryOut(): void {
+    for (let round = 0; ; round += 1) {
+      assert(round < 10_000, "the client and its scripts come to rest");
+      const output = this.#core.take();
+      for (const { session, event } of output.events) this.#onEvent(session, event);
+      for (const call of output.settled) this.#onSettled(call);
+      for (const connection of output.disconnects) this.#house.disconnect(this, connection);
+      for (const { connection, address } of output.connects) {
+        this.#house.connect(this, connection, address);
+      }
+      for (const { connection, request } of output.sends) {
+        this.#house.send(this, connection, request);
+      }
+      if (output.events.length + output.settled.length === 0) {
+        this.#armWake(output.wakeAt);
+        return;
+      }
+    }
+  }
+
+  #armWake(wakeAt: Instant): void {
+    if (wakeAt === NEVER) return;
+    const { time, plan } = this.#house;
+    const lateMs = plan.lateTimerMs === 0 ? 0 : this.#rng.below(plan.lateTimerMs);
+    const at = Math.max((wakeAt - this.#clockOffset) / this.#clockRate + 0.001, time.now);
+    if (this.#wakeAt <= at) return;
+    this.#wakeAt = at;
+    time.at(at + lateMs, () => {
+      if (this.isDead || this.#wakeAt !== at) return;
+      this.#wakeAt = NEVER;
+      this.#take({ kind: "wake" });
+    });
+  }
+
+  #openSession(starts: readonly ScriptStart[]): void {
+    const terms = {
+      leaseMs: this.#house.plan.sessionLeaseMs,
+      gracePeriodMs: GRACE_PERIOD_MS,
+      clientName: this.name,
+      openWithinMs: OPEN_WITHIN_MS,
+    };
+    const rng = this.#core.rngFor(`session ${this.#startsOf.size}`);
+    const session = new SessionMachine(terms, rng);
+    this.#startsOf.set(session, starts);
+    this.#step({ kind: "openSession", session });
+  }
+
+  #onEvent(session: SessionMachine, event: SessionEvent): void {
+    this.#house.onSession(this, session, event);
+    if (event.kind === "opened") {
+      const tasks = new Set<Task>();
+      this.#tasks.set(session, tasks);
+      for (const start of this.#startsOf.get(session) ?? []) {
+        const task: Task = { script: start(this, session), session, call: undefined };
+        tasks.add(task);
+        this.#resume(task, undefined);
+      }
+      return;
+    }
+    if (event.kind !== "expired" && event.kind !== "closed" && event.kind !== "failedToOpen")
+      return;
+    this.#tasks.delete(session);
+    const starts = this.#startsOf.get(session);
+    if (starts === undefined) return;
+    this.#startsOf.delete(session);
+    this.#house.time.after(REOPEN_MS + this.#rng.below(REOPEN_MS), () => {
+      if (this.isDead) return;
+      this.#openSession(starts);
+      this.#scheduleTurn();
+    });
+  }
+
+  #onSettled(call: Call): void {
+    this.#house.onSettled(this, call);
+    const task = this.#taskOf.get(call);
+    if (task === undefined) return;
+    this.#taskOf.delete(call);
+    task.call = undefined;
+    this.#resume(task, call);
+  }
+
+  /** Lets the script run to its next question. */
+  #resume(task: Task, answer: Call | undefined): void {
+    const tasks = this.#tasks.get(task.session);
+    if (this.isDead || tasks?.has(task) !== true) return;
+    const step = task.script.next(answer);
+    if (step.done) {
+      tasks.delete(task);
+      return;
+    }
+    this.#ask(task, step.value);
+  }
+
+  #ask(task: Task, ask: Ask): void {
+    const { time } = this.#house;
+    switch (ask.kind) {
+      case "sleep":
+        time.after(ask.ms, () => this.#afterPause(() => this.#resume(task, undefined)));
+        return;
+      case "closeSession":
+        this.closeSession(task.session);
+        return;
+      case "call": {
+        const { guard, timeoutMs, about } = ask;
+        const options = { guard, timeoutMs, context: about };
+        const call = new Call(task.session, ask.body, options);
+        task.call = call;
+        this.#taskOf.set(call, task);
+        this.#house.onCalled(this, call);
+        this.#step({ kind: "call", call });
+        if (ask.giveUpAfterMs !== undefined) this.#giveUpLater(call, ask.giveUpAfterMs);
+        return;
+      }
+    }
+  }
+
+  #giveUpLater(call: Call, ms: number): void {
+    this.#house.time.after(ms, () => {
+      this.#afterPause(() => {
+        if (call.isSettled) return;
+        this.#step({ kind: "giveUp", call, code: "cancelled", detail: "given up" });
+      });
+    });
+  }
+
+  /** What a timer of the application runs: not while the process stands still. */
+  #afterPause(run: () => void): void {
+    if (this.isDead) return;
+    const { time } = this.#house;
+    if (this.pausedUntil > time.now) {
+      time.at(this.pausedUntil + TURN_MS * 2, () => this.#afterPause(run));
+      return;
+    }
+    run();
+    this.#scheduleTurn();
+  }
+}

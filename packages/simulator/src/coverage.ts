@@ -1,0 +1,77 @@
+/**
+ * What a run came across, by class. A class that stays at zero over a nightly-sized run means that
+ * the simulator no longer reaches something that it claims to test, so that run fails.
+ */
+export const COVERAGE_CLASSES = [
+  "elections",
+  "ballot conflicts",
+  "prepares kept for a lease",
+  "log synchronisations",
+  "logs adopted in prepare",
+  "slots learned behind",
+  "snapshots taken",
+  "snapshots installed during replication",
+  "leases lapsed",
+  "leases voided",
+  "steps down",
+  "disk stalls noticed",
+  "fail-overs with sessions",
+  "commands refused by epoch",
+  "sessions expired",
+  "sessions ended on purpose",
+  "lock-delays begun",
+  "lock-delays ended",
+  "locks granted",
+  "locks granted after waiting",
+  "locks refused",
+  "locks freed by expiry",
+  "acquires cancelled",
+  "shared locks granted",
+  "sequencers found valid",
+  "sequencers refused",
+  "guarded writes refused",
+  "compare-and-swaps refused",
+  "nodes deleted and re-created",
+  "ephemerals gone with their session",
+  "dedupe hits",
+  "jeopardies",
+  "jeopardies survived",
+  "reads",
+  "writes",
+  "careless overlaps",
+  "fenced writes refused",
+  "torn tails cut",
+  "damage named",
+  "damaged copies repaired",
+  "damaged snapshots passed over",
+  "fsync errors",
+  "directories refused",
+  "wrong frames dropped",
+  "crashes",
+  "crashes in recovery",
+  "restarts",
+  "pauses noticed",
+  "suspends noticed",
+  "quorum durability looked up",
+  "histories searched",
+] as const;
+
+export type CoverageClass = (typeof COVERAGE_CLASSES)[number];
+
+export class Coverage {
+  readonly #counts = new Map<CoverageClass, number>();
+
+  add(name: CoverageClass, count = 1): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
+  }
+
+  of(name: CoverageClass): number {
+    return this.#counts.get(name) ?? 0;
+  }
+
+  /** Every class, those at zero too. */
+  get table(): Readonly<Record<CoverageClass, number>> {
+    const entries = COVERAGE_CLASSES.map((name) => [name, this.of(name)]);
+    return Object.fromEntries(entries) as Record<CoverageClass, number>;
+  }
+}

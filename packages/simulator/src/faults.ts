@@ -1,0 +1,427 @@
+import type { Rng } from "@cubby/base";
+import type { ClientProcess } from "./client-process.ts";
+import { pick } from "./plan.ts";
+import type { ReplicaProcess } from "./replica-process.ts";
+import type { FaultKind } from "./run-result.ts";
+import { drawTopology } from "./topology.ts";
+import type { World } from "./world.ts";
+
+type Inject = (faults: Faults) => boolean;
+
+/**
+ * Draws faults and carries them out (reliability §2), for as long as the safety phase lasts. What
+ * damages a disk touches fewer than half of the replicas, so that what was acknowledged survives
+ * and a failure to recover is a bug: a fault atlas.
+ */
+export class Faults {
+  readonly world: World;
+  readonly rng: Rng;
+  /** A client that died is followed by another of the same habits. */
+  readonly respawn: (died: ClientProcess) => void;
+  #isOver = false;
+  happened = 0;
+  readonly #kinds: readonly FaultKind[];
+
+  constructor(world: World, rng: Rng, respawn: (died: ClientProcess) => void) {
+    this.world = world;
+    this.rng = rng;
+    this.respawn = respawn;
+    this.#kinds = [...world.plan.kinds].filter((kind) => INJECTORS[kind] !== undefined);
+  }
+
+  start(): void {
+    if (this.#kinds.length > 0) this.#next();
+  }
+
+  /** No new ones; what is under way ends by itself. */
+  end(): void {
+    this.#isOver = true;
+  }
+
+  get replicas(): readonly ReplicaProcess[] {
+    return this.world.replicas.filter((each) => each.isUp);
+  }
+
+  after(ms: number, run: () => void): void {
+    this.world.time.after(ms, run);
+  }
+
+  /** Brings it back after a while, unless its directory is lost. */
+  restartLater(replica: ReplicaProcess, ms: number): void {
+    this.after(ms, () => {
+      if (replica.isUp || replica.isLost) return;
+      if (this.world.plan.kinds.has("C1-crash-in-recovery") && this.rng.chance(0.4)) {
+        replica.crashInRecovery(this.rng.below(40));
+        this.world.coverage.add("crashes in recovery");
+      }
+      replica.start();
+      if (!replica.isUp && !replica.isLost) this.restartLater(replica, ms);
+    });
+  }
+
+  /** A replica whose disk may be damaged: fewer than half of them ever are. */
+  suspect(): ReplicaProcess | undefined {
+    const { world, rng } = this;
+    const { suspects } = world;
+    const mayAdd = suspects.size < Math.floor((world.plan.replicas - 1) / 2);
+    const eligible = world.replicas.filter(
+      (each) => !each.isLost && (suspects.has(each.id) || mayAdd),
+    );
+    if (eligible.length === 0) return undefined;
+    const chosen = pick(rng, eligible);
+    suspects.add(chosen.id);
+    return chosen;
+  }
+
+  #next(): void {
+    const { rng, world } = this;
+    const ms = -Math.log(1 - rng.next32() / 0x1_0000_0000) * world.plan.faultEveryMs;
+    this.after(ms, () => {
+      if (this.#isOver) return;
+      const kind = pick(rng, this.#kinds);
+      world.chart?.(`---- fault ${kind} at ${world.time.now.toFixed(1)}`);
+      if (INJECTORS[kind]?.(this)) this.happened += 1;
+      this.#next();
+    });
+  }
+}
+
+/** Kinds that are rates of the network or habits of clients have no injector. */
+const INJECTORS: Partial<Record<FaultKind, Inject>> = {
+  "N2-partition": partition,
+  "N3-one-way": oneWay,
+  "N3-flapping": flapping,
+  "N4-partial": partial,
+  "N5-clog": clog,
+  "N5-slow-link": slowLink,
+  "N5-reset": reset,
+  "C1-crash": (faults) => crash(faults, "killed"),
+  "D1-power-loss": (faults) => crash(faults, "power loss"),
+  "D2-torn-write": (faults) => crash(faults, "torn"),
+  "C2-pause": (faults) => pauseReplica(faults, [10, 200, 1_000, 5_000, 20_000]),
+  "C3-blocked-loop": (faults) => pauseReplica(faults, [60, 260, 700]),
+  "C2-client-pause": pauseClient,
+  "C2-client-crash": crashClient,
+  "D3-bit-rot": bitRot,
+  "D4-stale-sector": staleSector,
+  "D5-io-error": ioError,
+  "D5-slow-disk": slowDisk,
+  "D6-lost-directory": loseDirectory,
+  "T1-wall-step": wallStep,
+  "T2-suspend": suspend,
+};
+
+function someReplica(faults: Faults): ReplicaProcess | undefined {
+  const up = faults.replicas;
+  return up.length === 0 ? undefined : pick(faults.rng, up);
+}
+
+/** A crash while a write is under way is ten times as likely as another. */
+function crash(faults: Faults, how: "killed" | "power loss" | "torn"): boolean {
+  const weighted = faults.replicas.flatMap((each) =>
+    new Array<ReplicaProcess>(each.pendingWrites > 0 ? 10 : 1).fill(each),
+  );
+  if (weighted.length === 0) return false;
+  const { rng, world } = faults;
+  const first = pick(rng, weighted);
+  // Now and then the whole room goes dark.
+  const victims = rng.chance(0.12) ? faults.replicas : [first];
+  for (const victim of victims) {
+    victim.crash(how);
+    world.lane.onReplicaStopped(victim, how !== "killed");
+    world.coverage.add("crashes");
+    const ms = pick(rng, [20, 300, 1_500, 6_000]);
+    faults.restartLater(victim, ms);
+  }
+  return true;
+}
+
+function pauseReplica(faults: Faults, lengths: readonly number[]): boolean {
+  const replica = someReplica(faults);
+  replica?.pause(pick(faults.rng, lengths));
+  if (replica !== undefined) faults.world.coverage.add("pauses noticed");
+  return replica !== undefined;
+}
+
+function someClient(faults: Faults): ClientProcess | undefined {
+  const alive = faults.world.clients.filter((each) => !each.isDead);
+  return alive.length === 0 ? undefined : pick(faults.rng, alive);
+}
+
+function pauseClient(faults: Faults): boolean {
+  const client = someClient(faults);
+  client?.pause(pick(faults.rng, [50, 1_000, 5_000, 20_000]));
+  return client !== undefined;
+}
+
+function crashClient(faults: Faults): boolean {
+  const client = someClient(faults);
+  if (client === undefined) return false;
+  faults.world.lane.onClientDied(client, faults.rng.chance(0.5));
+  client.die();
+  faults.after(faults.rng.between(100, 4_000), () => faults.respawn(client));
+  return true;
+}
+
+/** T2: the clock of the machine stands still as well. */
+function suspend(faults: Faults): boolean {
+  const ms = pick(faults.rng, [100, 800, 4_000, 15_000]);
+  faults.world.coverage.add("suspends noticed");
+  if (faults.rng.chance(0.5)) {
+    const client = someClient(faults);
+    client?.suspend(ms);
+    return client !== undefined;
+  }
+  const replica = someReplica(faults);
+  replica?.suspend(ms);
+  return replica !== undefined;
+}
+
+/** T1: no core reads the wall clock; a step is taken for a suspend, which may only void leases. */
+function wallStep(faults: Faults): boolean {
+  const replica = someReplica(faults);
+  replica?.input({ kind: "suspended" });
+  return replica !== undefined;
+}
+
+// Links
+
+type Ends = readonly (readonly [number, number])[];
+
+function cutFor(faults: Faults, links: Ends, ms: number): void {
+  const { network } = faults.world;
+  for (const [from, to] of links) network.cut(from, to);
+  faults.after(ms, () => {
+    for (const [from, to] of links) network.heal(from, to);
+  });
+}
+
+function partitionMs(rng: Rng): number {
+  return pick(rng, [100, 700, 3_000, 10_000]);
+}
+
+/** Clients stand with one side or see both. */
+function partition(faults: Faults): boolean {
+  const { rng, world } = faults;
+  const ids = world.replicas.map(({ id }) => id);
+  if (ids.length < 2) return false;
+  const how = rng.below(3);
+  const inside = new Set<number>();
+  if (how === 0) inside.add(pick(rng, ids));
+  else for (const id of ids) if (rng.chance(0.5)) inside.add(id);
+  const links: [number, number][] = [];
+  const ends = [...ids, ...world.clients.filter(() => rng.chance(0.3)).map(({ id }) => -id)];
+  for (const end of ends) if (end < 0 && rng.chance(0.5)) inside.add(end);
+  for (const a of ends) {
+    for (const b of ends) {
+      if (a !== b && (a > 0 || b > 0) && inside.has(a) !== inside.has(b)) links.push([a, b]);
+    }
+  }
+  cutFor(faults, links, partitionMs(rng));
+  return links.length > 0;
+}
+
+function someLink(faults: Faults): [number, number] | undefined {
+  const { rng, world } = faults;
+  const ids = world.replicas.map(({ id }) => id);
+  if (ids.length < 2) return undefined;
+  const from = pick(rng, ids);
+  const to = pick(
+    rng,
+    ids.filter((id) => id !== from),
+  );
+  return [from, to];
+}
+
+function oneWay(faults: Faults): boolean {
+  const { rng, world } = faults;
+  const ids = world.replicas.map(({ id }) => id);
+  if (ids.length < 2) return false;
+  const links: [number, number][] = [];
+  const deaf = pick(rng, ids);
+  const isWhole = rng.chance(0.5);
+  for (const other of ids) {
+    if (other === deaf || !(isWhole || rng.chance(0.4))) continue;
+    links.push(rng.chance(0.5) || isWhole ? [other, deaf] : [deaf, other]);
+  }
+  cutFor(faults, links, partitionMs(rng));
+  return links.length > 0;
+}
+
+function flapping(faults: Faults): boolean {
+  const link = someLink(faults);
+  if (link === undefined) return false;
+  const [a, b] = link;
+  const times = faults.rng.between(3, 12);
+  const periodMs = pick(faults.rng, [40, 150, 500]);
+  for (let i = 0; i < times; i += 1) {
+    faults.after(i * 2 * periodMs, () => {
+      cutFor(
+        faults,
+        [
+          [a, b],
+          [b, a],
+        ],
+        periodMs,
+      );
+    });
+  }
+  return true;
+}
+
+function partial(faults: Faults): boolean {
+  const { rng, world } = faults;
+  const links = drawTopology(rng, world.plan.replicas);
+  if (links === undefined) return false;
+  cutFor(faults, missingLinks(world.plan.replicas, links), partitionMs(rng));
+  return true;
+}
+
+/** Both directions of every pair that is not named. */
+export function missingLinks(
+  replicas: number,
+  links: readonly (readonly [number, number])[],
+): [number, number][] {
+  const kept = new Set(links.flatMap(([a, b]) => [`${a}>${b}`, `${b}>${a}`]));
+  const missing: [number, number][] = [];
+  for (let a = 1; a <= replicas; a += 1) {
+    for (let b = 1; b <= replicas; b += 1) {
+      if (a !== b && !kept.has(`${a}>${b}`)) missing.push([a, b]);
+    }
+  }
+  return missing;
+}
+
+function clog(faults: Faults): boolean {
+  const { rng, world } = faults;
+  const ids = world.replicas.map(({ id }) => id);
+  const ends = [...ids, ...world.clients.map(({ id }) => -id)];
+  const from = pick(rng, ends);
+  // Swizzle: links of one end stop one after the other, and go on in another order.
+  for (const to of ids) {
+    if (to === from || !rng.chance(0.6)) continue;
+    const ms = rng.between(50, 3_000);
+    faults.after(rng.below(300), () => world.network.clog(from, to, ms));
+  }
+  return true;
+}
+
+function slowLink(faults: Faults): boolean {
+  const link = someLink(faults);
+  if (link === undefined) return false;
+  const [from, to] = link;
+  const { network } = faults.world;
+  network.slow(from, to, pick(faults.rng, [5, 60, 400]));
+  faults.after(partitionMs(faults.rng), () => network.slow(from, to, 0));
+  return true;
+}
+
+function reset(faults: Faults): boolean {
+  const { open } = faults.world.lane;
+  if (open.length === 0) return false;
+  faults.world.lane.breakOff(pick(faults.rng, open));
+  return true;
+}
+
+// Disks
+
+function someFile(faults: Faults, replica: ReplicaProcess): string | undefined {
+  const names = replica.disk.names().filter((name) => replica.disk.content(name).length > 0);
+  return names.length === 0 ? undefined : pick(faults.rng, names);
+}
+
+function bitRot(faults: Faults): boolean {
+  const replica = faults.suspect();
+  if (replica === undefined) return false;
+  const name = someFile(faults, replica);
+  if (name === undefined) return false;
+  const { rng } = faults;
+  const content = replica.disk.content(name);
+  const used = usedLength(content);
+  const at = rng.below(Math.max(1, rng.chance(0.8) ? used : content.length));
+  content[at] = (content[at] ?? 0) ^ (1 << rng.below(8));
+  rebootSoon(faults, replica);
+  return true;
+}
+
+/** Damage is found by who reads: the process that starts next. */
+function rebootSoon(faults: Faults, replica: ReplicaProcess): void {
+  if (!replica.isUp || !faults.rng.chance(0.7)) return;
+  replica.crash("killed");
+  faults.world.lane.onReplicaStopped(replica, false);
+  faults.restartLater(replica, 200);
+}
+
+/** Files are longer than what is written in them; rot in zeros is rarely seen. */
+function usedLength(content: Uint8Array): number {
+  let end = content.length;
+  while (end > 0 && content[end - 1] === 0) end -= 1;
+  return end;
+}
+
+/** D4: a sector holds again what it held before: a write that was lost, or went elsewhere. */
+function staleSector(faults: Faults): boolean {
+  const replica = faults.suspect();
+  if (replica === undefined) return false;
+  const name = someFile(faults, replica);
+  if (name === undefined) return false;
+  const { rng } = faults;
+  const before = replica.disk.content(name).slice();
+  faults.after(rng.between(50, 2_000), () => {
+    if (!replica.disk.names().includes(name)) return;
+    const content = replica.disk.content(name);
+    const changed: number[] = [];
+    for (let at = 0; at + 512 <= Math.min(before.length, content.length); at += 512) {
+      if (content.subarray(at, at + 512).some((byte, i) => byte !== before[at + i])) {
+        changed.push(at);
+      }
+    }
+    if (changed.length === 0) return;
+    const at = pick(rng, changed);
+    content.set(before.subarray(at, at + 512), at);
+    rebootSoon(faults, replica);
+  });
+  return true;
+}
+
+function ioError(faults: Faults): boolean {
+  const replica = someReplica(faults);
+  if (replica === undefined) return false;
+  const kind = pick(faults.rng, ["write", "write", "write", "create", "syncDirectory", "rename"]);
+  const code = pick(faults.rng, ["EIO", "ENOSPC", "ESHORT"]);
+  replica.failsNext = { kind, code };
+  watchForEnd(faults, replica, 0);
+  return true;
+}
+
+/** A replica that ended by itself is started again, as a supervisor does. */
+function watchForEnd(faults: Faults, replica: ReplicaProcess, tries: number): void {
+  faults.after(500, () => {
+    if (!replica.isUp) {
+      faults.world.lane.onReplicaStopped(replica, false);
+      faults.restartLater(replica, 100);
+    } else if (tries < 20) watchForEnd(faults, replica, tries + 1);
+  });
+}
+
+function slowDisk(faults: Faults): boolean {
+  const replica = someReplica(faults);
+  if (replica === undefined) return false;
+  replica.diskMs = pick(faults.rng, [5, 40, 300, 2_500]);
+  faults.after(pick(faults.rng, [500, 3_000, 8_000]), () => {
+    replica.diskMs = undefined;
+  });
+  return true;
+}
+
+function loseDirectory(faults: Faults): boolean {
+  const replica = faults.suspect();
+  if (replica === undefined) return false;
+  if (replica.isUp) {
+    replica.crash("power loss");
+    faults.world.lane.onReplicaStopped(replica, true);
+  }
+  replica.wipe();
+  faults.restartLater(replica, 500);
+  return true;
+}

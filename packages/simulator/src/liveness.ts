@@ -1,0 +1,119 @@
+import type { Rng } from "@cubby/base";
+import { missingLinks } from "./faults.ts";
+import type { ReplicaProcess } from "./replica-process.ts";
+import { drawTopology, reach } from "./topology.ts";
+import { Violation } from "./violation.ts";
+import type { World } from "./world.ts";
+
+/** 22: the claim is four election timeouts; leases, restart waits and slow links come on top. */
+const MASTER_WITHIN_MS = 15_000;
+/** 23: every client gets answers again, whatever state the faults left it in. */
+const CLIENTS_WITHIN_MS = 120_000;
+/** 18: lease, drift and one more full lease for the last fail-over. */
+const DEAD_SESSIONS_WITHIN_MS = 60_000;
+/** 23: with a thousandfold of this a cell would be in a storm. */
+const EVENTS_PER_MS_MAX = 400;
+
+/**
+ * The faults are over, or have become permanent: a core of replicas is healed and demanded life of
+ * (22 to 24). The rest stays as it is, for good.
+ */
+export function awaitLiveness(world: World, rng: Rng): void {
+  const core = healCore(world, rng);
+  const began = world.time.now;
+  const eventsBefore = world.coreEvents;
+  demand(world, MASTER_WITHIN_MS, 22, "a-master", () => world.master() !== undefined, core);
+  const answered = new Map(world.clients.map((client) => [client, answeredBy(world, client.id)]));
+  const areServed = (): boolean =>
+    world.clients.every(
+      (client) => client.isDead || answeredBy(world, client.id) >= (answered.get(client) ?? 0) + 3,
+    );
+  demand(world, CLIENTS_WITHIN_MS, 23, "clients-served", areServed, core);
+  demand(world, CLIENTS_WITHIN_MS, 23, "replicas-catch-up", () => areEqual(world, core), core);
+  const noneLeft = (): boolean => deadSessions(world).length === 0;
+  demand(world, DEAD_SESSIONS_WITHIN_MS, 18, "no-immortal-session", noneLeft, core);
+  const perMs = (world.coreEvents - eventsBefore) / Math.max(1_000, world.time.now - began);
+  if (perMs > EVENTS_PER_MS_MAX) {
+    throw new Violation(23, "no-storm", `${perMs.toFixed(1)} events a ms after the faults`);
+  }
+}
+
+function answeredBy(world: World, client: number): number {
+  return world.clientChecker.answeredBy(client);
+}
+
+/** Replicas that may be relied on from here on, and whom the master must reach. */
+function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
+  const { plan, network } = world;
+  network.healAll();
+  const usable = world.replicas.filter((each) => !each.isLost);
+  for (const replica of usable) {
+    replica.diskMs = undefined;
+    replica.failsNext = undefined;
+    if (!replica.isUp) replica.start();
+  }
+  const core = usable.filter((each) => !each.isLost);
+  const quorum = Math.floor(plan.replicas / 2) + 1;
+  if (core.length < quorum) {
+    const detail = `${core.length} replicas are left of ${plan.replicas}`;
+    throw new Violation(24, "recovers-alone", detail);
+  }
+  const isWhole = core.length === plan.replicas;
+  if (!isWhole || !plan.kinds.has("N4-partial")) return core;
+  const links = drawTopology(rng, plan.replicas);
+  if (links === undefined) return core;
+  for (const [from, to] of missingLinks(plan.replicas, links)) network.cut(from, to);
+  // Who reaches a quorum may lead; whoever leads must bring those up to date whom it reaches.
+  return core.filter((each) => reach(links, each.id) + 1 >= quorum);
+}
+
+function demand(
+  world: World,
+  withinMs: number,
+  invariant: number,
+  rule: string,
+  holds: () => boolean,
+  core: readonly ReplicaProcess[],
+): void {
+  const end = world.time.now + withinMs;
+  let nextLook = 0;
+  for (;;) {
+    // Each look costs more than an event: not after every one.
+    if (world.time.now >= nextLook) {
+      if (holds()) return;
+      nextLook = world.time.now + 10;
+    }
+    if (!world.time.step(end)) break;
+    if (world.halted !== undefined) throw world.halted;
+  }
+  if (holds()) return;
+  const states = core.map(
+    (each) => `${each.id}: ${JSON.stringify(each.replica?.facts(each.localNow()))}`,
+  );
+  const detail = `not within ${withinMs} ms of the faults' end\n${states.join("\n")}`;
+  throw new Violation(invariant, rule, detail);
+}
+
+/** 23 and 5: those whom the master reaches have applied what it has. */
+function areEqual(world: World, core: readonly ReplicaProcess[]): boolean {
+  const master = world.master();
+  if (master === undefined) return false;
+  const applied = (each: ReplicaProcess): number =>
+    each.cell?.status(each.localNow()).appliedIndex ?? -1;
+  const target = applied(master);
+  const reached = core.filter(
+    (each) => each === master || !world.network.isCut(master.id, each.id),
+  );
+  // The master moves on while the others follow: a little behind is up to date.
+  return reached.every((each) => applied(each) >= target - 200 && applied(each) >= 0);
+}
+
+/** Sessions of clients that are gone. */
+function deadSessions(world: World): readonly number[] {
+  const alive = new Set<number>();
+  for (const client of world.clients) {
+    if (client.isDead) continue;
+    for (const session of client.everySession) alive.add(session.sessionId);
+  }
+  return [...world.reference.sessions.keys()].filter((id) => !alive.has(id));
+}

@@ -1,0 +1,157 @@
+import type { Rng } from "@cubby/base";
+import type { Plan } from "./plan.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+/** Replicas have their ids, clients negative ones: one space of names for the ends of links. */
+export type EndId = number;
+
+type Link = {
+  cuts: number;
+  /** What comes before this instant stays in the pipe, and then all comes at once. */
+  cloggedUntil: number;
+  extraMs: number;
+  lastArrival: number;
+};
+
+/** A packet that a link delivers once more, long after. */
+const OLD_AFTER_MS_MIN = 5_000;
+const OLD_AFTER_MS_MAX = 120_000;
+/** How long a stream waits before it tries a link again that lost or refused its bytes. */
+const RETRANSMIT_MS = 200;
+
+/**
+ * All links between all ends, each direction on its own. Between replicas go packets, which may be
+ * lost, doubled, late and out of order (our own lane keeps order and connections; this is worse).
+ * Between clients and replicas go streams, as TCP gives them: in order, or not at all.
+ */
+export class Network {
+  readonly #time: VirtualTime;
+  readonly #rng: Rng;
+  readonly #plan: Plan;
+  readonly #links = new Map<number, Link>();
+  /** The faults of links: once off, every packet arrives. */
+  isFaulty = true;
+  badFrames = 0;
+  lost = 0;
+
+  constructor(time: VirtualTime, rng: Rng, plan: Plan) {
+    this.#time = time;
+    this.#rng = rng;
+    this.#plan = plan;
+  }
+
+  isCut(from: EndId, to: EndId): boolean {
+    return this.#link(from, to).cuts > 0;
+  }
+
+  /** Cuts nest: a link is open when all that cut it have healed. */
+  cut(from: EndId, to: EndId): void {
+    this.#link(from, to).cuts += 1;
+  }
+
+  heal(from: EndId, to: EndId): void {
+    const link = this.#link(from, to);
+    link.cuts = Math.max(0, link.cuts - 1);
+  }
+
+  clog(from: EndId, to: EndId, ms: number): void {
+    this.#link(from, to).cloggedUntil = this.#time.now + ms;
+  }
+
+  slow(from: EndId, to: EndId, extraMs: number): void {
+    this.#link(from, to).extraMs = extraMs;
+  }
+
+  /** No more faults; what is in the pipes arrives, old packets included. */
+  healAll(): void {
+    this.isFaulty = false;
+    for (const link of this.#links.values()) {
+      link.cuts = 0;
+      link.cloggedUntil = 0;
+      link.extraMs = 0;
+    }
+  }
+
+  packet(from: EndId, to: EndId, bytes: Uint8Array, deliver: (bytes: Uint8Array) => void): void {
+    const link = this.#link(from, to);
+    const { lossRate, duplicateRate, oldPacketRate, badFrameRate } = this.#plan;
+    if (link.cuts > 0) {
+      this.lost += 1;
+      return;
+    }
+    if (!this.isFaulty) {
+      this.#deliverLater(link, bytes, deliver);
+      return;
+    }
+    if (badFrameRate > 0 && this.#rng.chance(badFrameRate)) {
+      this.badFrames += 1;
+      this.#deliverLater(link, spoiled(bytes, this.#rng), deliver);
+    }
+    if (lossRate > 0 && this.#rng.chance(lossRate)) {
+      this.lost += 1;
+      return;
+    }
+    this.#deliverLater(link, bytes, deliver);
+    if (duplicateRate > 0 && this.#rng.chance(duplicateRate)) {
+      this.#deliverLater(link, bytes, deliver);
+    }
+    if (oldPacketRate > 0 && this.#rng.chance(oldPacketRate)) {
+      const ms = this.#rng.between(OLD_AFTER_MS_MIN, OLD_AFTER_MS_MAX);
+      this.#time.after(ms, () => deliver(bytes));
+    }
+  }
+
+  /** When bytes sent now on a stream arrive; a stream repeats what the link loses. */
+  streamArrival(from: EndId, to: EndId): number {
+    const link = this.#link(from, to);
+    const { lossRate } = this.#plan;
+    let at = this.#time.now + this.#delay(link);
+    if (this.isFaulty && lossRate > 0 && this.#rng.chance(lossRate)) at += RETRANSMIT_MS;
+    return Math.max(at, link.cloggedUntil);
+  }
+
+  /** For a stream whose link is cut: when to try again. */
+  retryAt(): number {
+    return this.#time.now + RETRANSMIT_MS * (0.5 + this.#rng.below(100) / 100);
+  }
+
+  #deliverLater(link: Link, bytes: Uint8Array, deliver: (bytes: Uint8Array) => void): void {
+    let at = Math.max(this.#time.now + this.#delay(link), link.cloggedUntil);
+    if (this.#plan.keepsOrder) {
+      at = Math.max(at, link.lastArrival);
+      link.lastArrival = at;
+    }
+    this.#time.at(at, () => {
+      if (link.cuts === 0) deliver(bytes);
+      else this.lost += 1;
+    });
+  }
+
+  #delay(link: Link): number {
+    const { latencyMs, jitterMs } = this.#plan;
+    const exponential = -Math.log(1 - this.#rng.next32() / 0x1_0000_0000) * jitterMs;
+    return latencyMs + exponential + link.extraMs;
+  }
+
+  #link(from: EndId, to: EndId): Link {
+    const key = (from + 4_096) * 16_384 + to + 4_096;
+    const known = this.#links.get(key);
+    if (known !== undefined) return known;
+    const link: Link = { cuts: 0, cloggedUntil: 0, extraMs: 0, lastArrival: 0 };
+    this.#links.set(key, link);
+    return link;
+  }
+}
+
+/**
+ * What passes a checksum and is no message all the same: cut short, too long, or of another version.
+ * (Bits that flipped on the way never pass the lane's checksum: to the core that is a loss.)
+ */
+function spoiled(bytes: Uint8Array, rng: Rng): Uint8Array {
+  const how = rng.below(3);
+  if (how === 0) return bytes.slice(0, rng.below(bytes.length));
+  const longer = new Uint8Array(bytes.length + (how === 1 ? 1 + rng.below(64) : 0));
+  longer.set(bytes);
+  if (how === 2) longer[0] = 2 + rng.below(250);
+  return longer;
+}

@@ -1,0 +1,33 @@
+import type { Instant } from "@cubby/base";
+import { Cell, type CellOptions, type LogEvent, type ReplicatedLog } from "@cubby/cell";
+
+export interface CellObserver {
+  onApplied(cell: Cell, index: number, previous: number, command: Uint8Array): void;
+  onRestored(cell: Cell, index: number): void;
+}
+
+/** The production cell, and somebody who looks at each command that it has just applied. */
+export class ObservedCell extends Cell {
+  readonly #observer: CellObserver;
+  #index = 0;
+
+  constructor(options: CellOptions, log: ReplicatedLog, observer: CellObserver) {
+    super(options, log);
+    this.#observer = observer;
+  }
+
+  override onLogEvent(now: Instant, event: LogEvent): void {
+    if (event.kind === "chosen") {
+      // What a command leads to leaves this replica only after the turn: the observer is in time.
+      super.onLogEvent(now, event);
+      const previous = this.#index;
+      this.#index = event.index;
+      this.#observer.onApplied(this, event.index, previous, event.command);
+      return;
+    }
+    super.onLogEvent(now, event);
+    if (event.kind !== "restored") return;
+    this.#index = event.index;
+    this.#observer.onRestored(this, event.index);
+  }
+}

@@ -1,0 +1,93 @@
+import type { Rng } from "@cubby/base";
+import { FAULT_KINDS, type FaultKind, type RunOptions } from "./run-result.ts";
+
+/** What a seed draws before anything runs: everything that is not drawn on the way. */
+export type Plan = {
+  readonly replicas: number;
+  readonly clients: number;
+  readonly kinds: ReadonlySet<FaultKind>;
+  /** The safety phase lasts at least so long, and until the run counts. */
+  readonly safetyMs: number;
+  readonly faultEveryMs: number;
+  readonly latencyMs: number;
+  /** Mean of the exponential part of a delay. */
+  readonly jitterMs: number;
+  readonly lossRate: number;
+  readonly duplicateRate: number;
+  /** Of frames that come once more, after a minute or so. */
+  readonly oldPacketRate: number;
+  readonly badFrameRate: number;
+  readonly keepsOrder: boolean;
+  /** Each clock runs at a rate within this of true time. */
+  readonly driftPerMille: number;
+  readonly lateTimerMs: number;
+  readonly reads: "lease" | "quorum";
+  readonly snapshotEverySlots: number;
+  readonly retainSlots: number;
+  readonly snapshotPartBytes: number;
+  readonly sessionLeaseMs: number;
+  readonly thinkMs: number;
+  readonly paths: number;
+  readonly convoy: number;
+};
+
+const REPLICA_COUNTS = [1, 3, 3, 3, 5, 5, 5, 5, 7];
+
+/** Swarm testing: whole kinds of fault are absent in a run, so that those present can bite. */
+export function drawPlan(rng: Rng, options: RunOptions): Plan {
+  const replicas = pick(rng, REPLICA_COUNTS);
+  const share = pick(rng, [0.15, 0.3, 0.5, 0.8]);
+  const drawn = FAULT_KINDS.filter(() => rng.chance(share));
+  // A run without any fault proves little: one kind at least, of those that always apply.
+  const kinds = new Set<FaultKind>(drawn.length > 0 ? drawn : ["C1-crash"]);
+  for (const kind of options.without ?? []) kinds.delete(kind);
+  const has = (kind: FaultKind): boolean => kinds.has(kind);
+  const drift = pick(rng, [0.5, 1, 20, 90]);
+  const isBusy = rng.chance(0.5);
+  const snapshotEvery = pick(rng, [15, 40, 120]);
+  const retain = pick(rng, [4, 16, 200]);
+  const part = pick(rng, [256, 1_024, 16_384]);
+  const plan: Plan = {
+    replicas: options.replicas ?? replicas,
+    clients: options.clients ?? rng.between(2, 6),
+    kinds,
+    safetyMs: options.safetyMs ?? rng.between(12_000, 40_000),
+    faultEveryMs: pick(rng, [300, 1_000, 3_000]),
+    latencyMs: pick(rng, [0.1, 0.5, 5]),
+    jitterMs: pick(rng, [0.1, 1, 8]),
+    lossRate: pick(rng, [0.01, 0.05, 0.3]),
+    duplicateRate: pick(rng, [0.01, 0.1, 0.5]),
+    oldPacketRate: 0.005,
+    badFrameRate: 0.01,
+    keepsOrder: !has("N1-reordering"),
+    driftPerMille: has("T1-drift") ? drift : 0,
+    lateTimerMs: has("T3-late-timers") ? pick(rng, [2, 15, 80]) : 0,
+    reads: pick(rng, ["lease", "lease", "quorum"] as const),
+    snapshotEverySlots: has("M2-snapshot-races") ? snapshotEvery : 1_000,
+    retainSlots: has("M2-snapshot-races") ? retain : 10_000,
+    snapshotPartBytes: part,
+    sessionLeaseMs: pick(rng, [2_000, 2_000, 4_000, 12_000]),
+    thinkMs: isBusy ? pick(rng, [3, 10]) : pick(rng, [30, 120]),
+    paths: rng.between(1, 4),
+    convoy: has("U3-convoy") ? rng.between(8, 40) : 0,
+  };
+  return {
+    ...plan,
+    lossRate: has("N1-loss") ? plan.lossRate : 0,
+    duplicateRate: has("N1-duplicates") ? plan.duplicateRate : 0,
+    oldPacketRate: has("N1-old-packets") ? plan.oldPacketRate : 0,
+    badFrameRate: has("N6-bad-frames") ? plan.badFrameRate : 0,
+  };
+}
+
+export function describePlan(plan: Plan): string {
+  const { kinds, ...rest } = plan;
+  const numbers = Object.entries(rest).map(([name, value]) => `${name} ${String(value)}`);
+  return `${numbers.join(", ")}; ${[...kinds].join(" ")}`;
+}
+
+export function pick<T>(rng: Rng, choices: readonly [T, ...T[]] | readonly T[]): T {
+  const choice = choices[rng.below(choices.length)];
+  if (choice === undefined) throw new RangeError("there is nothing to pick from");
+  return choice;
+}

@@ -1,0 +1,378 @@
+import { assert, type Instant, instant, NEVER, type Rng, toHex } from "@cubby/base";
+import type { Cell, CellOptions, ConnectionId } from "@cubby/cell";
+import { decodeMessage, type PaxosMessage, replicaId } from "@cubby/paxos";
+import {
+  type CrashModel,
+  type DirectoryIdentity,
+  type DiskRequest,
+  drive,
+  driveFor,
+  format,
+  type JournalOptions,
+  type OutgoingReply,
+  type RecoverResult,
+  type Replica,
+  type ReplicaInput,
+  type ReplicaOutput,
+  recover,
+  SimDisk,
+  startReplica,
+  type Trace,
+} from "@cubby/server/core";
+import { type CellObserver, ObservedCell } from "./observed-cell.ts";
+import type { Plan } from "./plan.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+
+/** What a replica process asks of the machine room around it. */
+export interface ReplicaHouse extends CellObserver {
+  readonly time: VirtualTime;
+  readonly plan: Plan;
+  readonly seed: string;
+  sendPacket(from: ReplicaProcess, to: number, bytes: Uint8Array): void;
+  sendReply(from: ReplicaProcess, reply: OutgoingReply): void;
+  onInput(process: ReplicaProcess, input: ReplicaInput): void;
+  onTrace(process: ReplicaProcess, trace: Trace): void;
+  onLeave(process: ReplicaProcess, message: PaxosMessage): void;
+  onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void;
+  /** The process has ended; by itself if a reason is given. */
+  onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void;
+}
+
+const CELL_ID = "00112233445566778899aabbccddeeff";
+const TURN_MS = 0.02;
+/** As the watchdog of the shell has them. */
+const STALL_MS = 200;
+const PERIOD_MS = 50;
+/** Inputs that one turn may take; more would be a storm (reliability 23). */
+const INBOX_MAX = 50_000;
+
+const JOURNAL: JournalOptions = {
+  segmentBytes: 64 * 1024,
+  writeBytesMax: 16 * 1024,
+  zeroChunkBytes: 16 * 1024,
+  snapshotEveryBytes: 128 * 1024,
+  backlogBytesMax: 16 << 20,
+};
+
+const POWER_LOSS: CrashModel = { outcomes: ["old"] };
+const TORN: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
+const KILLED: CrashModel = { outcomes: ["new"] };
+
+/**
+ * One replica as a process on a machine: the production core, and around it what the shell does
+ * (its loop, its timer, its watchdogs), which decides nothing.
+ */
+export class ReplicaProcess implements CellObserver {
+  readonly id: number;
+  readonly #house: ReplicaHouse;
+  readonly #rng: Rng;
+  identity: DirectoryIdentity;
+  disk: SimDisk;
+  /** Counts starts: what was under way in an earlier life reaches nobody. */
+  life = 0;
+  replica: Replica | undefined;
+  cell: Cell | undefined;
+  /** Its directory serves no more: it says so at each start and stays down. */
+  isLost = false;
+  pausedUntil = 0;
+  #pausedSince = 0;
+  #isSuspended = false;
+  /** The event loop is busy, though the process runs: late, but nothing is lost. */
+  #inbox: ReplicaInput[] = [];
+  #isTurnDue = false;
+  #wakeAt: number = NEVER;
+  /** How long a disk request takes; undefined: drawn for each. */
+  diskMs: number | undefined;
+  /** The next requests of that kind fail. */
+  failsNext: { readonly kind: string; readonly code: string } | undefined;
+  /** Requests handed to the disk and not completed: the moment at which a crash hurts most. */
+  pendingWrites = 0;
+  #clockOffset: number;
+  readonly #clockRate: number;
+
+  constructor(id: number, house: ReplicaHouse, rng: Rng) {
+    this.id = id;
+    this.#house = house;
+    this.#rng = rng;
+    const drift = house.plan.driftPerMille;
+    this.#clockOffset = rng.below(1_000_000);
+    this.#clockRate = 1 + (drift * (rng.below(2_001) - 1_000)) / 1_000_000;
+    this.identity = this.#newIdentity();
+    this.disk = formattedDisk(this.identity);
+  }
+
+  get isUp(): boolean {
+    return this.replica !== undefined;
+  }
+
+  get isRunning(): boolean {
+    return this.replica !== undefined && this.pausedUntil <= this.#house.time.now;
+  }
+
+  localNow(time = this.#house.time.now): Instant {
+    return instant(Math.floor(time * this.#clockRate + this.#clockOffset));
+  }
+
+  /** When this replica's clock will show an instant. */
+  trueTimeOf(at: Instant): number {
+    return (at - this.#clockOffset) / this.#clockRate;
+  }
+
+  // Life
+
+  /** Recovers the directory as a process that starts does, and goes on from there if it may. */
+  start(): void {
+    assert(this.replica === undefined, "a replica is started once");
+    this.life += 1;
+    const expected = { cellName: "local", replica: this.id };
+    const result = drive(this.disk, recover({ expected }));
+    if (result.kind !== "recovered") {
+      this.isLost = true;
+      this.#house.onRecovered(this, result);
+      return;
+    }
+    const { plan, seed } = this.#house;
+    const members = Array.from({ length: plan.replicas }, (_, i) => replicaId(i + 1));
+    const engine = {
+      members,
+      seed: `${seed}/${this.id}/${this.life}`,
+      retainSlots: plan.retainSlots,
+      snapshotPartBytes: plan.snapshotPartBytes,
+      batchEntriesMax: 64,
+      learnBytes: 4_096,
+    };
+    const settings = {
+      engine,
+      journal: JOURNAL,
+      createCell: (log: ConstructorParameters<typeof Cell>[1]) => {
+        this.cell = new ObservedCell(this.#cellOptions(), log, this);
+        return this.cell;
+      },
+      snapshotEverySlots: plan.snapshotEverySlots,
+      reads: plan.reads,
+      version: "sim",
+      processId: this.id,
+    };
+    const started = startReplica(result, settings, this.localNow());
+    this.#wakeAt = NEVER;
+    if (started.kind === "contradiction") {
+      this.isLost = true;
+      this.#house.onRecovered(this, started);
+      return;
+    }
+    this.replica = started.replica;
+    this.#house.onRecovered(this, result);
+    this.#scheduleTurn();
+  }
+
+  /** A recovery that ends after so many disk requests, by a crash. */
+  crashInRecovery(requests: number): void {
+    assert(this.replica === undefined, "a replica is started once");
+    this.life += 1;
+    const expected = { cellName: "local", replica: this.id };
+    driveFor(this.disk, recover({ expected }), requests);
+    this.disk = this.disk.crash(this.#rng, TORN);
+  }
+
+  /** The process ends, and of the writes under way so much counts as the kind of crash leaves. */
+  crash(how: "killed" | "power loss" | "torn"): void {
+    if (this.replica === undefined) return;
+    const models = { killed: KILLED, "power loss": POWER_LOSS, torn: TORN };
+    this.#stop(undefined);
+    this.disk = this.disk.crash(this.#rng, models[how]);
+  }
+
+  /** A directory formatted anew, under the same replica id: it must not vote under it again. */
+  wipe(): void {
+    assert(this.replica === undefined, "a running replica's directory is left alone");
+    this.identity = this.#newIdentity();
+    this.disk = formattedDisk(this.identity);
+  }
+
+  /** Stands still; what comes meanwhile is handed in afterwards. */
+  pause(ms: number): void {
+    const { now } = this.#house.time;
+    if (this.pausedUntil > now) return;
+    this.#pausedSince = now;
+    this.pausedUntil = now + ms;
+  }
+
+  /** The whole machine stands still, and its monotonic clock with it. */
+  suspend(ms: number): void {
+    if (this.pausedUntil > this.#house.time.now) return;
+    this.pause(ms);
+    this.#isSuspended = true;
+  }
+
+  // What the shell does
+
+  input(input: ReplicaInput): void {
+    if (this.replica === undefined) return;
+    assert(this.#inbox.length < INBOX_MAX, "a turn takes in what a turn can take in");
+    this.#inbox.push(input);
+    this.#scheduleTurn();
+  }
+
+  onApplied(cell: Cell, index: number, previous: number, command: Uint8Array): void {
+    this.#house.onApplied(cell, index, previous, command);
+  }
+
+  onRestored(cell: Cell, index: number): void {
+    this.#house.onRestored(cell, index);
+  }
+
+  #scheduleTurn(): void {
+    if (this.#isTurnDue) return;
+    this.#isTurnDue = true;
+    const { life } = this;
+    const { time } = this.#house;
+    const turn = (): void => {
+      if (this.life !== life || this.replica === undefined) return;
+      if (this.pausedUntil > time.now) time.at(this.pausedUntil, turn);
+      else this.#turn(this.replica);
+    };
+    time.at(Math.max(time.now + TURN_MS, this.pausedUntil), turn);
+  }
+
+  /** A turn of the event loop: all that has come in, then all that comes out. */
+  #turn(replica: Replica): void {
+    this.#isTurnDue = false;
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    const pausedMs = this.pausedUntil - this.#pausedSince;
+    this.#pausedSince = this.pausedUntil;
+    if (this.#isSuspended) {
+      this.#isSuspended = false;
+      this.#clockOffset -= Math.ceil(pausedMs * this.#clockRate);
+      this.#step(replica, { kind: "suspended" });
+    } else {
+      const stalledMs = Math.round(pausedMs * this.#clockRate) - PERIOD_MS;
+      if (stalledMs >= STALL_MS) {
+        this.#step(replica, { kind: "stalled", stalledMs });
+        // Each socket is read in its turn: what came first is not what is read first.
+        inbox.sort((a, b) => Number(b.kind === "request") - Number(a.kind === "request"));
+      }
+    }
+    for (const input of inbox) this.#step(replica, input);
+    this.#carryOut(replica.take());
+  }
+
+  #step(replica: Replica, input: ReplicaInput): void {
+    this.#house.onInput(this, input);
+    replica.step(this.localNow(), input);
+  }
+
+  #carryOut(output: ReplicaOutput): void {
+    for (const trace of output.trace) this.#house.onTrace(this, trace);
+    if (output.ended !== undefined) {
+      this.#stop(output.ended);
+      // The process is gone, not the machine: what the disk was given it may still do.
+      this.disk = this.disk.crash(this.#rng, TORN);
+      return;
+    }
+    for (const { to, bytes } of output.peerFrames) {
+      const kind = bytes[1];
+      if (kind === PROMISE || kind === ACCEPTED) this.#house.onLeave(this, decodeMessage(bytes));
+      this.#house.sendPacket(this, to, bytes);
+    }
+    for (const reply of output.replies) this.#house.sendReply(this, reply);
+    this.disk.submit(output.disk);
+    for (const request of output.disk) this.#completeLater(request);
+    this.#armWake(output.wakeAt);
+  }
+
+  #completeLater({ id, kind }: DiskRequest): void {
+    const { disk, life } = this;
+    const delayMs = this.diskMs ?? 0.1 + this.#rng.below(300) / 1000;
+    if (kind === "write") this.pendingWrites += 1;
+    this.#house.time.after(delayMs, () => {
+      if (this.disk !== disk || this.life !== life) return;
+      if (kind === "write") this.pendingWrites -= 1;
+      const index = disk.waiting.findIndex((request) => request.id === id);
+      const failure = this.failsNext;
+      if (failure !== undefined && failure.kind === kind) {
+        this.failsNext = undefined;
+        disk.failWith(() => ({ code: failure.code, message: "injected" }));
+      }
+      const completion = disk.complete(index);
+      disk.failWith(undefined);
+      this.input({ kind: "disk", completion });
+    });
+  }
+
+  #armWake(wakeAt: Instant): void {
+    if (wakeAt === NEVER) return;
+    const { time, plan } = this.#house;
+    const lateMs = plan.lateTimerMs === 0 ? 0 : this.#rng.below(plan.lateTimerMs);
+    // Just behind the instant, since the clock shows whole milliseconds.
+    const due = Math.max(this.trueTimeOf(wakeAt) + 0.001, time.now);
+    if (this.#wakeAt <= due) return;
+    this.#wakeAt = due;
+    const { life } = this;
+    time.at(due + lateMs, () => {
+      if (this.life !== life || this.#wakeAt !== due) return;
+      this.#wakeAt = NEVER;
+      this.input({ kind: "wake" });
+    });
+  }
+
+  #stop(ended: ReplicaOutput["ended"]): void {
+    this.replica = undefined;
+    this.cell = undefined;
+    this.life += 1;
+    this.#inbox = [];
+    this.#isTurnDue = false;
+    this.#isSuspended = false;
+    this.pausedUntil = 0;
+    this.#pausedSince = 0;
+    this.pendingWrites = 0;
+    this.failsNext = undefined;
+    this.#house.onStopped(this, ended);
+  }
+
+  #newIdentity(): DirectoryIdentity {
+    const incarnation = toHex(this.#rng.bytes(16));
+    return { cellId: CELL_ID, cellName: "local", replica: this.id, incarnation };
+  }
+
+  #cellOptions(): CellOptions {
+    const replicas = Array.from({ length: this.#house.plan.replicas }, (_, i) => ({
+      replicaId: i + 1,
+      address: addressOf(i + 1),
+    }));
+    const keyMaterial = this.#rng.bytes(16);
+    return { cellName: "local", replicaId: this.id, replicas, keyMaterial };
+  }
+}
+
+export function addressOf(replica: number): string {
+  return `127.0.0.1:${7_000 + replica}`;
+}
+
+export function replicaAt(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1)) - 7_000;
+}
+
+/** A request of a client as the core takes it. */
+export function requestInput(
+  connection: number,
+  request: Extract<ReplicaInput, { kind: "request" }>["request"],
+): ReplicaInput {
+  return { kind: "request", connection: connection as ConnectionId, request };
+}
+
+export function disconnectedInput(connection: number): ReplicaInput {
+  return { kind: "disconnected", connection: connection as ConnectionId };
+}
+
+/** Ids of message kinds in the second byte of a frame. */
+const PROMISE = 4;
+const ACCEPTED = 8;
+
+function formattedDisk(identity: DirectoryIdentity): SimDisk {
+  const disk = new SimDisk();
+  const { segmentBytes } = JOURNAL;
+  const result = drive(disk, format({ identity, segmentBytes }));
+  assert(result.kind === "formatted", "an empty directory can be formatted");
+  return disk;
+}

@@ -1,0 +1,131 @@
+import { AssertionError, Rng } from "@cubby/base";
+import type { ClientProcess } from "./client-process.ts";
+import { Faults } from "./faults.ts";
+import { awaitLiveness } from "./liveness.ts";
+import { describePlan, drawPlan, type Plan } from "./plan.ts";
+import type { Finding, RunOptions, RunResult, Verdict } from "./run-result.ts";
+import {
+  churnScript,
+  drawHabits,
+  ephemeralScript,
+  fileScript,
+  lockScript,
+  recreateScript,
+  type ScriptStart,
+} from "./script.ts";
+import { Violation } from "./violation.ts";
+import { World } from "./world.ts";
+
+/** Below these a run proves too little to count. */
+export const CORE_EVENTS_MIN = 20_000;
+export const ACKNOWLEDGED_MIN = 100;
+export const FAULTS_MIN = 3;
+
+/** A run that does not come to count by then is void. */
+const SAFETY_MS_MAX = 240_000;
+const CORE_EVENTS_MAX = 400_000;
+
+/** One seed from its first event to its verdict. */
+export function runSeed(options: RunOptions): RunResult {
+  const { seed } = options;
+  const rng = new Rng(seed);
+  const plan = drawPlan(rng.fork("plan"), options);
+  const world = new World(seed, plan, options.chart);
+  const faults = new Faults(world, rng.fork("faults"), (died) => respawn(died));
+  const startsOf = new Map<ClientProcess, readonly (readonly ScriptStart[])[]>();
+  const clientRng = rng.fork("clients");
+  let spawned = 0;
+  const spawn = (starts: readonly (readonly ScriptStart[])[]): void => {
+    spawned += 1;
+    startsOf.set(world.addClient(clientRng.fork(`${spawned}`), starts), starts);
+  };
+  const respawn = (died: ClientProcess): void => spawn(startsOf.get(died) ?? []);
+  const result = (verdict: Verdict, finding: Finding | undefined): RunResult => ({
+    seed,
+    verdict,
+    finding,
+    drawn: describePlan(plan),
+    replicas: plan.replicas,
+    clients: plan.clients,
+    faultKinds: [...plan.kinds],
+    coreEvents: world.coreEvents,
+    simulatedMs: Math.round(world.time.now),
+    acknowledged: world.clientChecker.acknowledged,
+    faults: faults.happened,
+    coverage: world.coverage.table,
+    traceHash: world.hash.hex,
+  });
+  try {
+    for (const replica of world.replicas) replica.start();
+    const scriptRng = rng.fork("scripts");
+    for (let i = 0; i < plan.clients; i += 1)
+      spawn(drawScripts(world, plan, scriptRng.fork(`${i}`)));
+    if (plan.convoy > 0) spawn(convoyScripts(world, plan, scriptRng.fork("convoy")));
+    faults.start();
+    playSafety(world, faults, plan);
+    faults.end();
+    awaitLiveness(world, rng.fork("liveness"));
+    world.history.search(world.coverage);
+  } catch (error) {
+    return result(...verdictOf(error, world));
+  }
+  const counts =
+    world.coreEvents >= CORE_EVENTS_MIN &&
+    world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
+    faults.happened >= FAULTS_MIN;
+  return result(counts ? "passed" : "void", undefined);
+}
+
+function playSafety(world: World, faults: Faults, plan: Plan): void {
+  const { time } = world;
+  const isEnough = (): boolean =>
+    time.now >= plan.safetyMs &&
+    world.coreEvents >= CORE_EVENTS_MIN &&
+    world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
+    faults.happened >= FAULTS_MIN;
+  while (!isEnough() && world.coreEvents < CORE_EVENTS_MAX && time.step(SAFETY_MS_MAX)) {
+    if (world.halted !== undefined) throw world.halted;
+  }
+}
+
+function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly ScriptStart[])[] {
+  const sessions = rng.between(1, 2);
+  return Array.from({ length: sessions }, (_, i) => {
+    const own = rng.fork(`session ${i}`);
+    const scripts = [
+      fileScript(world, own.fork("file")),
+      lockScript(world, own.fork("lock"), drawHabits(own.fork("habits"), plan)),
+    ];
+    if (own.chance(0.4)) scripts.push(fileScript(world, own.fork("file 2")));
+    if (own.chance(0.5)) scripts.push(ephemeralScript(world, own.fork("ephemeral")));
+    if (own.chance(0.15)) scripts.push(recreateScript(world, own.fork("recreate"), "/ls/local/l0"));
+    if (plan.kinds.has("U1-session-churn")) scripts.push(churnScript(world, own.fork("churn")));
+    return scripts;
+  });
+}
+
+/** U3: many sessions in one queue. */
+function convoyScripts(world: World, plan: Plan, rng: Rng): readonly (readonly ScriptStart[])[] {
+  return Array.from({ length: plan.convoy }, (_, i) => {
+    const habits = {
+      path: "/ls/local/convoy",
+      holdMs: 5,
+      lockDelayMs: 100,
+      sharedOfTen: 1,
+      waitsOfTen: 10,
+      givesUpOfTen: 1,
+    };
+    return [lockScript(world, rng.fork(`${i}`), habits)];
+  });
+}
+
+function verdictOf(error: unknown, world: World): [Verdict, Finding] {
+  const atMs = Math.round(world.time.now);
+  if (error instanceof Violation) {
+    const { invariant, rule, message: detail } = error;
+    return [invariant >= 22 ? "liveness" : "safety", { invariant, rule, detail, atMs }];
+  }
+  const rule = error instanceof AssertionError ? "assertion" : "exception";
+  const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return ["crash", { invariant: 0, rule, detail, atMs }];
+}

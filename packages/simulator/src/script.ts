@@ -1,0 +1,271 @@
+import { EMPTY_BYTES, type Rng, utf8Encode } from "@cubby/base";
+import type { Call, CallBody, SessionMachine } from "@cubby/client/core";
+import { CreateMode, LockMode, NodeKind } from "@cubby/protocol";
+import type { ClientProcess } from "./client-process.ts";
+import { type Plan, pick } from "./plan.ts";
+
+/** What a script waits for next. */
+export type Ask =
+  | { readonly kind: "sleep"; readonly ms: number }
+  | { readonly kind: "closeSession" }
+  | {
+      readonly kind: "call";
+      readonly body: CallBody;
+      readonly guard: Uint8Array;
+      readonly timeoutMs: number;
+      readonly giveUpAfterMs: number | undefined;
+      readonly about: About;
+    };
+
+/** What a call is about, for those who check its answer. */
+export type About = {
+  readonly path: string;
+  /** The node's instance as the handle has it; 0 where there is none yet. */
+  readonly instance: number;
+};
+
+/** An application as a coroutine: it asks, and goes on with the settled call. */
+export type Script = Generator<Ask, void, Call | undefined>;
+export type ScriptStart = (process: ClientProcess, session: SessionMachine) => Script;
+
+/** What scripts do beside calling the cell. */
+export interface Stage {
+  readonly plan: Plan;
+  /** A value that nobody writes twice. */
+  uniqueText(): string;
+  /** The script now believes that it holds a lock; the result says that it stops to. */
+  onHolds(hold: Hold): () => void;
+  /** Uses what the lock protects. */
+  use(hold: Hold): void;
+}
+
+export type Hold = {
+  readonly process: ClientProcess;
+  readonly session: SessionMachine;
+  readonly path: string;
+  readonly instance: number;
+  readonly mode: LockMode;
+  readonly generation: number;
+};
+
+type Opened = { readonly handle: Uint8Array; readonly about: About; generation: number };
+
+const TIMEOUT_MS = 8_000;
+const FILE_BYTES_MAX = 300;
+
+export function fileScript(stage: Stage, rng: Rng): ScriptStart {
+  return function* (): Script {
+    const path = `/ls/local/f${rng.below(stage.plan.paths)}`;
+    for (;;) {
+      const file = yield* open(path, {});
+      if (file === undefined) {
+        yield { kind: "sleep", ms: 50 };
+        continue;
+      }
+      let isGood = true;
+      while (isGood) {
+        yield { kind: "sleep", ms: think(stage, rng) };
+        isGood = yield* useFile(stage, rng, file);
+      }
+    }
+  };
+}
+
+/** False when the handle serves no more. */
+function* useFile(stage: Stage, rng: Rng, file: Opened): Generator<Ask, boolean, Call | undefined> {
+  const { handle, about } = file;
+  const choice = rng.below(10);
+  let call: Call | undefined;
+  if (choice < 5) {
+    call = yield ask({ $case: "getContentsAndStat", value: { handle } }, about);
+    const { result } = call ?? {};
+    if (result?.$case === "getContentsAndStat") {
+      file.generation = result.value.stat?.contentGeneration ?? 0;
+    }
+  } else {
+    const contents = padded(stage.uniqueText(), rng.below(FILE_BYTES_MAX));
+    const hasIfGeneration = choice < 8;
+    const ifGeneration = hasIfGeneration ? file.generation : 0;
+    const value = { handle, contents, hasIfGeneration, ifGeneration };
+    call = yield ask({ $case: "setContents", value }, about);
+    if (call?.result?.$case === "setContents") {
+      file.generation = call.result.value.contentGeneration;
+    }
+  }
+  const code = call?.failure?.code;
+  return code !== "stale_handle" && code !== "forged_handle";
+}
+
+export type LockHabits = {
+  readonly path: string;
+  readonly holdMs: number;
+  readonly lockDelayMs: number;
+  /** Of ten acquisitions, how many are shared. */
+  readonly sharedOfTen: number;
+  readonly waitsOfTen: number;
+  readonly givesUpOfTen: number;
+};
+
+export function lockScript(stage: Stage, rng: Rng, habits: LockHabits): ScriptStart {
+  return function* (process, session): Script {
+    for (;;) {
+      const lock = yield* open(habits.path, { lockDelayMs: habits.lockDelayMs });
+      if (lock === undefined) {
+        yield { kind: "sleep", ms: 50 };
+        continue;
+      }
+      let isGood = true;
+      while (isGood) {
+        yield { kind: "sleep", ms: think(stage, rng) };
+        isGood = yield* lockOnce(stage, rng, habits, { process, session, lock });
+      }
+    }
+  };
+}
+
+type Locker = {
+  readonly process: ClientProcess;
+  readonly session: SessionMachine;
+  readonly lock: Opened;
+};
+
+function* lockOnce(
+  stage: Stage,
+  rng: Rng,
+  habits: LockHabits,
+  { process, session, lock }: Locker,
+): Generator<Ask, boolean, Call | undefined> {
+  const { handle, about } = lock;
+  const mode = rng.below(10) < habits.sharedOfTen ? LockMode.SHARED : LockMode.EXCLUSIVE;
+  const wait = rng.below(10) < habits.waitsOfTen;
+  const giveUpAfterMs = rng.below(10) < habits.givesUpOfTen ? rng.below(400) : undefined;
+  const value = { handle, mode, wait };
+  const call = yield ask({ $case: "acquire", value }, about, { giveUpAfterMs });
+  if (call?.result?.$case !== "acquire") {
+    const code = call?.failure?.code;
+    return code !== "stale_handle" && code !== "forged_handle";
+  }
+  const { sequencer, lockGeneration: generation } = call.result.value;
+  const hold: Hold = { process, session, ...about, mode, generation };
+  const letGo = stage.onHolds(hold);
+  const uses = rng.between(1, 3);
+  for (let i = 0; i < uses; i += 1) {
+    yield { kind: "sleep", ms: (habits.holdMs * (50 + rng.below(100))) / 100 / uses };
+    stage.use(hold);
+    if (rng.chance(0.2)) yield* askAboutSequencer(sequencer, mode, about);
+    if (rng.chance(0.2)) yield* writeGuarded(stage, sequencer);
+  }
+  letGo();
+  const isClosed = rng.chance(0.2);
+  const body: CallBody = isClosed
+    ? { $case: "close", value: { handle } }
+    : { $case: "release", value: { handle } };
+  yield ask(body, about);
+  return !isClosed;
+}
+
+function* askAboutSequencer(
+  sequencer: Uint8Array,
+  mode: LockMode,
+  about: About,
+): Generator<Ask, void, Call | undefined> {
+  yield ask({ $case: "checkSequencer", value: { sequencer, mode, name: about.path } }, about);
+}
+
+/** SEQ-7: a write that counts only while the lock is held. */
+function* writeGuarded(stage: Stage, guard: Uint8Array): Generator<Ask, void, Call | undefined> {
+  const file = yield* open("/ls/local/guarded", {});
+  if (file === undefined) return;
+  const contents = utf8Encode(stage.uniqueText());
+  const value = { handle: file.handle, contents, hasIfGeneration: false, ifGeneration: 0 };
+  yield ask({ $case: "setContents", value }, file.about, { guard });
+}
+
+/** Deletes a node that others lock and write, and makes it anew. */
+export function recreateScript(stage: Stage, rng: Rng, path: string): ScriptStart {
+  return function* (): Script {
+    for (;;) {
+      yield { kind: "sleep", ms: 10 * think(stage, rng) };
+      const node = yield* open(path, {});
+      if (node === undefined) continue;
+      yield ask({ $case: "delete", value: { handle: node.handle } }, node.about);
+      yield { kind: "sleep", ms: think(stage, rng) };
+    }
+  };
+}
+
+/** A node that lives while it is open (NS-5), and goes with its session. */
+export function ephemeralScript(stage: Stage, rng: Rng): ScriptStart {
+  return function* (process): Script {
+    for (;;) {
+      const path = `/ls/local/e-${process.name}-${rng.below(3)}`;
+      const node = yield* open(path, { ephemeral: true });
+      yield { kind: "sleep", ms: 8 * think(stage, rng) };
+      if (node === undefined || rng.chance(0.3)) continue;
+      yield ask({ $case: "close", value: { handle: node.handle } }, node.about);
+    }
+  };
+}
+
+/** U1: ends its session on purpose now and then; the process opens the next. */
+export function churnScript(stage: Stage, rng: Rng): ScriptStart {
+  return function* (): Script {
+    yield { kind: "sleep", ms: 20 * think(stage, rng) + rng.below(3_000) };
+    yield { kind: "closeSession" };
+  };
+}
+
+type OpenHabits = { readonly lockDelayMs?: number; readonly ephemeral?: boolean };
+
+function* open(
+  path: string,
+  { lockDelayMs = 0, ephemeral = false }: OpenHabits,
+): Generator<Ask, Opened | undefined, Call | undefined> {
+  const value = {
+    name: path,
+    directory: EMPTY_BYTES,
+    read: true,
+    write: true,
+    changeAcl: false,
+    create: CreateMode.IF_ABSENT,
+    kind: NodeKind.FILE,
+    ephemeral,
+    initialContents: EMPTY_BYTES,
+    lockDelayMs,
+    hasLockDelay: true,
+  };
+  const call = yield ask({ $case: "open", value }, { path, instance: 0 });
+  if (call?.result?.$case !== "open") return undefined;
+  const { handle, stat } = call.result.value;
+  const { instance = 0, contentGeneration = 0 } = stat ?? {};
+  return { handle, about: { path, instance }, generation: contentGeneration };
+}
+
+function ask(
+  body: CallBody,
+  about: About,
+  options: { readonly guard?: Uint8Array; readonly giveUpAfterMs?: number | undefined } = {},
+): Ask {
+  const { guard = EMPTY_BYTES, giveUpAfterMs } = options;
+  return { kind: "call", body, guard, timeoutMs: TIMEOUT_MS, giveUpAfterMs, about };
+}
+
+function think(stage: Stage, rng: Rng): number {
+  return (stage.plan.thinkMs * (1 + rng.below(200))) / 100;
+}
+
+function padded(text: string, extra: number): Uint8Array {
+  return utf8Encode(text + "x".repeat(extra));
+}
+
+/** How this seed's clients spend their time. */
+export function drawHabits(rng: Rng, plan: Plan): LockHabits {
+  return {
+    path: `/ls/local/l${rng.below(plan.paths)}`,
+    holdMs: pick(rng, [2, 20, 200, 1_500]),
+    lockDelayMs: pick(rng, [0, 400, 2_000]),
+    sharedOfTen: pick(rng, [0, 0, 2, 6]),
+    waitsOfTen: pick(rng, [3, 8, 10]),
+    givesUpOfTen: pick(rng, [0, 2, 5]),
+  };
+}

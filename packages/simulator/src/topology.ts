@@ -1,0 +1,60 @@
+import type { Rng } from "@cubby/base";
+import { pick } from "./plan.ts";
+
+type LinkPair = readonly [number, number];
+
+/** Partial connectivity (reliability N4 and §6): which pairs of replicas still reach each other. */
+export function drawTopology(rng: Rng, replicas: number): readonly LinkPair[] | undefined {
+  if (replicas < 3) return undefined;
+  const order = shuffled(rng, replicas);
+  const shapes = [quorumLoss, chain, constrained];
+  if (replicas === 5) shapes.push(howardAbraham);
+  return pick(rng, shapes)(order);
+}
+
+/** Everybody reaches the hub, and the hub alone. */
+function quorumLoss([hub = 1, ...others]: readonly number[]): readonly LinkPair[] {
+  return others.map((other) => [hub, other] as const);
+}
+
+function chain(order: readonly number[]): readonly LinkPair[] {
+  return order.slice(1).map((each, i) => [order[i] ?? 1, each] as const);
+}
+
+/** The last, probably the old leader, is cut off; only the first reaches all the others. */
+function constrained(order: readonly number[]): readonly LinkPair[] {
+  return quorumLoss(order.slice(0, -1));
+}
+
+/** Three see each other; each of the other two sees one of them. */
+function howardAbraham([
+  a = 1,
+  b = 2,
+  c = 3,
+  d = 4,
+  e = 5,
+]: readonly number[]): readonly LinkPair[] {
+  return [
+    [a, b],
+    [b, c],
+    [a, c],
+    [d, b],
+    [e, c],
+  ];
+}
+
+function shuffled(rng: Rng, count: number): number[] {
+  const order = Array.from({ length: count }, (_, i) => i + 1);
+  for (let i = count - 1; i > 0; i -= 1) {
+    const j = rng.below(i + 1);
+    const held = order[i] ?? 0;
+    order[i] = order[j] ?? 0;
+    order[j] = held;
+  }
+  return order;
+}
+
+/** How many others each replica reaches in both directions. */
+export function reach(links: readonly LinkPair[], replica: number): number {
+  return links.filter(([a, b]) => a === replica || b === replica).length;
+}

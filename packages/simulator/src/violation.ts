@@ -1,0 +1,13 @@
+/** Thrown by a checker: the run ends here, and this is what it found. */
+export class Violation extends Error {
+  override readonly name = "Violation";
+  /** Its number in reliability §3. */
+  readonly invariant: number;
+  readonly rule: string;
+
+  constructor(invariant: number, rule: string, detail: string) {
+    super(detail);
+    this.invariant = invariant;
+    this.rule = rule;
+  }
+}

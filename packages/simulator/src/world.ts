@@ -1,0 +1,313 @@
+import { Rng } from "@cubby/base";
+import type { Cell } from "@cubby/cell";
+import type {
+  Call,
+  ClientInput,
+  ConnectionId,
+  SessionEvent,
+  SessionMachine,
+} from "@cubby/client/core";
+import type { PaxosMessage } from "@cubby/paxos";
+import type { Reply, Request } from "@cubby/protocol";
+import type {
+  OutgoingReply,
+  RecoverResult,
+  ReplicaInput,
+  ReplicaOutput,
+  Trace,
+} from "@cubby/server/core";
+import { CellChecker } from "./check-cell.ts";
+import { ClientChecker } from "./check-clients.ts";
+import { DurabilityChecker } from "./check-durability.ts";
+import { LogChecker } from "./check-log.ts";
+import { ClientLane, type LaneObserver } from "./client-lane.ts";
+import { type ClientHouse, ClientProcess } from "./client-process.ts";
+import { Coverage } from "./coverage.ts";
+import { History } from "./history.ts";
+import { Network } from "./network.ts";
+import type { Plan } from "./plan.ts";
+import { ReferenceCell } from "./reference-cell.ts";
+import { type ReplicaHouse, ReplicaProcess } from "./replica-process.ts";
+import type { Hold, ScriptStart, Stage } from "./script.ts";
+import { TraceCounter } from "./trace-counter.ts";
+import { TraceHash } from "./trace-hash.ts";
+import { Violation } from "./violation.ts";
+import { VirtualTime } from "./virtual-time.ts";
+
+/** One in so many acknowledged writes is looked up on the disks. */
+const LOOKED_UP_ONE_IN = 40;
+/** State is compared at every so-manieth index. */
+const COMPARED_ONE_IN = 24;
+
+/** Replicas, clients and links, and the checkers that look on. It decides nothing. */
+export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
+  readonly seed: string;
+  readonly plan: Plan;
+  readonly time = new VirtualTime();
+  readonly network: Network;
+  readonly lane: ClientLane;
+  readonly replicas: ReplicaProcess[] = [];
+  readonly clients: ClientProcess[] = [];
+  readonly coverage = new Coverage();
+  readonly hash = new TraceHash();
+  readonly reference = new ReferenceCell();
+  readonly log = new LogChecker();
+  readonly history = new History();
+  readonly clientChecker: ClientChecker;
+  readonly cellChecker: CellChecker;
+  readonly #durability: DurabilityChecker;
+  readonly #counter: TraceCounter;
+  readonly #useRng: Rng;
+  readonly #checkRng: Rng;
+  readonly chart: ((line: string) => void) | undefined;
+  coreEvents = 0;
+  /** Replicas whose disks were tampered with: only these may refuse to start. */
+  readonly suspects = new Set<number>();
+  #nextClient = 1;
+  #written = 0;
+  #halted: Violation | undefined;
+
+  constructor(seed: string, plan: Plan, chart: ((line: string) => void) | undefined) {
+    this.seed = seed;
+    this.plan = plan;
+    this.chart = chart;
+    const rng = new Rng(seed);
+    this.network = new Network(this.time, rng.fork("network"), plan);
+    for (let id = 1; id <= plan.replicas; id += 1) {
+      this.replicas.push(new ReplicaProcess(id, this, rng.fork(`replica ${id}`)));
+    }
+    this.lane = new ClientLane(this.time, this.network, this, this.replicas);
+    this.clientChecker = new ClientChecker(this.reference, this.coverage);
+    this.cellChecker = new CellChecker(this.reference, this.coverage, this.time);
+    this.#durability = new DurabilityChecker(this.replicas, this.log);
+    this.#counter = new TraceCounter(this.coverage);
+    this.#useRng = rng.fork("use");
+    this.#checkRng = rng.fork("check");
+  }
+
+  /** A checker's word that is not about the event at hand: the run ends with it. */
+  get halted(): Violation | undefined {
+    return this.#halted;
+  }
+
+  addClient(rng: Rng, starts: readonly (readonly ScriptStart[])[]): ClientProcess {
+    const client = new ClientProcess(this.#nextClient, this, rng, starts);
+    this.#nextClient += 1;
+    this.clients.push(client);
+    client.start();
+    return client;
+  }
+
+  replica(id: number): ReplicaProcess {
+    const replica = this.replicas[id - 1];
+    if (replica === undefined) throw new RangeError(`there is no replica ${id}`);
+    return replica;
+  }
+
+  /** The replica that would answer now, if there is one. */
+  master(): ReplicaProcess | undefined {
+    const serving = this.replicas.filter(
+      (each) => each.isRunning && each.cell?.status(each.localNow()).isServing === true,
+    );
+    if (serving.length > 1) {
+      const ids = serving.map(({ id }) => id).join(" and ");
+      throw new Violation(8, "one-master", `replicas ${ids} serve at one true time`);
+    }
+    return serving[0];
+  }
+
+  // ReplicaHouse
+
+  sendPacket(from: ReplicaProcess, to: number, bytes: Uint8Array): void {
+    const { incarnation } = from.identity;
+    const target = this.replica(to);
+    this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${frameName(bytes)}`);
+    const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
+    this.network.packet(from.id, to, bytes, (arrived) => {
+      target.input({ kind: "peerFrame", from: id, incarnation, bytes: arrived });
+    });
+  }
+
+  sendReply(from: ReplicaProcess, reply: OutgoingReply): void {
+    this.lane.reply(from, reply);
+  }
+
+  onInput(process: ReplicaProcess, input: ReplicaInput): void {
+    this.coreEvents += 1;
+    this.hash.number(this.time.now);
+    this.hash.number(process.id);
+    this.hash.text(input.kind);
+    if (input.kind === "peerFrame") this.hash.bytes(input.bytes);
+  }
+
+  onTrace(process: ReplicaProcess, trace: Trace): void {
+    this.hash.text(trace.kind);
+    this.chart?.(`${this.#at()}  r${process.id} ${JSON.stringify(trace)}`);
+    this.#counter.onTrace(trace);
+    if (trace.kind === "preparing") this.log.onProposes(process.id, process.life, trace.ballot);
+    if (trace.kind === "serving") this.master();
+  }
+
+  onLeave(process: ReplicaProcess, message: PaxosMessage): void {
+    this.log.onLeave(process.id, message);
+  }
+
+  onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void {
+    this.chart?.(`${this.#at()}  r${process.id} recovers: ${result.kind}`);
+    this.#counter.onRecovered(result);
+    if (result.kind === "recovered" || this.suspects.has(process.id)) return;
+    const why = result.kind === "damaged" ? JSON.stringify(result.damages[0]) : "";
+    const detail = `replica ${process.id} finds ${result.kind} on a disk that was not damaged ${why}`;
+    throw new Violation(24, "recovers-alone", detail);
+  }
+
+  onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void {
+    this.chart?.(`${this.#at()}  r${process.id} stops ${JSON.stringify(ended ?? "killed")}`);
+    if (ended?.code === "identity_refused") {
+      process.isLost = true;
+      this.coverage.add("directories refused");
+    } else if (ended !== undefined) this.coverage.add("fsync errors");
+  }
+
+  onApplied(cell: Cell, index: number, previous: number, command: Uint8Array): void {
+    const process = this.replicas.find((each) => each.cell === cell);
+    const id = process?.id ?? 0;
+    const isNew = this.log.onApplied(id, index, previous, command);
+    if (isNew) this.#onNewCommand(index, command);
+    const now = process?.localNow() ?? (0 as ReturnType<ReplicaProcess["localNow"]>);
+    if (isNew) this.cellChecker.onCounts(cell.status(now), index);
+    if (index % COMPARED_ONE_IN === 0) this.log.onState(id, index, cell.stateHash());
+  }
+
+  onRestored(cell: Cell, index: number): void {
+    const id = this.replicas.find((each) => each.cell === cell)?.id ?? 0;
+    this.log.onRestored(id, index);
+    this.log.onState(id, index, cell.stateHash());
+  }
+
+  #onNewCommand(index: number, command: Uint8Array): void {
+    this.reference.apply(index, command);
+    this.cellChecker.onCommand(this.clients);
+    const { applied } = this.reference;
+    if (applied !== undefined) {
+      this.clientChecker.onApplied(applied.sessionId, applied.number);
+    }
+  }
+
+  // LaneObserver
+
+  onAnswers(process: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void {
+    const { result } = reply;
+    if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
+    if (result === undefined || result.$case === "error" || request.requestNumber === 0) return;
+    if (result.$case !== "setContents" && result.$case !== "acquire") return;
+    if (!this.#checkRng.chance(1 / LOOKED_UP_ONE_IN)) return;
+    const told = this.reference.resultOf(request.sessionId, request.requestNumber);
+    if (told === undefined) return;
+    this.coverage.add("quorum durability looked up");
+    this.#durability.check(told.index, `replica ${process.id} acknowledges ${told.index}`);
+  }
+
+  // ClientHouse
+
+  connect(process: ClientProcess, connection: ConnectionId, address: string): void {
+    this.lane.connect(process, connection, address);
+  }
+
+  send(process: ClientProcess, connection: ConnectionId, request: Request): void {
+    this.chart?.(`${this.#at()}  ${process.name} --> ${describeRequest(request)}`);
+    this.lane.send(process, connection, request);
+  }
+
+  disconnect(process: ClientProcess, connection: ConnectionId): void {
+    this.lane.disconnect(process, connection);
+  }
+
+  onClientInput(process: ClientProcess, input: ClientInput): void {
+    this.coreEvents += 1;
+    this.hash.number(this.time.now);
+    this.hash.number(-process.id);
+    this.hash.text(input.kind);
+    if (this.chart !== undefined && input.kind === "reply") {
+      this.chart(`${this.#at()}  ${process.name} <-- ${describeReply(input.reply)}`);
+    }
+  }
+
+  onCalled(process: ClientProcess, call: Call): void {
+    this.clientChecker.onCalled(call);
+    this.history.onCalled(process, call, this.time.now);
+  }
+
+  onSettled(process: ClientProcess, call: Call): void {
+    this.clientChecker.onSettled(process.id, call);
+    this.history.onSettled(call, this.time.now);
+  }
+
+  onSession(process: ClientProcess, session: SessionMachine, event: SessionEvent): void {
+    this.hash.text(event.kind);
+    this.chart?.(`${this.#at()}  ${process.name} session ${session.sessionId} ${event.kind}`);
+    if (event.kind === "jeopardy") this.coverage.add("jeopardies");
+    if (event.kind !== "safe") return;
+    this.coverage.add("jeopardies survived");
+    this.clientChecker.checkAllBeliefs();
+  }
+
+  // Stage
+
+  uniqueText(): string {
+    this.#written += 1;
+    return `v${this.#written}`;
+  }
+
+  onHolds(hold: Hold): () => void {
+    return this.clientChecker.onHolds(hold);
+  }
+
+  /** The resource is elsewhere: what is sent to it takes a while. */
+  use(hold: Hold): void {
+    const ms = 0.2 + this.#useRng.below(40) / 10;
+    this.time.after(ms, () => this.clientChecker.onUsed(hold));
+  }
+
+  #at(): string {
+    return this.time.now.toFixed(2).padStart(10);
+  }
+}
+
+const FRAME_NAMES: readonly string[] = [
+  "?",
+  "heartbeatRequest",
+  "heartbeatReply",
+  "prepare",
+  "promise",
+  "nack",
+  "prepareRequest",
+  "accept",
+  "accepted",
+  "chosen",
+  "fetch",
+  "logPart",
+  "snapshotPart",
+  "leaseRequest",
+  "leaseGrant",
+  "leaseRelease",
+  "invite",
+  "genesisQuery",
+  "genesisStatus",
+  "genesisOffer",
+  "genesisComplete",
+  "refused",
+];
+
+function frameName(bytes: Uint8Array): string {
+  return `${FRAME_NAMES[bytes[1] ?? 0] ?? "?"} (${bytes.length} bytes)`;
+}
+
+function describeRequest({ sessionId, requestNumber, call }: Request): string {
+  return `${call?.$case} ${sessionId}/${requestNumber}`;
+}
+
+function describeReply({ tag, result }: Reply): string {
+  const what = result?.$case === "error" ? result.value.detail : result?.$case;
+  return `tag ${tag}: ${what}`;
+}

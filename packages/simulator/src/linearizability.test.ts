@@ -312,10 +312,10 @@ describe("files of a cell", () => {
 });
 
 describe("locks of a cell", () => {
-  const model = lockModel({ generation: 7, session: "", phase: "free" });
-  const acquire = (session: string): LockInput => ({ kind: "acquire", session, wait: true });
-  const attempt = (session: string): LockInput => ({ kind: "acquire", session, wait: false });
-  const release = (session: string): LockInput => ({ kind: "release", session });
+  const model = lockModel({ generation: 7, holder: "", phase: "free" });
+  const acquire = (holder: string): LockInput => ({ kind: "acquire", holder, wait: true });
+  const attempt = (holder: string): LockInput => ({ kind: "acquire", holder, wait: false });
+  const release = (holder: string): LockInput => ({ kind: "release", holder });
   const check = (generation: number): LockInput => ({ kind: "check", generation });
   const granted = (generation: number) => ({ kind: "granted", generation }) as const;
   const busy = { kind: "busy" } as const;
@@ -362,8 +362,8 @@ describe("locks of a cell", () => {
     const rows = (opens: number) =>
       [
         [0, 0, 1, acquire("a"), granted(8)],
-        [0, 2, undefined, { kind: "failed", session: "a" }],
-        [0, opens, undefined, { kind: "delayOver", session: "a" }],
+        [0, 2, undefined, { kind: "failed", holder: "a" }],
+        [0, opens, undefined, { kind: "delayOver", holder: "a" }],
         [2, 3, 4, check(8), verdict(false)],
         [1, 5, 6, attempt("b"), busy],
         [1, 7, 8, attempt("b"), granted(9)],

@@ -86,19 +86,20 @@ export function narrowUnknownWrites(
 }
 
 /**
- * What a session can do with one exclusive lock, and what can happen to it. That a session ends is
- * an event of its own, for the reporter to put in as an operation of unknown outcome: `failed` from
- * the moment at which the session was last known to be alive, `delayOver` from then plus the
- * lock-delay. A lock that is freed earlier, or without either, is a violation.
+ * What handles can do with one exclusive lock, and what can happen to it. A handle takes the lock
+ * only while it does not hold it. That a session ends is an event of its own, for the reporter to
+ * put in as operations of unknown outcome: `failed` from the moment at which the holder's session
+ * was last known to be alive, `delayOver` from then plus the lock-delay. A lock that is freed
+ * earlier, or without either, is a violation.
  */
 export type LockInput =
   /** `wait` is acquire, otherwise tryAcquire. */
-  | { readonly kind: "acquire"; readonly session: string; readonly wait: boolean }
-  | { readonly kind: "release"; readonly session: string }
+  | { readonly kind: "acquire"; readonly holder: string; readonly wait: boolean }
+  | { readonly kind: "release"; readonly holder: string }
   /** checkSequencer, of the sequencer that was handed out with this lock generation. */
   | { readonly kind: "check"; readonly generation: number }
-  | { readonly kind: "failed"; readonly session: string }
-  | { readonly kind: "delayOver"; readonly session: string };
+  | { readonly kind: "failed"; readonly holder: string }
+  | { readonly kind: "delayOver"; readonly holder: string };
 
 export type LockOutput =
   | { readonly kind: "granted"; readonly generation: number }
@@ -110,17 +111,17 @@ export type LockOutput =
 
 export type LockState = {
   readonly generation: number;
-  /** The session that holds it, or held it when it failed. */
-  readonly session: string;
+  /** The handle that holds it, or held it when its session failed. */
+  readonly holder: string;
   readonly phase: "free" | "held" | "delayed";
 };
 
-/** LCK-1, LCK-6, LCK-7, META-2, SEQ-4: sessions never take a lock that they hold already. */
+/** LCK-1, LCK-6, LCK-7, META-2, SEQ-4. */
 export function lockModel(init: LockState): Model<LockState, LockInput, LockOutput> {
   return {
     init,
     step: stepLock,
-    key: ({ generation, session, phase }) => `${generation}:${phase}:${session}`,
+    key: ({ generation, holder, phase }) => `${generation}:${phase}:${holder}`,
     isPast: ({ generation }, _, output) =>
       output?.kind === "granted" && output.generation <= generation,
   };
@@ -131,16 +132,16 @@ function stepLock(
   input: LockInput,
   output: LockOutput | undefined,
 ): readonly LockState[] {
-  const { generation, session, phase } = state;
+  const { generation, holder, phase } = state;
   switch (input.kind) {
     case "acquire":
       return acquire(state, input, output);
     case "release": {
-      if (phase !== "held" || session !== input.session) {
+      if (phase !== "held" || holder !== input.holder) {
         return output === undefined || output.kind === "notHeld" ? [state] : [];
       }
       if (output !== undefined && output.kind !== "released") return [];
-      return [{ generation, session: "", phase: "free" }];
+      return [{ generation, holder: "", phase: "free" }];
     }
     case "check": {
       if (output === undefined) return [state];
@@ -148,12 +149,12 @@ function stepLock(
       return output.kind === "verdict" && output.valid === valid ? [state] : [];
     }
     case "failed": {
-      if (phase !== "held" || session !== input.session) return [];
-      return [{ generation, session, phase: "delayed" }];
+      if (phase !== "held" || holder !== input.holder) return [];
+      return [{ generation, holder, phase: "delayed" }];
     }
     case "delayOver": {
-      if (phase !== "delayed" || session !== input.session) return [];
-      return [{ generation, session: "", phase: "free" }];
+      if (phase !== "delayed" || holder !== input.holder) return [];
+      return [{ generation, holder: "", phase: "free" }];
     }
     default:
       return unreachable(input);
@@ -173,5 +174,5 @@ function acquire(
   const generation = state.generation + 1;
   const isRight =
     output === undefined || (output.kind === "granted" && output.generation === generation);
-  return isRight ? [{ generation, session: input.session, phase: "held" }] : [];
+  return isRight ? [{ generation, holder: input.holder, phase: "held" }] : [];
 }

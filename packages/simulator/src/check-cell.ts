@@ -27,8 +27,10 @@ export class CellChecker {
   }
 
   onCommand(clients: readonly ClientProcess[]): void {
-    const { refusedByEpoch, expired, ended, began, isReplay, cancelled } = this.#reference;
-    if (refusedByEpoch) this.#coverage.add("commands refused by epoch");
+    const { expired, ended, began, isReplay, cancelled } = this.#reference;
+    const { recreated, abandoned } = this.#reference;
+    if (recreated) this.#coverage.add("nodes deleted and re-created");
+    if (ended.length > 0) this.#coverage.add("ephemerals gone with their session", abandoned);
     if (isReplay) this.#coverage.add("dedupe hits");
     if (cancelled) this.#coverage.add("acquires cancelled");
     if (began > 0) this.#onBegan(began);

@@ -75,19 +75,11 @@ export class LogChecker {
     }
   }
 
-  /** `text` names the ballot; proposals in it come from one life of one replica. */
-  onProposes(replica: number, life: number, text: string): void {
-    const proposer = `${replica}, life ${life}`;
-    const known = this.#proposers.get(text) ?? proposer;
-    this.#proposers.set(text, proposer);
-    if (known !== proposer) {
-      const detail = `ballot ${text} is proposed in by replica ${proposer} and by ${known}`;
-      throw new Violation(4, "ballots-unique", detail);
-    }
-  }
-
-  onLeave(replica: number, message: PaxosMessage): void {
+  onLeave(replica: number, life: number, message: PaxosMessage): void {
     switch (message.kind) {
+      case "prepare":
+        this.#onProposes(replica, life, name(message.ballot));
+        return;
       case "promise":
         this.#onVow(replica, message.ballot, "promises");
         return;
@@ -96,6 +88,17 @@ export class LogChecker {
         return;
       default:
         return;
+    }
+  }
+
+  /** Proposals in a ballot come from one life of one replica. */
+  #onProposes(replica: number, life: number, text: string): void {
+    const proposer = `${replica}, life ${life}`;
+    const known = this.#proposers.get(text) ?? proposer;
+    this.#proposers.set(text, proposer);
+    if (known !== proposer) {
+      const detail = `ballot ${text} is proposed in by replica ${proposer} and by ${known}`;
+      throw new Violation(4, "ballots-unique", detail);
     }
   }
 

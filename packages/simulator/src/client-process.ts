@@ -164,13 +164,6 @@ export class ClientProcess {
 
   #turn(): void {
     this.#isTurnDue = false;
-    if (this.isSuspended) {
-      // The shell asks its detector before anything else.
-      this.isSuspended = false;
-      const pausedMs = this.pausedUntil - this.#pausedSince;
-      this.#clockOffset -= Math.ceil(pausedMs * this.#clockRate);
-      this.#step({ kind: "suspended" });
-    }
     const inbox = this.#inbox;
     this.#inbox = [];
     for (const input of inbox) this.#step(input);
@@ -178,6 +171,13 @@ export class ClientProcess {
   }
 
   #step(input: ClientInput): void {
+    if (this.isSuspended) {
+      // The shell asks its detector before anything else.
+      this.isSuspended = false;
+      const pausedMs = this.pausedUntil - this.#pausedSince;
+      this.#clockOffset -= Math.floor(pausedMs * this.#clockRate);
+      this.#step({ kind: "suspended" });
+    }
     this.#house.onClientInput(this, input);
     this.#core.step(this.localNow(), input);
   }
@@ -248,9 +248,7 @@ export class ClientProcess {
     if (starts === undefined) return;
     this.#startsOf.delete(session);
     this.#house.time.after(REOPEN_MS + this.#rng.below(REOPEN_MS), () => {
-      if (this.isDead) return;
-      this.#openSession(starts);
-      this.#scheduleTurn();
+      this.#afterPause(() => this.#openSession(starts));
     });
   }
 

@@ -16,7 +16,6 @@ export const COVERAGE_CLASSES = [
   "steps down",
   "disk stalls noticed",
   "fail-overs with sessions",
-  "commands refused by epoch",
   "sessions expired",
   "sessions ended on purpose",
   "lock-delays begun",

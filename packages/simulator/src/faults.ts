@@ -42,15 +42,24 @@ export class Faults {
     return this.world.replicas.filter((each) => each.isUp);
   }
 
+  /** For what a fault does or undoes later: nothing once the faults are over and all is healed. */
   after(ms: number, run: () => void): void {
+    this.world.time.after(ms, () => {
+      if (!this.#isOver) run();
+    });
+  }
+
+  /** For what supervisors do, who go on when the faults are over. */
+  always(ms: number, run: () => void): void {
     this.world.time.after(ms, run);
   }
 
   /** Brings it back after a while, unless its directory is lost. */
   restartLater(replica: ReplicaProcess, ms: number): void {
-    this.after(ms, () => {
+    this.always(ms, () => {
       if (replica.isUp || replica.isLost) return;
-      if (this.world.plan.kinds.has("C1-crash-in-recovery") && this.rng.chance(0.4)) {
+      const mayCrash = !this.#isOver && this.world.plan.kinds.has("C1-crash-in-recovery");
+      if (mayCrash && this.rng.chance(0.4)) {
         replica.crashInRecovery(this.rng.below(40));
         this.world.coverage.add("crashes in recovery");
       }
@@ -63,6 +72,8 @@ export class Faults {
   suspect(): ReplicaProcess | undefined {
     const { world, rng } = this;
     const { suspects } = world;
+    // Before all have met once, a lost directory is a cell that was never formed.
+    if (world.reference.clientEpoch === 0) return undefined;
     const mayAdd = suspects.size < Math.floor((world.plan.replicas - 1) / 2);
     const eligible = world.replicas.filter(
       (each) => !each.isLost && (suspects.has(each.id) || mayAdd),
@@ -159,7 +170,7 @@ function crashClient(faults: Faults): boolean {
   if (client === undefined) return false;
   faults.world.lane.onClientDied(client, faults.rng.chance(0.5));
   client.die();
-  faults.after(faults.rng.between(100, 4_000), () => faults.respawn(client));
+  faults.always(faults.rng.between(100, 4_000), () => faults.respawn(client));
   return true;
 }
 
@@ -396,7 +407,7 @@ function ioError(faults: Faults): boolean {
 
 /** A replica that ended by itself is started again, as a supervisor does. */
 function watchForEnd(faults: Faults, replica: ReplicaProcess, tries: number): void {
-  faults.after(500, () => {
+  faults.always(500, () => {
     if (!replica.isUp) {
       faults.world.lane.onReplicaStopped(replica, false);
       faults.restartLater(replica, 100);

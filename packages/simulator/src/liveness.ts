@@ -61,10 +61,12 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   const isWhole = core.length === plan.replicas;
   if (!isWhole || !plan.kinds.has("N4-partial")) return core;
   const links = drawTopology(rng, plan.replicas);
-  if (links === undefined) return core;
+  const led = core.filter((each) => reach(links ?? [], each.id) + 1 >= quorum);
+  // Of seven in a chain nobody reaches a quorum.
+  if (links === undefined || led.length === 0) return core;
   for (const [from, to] of missingLinks(plan.replicas, links)) network.cut(from, to);
   // Who reaches a quorum may lead; whoever leads must bring those up to date whom it reaches.
-  return core.filter((each) => reach(links, each.id) + 1 >= quorum);
+  return led;
 }
 
 function demand(

@@ -31,8 +31,8 @@ export class Network {
   readonly #links = new Map<number, Link>();
   /** The faults of links: once off, every packet arrives. */
   isFaulty = true;
-  badFrames = 0;
-  lost = 0;
+  /** Packets lost, doubled, spoiled or come again. */
+  faults = 0;
 
   constructor(time: VirtualTime, rng: Rng, plan: Plan) {
     this.#time = time;
@@ -76,7 +76,7 @@ export class Network {
     const link = this.#link(from, to);
     const { lossRate, duplicateRate, oldPacketRate, badFrameRate } = this.#plan;
     if (link.cuts > 0) {
-      this.lost += 1;
+      this.faults += 1;
       return;
     }
     if (!this.isFaulty) {
@@ -84,18 +84,20 @@ export class Network {
       return;
     }
     if (badFrameRate > 0 && this.#rng.chance(badFrameRate)) {
-      this.badFrames += 1;
+      this.faults += 1;
       this.#deliverLater(link, spoiled(bytes, this.#rng), deliver);
     }
     if (lossRate > 0 && this.#rng.chance(lossRate)) {
-      this.lost += 1;
+      this.faults += 1;
       return;
     }
     this.#deliverLater(link, bytes, deliver);
     if (duplicateRate > 0 && this.#rng.chance(duplicateRate)) {
+      this.faults += 1;
       this.#deliverLater(link, bytes, deliver);
     }
     if (oldPacketRate > 0 && this.#rng.chance(oldPacketRate)) {
+      this.faults += 1;
       const ms = this.#rng.between(OLD_AFTER_MS_MIN, OLD_AFTER_MS_MAX);
       this.#time.after(ms, () => deliver(bytes));
     }
@@ -123,7 +125,7 @@ export class Network {
     }
     this.#time.at(at, () => {
       if (link.cuts === 0) deliver(bytes);
-      else this.lost += 1;
+      else this.faults += 1;
     });
   }
 

@@ -90,9 +90,10 @@ export class ReferenceCell {
   expired = 0;
   ended: number[] = [];
   began = 0;
-  refusedByEpoch = false;
   isReplay = false;
   cancelled = false;
+  recreated = false;
+  abandoned = 0;
   /** The request that has just been answered. */
   applied: { readonly sessionId: number; readonly number: number } | undefined;
 
@@ -118,9 +119,10 @@ export class ReferenceCell {
     this.expired = 0;
     this.ended = [];
     this.began = 0;
-    this.refusedByEpoch = false;
     this.isReplay = false;
     this.cancelled = false;
+    this.recreated = false;
+    this.abandoned = 0;
     this.applied = undefined;
     this.index = index;
     const command = Command.decode(bytes);
@@ -129,10 +131,7 @@ export class ReferenceCell {
       this.#beginEpoch(body.value.paxosEpoch);
       return;
     }
-    if (this.clientEpoch === 0 || command.paxosEpoch !== this.paxosEpoch) {
-      this.refusedByEpoch = true;
-      return;
-    }
+    if (this.clientEpoch === 0 || command.paxosEpoch !== this.paxosEpoch) return;
     switch (body?.$case) {
       case "beginSession":
         this.sessions.set(index, { id: index, lowest: 1, results: new Map() });
@@ -155,7 +154,8 @@ export class ReferenceCell {
   }
 
   #beginEpoch(epoch: number): void {
-    if (epoch <= this.paxosEpoch) {
+    // A master that lost its lease and was deposed may come back in one ballot, and so in one epoch.
+    if (epoch < this.paxosEpoch) {
       throw new Violation(4, "epochs-rise", `epoch ${epoch} begins after ${this.paxosEpoch}`);
     }
     this.paxosEpoch = epoch;
@@ -229,6 +229,7 @@ export class ReferenceCell {
   #create(path: string, body: Value<"openNode">): RefNode {
     this.#counter += 1;
     const at = this.#counter;
+    this.recreated = this.#highest.has(path);
     if (at <= (this.#highest.get(path) ?? 0)) {
       throw new Violation(14, "generations-grow", `${path} is born again at ${at}`);
     }
@@ -396,7 +397,9 @@ export class ReferenceCell {
   }
 
   #removeIfAbandoned(node: RefNode): void {
-    if (node.ephemeral && node.openers.size === 0) this.#remove(node);
+    if (!node.ephemeral || node.openers.size > 0) return;
+    this.abandoned += 1;
+    this.#remove(node);
   }
 
   #remove(node: RefNode): void {

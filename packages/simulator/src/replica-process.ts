@@ -243,7 +243,7 @@ export class ReplicaProcess implements CellObserver {
     this.#pausedSince = this.pausedUntil;
     if (this.#isSuspended) {
       this.#isSuspended = false;
-      this.#clockOffset -= Math.ceil(pausedMs * this.#clockRate);
+      this.#clockOffset -= Math.floor(pausedMs * this.#clockRate);
       this.#step(replica, { kind: "suspended" });
     } else {
       const stalledMs = Math.round(pausedMs * this.#clockRate) - PERIOD_MS;
@@ -272,7 +272,8 @@ export class ReplicaProcess implements CellObserver {
     }
     for (const { to, bytes } of output.peerFrames) {
       const kind = bytes[1];
-      if (kind === PROMISE || kind === ACCEPTED) this.#house.onLeave(this, decodeMessage(bytes));
+      const isVow = kind === PREPARE || kind === PROMISE || kind === ACCEPTED;
+      if (isVow) this.#house.onLeave(this, decodeMessage(bytes));
       this.#house.sendPacket(this, to, bytes);
     }
     for (const reply of output.replies) this.#house.sendReply(this, reply);
@@ -366,6 +367,7 @@ export function disconnectedInput(connection: number): ReplicaInput {
 }
 
 /** Ids of message kinds in the second byte of a frame. */
+const PREPARE = 3;
 const PROMISE = 4;
 const ACCEPTED = 8;
 

@@ -23,7 +23,7 @@ export const FAULTS_MIN = 3;
 
 /** A run that does not come to count by then is void. */
 const SAFETY_MS_MAX = 240_000;
-const CORE_EVENTS_MAX = 400_000;
+const SAFETY_EVENTS_MAX = 60_000;
 
 /** One seed from its first event to its verdict. */
 export function runSeed(options: RunOptions): RunResult {
@@ -51,7 +51,7 @@ export function runSeed(options: RunOptions): RunResult {
     coreEvents: world.coreEvents,
     simulatedMs: Math.round(world.time.now),
     acknowledged: world.clientChecker.acknowledged,
-    faults: faults.happened,
+    faults: faults.happened + world.network.faults,
     coverage: world.coverage.table,
     traceHash: world.hash.hex,
   });
@@ -72,7 +72,7 @@ export function runSeed(options: RunOptions): RunResult {
   const counts =
     world.coreEvents >= CORE_EVENTS_MIN &&
     world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
-    faults.happened >= FAULTS_MIN;
+    faults.happened + world.network.faults >= FAULTS_MIN;
   return result(counts ? "passed" : "void", undefined);
 }
 
@@ -82,8 +82,8 @@ function playSafety(world: World, faults: Faults, plan: Plan): void {
     time.now >= plan.safetyMs &&
     world.coreEvents >= CORE_EVENTS_MIN &&
     world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
-    faults.happened >= FAULTS_MIN;
-  while (!isEnough() && world.coreEvents < CORE_EVENTS_MAX && time.step(SAFETY_MS_MAX)) {
+    faults.happened + world.network.faults >= FAULTS_MIN;
+  while (!isEnough() && world.coreEvents < SAFETY_EVENTS_MAX && time.step(SAFETY_MS_MAX)) {
     if (world.halted !== undefined) throw world.halted;
   }
 }

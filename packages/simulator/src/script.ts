@@ -74,7 +74,7 @@ export function fileScript(stage: Stage, rng: Rng): ScriptStart {
 /** False when the handle serves no more. */
 function* useFile(stage: Stage, rng: Rng, file: Opened): Generator<Ask, boolean, Call | undefined> {
   const { handle, about } = file;
-  const choice = rng.below(10);
+  const choice = file.generation === 0 ? 0 : rng.below(10);
   let call: Call | undefined;
   if (choice < 5) {
     call = yield ask({ $case: "getContentsAndStat", value: { handle } }, about);
@@ -93,6 +93,7 @@ function* useFile(stage: Stage, rng: Rng, file: Opened): Generator<Ask, boolean,
     }
   }
   const code = call?.failure?.code;
+  if (code === "generation_mismatch") file.generation = 0;
   return code !== "stale_handle" && code !== "forged_handle";
 }
 

@@ -34,8 +34,8 @@ import { TraceHash } from "./trace-hash.ts";
 import { Violation } from "./violation.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
-/** One in so many acknowledged writes is looked up on the disks. */
-const LOOKED_UP_ONE_IN = 40;
+/** How often, about, an acknowledged write is looked up on the disks. */
+const LOOK_UP_EVERY_MS = 1_500;
 /** State is compared at every so-manieth index. */
 const COMPARED_ONE_IN = 24;
 
@@ -65,6 +65,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly suspects = new Set<number>();
   #nextClient = 1;
   #written = 0;
+  #lookUpAt = 0;
   #halted: Violation | undefined;
 
   constructor(seed: string, plan: Plan, chart: ((line: string) => void) | undefined) {
@@ -144,12 +145,11 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.text(trace.kind);
     this.chart?.(`${this.#at()}  r${process.id} ${JSON.stringify(trace)}`);
     this.#counter.onTrace(trace);
-    if (trace.kind === "preparing") this.log.onProposes(process.id, process.life, trace.ballot);
     if (trace.kind === "serving") this.master();
   }
 
   onLeave(process: ReplicaProcess, message: PaxosMessage): void {
-    this.log.onLeave(process.id, message);
+    this.log.onLeave(process.id, process.life, message);
   }
 
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void {
@@ -201,9 +201,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
     if (result === undefined || result.$case === "error" || request.requestNumber === 0) return;
     if (result.$case !== "setContents" && result.$case !== "acquire") return;
-    if (!this.#checkRng.chance(1 / LOOKED_UP_ONE_IN)) return;
+    if (this.time.now < this.#lookUpAt) return;
     const told = this.reference.resultOf(request.sessionId, request.requestNumber);
     if (told === undefined) return;
+    this.#lookUpAt = this.time.now + this.#checkRng.below(2 * LOOK_UP_EVERY_MS);
     this.coverage.add("quorum durability looked up");
     this.#durability.check(told.index, `replica ${process.id} acknowledges ${told.index}`);
   }

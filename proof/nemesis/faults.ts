@@ -1,0 +1,303 @@
+import { basename } from "node:path";
+import { ERROR_CODES } from "@cubby/protocol";
+import { monotonicMs } from "../../packages/cli/src/process/monotonic.ts";
+import { sleep } from "../../packages/cli/src/process/sleep.ts";
+import type { Cell } from "./cell.ts";
+import { type Damage, damageCopy, damageJournal, damageSnapshot } from "./damage.ts";
+import type { Disks } from "./disks.ts";
+import type { Network } from "./network.ts";
+import type { Program } from "./program.ts";
+import type { Fault, FaultKind } from "./schedule.ts";
+
+/** One fault as it was carried out. */
+export type FaultWindow = {
+  readonly kind: FaultKind;
+  readonly target: number;
+  readonly from: number;
+  readonly until: number;
+  /** What came of it. */
+  readonly note: string;
+};
+
+export type ClientPrograms = {
+  readonly endpoints: readonly number[];
+  program(endpoint: number): Program | undefined;
+  start(endpoint: number): void;
+};
+
+export type Victims = {
+  readonly cell: Cell;
+  readonly network: Network;
+  readonly disks: Disks;
+  readonly clients: ClientPrograms;
+  /** Who is master, as far as anyone has heard. */
+  master(): number | undefined;
+};
+
+const CLAIM_EVERY_MS = 20;
+const LOSS_EVERY_MS = 40;
+const LOSS_SHARE = 0.12;
+const FLAP_MS = { min: 100, more: 700 };
+
+/** Carries out faults, heals each, and writes down when it was. */
+export class Faults {
+  readonly windows: FaultWindow[] = [];
+  readonly #victims: Victims;
+  readonly #signal: AbortSignal;
+  /** Whatever is hit now, so that two lanes never hit the same. */
+  readonly #claimed = new Set<number>();
+  current = new Map<number, FaultKind>();
+
+  /** Once the signal is aborted faults are healed at once, and none begins. */
+  constructor(victims: Victims, signal: AbortSignal) {
+    this.#victims = victims;
+    this.#signal = signal;
+  }
+
+  async runLane(faults: readonly Fault[], beginning: number): Promise<void> {
+    for (const fault of faults) {
+      await this.#hold(beginning + fault.atMs - monotonicMs());
+      if (this.#signal.aborted) return;
+      const target = fault.kind === "rolling restart" ? 0 : await this.#claim(fault);
+      if (target === undefined) return;
+      const from = monotonicMs();
+      this.current.set(target, fault.kind);
+      const note = await this.#perform(fault, target);
+      this.current.delete(target);
+      this.#claimed.delete(target);
+      this.windows.push({ kind: fault.kind, target, from, until: monotonicMs(), note });
+    }
+  }
+
+  #perform(fault: Fault, target: number): Promise<string> {
+    const { cell, clients } = this.#victims;
+    switch (fault.kind) {
+      case "kill":
+        return this.#downFor(target, fault.durationMs);
+      case "pause":
+        return this.#pause(cell.program(target), fault.durationMs);
+      case "rolling restart":
+        return this.#restartAll();
+      case "isolate":
+        return this.#cut(this.#around(target, { clients: true }), fault.durationMs);
+      case "one-way":
+        return this.#cut(this.#oneWay(target, fault), fault.durationMs);
+      case "link":
+        return this.#cut(this.#between(target, fault), fault.durationMs);
+      case "slow link":
+        return this.#slow(target, fault.durationMs);
+      case "loss":
+        return this.#lose(target, fault.durationMs);
+      case "flapping":
+        return this.#flap(target, fault);
+      case "full disk":
+        return this.#fillDisk(target, fault.durationMs);
+      case "damaged copy":
+        return this.#damage(target, fault, (directory) => damageCopy(directory, fault.draws));
+      case "damaged snapshot":
+        return this.#damage(target, fault, (directory) => damageSnapshot(directory, fault.draws));
+      case "damaged journal":
+        return this.#damage(target, fault, (directory) => damageJournal(directory, fault.draws));
+      case "client pause":
+        return this.#pause(clients.program(target), fault.durationMs);
+      case "client kill":
+        return this.#killClient(target, fault.durationMs);
+      case "client cut": {
+        const links = cell.replicas.flatMap((replica) => bothWays(target, replica));
+        return this.#cut(links, fault.durationMs);
+      }
+      default:
+        return Promise.reject(new Error(`No such fault: ${fault.kind satisfies never}`));
+    }
+  }
+
+  /** Waits for a target that nothing else has hit; undefined when the run is over before. */
+  async #claim(fault: Fault): Promise<number | undefined> {
+    const { disks } = this.#victims;
+    for (;;) {
+      const isForReplicas = !fault.kind.startsWith("client");
+      const master = fault.wantsMaster && isForReplicas ? this.#victims.master() : undefined;
+      const wanted = master === undefined ? fault.order : [master, ...fault.order];
+      const isFit = (each: number): boolean =>
+        !this.#claimed.has(each) && (fault.kind !== "full disk" || disks.has(each));
+      const target = wanted.find(isFit);
+      if (target !== undefined) {
+        this.#claimed.add(target);
+        return target;
+      }
+      if (this.#signal.aborted) return undefined;
+      await this.#hold(CLAIM_EVERY_MS);
+    }
+  }
+
+  async #hold(ms: number): Promise<void> {
+    // Told to end while it waits: heal now.
+    if (ms > 0) await sleep(ms, this.#signal).catch(() => undefined);
+  }
+
+  async #downFor(replica: number, ms: number): Promise<string> {
+    const { cell } = this.#victims;
+    await cell.kill(replica);
+    await this.#hold(ms);
+    cell.start(replica);
+    await cell.served(replica);
+    return "came back";
+  }
+
+  async #pause(program: Program | undefined, ms: number): Promise<string> {
+    program?.pause();
+    await this.#hold(ms);
+    program?.resume();
+    return "";
+  }
+
+  /** One after the other, each told to end and started again, whatever else goes on. */
+  async #restartAll(): Promise<string> {
+    const { cell } = this.#victims;
+    for (const replica of cell.replicas) {
+      while (this.#claimed.has(replica)) await sleep(CLAIM_EVERY_MS);
+      this.#claimed.add(replica);
+      const said = cell.lines(replica).at(-1) ?? "";
+      const exit = await cell.stop(replica);
+      if (exit !== undefined && exit.code !== 0) cell.addCrash(replica, exit, said);
+      cell.start(replica);
+      await cell.served(replica);
+      this.#claimed.delete(replica);
+      if (this.#signal.aborted) break;
+    }
+    return "";
+  }
+
+  async #cut(links: readonly Link[], ms: number): Promise<string> {
+    const { network } = this.#victims;
+    for (const [from, to] of links) network.cut(from, to);
+    await this.#hold(ms);
+    for (const [from, to] of links) network.heal(from, to);
+    return "";
+  }
+
+  async #slow(replica: number, ms: number): Promise<string> {
+    const { network } = this.#victims;
+    network.slow(replica, true);
+    await this.#hold(ms);
+    network.slow(replica, false);
+    return "";
+  }
+
+  async #lose(replica: number, ms: number): Promise<string> {
+    const links = this.#around(replica, { clients: false });
+    const until = monotonicMs() + ms;
+    while (monotonicMs() < until && !this.#signal.aborted) {
+      for (const [from, to] of links) {
+        if (Math.random() < LOSS_SHARE) this.#victims.network.lose(from, to);
+      }
+      await this.#hold(LOSS_EVERY_MS);
+    }
+    return "";
+  }
+
+  async #flap(replica: number, fault: Fault): Promise<string> {
+    const [share = 0] = fault.draws;
+    const links = this.#around(replica, { clients: share < 0.5 });
+    const until = monotonicMs() + fault.durationMs;
+    while (monotonicMs() < until && !this.#signal.aborted) {
+      await this.#cut(links, FLAP_MS.min + Math.random() * FLAP_MS.more);
+      await this.#hold(FLAP_MS.min + Math.random() * FLAP_MS.more);
+    }
+    return "";
+  }
+
+  /** A full disk ends the replica with a status of its own, as soon as it needs more room. */
+  async #fillDisk(replica: number, ms: number): Promise<string> {
+    const { cell, disks } = this.#victims;
+    const program = cell.program(replica);
+    cell.expectEnd(replica);
+    disks.fill(replica);
+    const until = monotonicMs() + ms;
+    while (program?.hasExited === false && monotonicMs() < until && !this.#signal.aborted) {
+      await this.#hold(CLAIM_EVERY_MS);
+    }
+    disks.free(replica);
+    if (program?.hasExited !== true) {
+      cell.expectEnd(replica, false);
+      return "did not need room";
+    }
+    const exit = await program.exited;
+    if (exit.code !== ERROR_CODES.disk_full.exitCode) {
+      cell.addCrash(replica, exit, program.lastLines.join("\n"));
+    }
+    cell.start(replica);
+    await cell.served(replica);
+    return "ended, and came back with room";
+  }
+
+  /**
+   * Damages a file between two starts. The replica mends it, or needs it no more, or refuses to
+   * start and names it. After a refusal the bytes are put back: nothing has run on them meanwhile,
+   * so nothing is forgotten, and all five replicas stay.
+   */
+  async #damage(
+    replica: number,
+    fault: Fault,
+    make: (directory: string) => Damage | undefined,
+  ): Promise<string> {
+    const { cell } = this.#victims;
+    await cell.kill(replica);
+    const damage = make(cell.dataDirectory(replica));
+    await this.#hold(fault.durationMs);
+    cell.start(replica);
+    cell.expectEnd(replica);
+    const exit = await cell.served(replica);
+    if (exit === undefined) {
+      cell.expectEnd(replica, false);
+      if (damage === undefined) return "nothing to damage";
+      const file = basename(damage.file);
+      const isNamed = cell.lines(replica).some((line) => line.includes(file));
+      return `${isNamed ? "named and mended" : "not needed"}: ${file}, ${damage.how}`;
+    }
+    const said = cell.program(replica)?.lastLines.join("\n") ?? "";
+    const isNamed = damage !== undefined && said.includes(basename(damage.file));
+    const mayRefuse = fault.kind !== "damaged copy";
+    const isRefusal = exit.code === ERROR_CODES.data_damaged.exitCode;
+    if (!isRefusal || !isNamed || !mayRefuse) {
+      cell.addCrash(replica, exit, `${damage?.file}: ${damage?.how}\n${said}`);
+    }
+    damage?.undo();
+    cell.start(replica);
+    await cell.served(replica);
+    return `refused to start: ${basename(damage?.file ?? "")}, ${damage?.how}`;
+  }
+
+  async #killClient(client: number, ms: number): Promise<string> {
+    await this.#victims.clients.program(client)?.kill();
+    await this.#hold(ms);
+    this.#victims.clients.start(client);
+    return "";
+  }
+
+  #around(target: number, options: { clients: boolean }): Link[] {
+    const { cell, clients } = this.#victims;
+    const others = [...cell.replicas, ...(options.clients ? clients.endpoints : [])];
+    return others.filter((other) => other !== target).flatMap((other) => bothWays(target, other));
+  }
+
+  #oneWay(target: number, fault: Fault): Link[] {
+    const [direction = 0, withClients = 0] = fault.draws;
+    const links = this.#around(target, { clients: withClients < 0.3 });
+    return links.filter(([from]) => (from === target) === direction < 0.5);
+  }
+
+  #between(target: number, fault: Fault): Link[] {
+    const other = fault.order.find((each) => each !== target) ?? target;
+    return bothWays(target, other);
+  }
+}
+
+type Link = readonly [from: number, to: number];
+
+function bothWays(a: number, b: number): Link[] {
+  return [
+    [a, b],
+    [b, a],
+  ];
+}

@@ -1,0 +1,171 @@
+import { formatTable } from "../../packages/cli/src/table.ts";
+import type { Crash } from "./cell.ts";
+import type { FaultWindow } from "./faults.ts";
+import type { History, Tally } from "./history.ts";
+import { CLIENT_FAULTS, type FaultKind, REPLICA_FAULTS } from "./schedule.ts";
+import type { Judgment } from "./verdict.ts";
+
+/** Below it a run has shown nothing: operations that succeeded, per second of the whole run. */
+const RATE_MIN = 20;
+const FAULTS_MIN = 3;
+
+export type Verdict = "passed" | "violation" | "invalid" | "crash";
+
+/** Distinct, so that a script can tell them apart; 2 is a mistake in the call. */
+export const EXIT_STATUSES: Readonly<Record<Verdict, number>> = {
+  passed: 0,
+  violation: 1,
+  invalid: 3,
+  crash: 4,
+};
+
+export type RunFacts = {
+  readonly seed: string;
+  readonly network: string;
+  readonly skipped: ReadonlyMap<FaultKind, string>;
+  /** The time under fault. */
+  readonly from: number;
+  readonly until: number;
+  readonly windows: readonly FaultWindow[];
+  readonly crashes: readonly Crash[];
+  readonly resource: {
+    readonly accepted: number;
+    readonly refused: number;
+    readonly violations: readonly string[];
+  };
+  /** What was still missing when everything had been healed; empty when nothing was. */
+  readonly notRecovered: string;
+};
+
+export type FaultSummary = {
+  readonly kind: FaultKind;
+  readonly count: number;
+  /** The longest time without any success while one was there. */
+  readonly longestGapMs: number;
+  readonly notes: Readonly<Record<string, number>>;
+};
+
+export type Report = {
+  readonly verdict: Verdict;
+  readonly reasons: readonly string[];
+  readonly seed: string;
+  readonly seconds: number;
+  readonly network: string;
+  readonly skipped: Readonly<Record<string, string>>;
+  readonly operations: Readonly<Record<string, Tally>>;
+  readonly errors: Readonly<Record<string, number>>;
+  readonly okPerSecond: number;
+  readonly faults: readonly FaultSummary[];
+  readonly longestGapMs: number;
+  readonly checked: { readonly nodes: number; readonly operations: number };
+  readonly beliefs: number;
+  readonly resource: { readonly accepted: number; readonly refused: number };
+};
+
+export function createReport(facts: RunFacts, history: History, judgment: Judgment): Report {
+  const seconds = (facts.until - facts.from) / 1_000;
+  const during = history.successes.filter((at) => at >= facts.from && at <= facts.until);
+  const okPerSecond = during.length / seconds;
+  const gaps = gapsOf([facts.from, ...during, facts.until]);
+  const { verdict, reasons } = judgeRun(facts, judgment, okPerSecond);
+  const kinds = [...REPLICA_FAULTS, ...CLIENT_FAULTS];
+  return {
+    verdict,
+    reasons,
+    seed: facts.seed,
+    seconds: Math.round(seconds),
+    network: facts.network,
+    skipped: Object.fromEntries(facts.skipped),
+    operations: Object.fromEntries(history.tallies),
+    errors: Object.fromEntries(history.errors),
+    okPerSecond: Math.round(okPerSecond),
+    faults: kinds.map((kind) => summarize(kind, facts.windows, gaps)),
+    longestGapMs: Math.round(Math.max(...gaps.map(({ from, until }) => until - from))),
+    checked: { nodes: judgment.nodes, operations: judgment.operations },
+    beliefs: [...history.beliefs.values()].reduce((sum, { length }) => sum + length, 0),
+    resource: { accepted: facts.resource.accepted, refused: facts.resource.refused },
+  };
+}
+
+function judgeRun(
+  facts: RunFacts,
+  judgment: Judgment,
+  okPerSecond: number,
+): { verdict: Verdict; reasons: string[] } {
+  const violations = [...judgment.violations, ...facts.resource.violations];
+  if (violations.length > 0) return { verdict: "violation", reasons: violations };
+  const crashes = facts.crashes.map(
+    ({ replica, exit, said }) =>
+      `Replica ${replica} ended with ${exit.code ?? exit.signal}, which nobody asked for. It said:\n${said}`,
+  );
+  if (crashes.length > 0) return { verdict: "crash", reasons: crashes };
+  if (facts.notRecovered !== "") return { verdict: "violation", reasons: [facts.notRecovered] };
+  const reasons = judgment.undecided.map((each) => `Not decided: ${each}`);
+  if (okPerSecond < RATE_MIN) {
+    reasons.push(`${okPerSecond.toFixed(1)} successes a second: at least ${RATE_MIN} are wanted.`);
+  }
+  if (facts.windows.length < FAULTS_MIN) {
+    reasons.push(`${facts.windows.length} faults: at least ${FAULTS_MIN} are wanted.`);
+  }
+  return { verdict: reasons.length > 0 ? "invalid" : "passed", reasons };
+}
+
+type Gap = { readonly from: number; readonly until: number };
+
+function gapsOf(times: readonly number[]): Gap[] {
+  return times.slice(1).map((until, index) => ({ from: times[index] ?? until, until }));
+}
+
+function summarize(
+  kind: FaultKind,
+  windows: readonly FaultWindow[],
+  gaps: readonly Gap[],
+): FaultSummary {
+  const own = windows.filter((window) => window.kind === kind);
+  let longest = 0;
+  for (const { from, until } of own) {
+    // Gaps are in order, but a window meets few of them: a scan is short enough.
+    for (const gap of gaps) {
+      if (gap.until >= from && gap.from <= until) longest = Math.max(longest, gap.until - gap.from);
+    }
+  }
+  const notes: Record<string, number> = {};
+  for (const { note } of own) {
+    const what = note.split(":")[0] ?? "";
+    if (what !== "") notes[what] = (notes[what] ?? 0) + 1;
+  }
+  return { kind, count: own.length, longestGapMs: Math.round(longest), notes };
+}
+
+const OPERATION_COLUMNS = ["operation", "ok", "unknown", "not applied"];
+const FAULT_COLUMNS = ["fault", "times", "longest gap", "what came of it"];
+
+export function formatReport(report: Report): string {
+  const { checked, resource } = report;
+  const operations = Object.entries(report.operations).map(([kind, tally]) => [
+    kind,
+    ...[tally.ok, tally.unknown, tally["not-applied"]].map(String),
+  ]);
+  const faults = report.faults.map(({ kind, count, longestGapMs, notes }) => {
+    const why = report.skipped[kind];
+    const said = Object.entries(notes).map(([what, times]) => `${times} ${what}`);
+    const note = why === undefined ? said.join(", ") : `SKIPPED: ${why}`;
+    return [kind, String(count), count === 0 ? "" : `${longestGapMs} ms`, note];
+  });
+  return [
+    `seed ${report.seed}, ${report.seconds} s, ${report.network}`,
+    "",
+    formatTable(OPERATION_COLUMNS, operations, { rightAligned: OPERATION_COLUMNS.slice(1) }),
+    `${report.okPerSecond} succeeded a second; longest time without a success ${report.longestGapMs} ms`,
+    `errors: ${JSON.stringify(report.errors)}`,
+    "",
+    formatTable(FAULT_COLUMNS, faults, { rightAligned: FAULT_COLUMNS.slice(1, 3) }),
+    "",
+    `${checked.operations} operations on ${checked.nodes} nodes checked for linearizability`,
+    `${report.beliefs} times a client was told that it holds a lock: checked that no two overlap`,
+    `fenced writes: ${resource.accepted} taken; ${resource.refused} came too late, which a resource that does not look would have taken`,
+    "",
+    ...report.reasons,
+    `verdict: ${report.verdict}`,
+  ].join("\n");
+}

@@ -9,6 +9,7 @@ import {
   integersOf,
   isPlain,
   readFloatMode,
+  roundFloats,
   writeFloatMode,
 } from "./float-mode.ts";
 import {
@@ -31,6 +32,18 @@ import {
   wordsOf,
 } from "./integers.ts";
 import { CHUNK_VALUES_MAX } from "./limits.ts";
+import {
+  countOfLane,
+  emptyLane,
+  laneOfWords,
+  pick,
+  rawBytes,
+  readRaw,
+  sameValue,
+  wordsOfLane,
+  wordsPerValue,
+} from "./number-lane.ts";
+import { scaleByWasm } from "./packed.ts";
 import type { NumberLane } from "./values.ts";
 
 /** What stands first in a chunk's body: how its values became integers. */
@@ -64,19 +77,8 @@ export function encodeNumbers(
   // Every chunk is read back before it is believed; what does not come back is written raw.
   const isRead = best[0] === SHAPE.integers && isPackedAsGiven(best.subarray(1));
   if (best.length >= rawSize || !(isRead || readsBack(best, lane, options)))
-    return encodeRaw(lane, elementBytes);
+    return rawBytes(lane, elementBytes, [SHAPE.raw]);
   return best;
-}
-
-function countOfLane(lane: NumberLane): number {
-  switch (lane.kind) {
-    case "ints":
-      return lane.ints.length;
-    case "pairs":
-      return lane.words.length / 2;
-    default:
-      return lane.floats.length;
-  }
 }
 
 function encodeDirect(lane: NumberLane, options: IntegerOptions): Uint8Array {
@@ -174,13 +176,6 @@ function bitIntegers(bits: Uint32Array, isSingle: boolean): Integers {
   return integersOfWords(words, true);
 }
 
-function sameValue(lane: NumberLane, i: number, j: number): boolean {
-  if (lane.kind === "ints") return lane.ints[i] === lane.ints[j];
-  const words = lane.kind === "pairs" ? lane.words : lane.bits;
-  if (lane.kind === "floats" && lane.isSingle) return words[i] === words[j];
-  return words[2 * i] === words[2 * j] && words[2 * i + 1] === words[2 * j + 1];
-}
-
 /** Whether most neighbors in a sample are equal. */
 function looksLikeRuns(lane: NumberLane, count: number): boolean {
   const samples = Math.min(256, count - 1);
@@ -221,44 +216,6 @@ function encodeRuns(
   return writer.finish();
 }
 
-function pick(lane: NumberLane, at: readonly number[]): NumberLane {
-  const pairs = (words: Uint32Array): Uint32Array => {
-    const picked = new Uint32Array(at.length * 2);
-    at.forEach((i, k) => {
-      picked[2 * k] = words[2 * i] as number;
-      picked[2 * k + 1] = words[2 * i + 1] as number;
-    });
-    return picked;
-  };
-  if (lane.kind === "ints") {
-    return { kind: "ints", ints: Int32Array.from(at, (i) => lane.ints[i] as number) };
-  }
-  if (lane.kind === "pairs") return { ...lane, words: pairs(lane.words) };
-  const floats = Float64Array.from(at, (i) => lane.floats[i] as number);
-  const bits = lane.isSingle
-    ? Uint32Array.from(at, (i) => lane.bits[i] as number)
-    : pairs(lane.bits);
-  return { ...lane, floats, bits };
-}
-
-function encodeRaw(lane: NumberLane, elementBytes: number): Uint8Array {
-  const count = countOfLane(lane);
-  const body = new Uint8Array(1 + count * elementBytes);
-  body[0] = SHAPE.raw;
-  if (lane.kind === "ints") {
-    for (let i = 0; i < count; i += 1) {
-      const value = lane.ints[i] as number;
-      for (let k = 0; k < elementBytes; k += 1) {
-        body[1 + i * elementBytes + k] = value >>> (8 * k);
-      }
-    }
-    return body;
-  }
-  const words = lane.kind === "pairs" ? lane.words : lane.bits;
-  body.set(new Uint8Array(words.buffer, words.byteOffset, words.byteLength), 1);
-  return body;
-}
-
 function readsBack(body: Uint8Array, lane: NumberLane, options: IntegerOptions): boolean {
   const copy = spareLane(lane, countOfLane(lane));
   const context = { wasm: options.wasm, compressors: [options.compressor] };
@@ -278,36 +235,7 @@ let spare: ArrayBuffer | undefined;
 
 function spareLane(like: NumberLane, count: number): NumberLane {
   spare ??= new ArrayBuffer(CHUNK_VALUES_MAX * 8);
-  if (like.kind === "ints") return { kind: "ints", ints: new Int32Array(spare, 0, count) };
-  if (like.kind === "pairs") return { ...like, words: new Uint32Array(spare, 0, count * 2) };
-  if (like.isSingle) return emptyLane(like, count);
-  const floats = new Float64Array(spare, 0, count);
-  return { ...like, floats, bits: new Uint32Array(spare, 0, count * 2) };
-}
-
-function emptyLane(like: NumberLane, count: number): NumberLane {
-  switch (like.kind) {
-    case "ints":
-      return { kind: "ints", ints: new Int32Array(count) };
-    case "pairs":
-      return { ...like, words: new Uint32Array(count * 2) };
-    default:
-      return newFloatLane(count, like.isSingle);
-  }
-}
-
-/** A lane of doubles shares its memory with its bits; one of singles does not. */
-export function newFloatLane(count: number, isSingle: boolean): NumberLane & { kind: "floats" } {
-  const floats = new Float64Array(count);
-  const bits = isSingle ? new Uint32Array(count) : new Uint32Array(floats.buffer);
-  return { kind: "floats", floats, bits, isSingle };
-}
-
-/** The bits of all values, always as the same kind of array: loops over them stay fast. */
-function wordsOfLane(lane: NumberLane): Int32Array {
-  if (lane.kind === "ints") return lane.ints;
-  const { buffer, byteOffset, length } = lane.kind === "pairs" ? lane.words : lane.bits;
-  return new Int32Array(buffer, byteOffset, length);
+  return laneOfWords(like, new Int32Array(spare, 0, count * wordsPerValue(like)));
 }
 
 /** Fills `lane` from a body: of a lane of floats the bits, which doubles share with their numbers. */
@@ -321,7 +249,8 @@ export function decodeNumbers(
   const shape = reader.u8();
   switch (shape) {
     case SHAPE.raw:
-      decodeRaw(reader, lane, elementBytes);
+      readRaw(reader, lane, elementBytes);
+      reader.expectEnd();
       return;
     case SHAPE.integers:
       decodeInts(reader, lane, context);
@@ -362,27 +291,8 @@ export function numberAt(
   if (reader.varint(count) > 0) return false;
   const integers = integersAt(reader.raw(reader.remaining), count, index);
   if (integers === undefined) return false;
-  putFloats(mode, integers, lane);
+  putFloats(mode, integers, lane, false);
   return true;
-}
-
-function decodeRaw(reader: ByteReader, lane: NumberLane, elementBytes: number): void {
-  const count = countOfLane(lane);
-  if (lane.kind === "ints") {
-    const bytes = reader.raw(count * elementBytes);
-    for (let i = 0; i < count; i += 1) {
-      let value = 0;
-      for (let k = 0; k < elementBytes; k += 1) {
-        value |= (bytes[i * elementBytes + k] as number) << (8 * k);
-      }
-      lane.ints[i] = value;
-    }
-  } else {
-    const words = lane.kind === "pairs" ? lane.words : lane.bits;
-    const target = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-    target.set(reader.raw(target.length));
-  }
-  reader.expectEnd();
 }
 
 function decodeInts(reader: ByteReader, lane: NumberLane, context: DecodeContext): void {
@@ -430,7 +340,8 @@ function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContex
   }
   scratch ??= new Int32Array(CHUNK_VALUES_MAX);
   const into = scratch.subarray(0, count);
-  putFloats(mode, decodeIntegers(reader.raw(reader.remaining), count, context, into), lane);
+  const integers = decodeIntegers(reader.raw(reader.remaining), count, context, into, true);
+  putFloats(mode, integers, lane, context.wasm);
   const width = lane.isSingle ? 1 : 2;
   let at = -1;
   for (let k = 0; k < exceptionCount; k += 1) {
@@ -443,10 +354,20 @@ function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContex
   }
 }
 
-function putFloats(mode: FloatMode, integers: Integers, lane: FloatLane): void {
-  floatsOf(integers, lane.floats, isPlain(mode) ? mode.divisor : 1);
-  if (!isPlain(mode)) fillFloats(mode, lane.floats);
-  if (lane.isSingle) lane.bits.set(new Uint32Array(Float32Array.from(lane.floats).buffer));
+function putFloats(mode: FloatMode, integers: Integers, lane: FloatLane, wasm: boolean): void {
+  const { base, step, offsets } = integers;
+  const { multiplier, divisor } = mode;
+  const start = Number(base);
+  const isScaled =
+    offsets.kind === "narrow" &&
+    Number.isSafeInteger(start) &&
+    scaleByWasm(offsets.ints, lane.floats, { step, start, multiplier, divisor }, { wasm });
+  if (isScaled) roundFloats(mode, lane.floats);
+  else {
+    floatsOf(integers, lane.floats, isPlain(mode) ? divisor : 1);
+    if (!isPlain(mode)) fillFloats(mode, lane.floats);
+  }
+  if (lane.isSingle) lane.bits.set(new Uint32Array(new Float32Array(lane.floats).buffer));
 }
 
 function decodeRuns(
@@ -466,28 +387,52 @@ function decodeRuns(
   const rest = reader.raw(reader.remaining);
   if (rest[0] === SHAPE.runs) throw new DeltaError("corrupt", "runs of runs", 0);
   decodeNumbers(rest, heads, elementBytes, context);
-  let at = 0;
-  for (let k = 0; k < runs; k += 1) {
-    const end = at + (lengths[k] as number) + 1;
-    if (end <= at || end > count)
-      throw new DeltaError("corrupt", `a run up to ${end} of ${count} values`);
-    fillRun(lane, heads, k, at, end);
-    at = end;
-  }
+  const isNarrow = lane.kind === "ints" || (lane.kind === "floats" && lane.isSingle);
+  const fill = isNarrow ? fillRuns : fillPairRuns;
+  const at = fill(wordsOfLane(lane), wordsOfLane(heads), lengths, count);
   if (at !== count) throw new DeltaError("corrupt", `runs of ${at} values where ${count} belong`);
 }
 
-function fillRun(lane: NumberLane, heads: NumberLane, k: number, at: number, end: number): void {
-  const target = wordsOfLane(lane);
-  const source = wordsOfLane(heads);
-  if (lane.kind === "ints" || (lane.kind === "floats" && lane.isSingle)) {
-    target.fill(source[k] as number, at, end);
-    return;
+function fillRuns(
+  target: Int32Array,
+  heads: Int32Array,
+  lengths: Int32Array,
+  count: number,
+): number {
+  let at = 0;
+  for (let k = 0; k < lengths.length; k += 1) {
+    const end = runEnd(at, lengths[k] as number, count);
+    const head = heads[k] as number;
+    for (; at < end; at += 1) target[at] = head;
   }
-  for (let i = at; i < end; i += 1) {
-    target[2 * i] = source[2 * k] as number;
-    target[2 * i + 1] = source[2 * k + 1] as number;
+  return at;
+}
+
+/** By words, since a NaN's payload may be lost on the way through a number. */
+function fillPairRuns(
+  target: Int32Array,
+  heads: Int32Array,
+  lengths: Int32Array,
+  count: number,
+): number {
+  let at = 0;
+  for (let k = 0; k < lengths.length; k += 1) {
+    const end = runEnd(at, lengths[k] as number, count);
+    const low = heads[2 * k] as number;
+    const high = heads[2 * k + 1] as number;
+    for (; at < end; at += 1) {
+      target[2 * at] = low;
+      target[2 * at + 1] = high;
+    }
   }
+  return at;
+}
+
+function runEnd(at: number, length: number, count: number): number {
+  const end = at + length + 1;
+  if (end <= at || end > count)
+    throw new DeltaError("corrupt", `a run up to ${end} of ${count} values`);
+  return end;
 }
 
 export type NumberReport = Omit<IntegerReport, "step"> & { mode: string; exceptions: number };

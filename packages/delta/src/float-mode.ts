@@ -94,13 +94,19 @@ export function describeMode(mode: FloatMode | undefined): string {
 
 /** Turns each integer of `values` into its float, in place. */
 export function fillFloats(mode: FloatMode, values: Float64Array): void {
-  const { multiplier, divisor, isSingle, printedDigits } = mode;
-  const power = printedDigits < 0 ? 0 : (POWERS_OF_TEN[printedDigits] as number);
+  const { multiplier, divisor } = mode;
   // One loop for each step that there is, the same operations in the same order as `floatOf`.
   if (multiplier !== 1)
     for (let i = 0; i < values.length; i += 1) values[i] = (values[i] as number) * multiplier;
   if (divisor !== 1)
     for (let i = 0; i < values.length; i += 1) values[i] = (values[i] as number) / divisor;
+  roundFloats(mode, values);
+}
+
+/** The roundings of a mode, of doubles that are multiplied and divided already. */
+export function roundFloats(mode: FloatMode, values: Float64Array): void {
+  const { isSingle, printedDigits } = mode;
+  const power = printedDigits < 0 ? 0 : (POWERS_OF_TEN[printedDigits] as number);
   if (isSingle)
     for (let i = 0; i < values.length; i += 1) values[i] = Math.fround(values[i] as number);
   if (power === 0) return;

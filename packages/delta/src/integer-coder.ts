@@ -8,6 +8,7 @@ import { bigVarint, countOf, type Integers, type Offsets, readBigVarint } from "
 import { BLOCK_VALUES } from "./limits.ts";
 import {
   decodePacked32,
+  decodePacked32Resident,
   decodePacked64,
   decodePackedBlock32,
   decodePackedBlock64,
@@ -214,13 +215,15 @@ function encodeSplit(offsets: Offsets, options: IntegerOptions): Uint8Array {
 
 /**
  * Reads `count` integers, which end where `bytes` end. Narrow offsets are put into `into` if it has
- * 32-bit places for them, wide ones if it has room for their words.
+ * 32-bit places for them, wide ones if it has room for their words. Transient ones may lie where the
+ * next decoding overwrites them.
  */
 export function decodeIntegers(
   bytes: Uint8Array,
   count: number,
   context: DecodeContext,
   into?: Int32Array | Uint32Array,
+  isTransient = false,
 ): Integers {
   const reader = new ByteReader(bytes);
   const { base, step, predictor, isWide, method } = readHead(reader);
@@ -230,7 +233,11 @@ export function decodeIntegers(
       ? into
       : new Int32Array(count);
   const words = into instanceof Uint32Array ? into : undefined;
-  const target: Target = { ints, words: words ?? new Uint32Array(isWide ? count * 2 : 0) };
+  const target: Target = {
+    ints,
+    words: words ?? new Uint32Array(isWide ? count * 2 : 0),
+    isTransient,
+  };
   const offsets = readOffsets(reader, method, isWide, count, target, predictor, context);
   reader.expectEnd();
   return { base, step, offsets };
@@ -255,14 +262,18 @@ function readHead(reader: ByteReader): Head {
 }
 
 /** Where offsets are put, as narrow or as wide ones. */
-type Target = { readonly ints: Int32Array; readonly words: Uint32Array };
+type Target = {
+  readonly ints: Int32Array;
+  readonly words: Uint32Array;
+  readonly isTransient: boolean;
+};
 
 function readOffsets(
   reader: ByteReader,
   method: number,
   isWide: boolean,
   count: number,
-  { ints, words }: Target,
+  { ints, words, isTransient }: Target,
   predictor: Predictor,
   context: DecodeContext,
 ): Offsets {
@@ -276,6 +287,11 @@ function readOffsets(
       if (isWide) {
         decodePacked64(payload, predictor.order, words, { wasm: context.wasm });
         return { kind: "wide", words };
+      }
+      if (isTransient) {
+        const { wasm } = context;
+        const resident = decodePacked32Resident(payload, predictor.order, count, { wasm }, ints);
+        return { kind: "narrow", ints: resident };
       }
       decodePacked32(payload, predictor.order, ints, { wasm: context.wasm });
       return { kind: "narrow", ints };

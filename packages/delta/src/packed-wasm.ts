@@ -12,10 +12,12 @@ import {
   KERNEL_COUNT,
   PATCHES,
   READY,
+  SCALE,
   SCRATCH,
   SEEDS,
   STOPPED,
 } from "./wasm-packed-layout.ts";
+import { scaleModule } from "./wasm-scale.ts";
 
 // The part of WebAssembly that is used here, by its shape: this package compiles without a DOM.
 type Memory = { readonly buffer: ArrayBuffer; grow(pages: number): number };
@@ -41,6 +43,17 @@ const ENTRY_BYTES_MAX = 24;
 /** Exceptions of a block, of 32 bits at most. */
 const EXCEPTION_BYTES_MAX = 5 * BLOCK;
 
+/** So many integers are made doubles at a time, which leave while they are still near. */
+const SLICE = 4_096;
+
+/** An integer q stands for (q × step + start) × multiplier / divisor. */
+export type Scale = {
+  readonly step: number;
+  readonly start: number;
+  readonly multiplier: number;
+  readonly divisor: number;
+};
+
 type Driver = (...positions: number[]) => number;
 
 /** The kernels in WebAssembly, made as they are needed. Undefined results send callers to JavaScript. */
@@ -51,6 +64,7 @@ export class PackedWasm {
   readonly #decode: Driver;
   readonly #encode: Driver;
   readonly #equal: Driver;
+  readonly #scale: Driver;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -60,6 +74,7 @@ export class PackedWasm {
     const encoder = this.#make(encodeModule());
     this.#encode = encoder["f"] as Driver;
     this.#equal = encoder["q"] as Driver;
+    this.#scale = this.#make(scaleModule())["s"] as Driver;
   }
 
   /**
@@ -79,7 +94,8 @@ export class PackedWasm {
     const at = heap + ((16 - (wordsAt & 15)) & 15);
     const outAt = (at + payload.length + SLACK + 15) & ~15;
     const outWords = isPairs ? 2 * count : count;
-    if (!this.#reserve(outAt + 4 * outWords)) return undefined;
+    // With a slice's room behind the latents for `scale`.
+    if (!this.#reserve(outAt + 4 * outWords + 16 + 8 * SLICE)) return undefined;
     const { buffer } = this.#memory;
     new Uint8Array(buffer, at, payload.length).set(payload);
     const whole = Math.floor(count / BLOCK);
@@ -115,6 +131,27 @@ export class PackedWasm {
     const out = new Int32Array(buffer, outAt, outWords);
     decodeRest(cursor, out);
     return out;
+  }
+
+  /** Fills `out` with what `ints` stand for; they may be where `decode` left them. False: no room. */
+  scale(ints: Int32Array, out: Float64Array, scale: Scale): boolean {
+    const isHere = ints.buffer === this.#memory.buffer;
+    const intsAt = isHere ? ints.byteOffset : HEAP;
+    const outAt = isHere ? (intsAt + 4 * ints.length + 15) & ~15 : HEAP + 4 * SLICE;
+    // Growing would take the integers from under their view.
+    const end = outAt + 8 * SLICE;
+    if (isHere ? end > this.#memory.buffer.byteLength : !this.#reserve(end)) return false;
+    const { buffer } = this.#memory;
+    const { step, start, multiplier, divisor } = scale;
+    new Float64Array(buffer, SCALE, 4).set([step, start, multiplier, divisor]);
+    for (let first = 0; first < ints.length; first += SLICE) {
+      const count = Math.min(SLICE, ints.length - first);
+      const from = isHere ? intsAt + 4 * first : intsAt;
+      if (!isHere) new Int32Array(buffer, from, count).set(ints.subarray(first, first + count));
+      this.#scale(from, outAt, from + 4 * count);
+      out.set(new Float64Array(buffer, outAt, count), first);
+    }
+    return true;
   }
 
   /** A payload that is known to decode to `latents`, or undefined if there is no room. */

@@ -7,7 +7,7 @@ import {
 } from "./packed-decode.ts";
 import { BLOCK, BlockCursor, type PackedOrder } from "./packed-directory.ts";
 import { encodeBlocks32, encodeBlocks64 } from "./packed-encode.ts";
-import { forgetPackedWasm, type PackedWasm, packedWasm } from "./packed-wasm.ts";
+import { forgetPackedWasm, type PackedWasm, packedWasm, type Scale } from "./packed-wasm.ts";
 
 /**
  * The `fast` back end: blocks of 128 latents, each readable alone, in as few bits as all but a few of
@@ -82,21 +82,38 @@ export function decodePacked32(
 
 /**
  * The latents in the memory of WebAssembly, without a copy: they are overwritten by the next call of
- * any function here. Where there is no WebAssembly, they are in an array of their own.
+ * any function here. Where there is no WebAssembly, they are in `out`, or in an array of their own.
  */
 export function decodePacked32Resident(
   payload: Uint8Array,
   order: PackedOrder,
   count: number,
   options: PackedOptions = {},
+  out?: Int32Array,
 ): Int32Array {
   const latents = decodeByWasm(payload, order, count, false, options);
   if (latents !== undefined) return latents;
   // Its head and directory are checked before anything of this size is made.
-  new BlockCursor(payload, count, order, false);
-  const out = new Int32Array(count);
-  decodeBlocks32(payload, order, out);
-  return out;
+  if (out === undefined) new BlockCursor(payload, count, order, false);
+  const target = out ?? new Int32Array(count);
+  decodeBlocks32(payload, order, target);
+  return target;
+}
+
+/**
+ * Fills `out` with (q × step + start) × multiplier / divisor of each integer; false, and nothing done,
+ * where there is no WebAssembly.
+ */
+export function scaleByWasm(
+  ints: Int32Array,
+  out: Float64Array,
+  scale: Scale,
+  options: PackedOptions = {},
+): boolean {
+  const { multiplier, divisor } = scale;
+  // Else there are NaNs, whose bits are not the same everywhere.
+  const isSound = Number.isFinite(multiplier) && Number.isFinite(divisor) && divisor !== 0;
+  return isSound && attempt(() => engine(ints.length, options)?.scale(ints, out, scale)) === true;
 }
 
 /** Latents are 64-bit integers modulo 2^64, low and high words in turns. */

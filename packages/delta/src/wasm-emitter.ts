@@ -185,6 +185,7 @@ export const i32Store = store(0x36);
 export const i64Store = store(0x37);
 export const i32Store8 = store(0x3a);
 export const vLoad = load(SIMD, 0);
+export const vLoadSplat64 = load(SIMD, 10);
 export const vStore = store(SIMD, 11);
 
 // 32-bit integers; U is unsigned, S is signed.
@@ -260,3 +261,11 @@ export const vMaxS32 = binary(SIMD, 0xb8, 1);
 export const vLowU64 = unary(SIMD, 0xc9, 1);
 export const vHighU64 = unary(SIMD, 0xca, 1);
 export const vAdd64 = binary(SIMD, 0xce, 1);
+
+// Vectors of two doubles.
+
+export const fAdd = binary(SIMD, 0xf0, 1);
+export const fMul = binary(SIMD, 0xf2, 1);
+export const fDiv = binary(SIMD, 0xf3, 1);
+/** Of the first two of four signed integers. */
+export const fConvertLow = unary(SIMD, 0xfe, 1);

@@ -17,6 +17,8 @@ export const SEEDS = 3_216;
 export const FRAME = 3_248;
 /** Where a driver stopped: positions in directory, words and exceptions. */
 export const STOPPED = 3_264;
+/** Four doubles: step, start, multiplier, divisor. */
+export const SCALE = 3_280;
 /** Payloads and latents. */
 export const HEAP = 4_096;
 

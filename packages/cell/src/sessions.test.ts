@@ -189,6 +189,23 @@ describe("an idle hour", () => {
   );
 });
 
+describe("a master whose lease has lapsed", () => {
+  it("is not woken for what it may not do, and does it once the lease is live again", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness, { leaseMs: 2_000 });
+    const tag = session.keepAlive();
+    harness.lease(1_200);
+    // The answer was due within the lease, but the process slept through both.
+    harness.now = instant(harness.now + 1_500);
+    harness.cell.onWake(harness.now);
+    expect(harness.cell.take().wakeAt).toBeGreaterThan(harness.now);
+    harness.lease(10_000);
+    expect(harness.wakeAt).toBeLessThan(harness.now + 2_000);
+    harness.advance(2_000);
+    expect(keptAlive(harness, tag)?.leaseMs).toBe(2_000);
+  });
+});
+
 describe("stretched leases (SES-5)", () => {
   it("are replicated before the first is granted", () => {
     const harness = new Harness(1, { stretchAboveSessions: 2 });

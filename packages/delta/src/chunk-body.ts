@@ -1,6 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { decodeNumbers, encodeNumbers, newFloatLane, numberAt } from "./chunk.ts";
+import { decodeNumbers, encodeNumbers, numberAt } from "./chunk.ts";
 import { DeltaError } from "./delta-error.ts";
 import {
   type DecodeContext,
@@ -9,6 +9,7 @@ import {
   type IntegerOptions,
 } from "./integer-coder.ts";
 import { integersOfInts, intsOf } from "./integers.ts";
+import { newLane } from "./number-lane.ts";
 import { decodeText, encodeText } from "./text-body.ts";
 import { elementBytes, type Lane, type NumberLane, type Taken, type ValueType } from "./values.ts";
 
@@ -108,22 +109,4 @@ function readValidity(reader: ByteReader, count: number, context: DecodeContext)
   }
   if (at !== count) throw new DeltaError("corrupt", `nulls told of ${at} values of ${count}`);
   return validity;
-}
-
-function newLane(type: ValueType, count: number): NumberLane {
-  switch (type) {
-    case "f64":
-    case "number":
-    case "date":
-      return newFloatLane(count, false);
-    case "f32":
-      return newFloatLane(count, true);
-    case "i64":
-    case "bigint":
-      return { kind: "pairs", words: new Uint32Array(count * 2), isSigned: true };
-    case "u64":
-      return { kind: "pairs", words: new Uint32Array(count * 2), isSigned: false };
-    default:
-      return { kind: "ints", ints: new Int32Array(count) };
-  }
 }

@@ -82,6 +82,8 @@ export type ChunkEntry = {
   /** Where the header of its segment begins. */
   readonly headerOffset: number;
   readonly body: Uint8Array;
+  /** What the index says of its values, unless it says nothing. Nobody has compared it with them. */
+  readonly statistics: Uint8Array | undefined;
 };
 
 /** Bytes of a section with its checksum, which covers the segment's header too. */
@@ -111,7 +113,10 @@ export function chunkSection(header: Header, count: number, body: Uint8Array): U
 export type SectionSummary = {
   readonly bytes: { readonly length: number };
   readonly count: number;
+  readonly statistics?: Uint8Array | undefined;
 };
+
+const NOT_KNOWN = new Uint8Array(0);
 
 export function endSection(header: Header, sections: readonly SectionSummary[]): Uint8Array {
   const end = section(header, TAG_END, (writer) => {
@@ -119,6 +124,12 @@ export function endSection(header: Header, sections: readonly SectionSummary[]):
     for (const { bytes, count } of sections) {
       writer.varint(bytes.length);
       writer.varint(count);
+    }
+    // Of a single chunk they would tell nothing that opening it does not.
+    if (sections.length < 2 || sections.every((each) => each.statistics === undefined)) return;
+    for (const { statistics = NOT_KNOWN } of sections) {
+      writer.varint(statistics.length);
+      writer.raw(statistics);
     }
   });
   const writer = new ByteWriter();
@@ -136,6 +147,7 @@ export type Section = {
   readonly content: Uint8Array;
   /** Offset of `content` in the file. */
   readonly contentOffset: number;
+  readonly statistics?: Uint8Array | undefined;
 };
 
 /** How many bytes from `reader`'s position the next section takes; undefined if that is not there yet. */
@@ -192,19 +204,33 @@ export function readSegment(bytes: Uint8Array, offset: number): Segment {
     const next = readSection(bytes, at, header);
     at += next.bytes;
     if (next.tag === TAG_END) {
-      checkEnd(
+      const statistics = checkEnd(
         next,
         sections.map((section) => section.bytes),
       );
-      return { header, offset, sections, end: readTrailer(bytes, at, next.bytes) };
+      const end = readTrailer(bytes, at, next.bytes);
+      return { header, offset, sections: withStatistics(sections, statistics), end };
     }
     sections.push(next);
   }
 }
 
-/** Refuses an end that names other sections than those of `sizes`. */
-export function checkEnd(end: Section, sizes: readonly number[]): void {
-  const named = readEnd(end);
+function withStatistics(
+  sections: readonly Section[],
+  statistics: readonly Uint8Array[],
+): readonly Section[] {
+  return sections.map((section, i) => {
+    const own = statistics[i];
+    return own === undefined || own.length === 0 ? section : { ...section, statistics: own };
+  });
+}
+
+/**
+ * Refuses an end that names other sections than those of `sizes`. Answers its statistics: one for each
+ * section, empty where nothing is known, or none at all.
+ */
+export function checkEnd(end: Section, sizes: readonly number[]): readonly Uint8Array[] {
+  const { named, statistics } = readEnd(end);
   const isComplete =
     named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
   if (!isComplete) {
@@ -214,19 +240,29 @@ export function checkEnd(end: Section, sizes: readonly number[]): void {
       end.offset,
     );
   }
+  return statistics;
 }
 
-/** The index: size and count of each section, in order. */
-function readEnd(end: Section): { bytes: number; count: number }[] {
+type End = {
+  readonly named: readonly { readonly bytes: number; readonly count: number }[];
+  readonly statistics: readonly Uint8Array[];
+};
+
+/** The index: size and count of each section, in order, and what is known of their values. */
+function readEnd(end: Section): End {
   const reader = new ByteReader(end.content);
   // Two bytes are the least that a summary takes.
   const count = reader.varint(Math.floor(end.content.length / 2));
-  const summaries: { bytes: number; count: number }[] = [];
+  const named: { bytes: number; count: number }[] = [];
   for (let i = 0; i < count; i += 1) {
-    summaries.push({ bytes: reader.varint(), count: reader.varint() });
+    named.push({ bytes: reader.varint(), count: reader.varint() });
+  }
+  const statistics: Uint8Array[] = [];
+  if (reader.remaining > 0) {
+    while (statistics.length < count) statistics.push(reader.raw(reader.varint(reader.remaining)));
   }
   reader.expectEnd();
-  return summaries;
+  return { named, statistics };
 }
 
 export function readTrailer(bytes: Uint8Array, at: number, endBytes: number): number {
@@ -249,6 +285,6 @@ export function chunkOf(section: Section, firstValue: number, headerOffset = 0):
   const reader = new ByteReader(section.content);
   const count = reader.varint(CHUNK_VALUES_MAX);
   const body = reader.raw(reader.remaining);
-  const { offset, bytes } = section;
-  return { offset, bytes, firstValue, count, headerOffset, body };
+  const { offset, bytes, statistics } = section;
+  return { offset, bytes, firstValue, count, headerOffset, body, statistics };
 }

@@ -1,3 +1,4 @@
+export type { ChunkStatistics } from "./chunk-statistics.ts";
 export { DeltaError, type DeltaErrorCode } from "./delta-error.ts";
 export { type Deltas, deltas, undelta } from "./deltas.ts";
 export { diff } from "./diff.ts";
@@ -11,7 +12,7 @@ export {
 } from "./inspect.ts";
 export type { Backend } from "./integer-coder.ts";
 export { patch } from "./patch.ts";
-export { Series, type SeriesOptions } from "./series.ts";
+export { type ChunkSummary, Series, type SeriesOptions } from "./series.ts";
 export { type DecodeOptions, decode, type EncodeOptions, encode } from "./series-codec.ts";
 export { decodeStream, encodeStream, type Source } from "./stream.ts";
 export {

@@ -2,6 +2,8 @@ import { ByteReader } from "./byte-reader.ts";
 import { estimateFloatModes } from "./choose-float-mode.ts";
 import { describeNumbers, integersOfLane } from "./chunk.ts";
 import { decodeBody } from "./chunk-body.ts";
+import { encodeStatistics, readStatistics } from "./chunk-statistics.ts";
+import { DeltaError } from "./delta-error.ts";
 import { type ChunkEntry, readHeader, TABLE, VERSION } from "./file-format.ts";
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
@@ -15,7 +17,7 @@ import {
   type SeriesFile,
 } from "./series-codec.ts";
 import { readTable } from "./table.ts";
-import type { Lane, ValueType } from "./values.ts";
+import type { Element, Lane, ValueType } from "./values.ts";
 
 /** What a file says of itself. */
 export type Inspection =
@@ -55,6 +57,9 @@ export type ChunkReport = {
   readonly firstValue: number;
   readonly values: number;
   readonly nulls: number;
+  /** Least and greatest value, which NaN is not; undefined for strings and where there is none. */
+  readonly min: Element | undefined;
+  readonly max: Element | undefined;
   /** Values that the mode cannot express, which stand beside it with all their bits. */
   readonly exceptions: number;
   /** How values became integers, as `decimal 10^-2`. */
@@ -132,15 +137,20 @@ function reportOf(chunk: ChunkEntry, type: ValueType, options: DecodeOptions): C
     values: count,
     bitsPerValue: (bytes * 8) / Math.max(1, count),
   };
-  const nulls = validity === undefined ? 0 : count - validity.reduce((sum, each) => sum + each, 0);
+  const statistics = encodeStatistics({ type, count, lane, validity });
+  const told = chunk.statistics ?? statistics;
+  if (told.length !== statistics.length || told.some((byte, i) => byte !== statistics[i])) {
+    throw new DeltaError("corrupt", "the index tells of other values than are there");
+  }
+  const known = readStatistics(statistics, type, count);
   if (lane.kind === "strings") {
     const rest = { exceptions: 0, mode: "strings", predictor: "-", why: [], blocks: [] };
-    return { ...frame, nulls, backend: "strings", ...rest };
+    return { ...frame, ...known, backend: "strings", ...rest };
   }
   const reader = new ByteReader(chunk.body);
   skipNulls(reader);
   const numbers = describeNumbers(reader.raw(reader.remaining), lane, count);
-  return { ...frame, nulls, ...numbers, why: alternatives(lane, count) };
+  return { ...frame, ...known, ...numbers, why: alternatives(lane, count) };
 }
 
 function skipNulls(reader: ByteReader): void {

@@ -1,5 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import { decodeBody, encodeBody } from "./chunk-body.ts";
+import { encodeStatistics } from "./chunk-statistics.ts";
 import { DeltaError } from "./delta-error.ts";
 import {
   type ChunkEntry,
@@ -73,7 +74,7 @@ export type DecodeOptions = {
 export function encode(values: Values, options: EncodeOptions = {}): Uint8Array {
   const taken = takeValues(values, options.type);
   const writer = new SegmentWriter(taken.type, options);
-  const chunks = writer.chunks(taken, true);
+  const chunks = writer.chunks(taken, { isLast: true });
   return concatenate([writer.header, ...chunks.map(({ bytes }) => bytes), writer.end(chunks)]);
 }
 
@@ -87,7 +88,7 @@ export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   return bytes;
 }
 
-export type WrittenChunk = { readonly bytes: Uint8Array; readonly count: number };
+export type WrittenChunk = SectionSummary & { readonly bytes: Uint8Array };
 
 /** Writes one segment, chunk by chunk. */
 export class SegmentWriter {
@@ -112,14 +113,19 @@ export class SegmentWriter {
     this.#options = integerOptions(options);
   }
 
-  /** Whole chunks of `taken`, and its rest too if `isLast`. An empty series has no chunk. */
-  chunks(taken: Taken, isLast: boolean): WrittenChunk[] {
+  /**
+   * Whole chunks of `taken`, and its rest too if `isLast`. An empty series has no chunk. A chunk that is
+   * both is taken for the only one, of which the index says nothing, unless `isPart`.
+   */
+  chunks(taken: Taken, { isLast = false, isPart = false }): WrittenChunk[] {
     const chunks: WrittenChunk[] = [];
     const end = isLast ? taken.count : taken.count - (taken.count % this.chunkValues);
     for (let start = 0; start < end; start += this.chunkValues) {
       const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
       const bytes = chunkSection(this.#header, part.count, encodeBody(part, this.#options));
-      chunks.push({ bytes, count: part.count });
+      const isOnly = !isPart && isLast && part.count === taken.count;
+      const statistics = isOnly ? undefined : encodeStatistics(part);
+      chunks.push({ bytes, count: part.count, statistics });
     }
     return chunks;
   }

@@ -1,5 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import { bodyAt, decodeBody } from "./chunk-body.ts";
+import { type ChunkStatistics, readStatistics } from "./chunk-statistics.ts";
 import { type ChunkEntry, chunkOf, readHeader, readSection } from "./file-format.ts";
 import type { DecodeContext } from "./integer-coder.ts";
 import {
@@ -23,6 +24,14 @@ import {
 } from "./values.ts";
 
 export type SeriesOptions = EncodeOptions & DecodeOptions & { readonly type: ValueType };
+
+export type ChunkSummary = {
+  /** Place of the chunk's first value, and how many it has. */
+  readonly firstValue: number;
+  readonly values: number;
+  /** Of a series from bytes it is what their index says, or undefined if that says nothing. */
+  readonly statistics: ChunkStatistics | undefined;
+};
 
 /**
  * A series that is kept encoded and grows at its end. Full chunks are encoded, the rest is plain. With
@@ -56,10 +65,19 @@ export class Series implements Iterable<Element> {
     for (const chunk of chunks) {
       if (isSame) {
         const copy = new Uint8Array(bytes.subarray(chunk.offset, chunk.offset + chunk.bytes));
-        series.#seal({ bytes: copy, count: chunk.count });
+        const statistics = chunk.statistics === undefined ? undefined : chunk.statistics.slice();
+        series.#seal({ bytes: copy, count: chunk.count, statistics });
       } else series.extend(series.#decode(chunk));
     }
     return series;
+  }
+
+  /** The full chunks, and what is known of them without opening them: enough to pass over many. */
+  get chunks(): ChunkSummary[] {
+    return this.#sealed.map(({ entry: { firstValue, count, statistics } }) => {
+      const known = statistics && readStatistics(statistics, this.type, count);
+      return { firstValue, values: count, statistics: known };
+    });
   }
 
   get length(): number {
@@ -115,7 +133,10 @@ export class Series implements Iterable<Element> {
 
   /** The whole series as `decode` reads it. The series can go on growing. */
   toBytes(): Uint8Array {
-    const tail = this.#writer.chunks(this.#takeTail(), true);
+    const tail = this.#writer.chunks(this.#takeTail(), {
+      isLast: true,
+      isPart: this.#sealed.length > 0,
+    });
     const chunks = [...this.#sealed, ...tail];
     const { header } = this.#writer;
     return concatenate([header, ...chunks.map(({ bytes }) => bytes), this.#writer.end(chunks)]);
@@ -126,13 +147,15 @@ export class Series implements Iterable<Element> {
   }
 
   #sealTail(): void {
-    for (const chunk of this.#writer.chunks(this.#takeTail(), true)) this.#seal(chunk);
+    const options = { isLast: true, isPart: true };
+    for (const chunk of this.#writer.chunks(this.#takeTail(), options)) this.#seal(chunk);
     this.#tail = [];
   }
 
   #seal(chunk: WrittenChunk): void {
     const header = readHeader(new ByteReader(this.#writer.header));
-    const entry = chunkOf(readSection(chunk.bytes, 0, header), this.#sealedCount);
+    const section = { ...readSection(chunk.bytes, 0, header), statistics: chunk.statistics };
+    const entry = chunkOf(section, this.#sealedCount);
     this.#sealed.push({ ...chunk, entry });
     this.#sealedCount += chunk.count;
   }

@@ -8,6 +8,7 @@ import {
   readHeader,
   readSection,
   readTrailer,
+  type SectionSummary,
   sectionSize,
   TABLE,
   TAG_END,
@@ -43,15 +44,16 @@ export async function* encodeStream(
   let writer: SegmentWriter | undefined;
   // The type shows with the first values; the size of a chunk does not hang on it.
   const { chunkValues } = new SegmentWriter(options.type ?? "number", options);
-  const summaries: { bytes: { length: number }; count: number }[] = [];
+  const summaries: SectionSummary[] = [];
   const write = function* (values: Values, isLast: boolean): Generator<Uint8Array> {
     const taken = takeValues(values, writer?.type ?? options.type);
     if (writer === undefined) {
       writer = new SegmentWriter(taken.type, options);
       yield writer.header;
     }
-    for (const { bytes, count } of writer.chunks(taken, isLast)) {
-      summaries.push({ bytes: { length: bytes.length }, count });
+    const isPart = summaries.length > 0;
+    for (const { bytes, ...rest } of writer.chunks(taken, { isLast, isPart })) {
+      summaries.push({ ...rest, bytes: { length: bytes.length } });
       yield bytes;
     }
   };

@@ -246,6 +246,11 @@ export const vShuffle4 = (left: Code, right: Code, lanes: readonly number[]): Co
 export const vSplat32 = unary(SIMD, 17);
 export const vSplat64 = unary(SIMD, 18);
 export const vLane32 = lane(SIMD, 27);
+export const vReplace32 = (vector: Code, index: number, value: Code): Code => [
+  vector,
+  value,
+  [SIMD, 28, index],
+];
 export const vEq32 = binary(SIMD, 55);
 export const vAnd = binary(SIMD, 78);
 export const vOr = binary(SIMD, 80);

@@ -8,6 +8,8 @@ export const KERNEL_TYPE: w.FunctionType = {
 };
 
 const VECTORS = 32;
+/** Those of a lane. */
+const LANE_VECTORS = VECTORS / 4;
 const ZERO = w.v128(new Array<number>(16).fill(0));
 
 const WORDS = 0;
@@ -30,17 +32,19 @@ const TEMPORARIES = [14, 15, 16, 17] as const;
  */
 export function kernelModule(index: number): Uint8Array {
   const isSum = index < RAW;
-  const body = [unpack(index % RAW, isSum), isSum ? laneOffsets() : [], spread()];
+  const body = [unpack(index % RAW, isSum), isSum ? offsetLanes() : []];
   const locals = [w.I32, ...new Array<number>(13).fill(w.V128)];
   return w.moduleBytes({ pages: 1, functions: [{ type: KERNEL_TYPE, locals, body, name: "f" }] });
 }
 
-/** Into `SCRATCH`, in the order of the words; each lane summed up. */
+/** Puts the four lanes behind one another, each summed up by itself. */
 function unpack(width: number, isSum: boolean): w.Code {
   const code: w.Code[] = [
     w.set(BASES, w.vSplat32(w.get(BASE))),
     w.set(MASK, w.vSplat32(w.i32(width === 32 ? -1 : 2 ** width - 1))),
+    isSum ? w.set(LANE_SUMS, w.vReplace32(ZERO, 0, w.get(SUM))) : [],
   ];
+  const { code: transposition, columns } = transpose(ROWS, TEMPORARIES);
   let loaded = -1;
   for (let k = 0; k < VECTORS; k += 1) {
     const shift = (k * width) % 32;
@@ -60,38 +64,30 @@ function unpack(width: number, isSum: boolean): w.Code {
     }
     const patched = w.vAdd32(addend, w.vLoad(w.i32(PATCHES), 16 * k));
     const value = isSum ? w.tee(LANE_SUMS, w.vAdd32(w.get(LANE_SUMS), patched)) : patched;
-    code.push(w.vStore(w.i32(SCRATCH), value, 16 * k));
+    code.push(w.set(ROWS[k % 4] as number, value));
+    if (k % 4 < 3) continue;
+    code.push(transposition);
+    columns.forEach((column, lane) => {
+      code.push(w.vStore(w.get(OUT), column, 128 * lane + 4 * (k - 3)));
+    });
   }
   return code;
 }
 
-/** What stands before each lane: the sums of those before it. */
-function laneOffsets(): w.Code {
-  const shifted = (from: number, by: number): w.Code =>
-    w.vShuffle4(
-      ZERO,
-      w.get(from),
-      [0, 1, 2, 3].map((j) => (j < by ? 0 : 4 + j - by)),
-    );
-  return [
-    w.set(OFFSET, shifted(LANE_SUMS, 1)),
-    w.set(OFFSET, w.vAdd32(w.get(OFFSET), shifted(OFFSET, 1))),
-    w.set(OFFSET, w.vAdd32(w.get(OFFSET), shifted(OFFSET, 2))),
-    w.set(OFFSET, w.vAdd32(w.get(OFFSET), w.vSplat32(w.get(SUM)))),
-  ];
-}
-
-/** Puts the four lanes behind one another. */
-function spread(): w.Code {
-  const { code, columns } = transpose(ROWS, TEMPORARIES);
-  return w.loop(
-    ROWS.map((row, j) => w.set(row, w.vAdd32(w.get(OFFSET), w.vLoad(w.get(AT), SCRATCH + 16 * j)))),
-    code,
-    columns.map((column, j) => w.vStore(w.get(OUT), column, 128 * j)),
-    w.increase(OUT, w.i32(16)),
-    w.increase(AT, w.i32(64)),
-    w.brIf(0, w.i32LtU(w.get(AT), w.i32(16 * VECTORS))),
-  );
+/** Adds to each lane the sums of those before it, which the first one's began with. */
+function offsetLanes(): w.Code {
+  return [1, 2, 3].map((lane) => [
+    w.set(
+      OFFSET,
+      lane === 1
+        ? w.vSplat32(w.vLane32(w.get(LANE_SUMS), 0))
+        : w.vAdd32(w.get(OFFSET), w.vSplat32(w.vLane32(w.get(LANE_SUMS), lane - 1))),
+    ),
+    Array.from({ length: LANE_VECTORS }, (_, i) => {
+      const at = 128 * lane + 16 * i;
+      return w.vStore(w.get(OUT), w.vAdd32(w.get(OFFSET), w.vLoad(w.get(OUT), at)), at);
+    }),
+  ]);
 }
 
 /** Makes the four columns of four rows of four, by way of four more locals. */

@@ -120,6 +120,15 @@ export class ClientProcess {
     this.pausedUntil = now + ms;
   }
 
+  /** Runs on at once, whatever it was paused for. */
+  resume(): void {
+    const { now } = this.#house.time;
+    if (this.pausedUntil <= now) return;
+    this.pausedUntil = now;
+    this.#isTurnDue = false;
+    this.#scheduleTurn();
+  }
+
   suspend(ms: number): void {
     if (this.pausedUntil > this.#house.time.now) return;
     this.pause(ms);

@@ -46,10 +46,12 @@ function answeredBy(world: World, client: number): number {
 function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   const { plan, network } = world;
   network.healAll();
+  for (const client of world.clients) client.resume();
   const usable = world.replicas.filter((each) => !each.isLost);
   for (const replica of usable) {
     replica.diskMs = undefined;
     replica.failsNext = undefined;
+    replica.resume();
     if (!replica.isUp) replica.start();
   }
   const core = usable.filter((each) => !each.isLost);

@@ -197,6 +197,15 @@ export class ReplicaProcess implements CellObserver {
     this.pausedUntil = now + ms;
   }
 
+  /** Runs on at once, whatever it was paused for. */
+  resume(): void {
+    const { now } = this.#house.time;
+    if (this.pausedUntil <= now) return;
+    this.pausedUntil = now;
+    this.#isTurnDue = false;
+    this.#scheduleTurn();
+  }
+
   /** The whole machine stands still, and its monotonic clock with it. */
   suspend(ms: number): void {
     if (this.pausedUntil > this.#house.time.now) return;

@@ -68,6 +68,9 @@ export class Master {
   #serving: Serving | undefined;
 
   /** FO-1: the first thing that a master does is to begin an epoch of its own. */
+  /** Woken too late for its lease: what is due waits for the next one, and nobody wakes us for it. */
+  #wokeLapsed = false;
+
   constructor(
     options: CellOptions,
     state: CellState,
@@ -111,11 +114,12 @@ export class Master {
     const { parts, stretch } = this.#serving;
     const sessionsAt = earliest(parts.keepAlives.wakeAt, stretch.wakeAt);
     const due = earliest(sessionsAt, this.#delays.wakeAt);
-    if (due < this.#clock.leaseUntil) wakeAt = earliest(wakeAt, due);
+    if (due < this.#clock.leaseUntil && !this.#wokeLapsed) wakeAt = earliest(wakeAt, due);
     return wakeAt;
   }
 
   onLease(now: Instant, leaseUntil: Instant): void {
+    this.#wokeLapsed = false;
     const byMs = this.#clock.onLease(now, leaseUntil);
     if (byMs > 0) this.#outbox.trace({ kind: "timeMoved", byMs });
     this.#unpark(now);
@@ -162,7 +166,9 @@ export class Master {
     for (let due = this.#parked.takeDue(now); due; due = this.#parked.takeDue(now)) {
       this.#reply(due.from, due.request, failure("no_quorum", "The master has no live lease."));
     }
-    if (this.#serving === undefined || !this.#clock.isLeaseLive(now)) return;
+    if (this.#serving === undefined) return;
+    this.#wokeLapsed = !this.#clock.isLeaseLive(now);
+    if (this.#wokeLapsed) return;
     const { keepAlives } = this.#serving.parts;
     // Answers first: a session with a KeepAlive in hand is answered, not expired.
     keepAlives.replyDue(now, this.#serving.stretch);

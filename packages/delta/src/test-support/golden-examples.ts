@@ -46,6 +46,12 @@ export function goldenExamples(): Golden[] {
       write: () => encodeTable(columns, { metadata }),
     },
     { name: "patch/text/default", make: () => NEW, write: () => diff(OLD, NEW) },
+    ...["cents", "singles", "unsignedPairs", "nullableNumbers", "nullableStrings"].map((name) => {
+      const make = EXAMPLES[name] as () => Values;
+      const chunkValues = Math.ceil(make().length / 3);
+      const write = (): Uint8Array => encode(make(), { backend: "fast", chunkValues });
+      return { name: `chunks/${name}/fast`, make, write };
+    }),
   ];
 }
 

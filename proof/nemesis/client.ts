@@ -74,7 +74,7 @@ class Worker {
   }
 
   async run(): Promise<void> {
-    const parts = [this.#useFiles(), this.#useLocks()].map((part) =>
+    const parts = [this.#useFiles(), this.#useFiles(), this.#useLocks()].map((part) =>
       part.finally(() => {
         this.#isOver = true;
       }),
@@ -181,13 +181,13 @@ class Worker {
   async #work(lock: Lock, holder: string): Promise<void> {
     const { path: node, lockGeneration: generation } = lock;
     const from = monotonicMs();
-    const writes = below(8);
+    const writes = below(12);
     for (let i = 0; i < writes; i += 1) {
       // Taken before the look, so that it was held at this time too.
       const at = monotonicMs();
       if (!lock.held) return;
       write({ event: "held", holder, node, from, at });
-      await sleep(below(80));
+      await sleep(below(120));
       process.send?.({ kind: "write", lock: node, holder, generation });
       if (Math.random() < 0.3) {
         const answer = await record(

@@ -35,6 +35,7 @@ export type Victims = {
 };
 
 const CLAIM_EVERY_MS = 20;
+const NAMED_MS = 200;
 const LOSS_EVERY_MS = 40;
 const LOSS_SHARE = 0.12;
 const FLAP_MS = { min: 100, more: 700 };
@@ -252,6 +253,8 @@ export class Faults {
       cell.expectEnd(replica, false);
       if (damage === undefined) return "nothing to damage";
       const file = basename(damage.file);
+      // What it logged may take a moment to get here.
+      await sleep(NAMED_MS);
       const isNamed = cell.lines(replica).some((line) => line.includes(file));
       return `${isNamed ? "named and mended" : "not needed"}: ${file}, ${damage.how}`;
     }

@@ -131,7 +131,14 @@ class Run {
   }
 
   async close(): Promise<void> {
-    for (let end = this.#endings.pop(); end !== undefined; end = this.#endings.pop()) await end();
+    for (let end = this.#endings.pop(); end !== undefined; end = this.#endings.pop()) {
+      try {
+        await end();
+      } catch (error) {
+        // What else was begun must end all the same.
+        this.#options.say(`cleaning up: ${error instanceof Error ? error.message : error}`);
+      }
+    }
   }
 
   async report(beginning: Beginning): Promise<Report> {

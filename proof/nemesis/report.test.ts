@@ -1,0 +1,79 @@
+import { describe, expect, it } from "vitest";
+import { readHistory } from "./history.ts";
+import { createReport, EXIT_STATUSES, type RunFacts } from "./report.ts";
+import { FencedResource } from "./resource.ts";
+
+const NOTHING_WRONG = { violations: [], undecided: [], nodes: 1, operations: 1 };
+
+function facts(changes: Partial<RunFacts> = {}): RunFacts {
+  const window = { kind: "kill", target: 1, from: 400, until: 500, note: "" } as const;
+  return {
+    seed: "s",
+    network: "",
+    skipped: new Map(),
+    from: 0,
+    until: 1_000,
+    windows: [window, window, window],
+    crashes: [],
+    resource: new FencedResource(),
+    notRecovered: "",
+    ...changes,
+  };
+}
+
+/** One success every 10 ms, but for a time without any. */
+function history(silentFrom: number, silentUntil: number) {
+  const lines = [];
+  for (let at = 0; at <= 1_000; at += 10) {
+    if (at > silentFrom && at < silentUntil) continue;
+    const id = `1-1.${at}`;
+    const input = { kind: "read" } as const;
+    lines.push({ event: "call", id, at, session: "s", node: "f", input } as const);
+    lines.push({ event: "return", id, at, outcome: "ok" } as const);
+  }
+  return readHistory(lines, 0);
+}
+
+describe("a report", () => {
+  it("passes, and names the longest time without a success for the fault that was there", () => {
+    const report = createReport(facts(), history(420, 620), NOTHING_WRONG);
+    expect(report).toMatchObject({ verdict: "passed", longestGapMs: 200, okPerSecond: 82 });
+    const kill = report.faults.find(({ kind }) => kind === "kill");
+    expect(kill).toEqual({ kind: "kill", count: 3, longestGapMs: 200, notes: {} });
+  });
+
+  it("is invalid, not passed, when too little succeeded, happened, or was decided", () => {
+    const verdictOf = (...args: Parameters<typeof createReport>) => createReport(...args).verdict;
+    expect(verdictOf(facts(), history(100, 1_000), NOTHING_WRONG)).toBe("invalid");
+    expect(verdictOf(facts({ windows: [] }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
+    const undecided = { ...NOTHING_WRONG, undecided: ["f"] };
+    expect(verdictOf(facts(), history(0, 0), undecided)).toBe("invalid");
+  });
+
+  it("puts a broken promise before a crash, and a crash before too little", () => {
+    const crash = { replica: 1, exit: { code: 70, signal: null }, said: "" };
+    const crashed = facts({ crashes: [crash], windows: [] });
+    expect(createReport(crashed, history(0, 0), NOTHING_WRONG).verdict).toBe("crash");
+    const broken = { ...NOTHING_WRONG, violations: ["f"] };
+    expect(createReport(crashed, history(0, 0), broken).verdict).toBe("violation");
+    const stuck = facts({ notRecovered: "a client is not served" });
+    expect(createReport(stuck, history(0, 0), NOTHING_WRONG).verdict).toBe("violation");
+  });
+
+  it("has an exit status of its own for every verdict, and 2 is left for usage", () => {
+    const statuses = Object.values(EXIT_STATUSES);
+    expect(new Set([...statuses, 2]).size).toBe(statuses.length + 1);
+  });
+});
+
+describe("a fenced resource", () => {
+  it("refuses what is older than the newest, and takes one generation from one holder only", () => {
+    const resource = new FencedResource();
+    resource.write({ lock: "l", holder: "a", generation: 1 });
+    resource.write({ lock: "l", holder: "b", generation: 2 });
+    resource.write({ lock: "l", holder: "a", generation: 1 });
+    expect(resource).toMatchObject({ accepted: 2, refused: 1, violations: [] });
+    resource.write({ lock: "l", holder: "c", generation: 2 });
+    expect(resource.violations).toEqual(["l: b and c both have generation 2."]);
+  });
+});

@@ -7,7 +7,6 @@ import {
   pick,
   rawBytes,
   readRaw,
-  singlesOf,
   wordsOfLane,
 } from "./number-lane.ts";
 import type { ValueType } from "./values.ts";
@@ -54,51 +53,69 @@ function placesOf(validity: Uint8Array): number[] {
 
 /** Least and greatest of at least one value, as a lane of two; undefined if all are NaN. */
 function boundsOf(lane: NumberLane, type: ValueType): NumberLane | undefined {
-  if (lane.kind === "pairs") return pairBounds(lane, lane.isSigned);
-  if (lane.kind === "ints") {
-    const { buffer, byteOffset, length } = lane.ints;
-    const ints = type === "u32" ? new Uint32Array(buffer, byteOffset, length) : lane.ints;
-    return { kind: "ints", ints: Int32Array.from(extremes(ints) ?? []) };
+  switch (lane.kind) {
+    case "ints":
+      return { kind: "ints", ints: intBounds(lane.ints, type === "u32" ? SIGN : 0) };
+    case "pairs":
+      return laneOfWords(lane, pairBounds(wordsOfLane(lane), lane.isSigned ? 0 : SIGN));
+    default: {
+      const bounds = floatBounds(lane.floats);
+      if (bounds === undefined) return undefined;
+      const typed = lane.isSingle ? Float32Array.from(bounds) : bounds;
+      return laneOfWords(lane, new Int32Array(typed.buffer));
+    }
   }
-  const found = extremes(lane.isSingle ? singlesOf(lane.bits) : lane.floats);
-  if (found === undefined) return undefined;
-  const floats = lane.isSingle ? Float32Array.from(found) : Float64Array.from(found);
-  return laneOfWords(lane, new Int32Array(floats.buffer));
 }
 
-function extremes(
-  values: Int32Array | Uint32Array | Float32Array | Float64Array,
-): [least: number, most: number] | undefined {
-  const first = values.findIndex((value) => !Number.isNaN(value));
-  if (first < 0) return undefined;
-  let least = values[first] as number;
+/** Turned over, it puts unsigned numbers into the order of signed ones. */
+const SIGN = -0x80000000;
+
+function intBounds(ints: Int32Array, flip: number): Int32Array {
+  let least = (ints[0] as number) ^ flip;
   let most = least;
-  for (let i = first + 1; i < values.length; i += 1) {
-    const value = values[i] as number;
+  // Two of each do not wait for one another.
+  let otherLeast = least;
+  let otherMost = least;
+  for (let i = ints.length & 1; i < ints.length; i += 2) {
+    const one = (ints[i] as number) ^ flip;
+    const two = (ints[i + 1] as number) ^ flip;
+    if (one < least) least = one;
+    if (one > most) most = one;
+    if (two < otherLeast) otherLeast = two;
+    if (two > otherMost) otherMost = two;
+  }
+  return Int32Array.of(Math.min(least, otherLeast) ^ flip, Math.max(most, otherMost) ^ flip);
+}
+
+function pairBounds(words: Int32Array, flip: number): Int32Array {
+  let leastLow = (words[0] as number) ^ SIGN;
+  let leastHigh = (words[1] as number) ^ flip;
+  let mostLow = leastLow;
+  let mostHigh = leastHigh;
+  for (let i = 2; i < words.length; i += 2) {
+    const low = (words[i] as number) ^ SIGN;
+    const high = (words[i + 1] as number) ^ flip;
+    if (high < leastHigh || (high === leastHigh && low < leastLow)) {
+      leastLow = low;
+      leastHigh = high;
+    } else if (high > mostHigh || (high === mostHigh && low > mostLow)) {
+      mostLow = low;
+      mostHigh = high;
+    }
+  }
+  return Int32Array.of(leastLow ^ SIGN, leastHigh ^ flip, mostLow ^ SIGN, mostHigh ^ flip);
+}
+
+function floatBounds(floats: Float64Array): Float64Array | undefined {
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < floats.length; i += 1) {
+    const value = floats[i] as number;
     if (value < least) least = value;
     if (value > most) most = value;
   }
+  // Infinities compare as they should; only if all are NaN nothing was found.
+  if (least > most) return undefined;
   // Zero stands without its sign: which one came first says nothing.
-  return [least + 0, most + 0];
-}
-
-function pairBounds(lane: NumberLane, isSigned: boolean): NumberLane {
-  const words = wordsOfLane(lane);
-  // With the top bit turned over, signed words are in order as the others are.
-  const flip = isSigned ? 0 : -0x80000000;
-  const isBelow = (i: number, j: number): boolean => {
-    const high = (words[2 * i + 1] as number) ^ flip;
-    const other = (words[2 * j + 1] as number) ^ flip;
-    return (
-      high < other ||
-      (high === other && (words[2 * i] as number) >>> 0 < (words[2 * j] as number) >>> 0)
-    );
-  };
-  let least = 0;
-  let most = 0;
-  for (let i = 1; i < words.length / 2; i += 1) {
-    if (isBelow(i, least)) least = i;
-    else if (isBelow(most, i)) most = i;
-  }
-  return pick(lane, [least, most]);
+  return Float64Array.of(least + 0, most + 0);
 }

@@ -7,6 +7,7 @@ import { DeltaError } from "./delta-error.ts";
 import { type ChunkEntry, readHeader, TABLE, VERSION } from "./file-format.ts";
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
+import { laneOfWords, wordsOfLane } from "./number-lane.ts";
 import { isPatch, readPatchHeader } from "./patch-format.ts";
 import {
   type DecodeOptions,
@@ -129,7 +130,11 @@ function inspectSeries(
 
 function reportOf(chunk: ChunkEntry, type: ValueType, options: DecodeOptions): ChunkReport {
   const { offset, bytes, firstValue, count } = chunk;
-  const { lane, validity } = decodeBody(chunk.body, type, count, decodeContext(options));
+  const body = decodeBody(chunk.body, type, count, decodeContext(options));
+  const { validity } = body;
+  // What decodes a lane of singles need not leave them as doubles.
+  const lane =
+    body.lane.kind === "strings" ? body.lane : laneOfWords(body.lane, wordsOfLane(body.lane));
   const frame = {
     offset,
     bytes,

@@ -35,8 +35,8 @@ type Engine = {
 const PAGE = 65_536;
 /** A chunk of 2^18 pairs takes a third of this; what needs more is left to JavaScript. */
 const MEMORY_PAGES_MAX = 256;
-/** Loads of eight bytes may begin at a payload's last byte. */
-const SLACK = 16;
+/** Loads of eight bytes may begin three exceptions behind a payload's last byte. */
+const SLACK = 32;
 
 /** Head, three seeds, base and exceptions of a block. */
 const ENTRY_BYTES_MAX = 24;

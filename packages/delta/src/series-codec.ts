@@ -51,6 +51,11 @@ export type EncodeOptions = {
   readonly chunkValues?: number | undefined;
   /** True by default: damaged bytes are told, never decoded. */
   readonly checksum?: boolean | undefined;
+  /**
+   * False leaves nulls, least and greatest value of each chunk out of the index, which saves the encoder
+   * one more look at every value.
+   */
+  readonly statistics?: boolean | undefined;
   /** False keeps to JavaScript. By default WebAssembly is used where the runtime allows it. */
   readonly wasm?: boolean | undefined;
   /** For `handoff`: one of the runtime's by name, or your own; by default brotli. */
@@ -96,6 +101,7 @@ export class SegmentWriter {
   readonly chunkValues: number;
   readonly header: Uint8Array;
   readonly #header: Header;
+  readonly #withStatistics: boolean;
   readonly #options: IntegerOptions;
 
   constructor(type: ValueType, options: EncodeOptions) {
@@ -110,6 +116,7 @@ export class SegmentWriter {
     this.type = type;
     this.header = headerBytes(kindOfType(type), checksum);
     this.#header = readHeader(new ByteReader(this.header));
+    this.#withStatistics = options.statistics ?? true;
     this.#options = integerOptions(options);
   }
 
@@ -124,7 +131,7 @@ export class SegmentWriter {
       const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
       const bytes = chunkSection(this.#header, part.count, encodeBody(part, this.#options));
       const isOnly = !isPart && isLast && part.count === taken.count;
-      const statistics = isOnly ? undefined : encodeStatistics(part);
+      const statistics = isOnly || !this.#withStatistics ? undefined : encodeStatistics(part);
       chunks.push({ bytes, count: part.count, statistics });
     }
     return chunks;

@@ -5,6 +5,7 @@ import {
   HIGHS,
   KERNEL_COUNT,
   LOWS,
+  NOWHERE,
   PATCHES,
   RAW,
   READY,
@@ -252,8 +253,37 @@ function readByte(into: number): w.Code {
   return [w.set(into, w.i32Load8(w.get(AT))), w.increase(AT, w.i32(1))];
 }
 
-/** A zigzag number into `VALUE`. */
+/** A zigzag number into `VALUE`; of one or two bytes, as most are, without a jump to guess. */
 function readSigned(): w.Code {
+  const two = w.get(BYTE);
+  const hasSecond = w.get(SHIFT);
+  // What a second byte may not be is all that has a third one, or none.
+  const isLong = w.i32And(
+    hasSecond,
+    w.i32GtU(w.i32Sub(w.i32ShrU(two, w.i32(8)), w.i32(1)), w.i32(126)),
+  );
+  const bits = w.i32Or(
+    w.i32And(two, w.i32(127)),
+    w.i32And(w.i32And(w.i32ShrU(two, w.i32(1)), w.i32(0x3f80)), w.i32Sub(w.i32(0), hasSecond)),
+  );
+  return [
+    w.set(BYTE, w.i32Load16(w.get(AT))),
+    w.set(SHIFT, w.i32And(w.i32ShrU(two, w.i32(7)), w.i32(1))),
+    w.when(isLong, readLong(), [
+      w.set(VALUE, w.i64FromI32U(bits)),
+      w.increase(AT, w.i32Add(hasSecond, w.i32(1))),
+    ]),
+    w.set(
+      VALUE,
+      w.i64Xor(
+        w.i64ShrU(w.get(VALUE), w.i64(1)),
+        w.i64Sub(w.i64(0), w.i64And(w.get(VALUE), w.i64(1))),
+      ),
+    ),
+  ];
+}
+
+function readLong(): w.Code {
   const bits = w.i64FromI32U(w.i32And(w.get(BYTE), w.i32(127)));
   const more = w.i32And(w.i32ShrU(w.get(BYTE), w.i32(7)), w.i32LtU(w.get(SHIFT), w.i32(70)));
   return [
@@ -270,13 +300,6 @@ function readSigned(): w.Code {
     refuseIf(w.i32And(w.i32Eq(w.get(SHIFT), w.i32(70)), w.i32GtU(w.get(BYTE), w.i32(1)))),
     refuseIf(
       w.i32And(w.i32Eqz(w.get(IS_PAIRS)), w.i64Ne(w.i64ShrU(w.get(VALUE), w.i64(32)), w.i64(0))),
-    ),
-    w.set(
-      VALUE,
-      w.i64Xor(
-        w.i64ShrU(w.get(VALUE), w.i64(1)),
-        w.i64Sub(w.i64(0), w.i64And(w.get(VALUE), w.i64(1))),
-      ),
     ),
   ];
 }
@@ -346,48 +369,72 @@ function exceptionHead(): w.Code {
   ];
 }
 
+/** Exceptions are taken so many at a time, whether or not so many are left: few jumps to guess. */
+const TOGETHER = 2;
+
 /** Puts exceptions among the patches, or zeros in their places. */
 function exceptions(isClearing: boolean): w.Code {
   const isNarrowPair = w.i32GtU(w.get(IS_PAIRS), w.get(IS_WIDE));
-  const place = w.get(PLACE);
-  const wideAddress = w.i32Shl(place, w.i32(3));
-  const address = w.i32Or(
-    w.i32Shl(w.i32And(place, w.i32(31)), w.i32(4)),
-    w.i32Shl(w.i32ShrU(place, w.i32(5)), w.i32(2)),
-  );
-  const value = isClearing ? w.i64(0) : w.get(VALUE);
+  const each = isClearing ? clearPatch : putPatch;
+  const round = (isWide: boolean): w.Code => [
+    Array.from({ length: TOGETHER }, (_, j) => each(j, isWide)),
+  ];
   return [
     w.set(K, w.i32(0)),
     w.set(LAST, w.i32(-1)),
     w.set(SHIFT, w.i32(0)),
+    w.set(BYTE, w.i32(0)),
     w.loop(
-      w.set(PLACE, w.i32Load8(w.i32Add(w.get(EXCEPTION), w.get(K)))),
-      isClearing ? [] : exceptionValue(),
-      w.when(
-        isNarrowPair,
-        w.i64Store(wideAddress, value, WIDE_PATCHES),
-        w.i32Store(address, w.i32FromI64(value), PATCHES),
-      ),
-      w.increase(K, w.i32(1)),
-      w.brIf(0, w.i32Ne(w.get(K), w.get(COUNT))),
+      w.when(isNarrowPair, round(true), round(false)),
+      w.increase(K, w.i32(TOGETHER)),
+      w.brIf(0, w.i32LtU(w.get(K), w.get(COUNT))),
     ),
+    // Patches stay behind; whoever is refused clears them.
+    isClearing ? [] : refuseIf(w.get(BYTE)),
   ];
 }
 
-/** The bits above the width, which are never zero: zero stands for one. */
-function exceptionValue(): w.Code {
+const exceptionPlace = (j: number): w.Code => w.i32Load8(w.i32Add(w.get(EXCEPTION), w.get(K)), j);
+
+/** Where the patch of `PLACE` is, which may be anything. */
+function patchAddress(isWide: boolean): w.Code {
+  const place = w.get(PLACE);
+  if (isWide) return w.i32Shl(w.i32And(place, w.i32(127)), w.i32(3));
+  return w.i32Or(
+    w.i32Shl(w.i32And(place, w.i32(31)), w.i32(4)),
+    w.i32And(w.i32ShrU(place, w.i32(3)), w.i32(12)),
+  );
+}
+
+function storePatch(address: w.Code, value: w.Code, isWide: boolean): w.Code {
+  return isWide
+    ? w.i64Store(address, value, WIDE_PATCHES)
+    : w.i32Store(address, w.i32FromI64(value), PATCHES);
+}
+
+/** A place too many is zero already, or becomes so. */
+function clearPatch(j: number, isWide: boolean): w.Code {
+  return [w.set(PLACE, exceptionPlace(j)), storePatch(patchAddress(isWide), w.i64(0), isWide)];
+}
+
+/** The bits above the width, which are never zero: zero stands for one. `BYTE` is set by a wrong place. */
+function putPatch(j: number, isWide: boolean): w.Code {
   const bytes = w.i32Add(
     w.i32Add(w.get(EXCEPTION), w.get(COUNT)),
     w.i32ShrU(w.get(SHIFT), w.i32(3)),
   );
   const unused = w.i64Sub(w.i64(64), w.i64FromI32U(w.get(BITS)));
   const skipped = w.i64FromI32U(w.i32And(w.get(SHIFT), w.i32(7)));
+  const isThere = w.i32LtU(w.i32Add(w.get(K), w.i32(j)), w.get(COUNT));
+  const isWrong = w.i32Or(
+    w.i32GtU(w.get(PLACE), w.i32(127)),
+    w.i32Eqz(w.i32GtS(w.get(PLACE), w.get(LAST))),
+  );
+  // What is too many goes where nothing is read.
+  const nowhere = w.i32(isWide ? NOWHERE - WIDE_PATCHES : NOWHERE - PATCHES);
   return [
-    // Patches stay behind; whoever is refused clears them.
-    w.when(
-      w.i32Or(w.i32GtU(w.get(PLACE), w.i32(127)), w.i32Eqz(w.i32GtS(w.get(PLACE), w.get(LAST)))),
-      w.giveBack(w.i32(REFUSED)),
-    ),
+    w.set(PLACE, exceptionPlace(j)),
+    w.set(BYTE, w.i32Or(w.get(BYTE), w.i32And(isThere, isWrong))),
     w.set(LAST, w.get(PLACE)),
     w.set(VALUE, w.i64ShrS(w.i64Shl(w.i64ShrU(w.i64Load(bytes), skipped), unused), unused)),
     w.set(
@@ -397,6 +444,7 @@ function exceptionValue(): w.Code {
         w.i64FromI32U(w.get(WIDTH)),
       ),
     ),
+    storePatch(w.select(patchAddress(isWide), nowhere, isThere), w.get(VALUE), isWide),
     w.increase(SHIFT, w.get(BITS)),
   ];
 }

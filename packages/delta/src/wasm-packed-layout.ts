@@ -19,6 +19,8 @@ export const FRAME = 3_248;
 export const STOPPED = 3_264;
 /** Four doubles: step, start, multiplier, divisor. */
 export const SCALE = 3_280;
+/** Eight bytes that are written and never read. */
+export const NOWHERE = 3_312;
 /** Payloads and latents. */
 export const HEAP = 4_096;
 

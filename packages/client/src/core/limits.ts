@@ -21,6 +21,8 @@ export const STRANGER_RETRY_MS = 5_000;
 export const CONNECT_TIMEOUT_MS = 2_000;
 /** Locate is answered by any replica at once; later than this means it does not answer. */
 export const LOCATE_ANSWER_MS = 1_000;
+/** A replica that claims to be master and serves nothing is believed for so long. */
+export const IDLE_MASTER_MS = 1_000;
 /** With prompt calls waiting and not a byte received for so long, the master is asked to answer. */
 export const SILENCE_MS = 1_000;
 

@@ -56,6 +56,32 @@ describe("locating the master (CELL-7)", () => {
     expect(world.connections).toEqual([B]);
   });
 
+  it("leaves a master that serves nothing, which no other replica hears of, for one that does", () => {
+    const world = new World(FIVE);
+    const session = world.session();
+    world.elect(B);
+    // A is cut off from the others, but not from us: it cannot know that it was deposed.
+    world.deposed.add(A);
+    const write = world.call(session, body.write);
+    world.run(5_000);
+    expect(world.connections).toEqual([B]);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+  });
+
+  it("finds the master though a replica that was deposed is the first to answer", () => {
+    const world = new World(FIVE);
+    world.deposed.add(A);
+    world.master = B;
+    for (const address of FIVE) if (address !== A) world.up.delete(address);
+    const session = world.session();
+    world.run(3_000);
+    expect(session.state).toBe("opening");
+    for (const address of FIVE) world.up.add(address);
+    world.run(5_000);
+    expect(session.state).toBe("safe");
+  });
+
   it("paces its questions: often at first, then ever more rarely", () => {
     const world = new World(FIVE);
     world.session({ openWithinMs: 600_000 });

@@ -6,6 +6,7 @@ import {
   CONNECT_TIMEOUT_MS,
   ENDPOINTS_MAX,
   FAST_PROBE_PHASE_MS,
+  IDLE_MASTER_MS,
   LOCATE_ANSWER_MS,
   PARALLEL_PROBES_MAX,
   PROBES_PER_STEP,
@@ -34,6 +35,8 @@ type Endpoint = {
   lastProblem: { code: ErrorCode; detail: string } | undefined;
   /** When the unanswered Locate was sent, or undefined. */
   locateSentAt: Instant | undefined;
+  /** Since when it has said that it is master and has served nothing, or undefined. */
+  idleSince: Instant | undefined;
 };
 
 /**
@@ -197,6 +200,11 @@ export class MasterLocator {
       if (endpoint === this.#master) this.#lose(now);
       return;
     }
+    if (this.#isIdleMaster(now, endpoint, epoch)) {
+      this.#masterlessAnswers += 1;
+      if (endpoint === this.#master) this.#lose(now);
+      return;
+    }
     endpoint.lastProblem = undefined;
     this.#highestEpoch = Math.max(this.#highestEpoch, epoch);
     if (this.#master === endpoint && this.#masterEpoch === epoch) return;
@@ -208,6 +216,19 @@ export class MasterLocator {
       if (other !== endpoint) this.#drop(other);
     }
     this.#host.onMasterFound(now, endpoint.connection, epoch);
+  }
+
+  /**
+   * A master without a lease may have it in a moment, or may be one that was deposed and is cut off
+   * from whoever could tell it so: after a while it is one answer among others, until it serves.
+   */
+  #isIdleMaster(now: Instant, endpoint: Endpoint, epoch: number): boolean {
+    if (epoch !== 0) {
+      endpoint.idleSince = undefined;
+      return false;
+    }
+    endpoint.idleSince ??= now;
+    return now >= after(endpoint.idleSince, IDLE_MASTER_MS);
   }
 
   #seek(now: Instant): void {
@@ -319,6 +340,7 @@ export class MasterLocator {
       failures: 0,
       lastProblem: undefined,
       locateSentAt: undefined,
+      idleSince: undefined,
     };
     this.#endpoints.push(endpoint);
     return endpoint;

@@ -65,7 +65,7 @@ export interface SessionHost extends CallsHost {
   send(connection: ConnectionId, request: Request, waiting: Call | Control): number;
   emit(session: SessionMachine, event: SessionEvent): void;
   onNotMaster(now: Instant, connection: ConnectionId, masterAddress: string): void;
-  /** An answer is overdue: the master is to show that it lives. */
+  /** An answer is overdue, or there is no lease: the master is to show that it lives and serves. */
   onSuspicion(now: Instant): void;
   /** It is expired or closed: it needs no master any more. */
   onEnded(now: Instant, session: SessionMachine): void;
@@ -458,6 +458,8 @@ export class SessionMachine implements CallingSession {
   /** What a refusal says of the master, whichever request it answers. */
   onRefused(now: Instant, code: ErrorCode, hint: string, epoch: number): void {
     if (code === "not_master") this.#host.onNotMaster(now, this.#link, hint);
+    // It has no lease: another may have been elected, of which it cannot hear.
+    else if (code === "no_quorum") this.#host.onSuspicion(now);
     else if (code === "stale_epoch" && epoch > this.#epoch) {
       this.#adoptEpoch(epoch);
       // One that is held under the old epoch may never be answered.

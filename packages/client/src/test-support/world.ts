@@ -27,6 +27,8 @@ export class World {
   readonly up = new Set<string>();
   /** Replicas that accept connections and then say nothing. */
   readonly mute = new Set<string>();
+  /** Replicas that were master, are cut off from the others, and do not know it. */
+  readonly deposed = new Set<string>();
   master: string | undefined;
   /** Whom replicas name, where that differs from the truth. */
   hint: string | undefined;
@@ -201,6 +203,7 @@ export class World {
   #answer(address: string, request: Request): Result | undefined {
     const call = request.call;
     if (call?.$case === "locate") return this.#located(address);
+    if (this.deposed.has(address)) return errorResult("no_quorum");
     if (address !== this.master) return errorResult("not_master", this.hint ?? this.master);
     if (call?.$case === "createSession") return this.#created();
     if (request.sessionId === 0) return undefined;
@@ -228,8 +231,9 @@ export class World {
   }
 
   #located(address: string): Result {
-    const masterAddress = this.hint ?? this.master ?? "";
-    const isMaster = address === this.master;
+    const isDeposed = this.deposed.has(address);
+    const masterAddress = isDeposed ? address : (this.hint ?? this.master ?? "");
+    const isMaster = isDeposed || address === this.master;
     const value = {
       cellName: "local",
       replicaId: idOf(address),

@@ -92,6 +92,26 @@ export function describeMode(mode: FloatMode | undefined): string {
   return printedDigits < 0 ? text : `${text} printed with ${printedDigits} decimals`;
 }
 
+export type Factors = { readonly high: number; readonly low: number };
+
+/** Up to this, by the reckoning below. */
+const FACTORS_DIVISOR_MAX = 2 ** 20;
+
+/**
+ * For whole divisors d that are not too great: q × high + q × low is q / d, bit for bit, for each q of
+ * 32 bits, and takes half the time. `high` is 1 / d in 22 bits, so that its product is exact; `low` is
+ * what is missing, so that the other product is wrong by 2^-74 of the quotient at most. A quotient
+ * that lies between two doubles is nearer to one of them by at least 1 / (2^54 d) of its size, and
+ * never just halfway: with d odd times a power of two, q over that odd number would need 54 bits.
+ */
+export function factorsOf(divisor: number): Factors | undefined {
+  if (!Number.isInteger(divisor) || divisor < 1 || divisor > FACTORS_DIVISOR_MAX) return undefined;
+  const near = 1 / divisor;
+  const far = near * (2 ** 31 + 1);
+  const high = far - (far - near);
+  return { high, low: (1 - high * divisor) / divisor };
+}
+
 /** Turns each integer of `values` into its float, in place. */
 export function fillFloats(mode: FloatMode, values: Float64Array): void {
   const { multiplier, divisor } = mode;

@@ -1,5 +1,6 @@
 import type { ByteReader } from "./byte-reader.ts";
 import { DeltaError } from "./delta-error.ts";
+import { factorsOf } from "./float-mode.ts";
 
 /**
  * Integers of up to 64 bits as base + step × offset. `narrow`: offsets of 32 bits with a sign.
@@ -151,10 +152,15 @@ export function floatsOf(
     return;
   }
   const { ints } = offsets;
-  if (step === 1 && start === 0) {
-    for (let i = 0; i < out.length; i += 1) out[i] = (ints[i] as number) / divisor;
-  } else {
+  const factors = step === 1 && start === 0 ? factorsOf(divisor) : undefined;
+  if (factors === undefined) {
     for (let i = 0; i < out.length; i += 1) out[i] = ((ints[i] as number) * step + start) / divisor;
+    return;
+  }
+  const { high, low } = factors;
+  for (let i = 0; i < out.length; i += 1) {
+    const q = ints[i] as number;
+    out[i] = q * high + q * low;
   }
 }
 

@@ -1,4 +1,5 @@
 import { assert } from "./delta-error.ts";
+import { factorsOf } from "./float-mode.ts";
 import { decodeRest } from "./packed-decode.ts";
 import { BLOCK, BlockCursor } from "./packed-directory.ts";
 import { encodeRest32 } from "./packed-encode.ts";
@@ -64,7 +65,8 @@ export class PackedWasm {
   readonly #decode: Driver;
   readonly #encode: Driver;
   readonly #equal: Driver;
-  readonly #scale: Driver;
+  readonly #divide: Driver;
+  readonly #multiply: Driver;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -74,7 +76,9 @@ export class PackedWasm {
     const encoder = this.#make(encodeModule());
     this.#encode = encoder["f"] as Driver;
     this.#equal = encoder["q"] as Driver;
-    this.#scale = this.#make(scaleModule())["s"] as Driver;
+    const scalers = this.#make(scaleModule());
+    this.#divide = scalers["d"] as Driver;
+    this.#multiply = scalers["m"] as Driver;
   }
 
   /**
@@ -143,12 +147,18 @@ export class PackedWasm {
     if (isHere ? end > this.#memory.buffer.byteLength : !this.#reserve(end)) return false;
     const { buffer } = this.#memory;
     const { step, start, multiplier, divisor } = scale;
-    new Float64Array(buffer, SCALE, 4).set([step, start, multiplier, divisor]);
+    const isPlain = step === 1 && start === 0 && multiplier === 1;
+    const factors = isPlain ? factorsOf(divisor) : undefined;
+    const high = factors?.high ?? multiplier;
+    const isMultiple = factors !== undefined || (divisor === 1 && multiplier > 0);
+    const other = isMultiple ? (factors?.low ?? 0) : divisor;
+    const fill = isMultiple ? this.#multiply : this.#divide;
+    new Float64Array(buffer, SCALE, 4).set([step, start, high, other]);
     for (let first = 0; first < ints.length; first += SLICE) {
       const count = Math.min(SLICE, ints.length - first);
       const from = isHere ? intsAt + 4 * first : intsAt;
       if (!isHere) new Int32Array(buffer, from, count).set(ints.subarray(first, first + count));
-      this.#scale(from, outAt, from + 4 * count);
+      fill(from, outAt, from + 4 * count);
       out.set(new Float64Array(buffer, outAt, count), first);
     }
     return true;

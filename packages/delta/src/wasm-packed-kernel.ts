@@ -1,5 +1,5 @@
 import * as w from "./wasm-emitter.ts";
-import { PATCHES, RAW, SCRATCH } from "./wasm-packed-layout.ts";
+import { PATCHES, RAW } from "./wasm-packed-layout.ts";
 
 /** Parameters: where the words are, what is added to each field, out, sum before the block. */
 export const KERNEL_TYPE: w.FunctionType = {
@@ -16,14 +16,13 @@ const WORDS = 0;
 const BASE = 1;
 const OUT = 2;
 const SUM = 3;
-const AT = 4;
-const WORD = 5;
-const LANE_SUMS = 6;
-const BASES = 7;
-const MASK = 8;
-const OFFSET = 9;
-const ROWS = [10, 11, 12, 13];
-const TEMPORARIES = [14, 15, 16, 17] as const;
+const WORD = 4;
+const LANE_SUMS = 5;
+const BASES = 6;
+const MASK = 7;
+const OFFSET = 8;
+const ROWS = [9, 10, 11, 12];
+const TEMPORARIES = [13, 14, 15, 16] as const;
 
 /**
  * A module with kernel `index` as "f": it takes out the 128 fields of a block, each with base and
@@ -33,7 +32,7 @@ const TEMPORARIES = [14, 15, 16, 17] as const;
 export function kernelModule(index: number): Uint8Array {
   const isSum = index < RAW;
   const body = [unpack(index % RAW, isSum), isSum ? offsetLanes() : []];
-  const locals = [w.I32, ...new Array<number>(13).fill(w.V128)];
+  const locals = new Array<number>(13).fill(w.V128);
   return w.moduleBytes({ pages: 1, functions: [{ type: KERNEL_TYPE, locals, body, name: "f" }] });
 }
 

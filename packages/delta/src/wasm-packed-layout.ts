@@ -17,7 +17,7 @@ export const SEEDS = 3_216;
 export const FRAME = 3_248;
 /** Where a driver stopped: positions in directory, words and exceptions. */
 export const STOPPED = 3_264;
-/** Four doubles: step, start, multiplier, divisor. */
+/** Four doubles: step, start, and two that `scaleModule` speaks of. */
 export const SCALE = 3_280;
 /** Eight bytes that are written and never read. */
 export const NOWHERE = 3_312;

@@ -25,7 +25,8 @@ const EXCEPTION_BITS_MAX = 56;
 const PREFIX_32 = 0;
 const PREFIX_64 = 1;
 const WIDEN = 2;
-const JOIN = 3;
+const WIDEN_AND_SUM = 3;
+const JOIN = 4;
 
 /**
  * The driver: it walks the directory as `BlockCursor` does, for whole blocks, and checks as much; what
@@ -36,7 +37,7 @@ export function decodeModule(): Uint8Array {
     pages: 1,
     tableSize: KERNEL_COUNT,
     indirectTypes: [KERNEL_TYPE],
-    functions: [prefix32(), prefix64(), widen(), join(), driver()],
+    functions: [prefix32(), prefix64(), widen(false), widen(true), join(), driver()],
   });
 }
 
@@ -71,49 +72,76 @@ function prefix32(): w.WasmFunction {
   return { type: { parameters: [w.I32], results: [] }, locals: [w.I32, w.V128, w.V128], body };
 }
 
+/** Sums up four 64-bit numbers in two locals and stores them at `out` and beyond. */
+function sumPairs(
+  first: number,
+  second: number,
+  sums: number,
+  out: w.Code,
+  offset: number,
+): w.Code {
+  const upper = (local: number): w.Code => w.vShuffle4(w.get(local), w.get(local), [2, 3, 2, 3]);
+  const within = (local: number): w.Code =>
+    w.set(local, w.vAdd64(w.get(local), w.vShuffle4(ZERO, w.get(local), [0, 1, 4, 5])));
+  return [
+    within(first),
+    within(second),
+    w.set(second, w.vAdd64(w.get(second), upper(first))),
+    w.vStore(out, w.vAdd64(w.get(first), w.get(sums)), offset),
+    w.vStore(out, w.vAdd64(w.get(second), w.get(sums)), offset + 16),
+    // One addition from one round to the next.
+    w.set(sums, w.vAdd64(w.get(sums), upper(second))),
+  ];
+}
+
 /** Parameters: a block of 64-bit latents. Sums it up in place. */
 function prefix64(): w.WasmFunction {
-  const [at, end, vector, carried] = [0, 1, 2, 3] as const;
+  const [at, end, first, second, sums] = [0, 1, 2, 3, 4] as const;
   const body = [
     w.set(end, w.i32Add(w.get(at), w.i32(1024))),
     w.loop(
-      w.set(vector, w.vLoad(w.get(at))),
-      w.set(vector, w.vAdd64(w.get(vector), w.vShuffle4(ZERO, w.get(vector), [0, 1, 4, 5]))),
-      w.set(carried, w.vAdd64(w.get(vector), w.get(carried))),
-      w.vStore(w.get(at), w.get(carried)),
-      w.set(carried, w.vShuffle4(w.get(carried), w.get(carried), [2, 3, 2, 3])),
-      w.increase(at, w.i32(16)),
+      [0, 32, 64, 96].map((offset) => [
+        w.set(first, w.vLoad(w.get(at), offset)),
+        w.set(second, w.vLoad(w.get(at), offset + 16)),
+        sumPairs(first, second, sums, w.get(at), offset),
+      ]),
+      w.increase(at, w.i32(128)),
       w.brIf(0, w.i32Ne(w.get(at), w.get(end))),
     ),
   ];
-  return { type: { parameters: [w.I32], results: [] }, locals: [w.I32, w.V128, w.V128], body };
+  const locals = [w.I32, w.V128, w.V128, w.V128];
+  return { type: { parameters: [w.I32], results: [] }, locals, body };
 }
 
-/** Parameters: out, base. 64-bit latents of the fields in `LOWS`, base and patches. */
-function widen(): w.WasmFunction {
-  const [out, base, at, bases, fields] = [0, 1, 2, 3, 4] as const;
-  const half = (wide: w.Code, offset: number): w.Code =>
-    w.vStore(
-      w.get(out),
-      w.vAdd64(
-        w.vAdd64(wide, w.get(bases)),
-        w.vLoad(w.i32Shl(w.get(at), w.i32(1)), WIDE_PATCHES + offset),
-      ),
-      offset,
+/**
+ * Parameters: out, base, sum before the block. 64-bit latents of the fields in `LOWS`, base and
+ * patches; summed up if `isSum`.
+ */
+function widen(isSum: boolean): w.WasmFunction {
+  const [out, base, sum, at, bases, fields] = [0, 1, 2, 3, 4, 5] as const;
+  const [first, second, sums] = [6, 7, 8] as const;
+  const added = (half: w.Code, offset: number): w.Code =>
+    w.vAdd64(
+      w.vAdd64(half, w.get(bases)),
+      w.vLoad(w.i32Shl(w.get(at), w.i32(1)), WIDE_PATCHES + offset),
     );
   const body = [
     w.set(bases, w.vSplat64(w.get(base))),
+    w.set(sums, w.vSplat64(w.get(sum))),
     w.loop(
       w.set(fields, w.vLoad(w.get(at), LOWS)),
-      half(w.vLowU64(w.get(fields)), 0),
-      half(w.vHighU64(w.get(fields)), 16),
+      w.set(first, added(w.vLowU64(w.get(fields)), 0)),
+      w.set(second, added(w.vHighU64(w.get(fields)), 16)),
+      isSum
+        ? sumPairs(first, second, sums, w.get(out), 0)
+        : [w.vStore(w.get(out), w.get(first)), w.vStore(w.get(out), w.get(second), 16)],
       w.increase(out, w.i32(32)),
       w.increase(at, w.i32(16)),
       w.brIf(0, w.i32LtU(w.get(at), w.i32(512))),
     ),
   ];
-  const locals = [w.I32, w.V128, w.V128];
-  return { type: { parameters: [w.I32, w.I64], results: [] }, locals, body };
+  const locals = [w.I32, ...new Array<number>(5).fill(w.V128)];
+  return { type: { parameters: [w.I32, w.I64, w.I64], results: [] }, locals, body };
 }
 
 /** Parameters: out, center. 64-bit latents of the words in `LOWS` and `HIGHS`, and the center. */
@@ -479,6 +507,7 @@ function ints(): w.Code {
 
 function pairs(): w.Code {
   return [
+    w.set(K, w.get(ORDER)),
     w.when(
       w.get(IS_WIDE),
       [
@@ -487,10 +516,13 @@ function pairs(): w.Code {
       ],
       [
         callKernel(kernelIndex(), w.i32(0), w.i32(LOWS), w.i32(0)),
-        w.call(WIDEN, w.get(OUT), w.get(BASE)),
+        w.when(
+          w.get(ORDER),
+          [sumBefore(), w.call(WIDEN_AND_SUM, w.get(OUT), w.get(BASE), w.get(VALUE))],
+          w.call(WIDEN, w.get(OUT), w.get(BASE), w.i64(0)),
+        ),
       ],
     ),
-    w.set(K, w.get(ORDER)),
     w.block(
       w.loop(
         w.brIf(1, w.i32Eqz(w.get(K))),
@@ -508,6 +540,25 @@ function pairs(): w.Code {
         w.call(PREFIX_64, w.get(OUT)),
         w.br(0),
       ),
+    ),
+  ];
+}
+
+/** Into `VALUE`: with it, the sum is the last seed where that stands. Makes `K` one less. */
+function sumBefore(): w.Code {
+  const place = w.get(BYTE);
+  const added = w.i64Add(
+    w.i64FromI32U(w.i32Load(w.i32Shl(place, w.i32(2)), LOWS)),
+    w.i64Load(seedAt(place), WIDE_PATCHES),
+  );
+  return [
+    w.set(K, w.i32Sub(w.get(K), w.i32(1))),
+    w.set(VALUE, w.i64Load(seedAt(w.get(K)), SEEDS)),
+    w.set(BYTE, w.i32(0)),
+    w.loop(
+      w.set(VALUE, w.i64Sub(w.i64Sub(w.get(VALUE), w.get(BASE)), added)),
+      w.increase(BYTE, w.i32(1)),
+      w.brIf(0, w.i32LtU(place, w.get(ORDER))),
     ),
   ];
 }

@@ -23,7 +23,9 @@ export const FAULTS_MIN = 3;
 
 /** A run that does not come to count by then is void. */
 const SAFETY_MS_MAX = 240_000;
-const SAFETY_EVENTS_MAX = 60_000;
+const SAFETY_EVENTS_MAX = 120_000;
+/** So much is enough of one seed, however short its time: another one shows more. */
+const SAFETY_EVENTS_ENOUGH = 30_000;
 
 /** One seed from its first event to its verdict. */
 export function runSeed(options: RunOptions): RunResult {
@@ -79,7 +81,7 @@ export function runSeed(options: RunOptions): RunResult {
 function playSafety(world: World, faults: Faults, plan: Plan): void {
   const { time } = world;
   const isEnough = (): boolean =>
-    time.now >= plan.safetyMs &&
+    (time.now >= plan.safetyMs || world.coreEvents >= SAFETY_EVENTS_ENOUGH) &&
     world.coreEvents >= CORE_EVENTS_MIN &&
     world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
     faults.happened + world.network.faults >= FAULTS_MIN;

@@ -64,6 +64,16 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + length);
   }
 
+  /** A view of as many bytes as a varint before them says. */
+  part(): Uint8Array {
+    return this.raw(this.varint(this.remaining));
+  }
+
+  /** A view of all bytes that are left. */
+  rest(): Uint8Array {
+    return this.raw(this.remaining);
+  }
+
   /** Skips zero bytes until the position is a multiple of `alignment`. */
   align(alignment: number): void {
     while (this.#position % alignment !== 0) {

@@ -4,11 +4,11 @@ import { decodeNumbers, encodeNumbers, numberAt } from "./chunk.ts";
 import { DeltaError } from "./delta-error.ts";
 import {
   type DecodeContext,
-  decodeIntegers,
+  decodeInts,
   encodeIntegers,
   type IntegerOptions,
 } from "./integer-coder.ts";
-import { integersOfInts, intsOf } from "./integers.ts";
+import { integersOfInts } from "./integers.ts";
 import { newLane } from "./number-lane.ts";
 import { decodeText, encodeText } from "./text-body.ts";
 import { elementBytes, type Lane, type NumberLane, type Taken, type ValueType } from "./values.ts";
@@ -63,12 +63,11 @@ export function decodeBody(
   into?: NumberLane,
 ): Body {
   const reader = new ByteReader(bytes);
-  const flags = reader.u8();
-  if (flags > NULLS) throw new DeltaError("unsupported_feature", `a body with flags ${flags}`, 0);
-  const validity = flags === NULLS ? readValidity(reader, count, context) : undefined;
+  const nullRuns = readNullRuns(reader, count, context);
+  const validity = nullRuns === undefined ? undefined : validityOf(nullRuns, count);
   if (type === "string") {
     const present = reader.varint(count);
-    const strings = decodeText(reader.raw(reader.remaining), present, context);
+    const strings = decodeText(reader.rest(), present, context);
     const expected = validity === undefined ? count : validity.reduce((sum, each) => sum + each, 0);
     if (strings.length !== expected) {
       throw new DeltaError("corrupt", `${strings.length} strings where ${expected} belong`, 1);
@@ -76,37 +75,69 @@ export function decodeBody(
     return { lane: { kind: "strings", strings }, validity };
   }
   const lane = into ?? newLane(type, count);
-  decodeNumbers(reader.raw(reader.remaining), lane, elementBytes(type), context);
+  decodeNumbers(reader.rest(), lane, elementBytes(type), context);
   return { lane, validity };
 }
 
-/** The lane of one value, if it can be read without the others: no nulls, packed bits. */
+/**
+ * One value, if it can be read without the others. Where there are nulls their runs are all read, so it
+ * takes time for these too.
+ */
 export function bodyAt(
   bytes: Uint8Array,
   type: ValueType,
+  context: DecodeContext,
   count: number,
   index: number,
-): NumberLane | undefined {
-  if (type === "string" || bytes[0] !== 0) return undefined;
+): Body | undefined {
+  if (type === "string") return undefined;
+  const reader = new ByteReader(bytes);
+  const lengths = readNullRuns(reader, count, context);
   const lane = newLane(type, 1);
-  return numberAt(bytes.subarray(1), lane, count, index) ? lane : undefined;
+  if (lengths !== undefined && isNullAt(lengths, count, index)) {
+    return { lane, validity: Uint8Array.of(0) };
+  }
+  const isRead = numberAt(reader.rest(), lane, elementBytes(type), context, count, index);
+  return isRead ? { lane, validity: undefined } : undefined;
 }
 
-function readValidity(reader: ByteReader, count: number, context: DecodeContext): Uint8Array {
+/** Lengths of runs of values and of nulls by turns; undefined if there are no nulls. */
+function readNullRuns(
+  reader: ByteReader,
+  count: number,
+  context: DecodeContext,
+): Int32Array | undefined {
+  const flags = reader.u8();
+  if (flags > NULLS) throw new DeltaError("unsupported_feature", `a body with flags ${flags}`, 0);
+  if (flags !== NULLS) return undefined;
   const runs = reader.varint(count + 1);
-  const lengths = new Int32Array(runs);
-  intsOf(
-    decodeIntegers(reader.raw(reader.varint(reader.remaining)), runs, context, lengths),
-    lengths,
-  );
+  return decodeInts(reader.part(), runs, context);
+}
+
+function isNullAt(lengths: Int32Array, count: number, index: number): boolean {
+  let end = 0;
+  let run = -1;
+  while (end <= index) {
+    run += 1;
+    end = nullsEnd(end, lengths[run] ?? -1, count);
+  }
+  return run % 2 === 1;
+}
+
+function validityOf(lengths: Int32Array, count: number): Uint8Array {
   const validity = new Uint8Array(count);
   let at = 0;
-  for (let k = 0; k < runs; k += 1) {
-    const end = at + (lengths[k] as number);
-    if (end < at || end > count) throw new DeltaError("corrupt", `nulls up to ${end} of ${count}`);
+  for (let k = 0; k < lengths.length; k += 1) {
+    const end = nullsEnd(at, lengths[k] as number, count);
     if (k % 2 === 0) validity.fill(1, at, end);
     at = end;
   }
   if (at !== count) throw new DeltaError("corrupt", `nulls told of ${at} values of ${count}`);
   return validity;
+}
+
+function nullsEnd(at: number, length: number, count: number): number {
+  const end = at + length;
+  if (end < at || end > count) throw new DeltaError("corrupt", `nulls up to ${end} of ${count}`);
+  return end;
 }

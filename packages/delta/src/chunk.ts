@@ -15,6 +15,7 @@ import {
 import {
   type DecodeContext,
   decodeIntegers,
+  decodeInts,
   describeIntegers,
   encodeIntegers,
   type IntegerOptions,
@@ -39,11 +40,11 @@ import {
   pick,
   rawBytes,
   readRaw,
-  sameValue,
   wordsOfLane,
   wordsPerValue,
 } from "./number-lane.ts";
 import { scaleByWasm } from "./packed.ts";
+import { fillPairRuns, fillRuns, findRuns, runAt, runEnd } from "./runs.ts";
 import type { NumberLane } from "./values.ts";
 
 /** What stands first in a chunk's body: how its values became integers. */
@@ -55,9 +56,7 @@ const SHAPE = {
   runs: 4,
 } as const;
 
-/** Runs must be this long on average to be worth a trial. */
-const RUN_MEAN_MIN = 4;
-/** And come out this much smaller, since they cost random access. */
+/** Runs must come out this much smaller, since they cost time in random access. */
 const RUN_GAIN_MIN = 0.9;
 
 /** `elementBytes` is the size of a value as the caller's array holds it, for the raw form. */
@@ -176,31 +175,6 @@ function bitIntegers(bits: Uint32Array, isSingle: boolean): Integers {
   return integersOfWords(words, true);
 }
 
-/** Whether most neighbors in a sample are equal. */
-function looksLikeRuns(lane: NumberLane, count: number): boolean {
-  const samples = Math.min(256, count - 1);
-  let equal = 0;
-  for (let k = 0; k < samples; k += 1) {
-    const i = 1 + Math.floor((k * (count - 1)) / samples);
-    if (sameValue(lane, i, i - 1)) equal += 1;
-  }
-  return equal * 2 > samples;
-}
-
-/** Where each run of equal values begins, if runs are long. */
-function findRuns(lane: NumberLane): number[] | undefined {
-  const count = countOfLane(lane);
-  const most = Math.floor(count / RUN_MEAN_MIN);
-  if (most < 2 || !looksLikeRuns(lane, count)) return undefined;
-  const starts = [0];
-  for (let i = 1; i < count; i += 1) {
-    if (sameValue(lane, i, i - 1)) continue;
-    if (starts.length === most) return undefined;
-    starts.push(i);
-  }
-  return starts.length === 1 ? undefined : starts;
-}
-
 function encodeRuns(
   lane: NumberLane,
   starts: readonly number[],
@@ -253,13 +227,13 @@ export function decodeNumbers(
       reader.expectEnd();
       return;
     case SHAPE.integers:
-      decodeInts(reader, lane, context);
+      decodeLane(reader, lane, context);
       return;
     case SHAPE.floatMode:
     case SHAPE.floatBits:
       if (lane.kind !== "floats")
         throw new DeltaError("corrupt", "floats where integers belong", 0);
-      if (shape === SHAPE.floatBits) decodeBits(reader.raw(reader.remaining), lane, context);
+      if (shape === SHAPE.floatBits) decodeBits(reader.rest(), lane, context);
       else decodeFloats(reader, lane, context);
       return;
     case SHAPE.runs:
@@ -270,34 +244,53 @@ export function decodeNumbers(
   }
 }
 
-/** Puts one value into a lane of one place without decoding the rest; false if the body does not allow it. */
+/**
+ * Puts one value into a lane of one place without decoding the others: of the integers one block, of
+ * side tables (runs, exceptions) all. False if the body does not allow it.
+ */
 export function numberAt(
   body: Uint8Array,
   lane: NumberLane,
+  elementBytes: number,
+  context: DecodeContext,
   count: number,
   index: number,
 ): boolean {
   const reader = new ByteReader(body);
   const shape = reader.u8();
-  if (shape === SHAPE.integers && lane.kind !== "floats") {
-    const integers = integersAt(reader.raw(reader.remaining), count, index);
-    if (integers === undefined) return false;
-    if (lane.kind === "ints") intsOf(integers, lane.ints);
-    else wordsOf(integers, lane.words);
+  if (shape === SHAPE.raw) {
+    reader.raw(index * elementBytes);
+    readRaw(reader, lane, elementBytes);
     return true;
   }
-  if (shape !== SHAPE.floatMode || lane.kind !== "floats") return false;
-  const mode = readFloatMode(reader);
-  if (reader.varint(count) > 0) return false;
-  const integers = integersAt(reader.raw(reader.remaining), count, index);
+  if (shape === SHAPE.runs) {
+    const runs = reader.varint(count);
+    const lengths = decodeInts(reader.part(), runs, context);
+    const run = runAt(lengths, count, index);
+    return numberAt(notRuns(reader.rest()), lane, elementBytes, context, runs, run);
+  }
+  const mode = shape === SHAPE.floatMode ? readFloatMode(reader) : undefined;
+  if (mode !== undefined) {
+    const width = wordsPerValue(lane);
+    const { places, bits } = readExceptions(reader, width === 1, count, context);
+    const k = places.indexOf(index);
+    if (k >= 0) {
+      wordsOfLane(lane).set(bits.subarray(k * width, (k + 1) * width));
+      return true;
+    }
+  }
+  const integers = integersAt(reader.rest(), count, index);
   if (integers === undefined) return false;
-  putFloats(mode, integers, lane, false);
+  if (lane.kind === "ints") intsOf(integers, lane.ints);
+  else if (lane.kind === "pairs") wordsOf(integers, lane.words);
+  else if (mode !== undefined) putFloats(mode, integers, lane, false);
+  else lane.bits.set(bitsOfIntegers(integers, 1, lane.isSingle));
   return true;
 }
 
-function decodeInts(reader: ByteReader, lane: NumberLane, context: DecodeContext): void {
+function decodeLane(reader: ByteReader, lane: NumberLane, context: DecodeContext): void {
   if (lane.kind === "floats") throw new DeltaError("corrupt", "integers where floats belong", 0);
-  const bytes = reader.raw(reader.remaining);
+  const bytes = reader.rest();
   if (lane.kind === "ints") {
     intsOf(decodeIntegers(bytes, lane.ints.length, context, lane.ints), lane.ints);
   } else wordsOf(decodeIntegers(bytes, lane.words.length / 2, context, lane.words), lane.words);
@@ -318,7 +311,10 @@ function readBits(
   isSingle: boolean,
   context: DecodeContext,
 ): Uint32Array {
-  const integers = decodeIntegers(bytes, count, context);
+  return bitsOfIntegers(decodeIntegers(bytes, count, context), count, isSingle);
+}
+
+function bitsOfIntegers(integers: Integers, count: number, isSingle: boolean): Uint32Array {
   const words = new Uint32Array(isSingle ? count : count * 2);
   if (isSingle) intsOf(integers, new Int32Array(words.buffer));
   else wordsOf(integers, words);
@@ -328,30 +324,35 @@ function readBits(
 function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContext): void {
   const count = lane.floats.length;
   const mode = readFloatMode(reader);
-  const exceptionCount = reader.varint(count);
-  let gaps = new Int32Array(0);
-  let bits = new Uint32Array(0);
-  if (exceptionCount > 0) {
-    const part = reader.raw(reader.varint(reader.remaining));
-    gaps = new Int32Array(exceptionCount);
-    intsOf(decodeIntegers(part, exceptionCount, context, gaps), gaps);
-    const values = reader.raw(reader.varint(reader.remaining));
-    bits = new Uint32Array(readBits(values, exceptionCount, lane.isSingle, context));
-  }
+  const width = wordsPerValue(lane);
+  const { places, bits } = readExceptions(reader, width === 1, count, context);
   scratch ??= new Int32Array(CHUNK_VALUES_MAX);
   const into = scratch.subarray(0, count);
-  const integers = decodeIntegers(reader.raw(reader.remaining), count, context, into, true);
+  const integers = decodeIntegers(reader.rest(), count, context, into, true);
   putFloats(mode, integers, lane, context.wasm);
-  const width = lane.isSingle ? 1 : 2;
+  places.forEach((at, k) => {
+    lane.bits.set(bits.subarray(k * width, (k + 1) * width), at * width);
+  });
+}
+
+type Exceptions = { readonly places: Int32Array; readonly bits: Uint32Array };
+
+/** Which of `count` values are exceptions, and the bits of each. */
+function readExceptions(
+  reader: ByteReader,
+  isSingle: boolean,
+  count: number,
+  context: DecodeContext,
+): Exceptions {
+  const exceptions = reader.varint(count);
+  if (exceptions === 0) return { places: new Int32Array(0), bits: new Uint32Array(0) };
+  const places = decodeInts(reader.part(), exceptions, context);
   let at = -1;
-  for (let k = 0; k < exceptionCount; k += 1) {
-    at += (gaps[k] as number) + 1;
-    if ((gaps[k] as number) < 0 || at >= count) {
-      throw new DeltaError("corrupt", `an exception at ${at} of ${count} values`);
-    }
-    lane.bits[at * width] = bits[k * width] as number;
-    if (width === 2) lane.bits[2 * at + 1] = bits[2 * k + 1] as number;
+  for (let k = 0; k < exceptions; k += 1) {
+    at = runEnd(at + 1, places[k] as number, count) - 1;
+    places[k] = at;
   }
+  return { places, bits: readBits(reader.part(), exceptions, isSingle, context) };
 }
 
 function putFloats(mode: FloatMode, integers: Integers, lane: FloatLane, wasm: boolean): void {
@@ -378,61 +379,17 @@ function decodeRuns(
 ): void {
   const count = countOfLane(lane);
   const runs = reader.varint(count);
-  const lengths = new Int32Array(runs);
-  intsOf(
-    decodeIntegers(reader.raw(reader.varint(reader.remaining)), runs, context, lengths),
-    lengths,
-  );
+  const lengths = decodeInts(reader.part(), runs, context);
   const heads = emptyLane(lane, runs);
-  const rest = reader.raw(reader.remaining);
-  if (rest[0] === SHAPE.runs) throw new DeltaError("corrupt", "runs of runs", 0);
-  decodeNumbers(rest, heads, elementBytes, context);
-  const isNarrow = lane.kind === "ints" || (lane.kind === "floats" && lane.isSingle);
-  const fill = isNarrow ? fillRuns : fillPairRuns;
+  decodeNumbers(notRuns(reader.rest()), heads, elementBytes, context);
+  const fill = wordsPerValue(lane) === 1 ? fillRuns : fillPairRuns;
   const at = fill(wordsOfLane(lane), wordsOfLane(heads), lengths, count);
   if (at !== count) throw new DeltaError("corrupt", `runs of ${at} values where ${count} belong`);
 }
 
-function fillRuns(
-  target: Int32Array,
-  heads: Int32Array,
-  lengths: Int32Array,
-  count: number,
-): number {
-  let at = 0;
-  for (let k = 0; k < lengths.length; k += 1) {
-    const end = runEnd(at, lengths[k] as number, count);
-    const head = heads[k] as number;
-    for (; at < end; at += 1) target[at] = head;
-  }
-  return at;
-}
-
-/** By words, since a NaN's payload may be lost on the way through a number. */
-function fillPairRuns(
-  target: Int32Array,
-  heads: Int32Array,
-  lengths: Int32Array,
-  count: number,
-): number {
-  let at = 0;
-  for (let k = 0; k < lengths.length; k += 1) {
-    const end = runEnd(at, lengths[k] as number, count);
-    const low = heads[2 * k] as number;
-    const high = heads[2 * k + 1] as number;
-    for (; at < end; at += 1) {
-      target[2 * at] = low;
-      target[2 * at + 1] = high;
-    }
-  }
-  return at;
-}
-
-function runEnd(at: number, length: number, count: number): number {
-  const end = at + length + 1;
-  if (end <= at || end > count)
-    throw new DeltaError("corrupt", `a run up to ${end} of ${count} values`);
-  return end;
+function notRuns(body: Uint8Array): Uint8Array {
+  if (body[0] === SHAPE.runs) throw new DeltaError("corrupt", "runs of runs", 0);
+  return body;
 }
 
 export type NumberReport = Omit<IntegerReport, "step"> & { mode: string; exceptions: number };
@@ -444,16 +401,16 @@ export function describeNumbers(body: Uint8Array, lane: NumberLane, count: numbe
   switch (shape) {
     case SHAPE.runs: {
       const runs = reader.varint(count);
-      reader.raw(reader.varint(reader.remaining));
-      const report = describeNumbers(reader.raw(reader.remaining), lane, runs);
+      reader.part();
+      const report = describeNumbers(reader.rest(), lane, runs);
       return { ...report, mode: `${runs} runs of ${report.mode}`, blocks: [] };
     }
     case SHAPE.floatMode: {
       const mode = readFloatMode(reader);
       const exceptions = reader.varint(count);
       if (exceptions > 0) {
-        reader.raw(reader.varint(reader.remaining));
-        reader.raw(reader.varint(reader.remaining));
+        reader.part();
+        reader.part();
       }
       return report(reader, count, describeMode(mode), exceptions);
     }
@@ -465,6 +422,6 @@ export function describeNumbers(body: Uint8Array, lane: NumberLane, count: numbe
 }
 
 function report(reader: ByteReader, count: number, mode: string, exceptions: number): NumberReport {
-  const { step, ...rest } = describeIntegers(reader.raw(reader.remaining), count);
+  const { step, ...rest } = describeIntegers(reader.rest(), count);
   return { ...rest, mode: step === 1 ? mode : `${mode}, in steps of ${step}`, exceptions };
 }

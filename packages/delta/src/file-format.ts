@@ -259,7 +259,7 @@ function readEnd(end: Section): End {
   }
   const statistics: Uint8Array[] = [];
   if (reader.remaining > 0) {
-    while (statistics.length < count) statistics.push(reader.raw(reader.varint(reader.remaining)));
+    while (statistics.length < count) statistics.push(reader.part());
   }
   reader.expectEnd();
   return { named, statistics };
@@ -284,7 +284,7 @@ export function chunkOf(section: Section, firstValue: number, headerOffset = 0):
   }
   const reader = new ByteReader(section.content);
   const count = reader.varint(CHUNK_VALUES_MAX);
-  const body = reader.raw(reader.remaining);
+  const body = reader.rest();
   const { offset, bytes, statistics } = section;
   return { offset, bytes, firstValue, count, headerOffset, body, statistics };
 }

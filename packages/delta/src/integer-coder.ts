@@ -4,7 +4,14 @@ import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
 import { DeltaError } from "./delta-error.ts";
 import type { FloatMode } from "./float-mode.ts";
 import { type Compressor, compressorOf, joinPlanes, splitPlanes } from "./handoff.ts";
-import { bigVarint, countOf, type Integers, type Offsets, readBigVarint } from "./integers.ts";
+import {
+  bigVarint,
+  countOf,
+  type Integers,
+  intsOf,
+  type Offsets,
+  readBigVarint,
+} from "./integers.ts";
 import { BLOCK_VALUES } from "./limits.ts";
 import {
   decodePacked32,
@@ -243,6 +250,13 @@ export function decodeIntegers(
   return { base, step, offsets };
 }
 
+/** The low 32 bits of `count` integers, in an array of their own. */
+export function decodeInts(bytes: Uint8Array, count: number, context: DecodeContext): Int32Array {
+  const ints = new Int32Array(count);
+  intsOf(decodeIntegers(bytes, count, context, ints), ints);
+  return ints;
+}
+
 type Head = {
   readonly base: bigint;
   readonly step: number;
@@ -283,7 +297,7 @@ function readOffsets(
     case METHOD.varints:
       return varintOffsets(reader, count, ints, isWide);
     case METHOD.fast: {
-      const payload = reader.raw(reader.remaining);
+      const payload = reader.rest();
       if (isWide) {
         decodePacked64(payload, predictor.order, words, { wasm: context.wasm });
         return { kind: "wide", words };
@@ -343,7 +357,7 @@ function residualOffsets(
   while (seeds.length < Math.min(predictor.order, count)) seeds.push(readBigVarint(reader));
   if (isWide) {
     const residuals = new Float64Array(count);
-    decodeSmall64(reader.raw(reader.remaining), residuals);
+    decodeSmall64(reader.rest(), residuals);
     const words = new Uint32Array(count * 2);
     integrate64(residuals, predictor, seeds, words);
     return { kind: "wide", words };
@@ -352,12 +366,12 @@ function residualOffsets(
     // The last differences are summed as they are decoded, unless a lag comes between.
     const last = predictor.lag > 0 ? undefined : seeds.at(-1);
     const sumFrom = last === undefined ? undefined : Number(BigInt.asIntN(32, last));
-    decodeSmall32(reader.raw(reader.remaining), ints, { sumFrom, wasm: context.wasm });
+    decodeSmall32(reader.rest(), ints, { sumFrom, wasm: context.wasm });
     integrate32(ints, predictor, sumFrom === undefined ? seeds : seeds.slice(0, -1));
     return { kind: "narrow", ints };
   }
   const compressor = compressorOf(context.compressors, reader.u8());
-  joinPlanes(compressor.decompress(reader.raw(reader.remaining), count * 4), ints);
+  joinPlanes(compressor.decompress(reader.rest(), count * 4), ints);
   integrate32(ints, predictor, seeds);
   return { kind: "narrow", ints };
 }
@@ -370,8 +384,8 @@ function splitOffsets(
 ): Offsets {
   if (!isWide) throw new DeltaError("corrupt", "narrow integers that are split");
   const words = new Uint32Array(count * 2);
-  const high = reader.raw(reader.varint(reader.remaining));
-  const low = reader.raw(reader.remaining);
+  const high = reader.part();
+  const low = reader.rest();
   for (const [part, half] of [
     [high, 1],
     [low, 0],
@@ -385,12 +399,19 @@ function splitOffsets(
   return { kind: "wide", words };
 }
 
-/** Integer `index` alone, from the one block of `fast` that holds it; undefined with other methods. */
+/**
+ * Integer `index` alone, from the one block of `fast` that holds it, or if all are equal; undefined with
+ * other methods.
+ */
 export function integersAt(bytes: Uint8Array, count: number, index: number): Integers | undefined {
   const reader = new ByteReader(bytes);
   const { base, step, predictor, isWide, method } = readHead(reader);
+  if (method === METHOD.constant) {
+    const offsets = constantOffsets(readBigVarint(reader), 1, new Int32Array(1), isWide);
+    return { base, step, offsets };
+  }
   if (method !== METHOD.fast) return undefined;
-  const payload = reader.raw(reader.remaining);
+  const payload = reader.rest();
   const block = Math.floor(index / BLOCK_VALUES);
   const place = index % BLOCK_VALUES;
   if (isWide) {
@@ -415,7 +436,7 @@ export function describeIntegers(bytes: Uint8Array, count: number): IntegerRepor
   const reader = new ByteReader(bytes);
   const { step, predictor, method, isWide } = readHead(reader);
   const backend = Object.entries(METHOD).find(([, id]) => id === method)?.[0] ?? "unknown";
-  const payload = reader.raw(reader.remaining);
+  const payload = reader.rest();
   const blocks =
     method === METHOD.fast ? describePacked(payload, count, predictor.order, isWide) : [];
   return { backend, predictor: describePredictor(predictor), step, blocks };

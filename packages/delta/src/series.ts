@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { bodyAt, decodeBody } from "./chunk-body.ts";
+import { type Body, bodyAt, decodeBody } from "./chunk-body.ts";
 import { type ChunkStatistics, readStatistics } from "./chunk-statistics.ts";
 import { type ChunkEntry, chunkOf, readHeader, readSection } from "./file-format.ts";
 import type { DecodeContext } from "./integer-coder.ts";
@@ -102,8 +102,10 @@ export class Series implements Iterable<Element> {
     const entry = this.#entryOf(i);
     const place = i - entry.firstValue;
     if (this.#cached?.entry !== entry) {
-      const lane = inChunk(entry, () => bodyAt(entry.body, this.type, entry.count, place));
-      if (lane !== undefined) return plainValues(this.type, lane)[0];
+      const read = (): Body | undefined =>
+        bodyAt(entry.body, this.type, this.#context, entry.count, place);
+      const body = inChunk(entry, read);
+      if (body !== undefined) return plainValues(this.type, body.lane, body.validity)[0];
     }
     return this.#elements(entry)[place];
   }

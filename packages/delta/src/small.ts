@@ -344,7 +344,7 @@ function readPayload(payload: Uint8Array, count: number): Read {
     isStream ? 0 : blocks,
   );
   const classes = isStream ? new Uint8Array(blocks) : header.classes;
-  if (isStream) readClassStream(reader.raw(reader.varint(reader.remaining)), classes, classCount);
+  if (isStream) readClassStream(reader.part(), classes, classCount);
   const states = Uint32Array.from({ length: LANES }, () => reader.u32());
   if (states.some((state) => state < 0x10000))
     throw new DeltaError("corrupt", "a state below 2^16");

@@ -5,11 +5,11 @@ import { decodeStrings, encodeStrings, TEXT_BYTES_MAX } from "./front-coding.ts"
 import { compressorOf } from "./handoff.ts";
 import {
   type DecodeContext,
-  decodeIntegers,
+  decodeInts,
   encodeIntegers,
   type IntegerOptions,
 } from "./integer-coder.ts";
-import { integersOfInts, intsOf } from "./integers.ts";
+import { integersOfInts } from "./integers.ts";
 import { joinStrings, splitStrings } from "./string-dictionary.ts";
 
 /** How a chunk's strings are written. */
@@ -53,10 +53,9 @@ export function decodeText(bytes: Uint8Array, count: number, context: DecodeCont
   const method = reader.u8();
   if (method !== METHOD.dictionary) return decodeList(method, reader, count, context);
   const distinctCount = reader.varint(count);
-  const list = new ByteReader(reader.raw(reader.varint(reader.remaining)));
+  const list = new ByteReader(reader.part());
   const distinct = decodeList(list.u8(), list, distinctCount, context);
-  const indices = new Int32Array(count);
-  intsOf(decodeIntegers(reader.raw(reader.remaining), count, context, indices), indices);
+  const indices = decodeInts(reader.rest(), count, context);
   return joinStrings({ distinct, indices });
 }
 
@@ -68,11 +67,11 @@ function decodeList(
 ): string[] {
   switch (method) {
     case METHOD.strings:
-      return decodeStrings(reader.raw(reader.remaining), count);
+      return decodeStrings(reader.rest(), count);
     case METHOD.handoff: {
       const compressor = compressorOf(context.compressors, reader.u8());
       const size = reader.varint(TEXT_BYTES_MAX);
-      return decodeStrings(compressor.decompress(reader.raw(reader.remaining), size), count);
+      return decodeStrings(compressor.decompress(reader.rest(), size), count);
     }
     default:
       throw new DeltaError("unsupported_feature", `strings written by method ${method}`, 0);

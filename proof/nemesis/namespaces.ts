@@ -20,7 +20,7 @@ const BUCKET = ["tbf", "rate", "600kbit", "burst", "8kb", "latency", "250ms"];
  */
 export class Namespaces implements Network {
   readonly kind = "namespaces";
-  readonly lacks: ReadonlyMap<FaultKind, string> = new Map();
+  readonly lacks: ReadonlyMap<FaultKind, string>;
   readonly description: string;
   readonly #name: string;
   readonly #endpoints: readonly Endpoint[];
@@ -33,9 +33,10 @@ export class Namespaces implements Network {
     this.#name = name;
     this.#endpoints = endpoints;
     this.#create();
-    const hasNetem = succeeds("tc", this.#slowCommand("add", NETEM));
-    if (hasNetem) run("tc", this.#slowCommand("del", []));
-    this.#slowing = hasNetem ? NETEM : BUCKET;
+    const slowing = [NETEM, BUCKET].find((how) => succeeds("tc", this.#slowCommand("add", how)));
+    if (slowing !== undefined) run("tc", this.#slowCommand("del", []));
+    this.#slowing = slowing ?? [];
+    this.lacks = new Map(slowing === undefined ? [["slow link", "no netem and no tbf here"]] : []);
     this.description = `network namespaces; a slow link is tc ${this.#slowing.join(" ")}`;
   }
 

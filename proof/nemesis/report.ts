@@ -80,7 +80,9 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
     errors: Object.fromEntries(history.errors),
     okPerSecond: Math.round(okPerSecond),
     faults: kinds.map((kind) => summarize(kind, facts.windows, gaps)),
-    longestGapMs: Math.round(Math.max(...gaps.map(({ from, until }) => until - from))),
+    longestGapMs: Math.round(
+      gaps.reduce((most, { from, until }) => Math.max(most, until - from), 0),
+    ),
     checked: { nodes: judgment.nodes, operations: judgment.operations },
     beliefs: [...history.beliefs.values()].reduce((sum, { length }) => sum + length, 0),
     resource: { accepted: facts.resource.accepted, refused: facts.resource.refused },

@@ -1,4 +1,4 @@
-import { createReadStream, mkdirSync, readdirSync } from "node:fs";
+import { createReadStream, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -216,6 +216,8 @@ class Run {
       const news = message as ObserverNews;
       if (news.kind === "made") {
         this.#beginning = news.beginning;
+        const file = join(this.#options.directory, "beginning.json");
+        writeFileSync(file, JSON.stringify(news.beginning));
       } else {
         this.#answering = news.answering;
         this.#master = REPLICAS[news.master];

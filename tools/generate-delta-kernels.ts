@@ -35,38 +35,43 @@ export function generateKernels(): string {
   ].join("\n");
 }
 
-/** The four lanes are a loop, their 32 fields are not. */
+/**
+ * The four lanes are a loop, their 32 fields are not. Lines repeat each other as far as they can, since
+ * that is what compressors look for: one place counts up for all, words are taken one after the other.
+ */
 function kernel(width: number): string {
+  const parameter = width === 0 ? "_i" : "i";
   const lines = [
-    `function u${width}(${width === 0 ? "_p" : "p"}: W, i: number, out: W, o: number, s: number, q: W): void {`,
+    `function u${width}(p: W, ${parameter}: number, out: W, o: number, s: number, q: W): void {`,
   ];
-  lines.push(
-    `for (let z = 0; z < ${LANES * LANE_VALUES}; z += ${LANE_VALUES}, o += ${LANE_VALUES}, i += 1) {`,
-  );
-  if (width > 0) lines.push("let a = p[i] as number;");
-  if (width > 0 && 32 % width !== 0) lines.push("let b = 0;");
-  let word = 0;
+  // Not a constant, which compressors of code would write out each time; nor is the mask.
+  lines.push("let z = 0;");
+  if (width === 0) lines[0] = (lines[0] as string).replace("p: W", "_p: W");
+  else lines.push("let a = 0;", `let m = ${2 ** width - 1};`);
+  if (32 % width !== 0 && width > 0) lines.push("let b = 0;");
+  const back = LANES * (width - 1) - 1;
+  const step = width === 0 ? "" : back > 0 ? `i -= ${back}` : "i += 1";
+  lines.push(`for (; z < ${LANES * LANE_VALUES}; ${step}) {`);
+  if (width > 0) lines.push("a = p[i] as number;");
   for (let k = 0; k < LANE_VALUES; k += 1) {
-    const wanted = Math.floor((k * width) / 32);
     const shift = (k * width) % 32;
-    if (wanted > word) lines.push(`a = p[i + ${LANES * wanted}] as number;`);
-    word = Math.max(word, wanted);
+    if (shift === 0 && k > 0 && width > 0) lines.push(NEXT_WORD);
     let field = shift === 0 ? "a" : `(a >>> ${shift})`;
     if (shift + width > 32) {
       // The upper bits are in the next word, which serves the following field too.
-      word += 1;
-      lines.push(`b = ${field};`);
-      lines.push(`a = p[i + ${LANES * word}] as number;`);
-      field = `(b | ((a << ${32 - shift}) & ${2 ** width - 1}))`;
+      lines.push(`b = ${field};`, NEXT_WORD);
+      field = `(b | ((a << ${32 - shift}) & m))`;
     } else if (shift + width < 32) {
-      field = `(${field} & ${2 ** width - 1})`;
+      field = `(${field} & m)`;
     }
     // The parentheses leave one addition to wait for the sum before.
-    const addend = `(q[z + ${k}] as number)${width === 0 ? "" : ` + ${field}`}`;
-    lines.push(`s = (s + (${addend})) | 0;`, `out[o + ${k}] = s;`);
+    const addend = `(q[z] as number)${width === 0 ? "" : ` + ${field}`}`;
+    lines.push(`s = (s + (${addend})) | 0;`, "out[o + z++] = s;");
   }
   return [...lines, "}", "}", ""].join("\n");
 }
+
+const NEXT_WORD = `a = p[(i += ${LANES})] as number;`;
 
 function main(): void {
   const fresh = generateKernels();

@@ -1,72 +1,45 @@
 import { CLASSES_MAX } from "./block-classes.ts";
 import { CHUNK_VALUES_MAX } from "./limits.ts";
 import { checkEnd, PACKED_LOG, PACKED_SYMBOLS_MAX, type SymbolSource } from "./rans.ts";
-import {
-  brIf,
-  type Code,
-  get,
-  I32,
-  I64,
-  i32,
-  i32Add,
-  i32And,
-  i32FromI64,
-  i32Load,
-  i32Load8,
-  i32Load16,
-  i32LtU,
-  i32Mul,
-  i32Or,
-  i32Shl,
-  i32ShrS,
-  i32ShrU,
-  i32Store,
-  i32Sub,
-  i64FromI32U,
-  i64Load,
-  i64ShrU,
-  increase,
-  loop,
-  moduleBytes,
-  select,
-  set,
-} from "./wasm-emitter.ts";
+import * as w from "./wasm-emitter.ts";
 import { type Linked, link } from "./wasm-runtime.ts";
 
 // Where things lie in memory. Words and offsets have room for the most that so many values can take,
 // so that no input makes the loop read outside.
 const STATES = 0;
 const CLASSES = 64;
+/** Low end, mask of the offset and number of its bits, 16 bytes each. */
 const BINS = CLASSES + CHUNK_VALUES_MAX / 32;
-const SLOTS = BINS + 4 * PACKED_SYMBOLS_MAX;
+const SLOTS = BINS + 16 * PACKED_SYMBOLS_MAX;
 const WORDS = SLOTS + 4 * (CLASSES_MAX << PACKED_LOG);
 const OFFSETS = WORDS + 2 * CHUNK_VALUES_MAX + 16;
 const OUT = OFFSETS + CHUNK_VALUES_MAX * 4;
 /** Values decoded at a time: they are copied out while they are still near. */
 const SLICE = 32_768;
-const END = OUT + SLICE * 4;
-const PAGES = Math.ceil(END / 65_536);
+const OUT_END = OUT + SLICE * 4;
+const PAGES = Math.ceil(OUT_END / 65_536);
 
 /** Below this the copies cost more than they save. */
 const VALUES_MIN = 2048;
 
+/** Up to so many bits, the offsets of four values are sure to be in one load of eight bytes. */
+const SHORT_BITS = 14;
+
 /** Goes on from the states, words and bits in memory; answers the last sum. */
-type Decode = (
-  count: number,
-  blockLog: number,
-  keep: number,
-  sum: number,
-  classes: number,
-) => number;
+type Decode = (count: number, blockLog: number, sum: number, classes: number) => number;
 
-let linked: (Linked & { readonly decode: Decode }) | null | undefined;
+let linked: Linked | null | undefined;
 
-function linkOnce(): (Linked & { readonly decode: Decode }) | null {
+function linkOnce(): Linked | null {
   if (linked === undefined) {
-    const found = link(() => moduleBytes({ functions: [decoder()], pages: PAGES }), PAGES);
-    linked = found === undefined ? null : { ...found, decode: found.exports["d"] as Decode };
+    const functions = [true, false].flatMap((isSum) => [decoder(isSum, 4), decoder(isSum, 2)]);
+    linked = link(() => w.moduleBytes({ functions, pages: PAGES }), PAGES) ?? null;
   }
   return linked;
+}
+
+function functionName(isSum: boolean, together: number): string {
+  return `${isSum ? "sums" : "each"}${together}`;
 }
 
 /** `decodePackedSlots` in WebAssembly; false, and nothing done, where that cannot be. */
@@ -84,9 +57,14 @@ export function decodePackedSlotsWasm(
   const { buffer } = wasm.memory;
   new Uint32Array(buffer, STATES, states.length).set(states);
   new Uint8Array(buffer, CLASSES, classes.length).set(classes);
-  const bins = new Int32Array(buffer, BINS, lows.length);
+  const bins = new Int32Array(buffer, BINS, 4 * lows.length);
+  let longest = 0;
   for (let s = 0; s < lows.length; s += 1) {
-    bins[s] = ((lows[s] as number) << 5) | (bits[s] as number);
+    const width = bits[s] as number;
+    if (width > longest) longest = width;
+    bins[4 * s] = lows[s] as number;
+    bins[4 * s + 1] = (1 << width) - 1;
+    bins[4 * s + 2] = width;
   }
   tables.forEach((table, k) => {
     new Int32Array(buffer, SLOTS + 4 * (k << PACKED_LOG), table.length).set(table);
@@ -96,11 +74,12 @@ export function decodePackedSlotsWasm(
   const state = new Uint32Array(buffer, STATES, 6);
   state[4] = WORDS;
   state[5] = 0;
-  const keep = sumFrom === undefined ? 0 : -1;
+  const name = functionName(sumFrom !== undefined, longest > SHORT_BITS ? 2 : 4);
+  const decode = wasm.exports[name] as Decode;
   let sum = sumFrom ?? 0;
   for (let start = 0; start < out.length; start += SLICE) {
     const count = Math.min(SLICE, out.length - start);
-    sum = wasm.decode(count, blockLog, keep, sum, CLASSES + (start >>> blockLog));
+    sum = decode(count, blockLog, sum, CLASSES + (start >>> blockLog));
     out.set(new Int32Array(buffer, OUT, count), start);
   }
   checkEnd(
@@ -112,78 +91,84 @@ export function decodePackedSlotsWasm(
   return true;
 }
 
-/** The loop of `decodePackedSlots`, instruction by instruction. */
-function decoder() {
-  const [count, blockLog, keep, sum, block] = [0, 1, 2, 3, 4] as const;
-  const x = [5, 6, 7, 8] as const;
-  const e = [9, 10, 11, 12] as const;
-  const [base, words, bit, at, end, stop, need, width] = [13, 14, 15, 16, 17, 18, 19, 20] as const;
-  const window = 21;
-  const body: Code[] = [
-    x.map((state, lane) => set(state, i32Load(i32(STATES + 4 * lane)))),
-    set(words, i32Load(i32(STATES + 16))),
-    set(bit, i32Load(i32(STATES + 20))),
-    set(at, i32(OUT)),
-    set(stop, i32Add(i32(OUT), i32Shl(get(count), i32(2)))),
-    loop(
-      set(base, i32Add(i32(SLOTS), i32Shl(i32Load8(get(block)), i32(PACKED_LOG + 2)))),
-      increase(block, i32(1)),
-      set(end, i32Add(get(at), i32Shl(i32(4), get(blockLog)))),
-      set(end, select(get(end), get(stop), i32LtU(get(end), get(stop)))),
-      loop(
-        x.map((state, lane) => step(state, e[lane] as number, base, words, need)),
-        [0, 2].map((lane) => [
-          set(
-            window,
-            i64ShrU(i64Load(i32Add(i32(OFFSETS), i32ShrU(get(bit), i32(3)))), bitInByte(bit)),
-          ),
-          [lane, lane + 1].map((each) => [
-            set(
-              e[each] as number,
-              i32Load(i32Shl(i32And(get(e[each] as number), i32(255)), i32(2)), BINS),
-            ),
-            set(width, i32And(get(e[each] as number), i32(31))),
-            increase(bit, get(width)),
-            set(sum, i32Add(i32And(get(sum), get(keep)), i32ShrS(get(e[each] as number), i32(5)))),
-            increase(sum, i32And(i32FromI64(get(window)), lowMask(width))),
-            i32Store(get(at), get(sum), 4 * each),
-            set(window, i64ShrU(get(window), i64FromI32U(get(width)))),
-          ]),
-        ]),
-        increase(at, i32(16)),
-        brIf(0, i32LtU(get(at), get(end))),
+// Parameters and locals of a decoder.
+const [COUNT, BLOCK_LOG, SUM, CLASS] = [0, 1, 2, 3] as const;
+const STATE = [4, 5, 6, 7] as const;
+const ENTRY = [8, 9, 10, 11] as const;
+const [TABLE, WORD, BIT, AT, END, STOP, NEED] = [12, 13, 14, 15, 16, 17, 18] as const;
+const WINDOW = 19;
+
+/** The loop of `decodePackedSlots`; sums or residuals alone, offsets of so many values in one load. */
+function decoder(isSum: boolean, together: 2 | 4): w.WasmFunction {
+  const body = [
+    STATE.map((state, lane) => w.set(state, w.i32Load(w.i32(STATES + 4 * lane)))),
+    w.set(WORD, w.i32Load(w.i32(STATES + 16))),
+    w.set(BIT, w.i32Load(w.i32(STATES + 20))),
+    w.set(AT, w.i32(OUT)),
+    w.set(STOP, w.i32Add(w.i32(OUT), w.i32Shl(w.get(COUNT), w.i32(2)))),
+    w.loop(
+      w.set(
+        TABLE,
+        w.i32Add(w.i32(SLOTS), w.i32Shl(w.i32Load8(w.get(CLASS)), w.i32(PACKED_LOG + 2))),
       ),
-      brIf(0, i32LtU(get(at), get(stop))),
+      w.increase(CLASS, w.i32(1)),
+      w.set(END, w.i32Add(w.get(AT), w.i32Shl(w.i32(4), w.get(BLOCK_LOG)))),
+      w.set(END, w.select(w.get(END), w.get(STOP), w.i32LtU(w.get(END), w.get(STOP)))),
+      w.loop(
+        STATE.map((state, lane) => step(state, ENTRY[lane] as number)),
+        ENTRY.map((entry, lane) => [
+          lane % together === 0 ? openWindow() : [],
+          value(entry, lane, isSum),
+        ]),
+        w.increase(AT, w.i32(16)),
+        w.brIf(0, w.i32LtU(w.get(AT), w.get(END))),
+      ),
+      w.brIf(0, w.i32LtU(w.get(AT), w.get(STOP))),
     ),
-    x.map((state, lane) => i32Store(i32(STATES + 4 * lane), get(state))),
-    i32Store(i32(STATES + 16), get(words)),
-    i32Store(i32(STATES + 20), get(bit)),
-    get(sum),
+    STATE.map((state, lane) => w.i32Store(w.i32(STATES + 4 * lane), w.get(state))),
+    w.i32Store(w.i32(STATES + 16), w.get(WORD)),
+    w.i32Store(w.i32(STATES + 20), w.get(BIT)),
+    w.get(SUM),
   ];
-  const locals = [...Array.from({ length: 16 }, () => I32), I64];
-  const type = { parameters: [I32, I32, I32, I32, I32], results: [I32] };
-  return { type, locals, body, name: "d" };
+  const locals = [...new Array<number>(15).fill(w.I32), w.I64];
+  const type = { parameters: [w.I32, w.I32, w.I32, w.I32], results: [w.I32] };
+  return { type, locals, body, name: functionName(isSum, together) };
 }
 
-/** One symbol of one lane: its entry into `entry`, the state onward, a word taken if it fell too low. */
-function step(state: number, entry: number, base: number, words: number, need: number): Code {
-  const slot = i32Shl(i32And(get(state), i32(4095)), i32(2));
-  const frequency = i32Add(i32ShrU(get(entry), i32(20)), i32(1));
-  const distance = i32And(i32ShrU(get(entry), i32(8)), i32(4095));
-  const refilled = i32Or(i32Shl(get(state), i32(16)), i32Load16(get(words)));
+/** One symbol of one lane: its entry, the state onward, a word taken if it fell too low. */
+function step(state: number, entry: number): w.Code {
+  const slot = w.i32Shl(w.i32And(w.get(state), w.i32((1 << PACKED_LOG) - 1)), w.i32(2));
+  const frequency = w.i32Add(w.i32ShrU(w.get(entry), w.i32(20)), w.i32(1));
+  const distance = w.i32And(w.i32ShrU(w.get(entry), w.i32(8)), w.i32(4095));
+  const refilled = w.i32Or(w.i32Shl(w.get(state), w.i32(16)), w.i32Load16(w.get(WORD)));
   return [
-    set(entry, i32Load(i32Add(get(base), slot))),
-    set(state, i32Add(i32Mul(frequency, i32ShrU(get(state), i32(12))), distance)),
-    set(need, i32LtU(get(state), i32(0x10000))),
-    set(state, select(refilled, get(state), get(need))),
-    increase(words, i32Shl(get(need), i32(1))),
+    w.set(entry, w.i32Load(w.i32Add(w.get(TABLE), slot))),
+    w.set(
+      state,
+      w.i32Add(w.i32Mul(frequency, w.i32ShrU(w.get(state), w.i32(PACKED_LOG))), distance),
+    ),
+    w.set(NEED, w.i32LtU(w.get(state), w.i32(0x10000))),
+    w.set(state, w.select(refilled, w.get(state), w.get(NEED))),
+    w.increase(WORD, w.i32Shl(w.get(NEED), w.i32(1))),
   ];
 }
 
-function bitInByte(bit: number): Code {
-  return i64FromI32U(i32And(get(bit), i32(7)));
+/** The next offsets, from the lowest bit up. */
+function openWindow(): w.Code {
+  const bytes = w.i64Load(w.i32ShrU(w.get(BIT), w.i32(3)), OFFSETS);
+  return w.set(WINDOW, w.i64ShrU(bytes, w.i64FromI32U(w.i32And(w.get(BIT), w.i32(7)))));
 }
 
-function lowMask(width: number): Code {
-  return i32Sub(i32Shl(i32(1), get(width)), i32(1));
+function value(entry: number, lane: number, isSum: boolean): w.Code {
+  const bin = w.get(entry);
+  const offset = w.i32And(w.i32FromI64(w.get(WINDOW)), w.i32Load(bin, BINS + 4));
+  const residual = w.i32Add(offset, w.i32Load(bin, BINS));
+  return [
+    w.set(entry, w.i32And(w.i32Shl(w.get(entry), w.i32(4)), w.i32(0xff0))),
+    isSum ? w.increase(SUM, residual) : w.set(SUM, residual),
+    w.i32Store(w.get(AT), w.get(SUM), 4 * lane),
+    w.set(entry, w.i32Load(bin, BINS + 8)),
+    w.increase(BIT, w.get(entry)),
+    w.set(WINDOW, w.i64ShrU(w.get(WINDOW), w.i64FromI32U(w.get(entry)))),
+  ];
 }

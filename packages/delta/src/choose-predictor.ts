@@ -164,26 +164,31 @@ function packedBits(residuals: Float64Array): number {
     }
     sizes.fill(0);
     heights.fill(0);
+    let longest = 0;
     for (let i = start; i < end; i += 1) {
       const residual = residuals[i] as number;
       const size = bitsOf(residual < 0 ? -2 * residual - 1 : 2 * residual);
       const height = bitsOf(residual - least);
       sizes[size] = (sizes[size] as number) + 1;
       heights[height] = (heights[height] as number) + 1;
+      if (size > longest) longest = size;
+      if (height > longest) longest = height;
     }
     const count = end - start;
-    total += Math.min(cheapest(sizes, count), cheapest(heights, count) + 16) + 12;
+    const own = cheapest(heights, count, longest) + 16;
+    total += Math.min(cheapest(sizes, count, longest), own) + 12;
   }
   return total / residuals.length;
 }
 
-/** What `count` values of these lengths take at the best width. */
-function cheapest(histogram: Uint32Array, count: number): number {
-  let least = Number.POSITIVE_INFINITY;
+/** What `count` values of these lengths take at the best width, of which none is above `longest`. */
+function cheapest(histogram: Uint32Array, count: number, longest: number): number {
+  let least = longest * count;
   let above = 0;
-  for (let width = 64; width >= 0; width -= 1) {
-    least = Math.min(least, width * count + above * 20);
+  for (let width = longest; width > 0 && above * 20 < least; ) {
     above += histogram[width] as number;
+    width -= 1;
+    least = Math.min(least, width * count + above * 20);
   }
   return least;
 }

@@ -7,10 +7,9 @@
  */
 
 import { parseArgs } from "node:util";
+import { decode, decodeTable, encode, encodeTable } from "../packages/delta/src/complete.ts";
 import { DeltaError } from "../packages/delta/src/delta-error.ts";
 import { diff, patch } from "../packages/delta/src/index.ts";
-import { decode, encode } from "../packages/delta/src/series-codec.ts";
-import { decodeTable, encodeTable } from "../packages/delta/src/table.ts";
 import { EXAMPLES, random } from "../packages/delta/src/test-support/series-examples.ts";
 import type { Values } from "../packages/delta/src/values.ts";
 

@@ -10,10 +10,27 @@ import {
 } from "./integer-coder.ts";
 import { integersOfInts } from "./integers.ts";
 import { newLane } from "./number-lane.ts";
-import { decodeText, encodeText } from "./text-body.ts";
+import type { decodeText, encodeText } from "./text-body.ts";
 import { elementBytes, type Lane, type NumberLane, type Taken, type ValueType } from "./values.ts";
 
 const NULLS = 1;
+
+export type TextCodec = {
+  readonly encodeText: typeof encodeText;
+  readonly decodeText: typeof decodeText;
+};
+
+let textCodec: TextCodec | undefined;
+
+/** Without it series of strings are refused. */
+export function addTextCodec(given: TextCodec): void {
+  textCodec = given;
+}
+
+function text(): TextCodec {
+  if (textCodec !== undefined) return textCodec;
+  throw new DeltaError("unsupported_feature", "strings are not in @cubby/delta/core");
+}
 
 /** A chunk's body: which values are null, then the others. */
 export function encodeBody(taken: Taken, options: IntegerOptions): Uint8Array {
@@ -29,7 +46,7 @@ export function encodeBody(taken: Taken, options: IntegerOptions): Uint8Array {
   }
   if (lane.kind === "strings") {
     writer.varint(lane.strings.length);
-    writer.raw(encodeText(lane.strings, options));
+    writer.raw(text().encodeText(lane.strings, options));
   } else writer.raw(encodeNumbers(lane, elementBytes(type), options));
   return writer.finish();
 }
@@ -67,7 +84,7 @@ export function decodeBody(
   const validity = nullRuns === undefined ? undefined : validityOf(nullRuns, count);
   if (type === "string") {
     const present = reader.varint(count);
-    const strings = decodeText(reader.rest(), present, context);
+    const strings = text().decodeText(reader.rest(), present, context);
     const expected = validity === undefined ? count : validity.reduce((sum, each) => sum + each, 0);
     if (strings.length !== expected) {
       throw new DeltaError("corrupt", `${strings.length} strings where ${expected} belong`, 1);

@@ -1,8 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { inspect } from "./inspect.ts";
-import { Series } from "./series.ts";
-import { decode, encode } from "./series-codec.ts";
-import { encodeStream } from "./stream.ts";
+import { decode, encode, encodeStream, inspect, Series } from "./complete.ts";
 import { EXAMPLES, random } from "./test-support/series-examples.ts";
 import type { Element, Values } from "./values.ts";
 

@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { decode, decodeTable } from "./complete.ts";
 import { patch } from "./patch.ts";
-import { decode } from "./series-codec.ts";
-import { decodeTable } from "./table.ts";
 import { goldenExamples, PATCHED } from "./test-support/golden-examples.ts";
 
 const text = readFileSync(new URL("test-support/golden.txt", import.meta.url), "utf8");

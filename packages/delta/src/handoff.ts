@@ -9,63 +9,16 @@ export type Compressor = {
   readonly decompress: (bytes: Uint8Array, sizeMax: number) => Uint8Array;
 };
 
-/** The part of Node's zlib that is used here, by its shape: this package compiles without Node. */
-type Zlib = {
-  readonly constants: Readonly<Record<string, number>>;
-} & Readonly<Record<string, ((bytes: Uint8Array, options?: object) => Uint8Array) | undefined>>;
+let runtimeCompressors: () => readonly Compressor[] = () => [];
 
-type Runtime = { readonly process?: { getBuiltinModule?: (name: string) => unknown } };
-
-let found: readonly Compressor[] | undefined;
-
-/** Those of the runtime: Node's zlib has deflate and brotli, and zstd from 22.15 on. */
-export function runtimeCompressors(): readonly Compressor[] {
-  if (found === undefined) {
-    const { process } = globalThis as Runtime;
-    const zlib = process?.getBuiltinModule?.("node:zlib") as Zlib | undefined;
-    found = zlib === undefined ? [] : compressorsOf(zlib);
-  }
-  return found;
+/** Without it only those that the caller passes are there. */
+export function addRuntimeCompressors(given: () => readonly Compressor[]): void {
+  runtimeCompressors = given;
 }
 
-function compressorsOf(zlib: Zlib): readonly Compressor[] {
-  const { constants } = zlib;
-  const brotli = { params: { [constants["BROTLI_PARAM_QUALITY"] ?? 1]: 9 } };
-  const rows = [
-    {
-      id: 1,
-      name: "deflate",
-      forth: "deflateRawSync",
-      back: "inflateRawSync",
-      options: { level: 9 },
-    },
-    {
-      id: 2,
-      name: "brotli",
-      forth: "brotliCompressSync",
-      back: "brotliDecompressSync",
-      options: brotli,
-    },
-    { id: 3, name: "zstd", forth: "zstdCompressSync", back: "zstdDecompressSync", options: {} },
-  ];
-  return rows.flatMap(({ id, name, forth, back, options }) => {
-    const compress = zlib[forth];
-    const decompress = zlib[back];
-    if (compress === undefined || decompress === undefined) return [];
-    return {
-      id,
-      name,
-      compress: (bytes: Uint8Array) => compress(bytes, options),
-      decompress: (bytes: Uint8Array, sizeMax: number) => {
-        try {
-          return decompress(bytes, { maxOutputLength: Math.max(sizeMax, 1) });
-        } catch (error) {
-          const reason = error instanceof Error ? error.message : String(error);
-          throw new DeltaError("corrupt", `${name} does not decompress: ${reason}`);
-        }
-      },
-    };
-  });
+/** Those of the caller and of the runtime. */
+export function allCompressors(own: readonly Compressor[] = []): readonly Compressor[] {
+  return [...own, ...runtimeCompressors()];
 }
 
 /** Brotli where it is: every Node has it, and it comes out smallest. */

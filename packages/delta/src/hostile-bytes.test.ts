@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { decode, decodeTable, encode, encodeTable, inspect } from "./complete.ts";
 import { DeltaError } from "./delta-error.ts";
-import { inspect } from "./inspect.ts";
-import { decode, encode } from "./series-codec.ts";
-import { decodeTable, encodeTable } from "./table.ts";
 import { EXAMPLES, random } from "./test-support/series-examples.ts";
 
 /** Runs `work`, which may fail by a DeltaError alone. */

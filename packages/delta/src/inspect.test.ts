@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { encode, encodeTable, inspect } from "./complete.ts";
 import { diff } from "./diff.ts";
-import { inspect } from "./inspect.ts";
-import { encode } from "./series-codec.ts";
-import { encodeTable } from "./table.ts";
 import { EXAMPLES } from "./test-support/series-examples.ts";
 import type { Values } from "./values.ts";
 

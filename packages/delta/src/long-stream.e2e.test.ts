@@ -1,6 +1,5 @@
 import { expect, it } from "vitest";
-import { encode } from "./series-codec.ts";
-import { decodeStream } from "./stream.ts";
+import { decodeStream, encode } from "./complete.ts";
 
 it("a stream goes on past 2^31 values in the memory of one chunk", async () => {
   const chunk = encode(new Uint8Array(2 ** 18).fill(7));

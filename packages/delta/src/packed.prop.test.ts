@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import "./complete.ts";
 import { expect, test } from "vitest";
 import { DeltaError } from "./delta-error.ts";
 import {

@@ -1,3 +1,4 @@
+import "./complete.ts";
 import { describe, expect, it, vi } from "vitest";
 import { DeltaError } from "./delta-error.ts";
 import {
@@ -138,6 +139,7 @@ describe("WebAssembly", () => {
     };
     engine.WebAssembly = { Memory: refuse, Table: refuse, Module: refuse, Instance: refuse };
     try {
+      await import("./complete.ts");
       const fresh = await import("./packed.ts");
       const latents = walk(1000, 50);
       const payload = fresh.encodePacked32(latents, 1, { wasm: "now" });

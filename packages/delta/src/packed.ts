@@ -7,7 +7,7 @@ import {
 } from "./packed-decode.ts";
 import { BLOCK, BlockCursor, type PackedOrder } from "./packed-directory.ts";
 import { encodeBlocks32, encodeBlocks64 } from "./packed-encode.ts";
-import { forgetPackedWasm, type PackedWasm, packedWasm, type Scale } from "./packed-wasm.ts";
+import type { forgetPackedWasm, PackedWasm, packedWasm, Scale } from "./packed-wasm.ts";
 
 /**
  * The `fast` back end: blocks of 128 latents, each readable alone, in as few bits as all but a few of
@@ -24,6 +24,18 @@ export type PackedOptions = {
   readonly wasm?: boolean | "now";
 };
 
+export type PackedEngine = {
+  readonly packedWasm: typeof packedWasm;
+  readonly forgetPackedWasm: typeof forgetPackedWasm;
+};
+
+let webAssembly: PackedEngine | undefined;
+
+/** Without it JavaScript does everything. */
+export function addPackedEngine(given: PackedEngine): void {
+  webAssembly = given;
+}
+
 /** Kernels take some milliseconds to make: it takes so many latents to win them back. */
 const WARM_UP = 2 ** 18;
 let latentsSeen = 0;
@@ -31,7 +43,7 @@ let latentsSeen = 0;
 function engine(count: number, { wasm = true }: PackedOptions): PackedWasm | undefined {
   if (wasm === false || count < BLOCK) return undefined;
   latentsSeen += count;
-  return wasm === "now" || latentsSeen > WARM_UP ? packedWasm() : undefined;
+  return wasm === "now" || latentsSeen > WARM_UP ? webAssembly?.packedWasm() : undefined;
 }
 
 /** Latents are 32-bit integers modulo 2^32; `order` differences are taken inside each block. */
@@ -157,7 +169,7 @@ function attempt<T>(work: () => T): T | undefined {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof DeltaError)) forgetPackedWasm();
+    if (!(error instanceof DeltaError)) webAssembly?.forgetPackedWasm();
     return undefined;
   }
 }

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import "./complete.ts";
 import { describe, expect, it } from "vitest";
 import { BitReader, BitWriter, normalize } from "./rans.ts";
 import { decodeSmall32, decodeSmall64, encodeSmall } from "./small.ts";

@@ -1,9 +1,8 @@
 import { deflateSync, inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { decode, encode, inspect } from "./complete.ts";
 import { DeltaError } from "./delta-error.ts";
-import { inspect } from "./inspect.ts";
-import { decode, encode } from "./series-codec.ts";
 import { EXAMPLES } from "./test-support/series-examples.ts";
 import type { Element, Values } from "./values.ts";
 

@@ -16,7 +16,7 @@ import {
   TABLE,
   typeOfKind,
 } from "./file-format.ts";
-import { type Compressor, defaultCompressor, runtimeCompressors } from "./handoff.ts";
+import { allCompressors, type Compressor, defaultCompressor } from "./handoff.ts";
 import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts";
 import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
 import {
@@ -158,7 +158,7 @@ export function integerOptions(options: EncodeOptions): IntegerOptions {
 }
 
 function named(name: string | undefined): Compressor | undefined {
-  const compressors = runtimeCompressors();
+  const compressors = allCompressors();
   if (name === undefined) return defaultCompressor(compressors);
   return compressors.find((each) => each.name === name);
 }
@@ -169,8 +169,8 @@ const refuse = (): never => {
 const NO_COMPRESSOR: Compressor = { id: 0, name: "none", compress: refuse, decompress: refuse };
 
 export function decodeContext(options: DecodeOptions): DecodeContext {
-  const { wasm = true, compressors = [] } = options;
-  return { wasm, compressors: [...compressors, ...runtimeCompressors()] };
+  const { wasm = true, compressors } = options;
+  return { wasm, compressors: allCompressors(compressors) };
 }
 
 /** The chunks of a file of one or more segments, all of one type. */

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Series } from "./series.ts";
-import { decode, encode } from "./series-codec.ts";
+import { decode, encode, Series } from "./complete.ts";
 import { EXAMPLES, random } from "./test-support/series-examples.ts";
 import type { Element, Values } from "./values.ts";
 

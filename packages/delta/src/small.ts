@@ -17,7 +17,7 @@ import {
   packedSlots,
   type SymbolSource,
 } from "./rans.ts";
-import { decodePackedSlotsWasm } from "./wasm-rans.ts";
+import type { decodePackedSlotsWasm } from "./wasm-rans.ts";
 
 /**
  * The `small` back end: residuals as rANS-coded bins with plain offset bits. Each block of 128 takes
@@ -37,6 +37,13 @@ const SAMPLE_MAX = 65_536;
 /** How the header's numbers are told apart; each context learns its own statistics. */
 const CONTEXT = { bits: 0, gap: 1, frequency: 2, class: 18 } as const;
 const CONTEXTS = CONTEXT.class + CLASSES_MAX;
+
+let decodeByWasm: typeof decodePackedSlotsWasm | undefined;
+
+/** Without it JavaScript does everything. */
+export function addSlotsEngine(given: typeof decodePackedSlotsWasm): void {
+  decodeByWasm = given;
+}
 
 export function encodeSmall(residuals: Float64Array): Uint8Array {
   const { bins, symbols } = fit(residuals);
@@ -83,7 +90,7 @@ export function decodeSmall32(
   if (log === PACKED_LOG && isNear && (lows.at(-1) as number) < 2 ** 26) {
     const whole = out.length % LANES === 0 ? out : new Int32Array(roundUp(out.length));
     const slots = tables.map(packedSlots);
-    if (!wasm || !decodePackedSlotsWasm(source, slots, whole, sumFrom)) {
+    if (!wasm || decodeByWasm?.(source, slots, whole, sumFrom) !== true) {
       decodePackedSlots(source, slots, whole, sumFrom);
     }
     if (whole !== out) out.set(whole.subarray(0, out.length));

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { decode, encode } from "./series-codec.ts";
-import { decodeStream, encodeStream, type Source } from "./stream.ts";
+import { decode, decodeStream, encode, encodeStream } from "./complete.ts";
+import type { Source } from "./stream.ts";
 import { EXAMPLES } from "./test-support/series-examples.ts";
 import type { Values } from "./values.ts";
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { inspect } from "./inspect.ts";
-import { decode, encode } from "./series-codec.ts";
-import { decodeTable, encodeTable, tableMetadata } from "./table.ts";
+import { decode, decodeTable, encode, encodeTable, inspect } from "./complete.ts";
+import { tableMetadata } from "./table.ts";
 
 const columns = {
   time: [new Date(0), new Date(1000), null],

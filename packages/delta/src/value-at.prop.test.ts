@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Series } from "./series.ts";
-import { decode, encode } from "./series-codec.ts";
+import { decode, encode, Series } from "./complete.ts";
 import { EXAMPLES } from "./test-support/series-examples.ts";
 import type { Element, Values } from "./values.ts";
 

@@ -9,7 +9,7 @@ afterEach(() => {
 
 async function roundTrip(values: Values): Promise<void> {
   vi.resetModules();
-  const { decode, encode } = await import("./series-codec.ts");
+  const { decode, encode } = await import("./complete.ts");
   for (const backend of ["fast", "small"] as const) {
     expect(decode(encode(values, { backend }))).toEqual(values);
   }

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import "./complete.ts";
 import { describe, expect, test } from "vitest";
 import { fillFloats } from "./float-mode.ts";
 import { floatsOf } from "./integers.ts";

@@ -1,6 +1,5 @@
+import { encode, encodeTable } from "../complete.ts";
 import { diff } from "../diff.ts";
-import { encode } from "../series-codec.ts";
-import { encodeTable } from "../table.ts";
 import type { Values } from "../values.ts";
 import { EXAMPLES } from "./series-examples.ts";
 

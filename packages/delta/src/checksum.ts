@@ -5,14 +5,14 @@
  */
 export function xxh32(bytes: Uint8Array, start = 0, end = bytes.length): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let at = start;
+  let at = start | 0;
   let hash = 0x165667b1;
   if (end - start >= 16) {
     let a = 0x24234428;
     let b = 0x85ebca77 | 0;
     let c = 0;
     let d = 0x61c8864f;
-    for (const last = end - 16; at <= last; at += 16) {
+    for (const last = (end - 16) | 0; at <= last; at = (at + 16) | 0) {
       a = round(a, view.getInt32(at, true));
       b = round(b, view.getInt32(at + 4, true));
       c = round(c, view.getInt32(at + 8, true));
@@ -35,7 +35,8 @@ export function xxh32(bytes: Uint8Array, start = 0, end = bytes.length): number 
 }
 
 function round(lane: number, input: number): number {
-  return Math.imul(rotate(lane + Math.imul(input, 0x85ebca77), 13), 0x9e3779b1);
+  const sum = (lane + Math.imul(input, 0x85ebca77)) | 0;
+  return Math.imul((sum << 13) | (sum >>> 19), 0x9e3779b1);
 }
 
 function rotate(value: number, bits: number): number {

@@ -401,18 +401,7 @@ function ioError(faults: Faults): boolean {
   const kind = pick(faults.rng, ["write", "write", "write", "create", "syncDirectory", "rename"]);
   const code = pick(faults.rng, ["EIO", "ENOSPC", "ESHORT"]);
   replica.failsNext = { kind, code };
-  watchForEnd(faults, replica, 0);
   return true;
-}
-
-/** A replica that ended by itself is started again, as a supervisor does. */
-function watchForEnd(faults: Faults, replica: ReplicaProcess, tries: number): void {
-  faults.always(500, () => {
-    if (!replica.isUp) {
-      faults.world.lane.onReplicaStopped(replica, false);
-      faults.restartLater(replica, 100);
-    } else if (tries < 20) watchForEnd(faults, replica, tries + 1);
-  });
 }
 
 function slowDisk(faults: Faults): boolean {

@@ -106,7 +106,8 @@ function areEqual(world: World, core: readonly ReplicaProcess[]): boolean {
     each.cell?.status(each.localNow()).appliedIndex ?? -1;
   const target = applied(master);
   const reached = core.filter(
-    (each) => each === master || !world.network.isCut(master.id, each.id),
+    // One that finds out only now that its directory is refused is none of them.
+    (each) => !each.isLost && (each === master || !world.network.isCut(master.id, each.id)),
   );
   // The master moves on while the others follow: a little behind is up to date.
   return reached.every((each) => applied(each) >= target - 200 && applied(each) >= 0);

@@ -29,6 +29,35 @@ export type Plan = {
   readonly thinkMs: number;
   readonly paths: number;
   readonly convoy: number;
+  /** All timers of the log engine are its defaults, times this. */
+  readonly timerFactor: number;
+};
+
+/** No fault at all: what other than runs of seeds begin from. */
+export const QUIET_PLAN: Plan = {
+  replicas: 5,
+  clients: 0,
+  kinds: new Set(),
+  safetyMs: 0,
+  faultEveryMs: 1_000,
+  latencyMs: 0.2,
+  jitterMs: 0.2,
+  lossRate: 0,
+  duplicateRate: 0,
+  oldPacketRate: 0,
+  badFrameRate: 0,
+  keepsOrder: true,
+  driftPerMille: 1,
+  lateTimerMs: 0,
+  reads: "lease",
+  snapshotEverySlots: 1_000,
+  retainSlots: 10_000,
+  snapshotPartBytes: 16_384,
+  sessionLeaseMs: 12_000,
+  thinkMs: 10,
+  paths: 1,
+  convoy: 0,
+  timerFactor: 1,
 };
 
 const REPLICA_COUNTS = [1, 3, 3, 3, 5, 5, 5, 5, 7];
@@ -45,8 +74,9 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   const drift = pick(rng, [0.5, 1, 20, 90]);
   const isBusy = rng.chance(0.5);
   const snapshotEvery = pick(rng, [15, 40, 120]);
-  const retain = pick(rng, [4, 16, 200]);
-  const part = pick(rng, [256, 1_024, 16_384]);
+  // Enough for a follower to go on from a snapshot that took it a while to fetch.
+  const retain = pick(rng, [60, 200, 600]);
+  const part = pick(rng, [1_024, 4_096, 16_384]);
   const plan: Plan = {
     replicas: options.replicas ?? replicas,
     clients: options.clients ?? rng.between(2, 6),
@@ -70,6 +100,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     thinkMs: isBusy ? pick(rng, [3, 10]) : pick(rng, [30, 120]),
     paths: rng.between(1, 4),
     convoy: has("U3-convoy") ? rng.between(8, 40) : 0,
+    timerFactor: 1,
   };
   return {
     ...plan,

@@ -1,6 +1,6 @@
 import { assert, type Instant, instant, NEVER, type Rng, toHex } from "@cubby/base";
 import type { Cell, CellOptions, ConnectionId } from "@cubby/cell";
-import { decodeMessage, type PaxosMessage, replicaId } from "@cubby/paxos";
+import { decodeMessage, type PaxosMessage, type PaxosOptions, replicaId } from "@cubby/paxos";
 import {
   type CrashModel,
   type DirectoryIdentity,
@@ -140,6 +140,7 @@ export class ReplicaProcess implements CellObserver {
       snapshotPartBytes: plan.snapshotPartBytes,
       batchEntriesMax: 64,
       learnBytes: 4_096,
+      ...timersOf(plan.timerFactor),
     };
     const settings = {
       engine,
@@ -353,6 +354,19 @@ export class ReplicaProcess implements CellObserver {
     const keyMaterial = this.#rng.bytes(16);
     return { cellName: "local", replicaId: this.id, replicas, keyMaterial };
   }
+}
+
+/** The engine's defaults, slower or faster all together, so that their relations hold. */
+function timersOf(factor: number): Partial<PaxosOptions> {
+  if (factor === 1) return {};
+  return {
+    leaseMs: 600 * factor,
+    leaseRenewMs: 100 * factor,
+    roundMs: 100 * factor,
+    electionTimeoutMs: 300 * factor,
+    electionTimeoutMsMax: 1_200 * factor,
+    retransmitMs: 100 * factor,
+  };
 }
 
 export function addressOf(replica: number): string {

@@ -24,6 +24,7 @@ export const FAULTS_MIN = 3;
 /** A run that does not come to count by then is void. */
 const SAFETY_MS_MAX = 240_000;
 const SAFETY_EVENTS_MAX = 120_000;
+const SUPERVISOR_MS = 300;
 /** So much is enough of one seed, however short its time: another one shows more. */
 const SAFETY_EVENTS_ENOUGH = 30_000;
 
@@ -63,6 +64,7 @@ export function runSeed(options: RunOptions): RunResult {
     for (let i = 0; i < plan.clients; i += 1)
       spawn(drawScripts(world, plan, scriptRng.fork(`${i}`)));
     if (plan.convoy > 0) spawn(convoyScripts(world, plan, scriptRng.fork("convoy")));
+    world.supervise = (replica) => faults.restartLater(replica, SUPERVISOR_MS);
     faults.start();
     playSafety(world, faults, plan);
     faults.end();

@@ -218,7 +218,7 @@ export function churnScript(stage: Stage, rng: Rng): ScriptStart {
 
 type OpenHabits = { readonly lockDelayMs?: number; readonly ephemeral?: boolean };
 
-function* open(
+export function* open(
   path: string,
   { lockDelayMs = 0, ephemeral = false }: OpenHabits,
 ): Generator<Ask, Opened | undefined, Call | undefined> {
@@ -242,7 +242,7 @@ function* open(
   return { handle, about: { path, instance }, generation: contentGeneration };
 }
 
-function ask(
+export function ask(
   body: CallBody,
   about: About,
   options: { readonly guard?: Uint8Array; readonly giveUpAfterMs?: number | undefined } = {},

@@ -61,6 +61,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly #checkRng: Rng;
   readonly chart: ((line: string) => void) | undefined;
   coreEvents = 0;
+  /** Told of a replica that ended by itself and may be started again, as supervisors are. */
+  supervise: ((replica: ReplicaProcess) => void) | undefined;
   /** Replicas whose disks were tampered with: only these may refuse to start. */
   readonly suspects = new Set<number>();
   #nextClient = 1;
@@ -163,10 +165,15 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void {
     this.chart?.(`${this.#at()}  r${process.id} stops ${JSON.stringify(ended ?? "killed")}`);
-    if (ended?.code === "identity_refused") {
+    if (ended === undefined) return;
+    this.lane.onReplicaStopped(process, false);
+    if (ended.code === "identity_refused") {
       process.isLost = true;
       this.coverage.add("directories refused");
-    } else if (ended !== undefined) this.coverage.add("fsync errors");
+      return;
+    }
+    this.coverage.add("fsync errors");
+    this.supervise?.(process);
   }
 
   onApplied(cell: Cell, index: number, previous: number, command: Uint8Array): void {

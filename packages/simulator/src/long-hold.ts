@@ -1,0 +1,121 @@
+import { Rng, utf8Encode } from "@cubby/base";
+import { LockMode } from "@cubby/protocol";
+import { type Plan, QUIET_PLAN } from "./plan.ts";
+import { ask, type Hold, open, type ScriptStart } from "./script.ts";
+import { Violation } from "./violation.ts";
+import { World } from "./world.ts";
+
+export type LongHoldReport = {
+  readonly days: number;
+  readonly generation: number;
+  readonly checks: number;
+  readonly failOvers: number;
+  readonly snapshots: number;
+  readonly restarts: number;
+  readonly coreEvents: number;
+};
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const FAULT_EVERY_MS = 6 * HOUR_MS;
+
+/** Slow timers: a month of heartbeats is what such a run consists of. */
+const PLAN: Plan = {
+  ...QUIET_PLAN,
+  replicas: 3,
+  timerFactor: 40,
+  sessionLeaseMs: 60_000,
+  snapshotEverySlots: 200,
+  retainSlots: 100,
+};
+
+/** One lock, held for so many days through everything, with one sequencer throughout. */
+export function holdLock(
+  seed: string,
+  days: number,
+  onHour?: (hour: number) => void,
+): LongHoldReport {
+  const rng = new Rng(seed);
+  const world = new World(seed, PLAN, undefined);
+  const { time } = world;
+  for (const replica of world.replicas) replica.start();
+  const seen = { generation: 0, checks: 0 };
+  world.addClient(rng.fork("holder"), [[holder(world, seen)]]);
+  world.addClient(rng.fork("writer"), [[writer()]]);
+  let faults = 0;
+  const fault = (): void => {
+    faults += 1;
+    const master = world.master();
+    if (master !== undefined && faults % 3 === 0) master.input({ kind: "handOver" });
+    else if (master !== undefined) {
+      master.crash(faults % 3 === 1 ? "killed" : "power loss");
+      world.lane.onReplicaStopped(master, faults % 3 !== 1);
+      time.after(30_000, () => master.start());
+    }
+    time.after(FAULT_EVERY_MS, fault);
+  };
+  time.after(HOUR_MS, fault);
+  const end = days * DAY_MS;
+  for (let hour = 1; time.now < end; hour += 1) {
+    const until = Math.min(end, hour * HOUR_MS);
+    while (time.step(until)) if (world.halted !== undefined) throw world.halted;
+    onHour?.(hour);
+  }
+  if (seen.checks < days) {
+    throw new Violation(23, "long-hold", `the holder was answered ${seen.checks} times only`);
+  }
+  return {
+    days,
+    generation: seen.generation,
+    checks: seen.checks,
+    failOvers: world.coverage.of("fail-overs with sessions"),
+    snapshots: world.coverage.of("snapshots taken"),
+    restarts: world.coverage.of("restarts") - PLAN.replicas,
+    coreEvents: world.coreEvents,
+  };
+}
+
+/** Takes the lock once, and asks every half hour whether its sequencer is still good. */
+function holder(world: World, seen: { generation: number; checks: number }): ScriptStart {
+  return function* (process, session) {
+    if (seen.generation !== 0) {
+      throw new Violation(18, "long-hold", "the holder's session was lost");
+    }
+    const path = "/ls/local/long";
+    const lock = yield* open(path, { lockDelayMs: 10_000 });
+    if (lock === undefined) throw new Violation(23, "long-hold", "the lock cannot be opened");
+    const value = { handle: lock.handle, mode: LockMode.EXCLUSIVE, wait: true };
+    const call = yield ask({ $case: "acquire", value }, lock.about);
+    if (call?.result?.$case !== "acquire") {
+      throw new Violation(23, "long-hold", "the lock cannot be taken");
+    }
+    const { sequencer, lockGeneration: generation } = call.result.value;
+    seen.generation = generation;
+    const hold: Hold = { process, session, ...lock.about, mode: LockMode.EXCLUSIVE, generation };
+    world.onHolds(hold);
+    for (;;) {
+      yield { kind: "sleep", ms: HOUR_MS / 2 };
+      const asked = { sequencer, mode: LockMode.EXCLUSIVE, name: path };
+      const check = yield ask({ $case: "checkSequencer", value: asked }, lock.about);
+      if (check?.result?.$case !== "checkSequencer") continue;
+      if (!check.result.value.valid) {
+        throw new Violation(14, "long-hold", check.result.value.reason);
+      }
+      seen.checks += 1;
+    }
+  };
+}
+
+/** Others go on meanwhile, so that there are snapshots to take. */
+function writer(): ScriptStart {
+  return function* () {
+    for (let i = 0; ; i += 1) {
+      const file = yield* open("/ls/local/other", {});
+      yield { kind: "sleep", ms: 120_000 };
+      if (file === undefined) continue;
+      const contents = utf8Encode(`${i}`);
+      const value = { handle: file.handle, contents, hasIfGeneration: false, ifGeneration: 0 };
+      yield ask({ $case: "setContents", value }, file.about);
+    }
+  };
+}

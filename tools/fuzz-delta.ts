@@ -7,7 +7,13 @@
  */
 
 import { parseArgs } from "node:util";
-import { decode, decodeTable, encode, encodeTable } from "../packages/delta/src/complete.ts";
+import {
+  decode,
+  decodeTable,
+  encode,
+  encodeTable,
+  Series,
+} from "../packages/delta/src/complete.ts";
 import { DeltaError } from "../packages/delta/src/delta-error.ts";
 import { diff, patch } from "../packages/delta/src/index.ts";
 import { EXAMPLES, random } from "../packages/delta/src/test-support/series-examples.ts";
@@ -28,10 +34,14 @@ function targets(): Target[] {
   for (const [name, make] of Object.entries(EXAMPLES)) {
     for (const backend of ["fast", "small", "handoff"] as const) {
       for (const checksum of [true, false]) {
-        const bytes = encode(make().slice(0, 400) as Values, { backend, checksum });
+        // Several chunks, whose index has statistics.
+        const chunkValues = backend === "small" ? 150 : 400;
+        const bytes = encode(make().slice(0, 400) as Values, { backend, checksum, chunkValues });
         const read = (broken: Uint8Array, wasm: boolean): unknown =>
           decode(broken, { wasm, ...LIMIT });
         list.push({ name: `${name}/${backend}`, bytes, isChecked: checksum, read });
+        if (backend !== "handoff")
+          list.push({ name: `${name} at`, bytes, isChecked: checksum, read: readSingly });
       }
     }
   }
@@ -55,6 +65,13 @@ function targets(): Target[] {
   const bytes = diff(before, after);
   list.push({ name: "patch", bytes, isChecked: true, read: (broken) => patch(before, broken) });
   return list;
+}
+
+/** A value here and there, each from its block alone, and what the index says. */
+function readSingly(bytes: Uint8Array): unknown {
+  const series = Series.fromBytes(bytes, { ...LIMIT, checksum: (bytes[4] ?? 0) === 1 });
+  const values = [0, 1, 129, 255, 399].map((place) => series.at(place));
+  return [values, series.chunks];
 }
 
 function mutate(bytes: Uint8Array, next: () => number): Uint8Array {

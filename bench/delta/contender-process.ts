@@ -7,6 +7,7 @@ import {
   encodePacked32,
   type PackedOptions,
 } from "../../packages/delta/src/packed.ts";
+import "../../packages/delta/src/complete.ts";
 import { type Codec, cubbyCodec, packed } from "./codec.ts";
 import {
   COPY,

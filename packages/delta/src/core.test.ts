@@ -38,8 +38,10 @@ describe("the core", () => {
         Buffer.from((a as Int32Array).buffer),
         Buffer.from((b as Int32Array).buffer),
       ) === 0;
-    const { WebAssembly: engine = {} } = globalThis as { WebAssembly?: object };
-    const module = vi.spyOn(engine, "Module" as never);
+    const { WebAssembly: engine } = globalThis as unknown as {
+      WebAssembly: { Module: () => object };
+    };
+    const module = vi.spyOn(engine, "Module");
     for (const backend of ["fast", "small"] as const) {
       const bytes = core.encode(many, { backend });
       expect(same(core.decode(bytes), many)).toBe(true);

@@ -12,6 +12,9 @@ import { driveOnDirectory } from "./file-disk-drive.ts";
 import { type LockResult, lockDirectory } from "./file-disk-lock.ts";
 import { directoryError, platformCode } from "./platform-errors.ts";
 
+/** Of a directory that is refused: the first may follow from the others, so they are named too. */
+const DAMAGES_SHOWN = 4;
+
 export type FormatRequest = {
   readonly dataDir: string;
   readonly cellName: string;
@@ -148,9 +151,10 @@ function refusal(
           "Cubby cannot read.",
       );
     case "damaged": {
-      const [first] = result.damages;
-      const what = first === undefined ? "unknown damage" : describeDamage(first);
-      const more = result.damages.length > 1 ? ` (and ${result.damages.length - 1} more)` : "";
+      const { damages } = result;
+      const what = damages.slice(0, DAMAGES_SHOWN).map(describeDamage).join("; ");
+      const left = damages.length - DAMAGES_SHOWN;
+      const more = left > 0 ? ` (and ${left} more)` : "";
       return new CubbyError(
         "data_damaged",
         `${dataDir}: ${what}${more}. The replica does not start, since it may have promised or ` +

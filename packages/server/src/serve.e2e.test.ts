@@ -347,6 +347,17 @@ describe("damage", () => {
     expect(readFileSync(file).equals(bytes)).toBe(true);
   });
 
+  test("of a segment's header leaves no segment, and the file is named all the same", async () => {
+    const dataDir = await written(50);
+    const file = join(dataDir, "segment-00000001");
+    const bytes = readFileSync(file);
+    bytes[0] = (bytes[0] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    const { code, message } = await refusal(configOf(dataDir));
+    expect(code).toBe("data_damaged");
+    expect(message).toMatch(/; segment-00000001 at byte 0, slot 0: .*\(header: /);
+  });
+
   test("of a snapshot cut short is noted by name, and the journal makes up for it", async () => {
     const dataDir = await written(250, { snapshotEvery: "100" });
     const snapshots = readdirSync(dataDir).filter((name) => name.startsWith("snapshot-"));

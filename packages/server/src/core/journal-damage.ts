@@ -24,6 +24,8 @@ export type DamageKind =
   | "recordChain"
   /** The journal does not reach back to the snapshot that is left. */
   | "unreachable"
+  /** A snapshot, and the journal cannot make up for it. */
+  | "snapshot"
   /** The disk refused to read it. */
   | "unreadable";
 
@@ -75,6 +77,8 @@ function describeKind(kind: DamageKind): string {
       return "a record does not follow the one before it";
     case "unreachable":
       return "the journal does not reach back to a good snapshot";
+    case "snapshot":
+      return "a snapshot is damaged";
     case "unreadable":
       return "the disk cannot read it";
     default:

@@ -139,7 +139,8 @@ class Recovery {
     const replayed = replay.finish();
     const damages = [...replayed.damages, ...lostVital(replayed, witness.value)];
     if (damages.length > 0) {
-      return { kind: "damaged", damages: [...damages, ...segments.unreadable] };
+      damages.push(...this.#snapshotDamages(), ...segments.unreadable);
+      return { kind: "damaged", damages };
     }
     for (const description of replayed.oldDamages) {
       this.#notes.push({ kind: "oldDamage", description });
@@ -244,6 +245,16 @@ class Recovery {
       slots.pop();
     }
     return { snapshot: undefined, slots, badFiles };
+  }
+
+  /** Not by themselves a reason to refuse; but where the journal is, the operator must hear of both. */
+  #snapshotDamages(): Damage[] {
+    return this.#notes.flatMap((note) => {
+      if (note.kind !== "snapshotDamaged") return [];
+      const { file, offset, problem: detail } = note;
+      const slot = snapshotSlotOf(file) ?? 0;
+      return [{ kind: "snapshot", file, offset, slot, isTail: false, detail }];
+    });
   }
 
   *#readHeaders(files: readonly string[], identity: DirectoryIdentity): DiskTask<FoundSegments> {

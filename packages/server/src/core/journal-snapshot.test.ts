@@ -88,8 +88,12 @@ describe("snapshots of the journal", () => {
       disk.replace(file, disk.content(file).slice(0, 50));
     }
     const result = recoverFrom(disk);
-    expect(result.kind === "damaged" && result.damages.map((damage) => damage.kind)).toEqual([
-      "unreachable",
+    const named =
+      result.kind === "damaged" ? result.damages.map(({ kind, file }) => [kind, file]) : [];
+    expect(named).toEqual([
+      ["unreachable", expect.stringMatching(/^segment-/)],
+      ["snapshot", snapshotFile(20)],
+      ["snapshot", snapshotFile(10)],
     ]);
   });
 
@@ -167,6 +171,7 @@ describe("snapshots of the journal", () => {
     const result = recoverFrom(disk);
     expect(result.kind === "damaged" && result.damages.map((damage) => damage.kind)).toEqual([
       "unreachable",
+      "snapshot",
     ]);
   });
 

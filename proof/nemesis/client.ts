@@ -15,9 +15,9 @@ export type ClientTask = {
   readonly name: string;
   readonly cell: string;
   readonly files: readonly string[];
-  readonly locks: readonly string[];
+  /** With their lock-delays. */
+  readonly locks: readonly (readonly [path: string, lockDelayMs: number])[];
   readonly historyFile: string;
-  readonly lockDelayMs: number;
 };
 
 const LEASE_MS = 2_000;
@@ -132,8 +132,7 @@ class Worker {
 
   async #useLocks(): Promise<void> {
     for (let round = 1; this.#goesOn; round += 1) {
-      const node = task.locks[below(task.locks.length)] ?? "";
-      const lockDelay = task.lockDelayMs;
+      const [node = "", lockDelay = 0] = task.locks[below(task.locks.length)] ?? [];
       const handle = await this.#session.open(node, { write: true, lockDelay });
       const holder = `${this.#name}/${round}`;
       try {

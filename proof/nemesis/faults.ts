@@ -47,7 +47,9 @@ export class Faults {
   readonly #signal: AbortSignal;
   /** Whatever is hit now, so that two lanes never hit the same. */
   readonly #claimed = new Set<number>();
-  current = new Map<number, FaultKind>();
+  /** What was damaged on each replica so far: old damage may show when newer data are damaged too. */
+  readonly #damaged = new Map<number, Set<string>>();
+  readonly current = new Map<number, FaultKind>();
 
   /** Once the signal is aborted faults are healed at once, and none begins. */
   constructor(victims: Victims, signal: AbortSignal) {
@@ -245,6 +247,9 @@ export class Faults {
     const { cell } = this.#victims;
     await cell.kill(replica);
     const damage = make(cell.dataDirectory(replica));
+    const damaged = this.#damaged.get(replica) ?? new Set();
+    this.#damaged.set(replica, damaged);
+    if (damage !== undefined) damaged.add(basename(damage.file));
     await this.#hold(fault.durationMs);
     cell.start(replica);
     cell.expectEnd(replica);
@@ -259,7 +264,7 @@ export class Faults {
       return `${isNamed ? "named and mended" : "not needed"}: ${file}, ${damage.how}`;
     }
     const said = cell.program(replica)?.lastLines.join("\n") ?? "";
-    const isNamed = damage !== undefined && said.includes(basename(damage.file));
+    const isNamed = [...damaged].some((file) => said.includes(file));
     const mayRefuse = fault.kind !== "damaged copy";
     const isRefusal = exit.code === ERROR_CODES.data_damaged.exitCode;
     if (!isRefusal || !isNamed || !mayRefuse) {

@@ -82,7 +82,11 @@ function kindOf(input: FileInput | LockInput): string {
   return input.kind;
 }
 
-export function readHistory(lines: Iterable<HistoryLine>, lockDelayMs: number): History {
+/** `lockDelayMs` says how long the lock of a failed holder stays closed, at the least. */
+export function readHistory(
+  lines: Iterable<HistoryLine>,
+  lockDelayMs: (node: string) => number,
+): History {
   const reader = new HistoryReader();
   for (const line of lines) reader.read(line);
   return reader.finish(lockDelayMs);
@@ -117,7 +121,7 @@ class HistoryReader {
     }
   }
 
-  finish(lockDelayMs: number): History {
+  finish(lockDelayMs: (node: string) => number): History {
     const files = new Map<string, Operation<FileInput, FileOutput>[]>();
     const locks = new Map<string, Operation<LockInput, LockOutput>[]>();
     for (const call of this.#calls) {
@@ -158,7 +162,10 @@ class HistoryReader {
    * Every holder may lose its lock by the end of its session, which was certainly alive when it last
    * called and was answered. Reported early, these events allow more than can have happened.
    */
-  #addEndings(locks: Map<string, Operation<LockInput, LockOutput>[]>, lockDelayMs: number): void {
+  #addEndings(
+    locks: Map<string, Operation<LockInput, LockOutput>[]>,
+    lockDelayMs: (node: string) => number,
+  ): void {
     const lastAlive = new Map<string, Instant>();
     for (const { id, session, at } of this.#calls) {
       if (this.#returns.get(id)?.outcome !== "ok") continue;
@@ -178,7 +185,7 @@ class HistoryReader {
       const open = (what: LockInput, call: Instant): void =>
         pushTo(locks, node, { process, input: what, call, outcome: "unknown" });
       open({ kind: "failed", holder }, failed);
-      open({ kind: "delayOver", holder }, failed + lockDelayMs);
+      open({ kind: "delayOver", holder }, failed + lockDelayMs(node));
       const gone = this.#gone.get(holder);
       if (gone !== undefined) open({ kind: "release", holder }, gone);
     }

@@ -31,7 +31,7 @@ function history(silentFrom: number, silentUntil: number) {
     lines.push({ event: "call", id, at, session: "s", node: "f", input } as const);
     lines.push({ event: "return", id, at, outcome: "ok" } as const);
   }
-  return readHistory(lines, 0);
+  return readHistory(lines, () => 0);
 }
 
 describe("a report", () => {

@@ -44,10 +44,13 @@ const CLIENTS = [11, 12, 13];
 /** Those with small disks of their own; the others are on the real one. */
 const SMALL_DISKS = [4, 5];
 const FILES = 4;
-const LOCKS = 2;
-const LOCK_DELAY_MS = 1_000;
+/**
+ * By lock. Short, so that a paused holder often has a successor; and longer than a lease, so that a
+ * lock that opens when the session ends has opened too early.
+ */
+const LOCK_DELAYS_MS = [500, 4_000];
 /** Of a lock-delay as the histories show it: timers may be a little early. */
-const LOCK_DELAY_SURE_MS = 0.98 * LOCK_DELAY_MS;
+const SURE_SHARE = 0.98;
 const BEGIN_MS = 40_000;
 /** A healed cell must serve everybody again within it. */
 const RECOVER_MS = 20_000;
@@ -151,7 +154,8 @@ class Run {
         if (read !== undefined) lines.push(read);
       }
     }
-    const history = readHistory(lines, LOCK_DELAY_SURE_MS);
+    const delays = new Map(this.#cell === undefined ? [] : this.#locks(this.#cell));
+    const history = readHistory(lines, (node) => SURE_SHARE * (delays.get(node) ?? 0));
     const facts = {
       seed: this.#options.seed,
       network: this.#network?.description ?? "",
@@ -210,7 +214,8 @@ class Run {
     const task: ObserverTask = {
       cell: cell.url,
       replicas: REPLICAS.map((replica) => cell.sessionAddress(replica)),
-      ...this.#nodes(cell),
+      files: this.#files(cell),
+      locks: this.#locks(cell).map(([path]) => path),
     };
     this.#startProgram(OBSERVER, "observer.ts", task, (message) => {
       const news = message as ObserverNews;
@@ -230,10 +235,12 @@ class Run {
     });
   }
 
-  #nodes(cell: Cell): { readonly files: string[]; readonly locks: string[] } {
-    const named = (name: string, count: number): string[] =>
-      Array.from({ length: count }, (_, index) => `${cell.root}/${name}-${index + 1}`);
-    return { files: named("file", FILES), locks: named("lock", LOCKS) };
+  #files(cell: Cell): string[] {
+    return Array.from({ length: FILES }, (_, index) => `${cell.root}/file-${index + 1}`);
+  }
+
+  #locks(cell: Cell): [path: string, lockDelayMs: number][] {
+    return LOCK_DELAYS_MS.map((delayMs, index) => [`${cell.root}/lock-${index + 1}`, delayMs]);
   }
 
   #startClient(client: number): void {
@@ -244,9 +251,9 @@ class Run {
     const task: ClientTask = {
       name,
       cell: this.#cell.url,
-      ...this.#nodes(this.#cell),
+      files: this.#files(this.#cell),
+      locks: this.#locks(this.#cell),
       historyFile: join(this.#options.directory, `history-${name}.jsonl`),
-      lockDelayMs: LOCK_DELAY_MS,
     };
     const program = this.#startProgram(client, "client.ts", task, (message) => {
       const news = message as

@@ -26,7 +26,10 @@ function lines(
 }
 
 function violationsOf(...parts: readonly HistoryLine[][]): string[] {
-  const { violations, undecided } = judge(readHistory(parts.flat(), LOCK_DELAY_MS), BEGINNING);
+  const { violations, undecided } = judge(
+    readHistory(parts.flat(), () => LOCK_DELAY_MS),
+    BEGINNING,
+  );
   expect(undecided).toEqual([]);
   return violations.map((each) => each.split("\n")[0] ?? "");
 }

@@ -35,7 +35,7 @@ import { Violation } from "./violation.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 /** How often, about, an acknowledged write is looked up on the disks. */
-const LOOK_UP_EVERY_MS = 1_500;
+const LOOK_UP_EVERY_MS = 4_000;
 /** State is compared at every so-manieth index. */
 const COMPARED_ONE_IN = 24;
 

@@ -214,6 +214,7 @@ export const i32ShrU = binary(0x76);
 
 export const i64Ne = binary(0x52);
 export const i64LtU = binary(0x54);
+export const i64Ctz = unary(0x7a);
 export const i64Add = binary(0x7c);
 export const i64Sub = binary(0x7d);
 export const i64And = binary(0x83);
@@ -243,6 +244,7 @@ export const vShuffle4 = (left: Code, right: Code, lanes: readonly number[]): Co
     right,
     lanes.flatMap((from) => [4 * from, 4 * from + 1, 4 * from + 2, 4 * from + 3]),
   );
+export const vSplat8 = unary(SIMD, 15);
 export const vSplat32 = unary(SIMD, 17);
 export const vSplat64 = unary(SIMD, 18);
 export const vLane32 = lane(SIMD, 27);
@@ -251,11 +253,25 @@ export const vReplace32 = (vector: Code, index: number, value: Code): Code => [
   value,
   [SIMD, 28, index],
 ];
+export const vGtS8 = binary(SIMD, 39);
 export const vEq32 = binary(SIMD, 55);
 export const vAnd = binary(SIMD, 78);
+/** Bits of the left that the right has not. */
+export const vAndNot = binary(SIMD, 79);
 export const vOr = binary(SIMD, 80);
 export const vXor = binary(SIMD, 81);
 export const vAnyTrue = unary(SIMD, 83);
+/** The highest bit of each byte. */
+export const vBits8 = unary(SIMD, 100);
+export const vNarrowU16 = binary(SIMD, 102);
+export const vSub8 = binary(SIMD, 113);
+/** Not below zero. */
+export const vSubSaturateU8 = binary(SIMD, 115);
+export const vMinU8 = binary(SIMD, 119);
+/** Sums of neighbors, twice as wide. */
+export const vPairsU8 = unary(SIMD, 125);
+export const vPairsU16 = unary(SIMD, 127);
+export const vNarrowS32 = binary(SIMD, 0x85, 1);
 export const vShl32 = binary(SIMD, 0xab, 1);
 export const vShrS32 = binary(SIMD, 0xac, 1);
 export const vShrU32 = binary(SIMD, 0xad, 1);
@@ -266,6 +282,9 @@ export const vMaxS32 = binary(SIMD, 0xb8, 1);
 export const vLowU64 = unary(SIMD, 0xc9, 1);
 export const vHighU64 = unary(SIMD, 0xca, 1);
 export const vAdd64 = binary(SIMD, 0xce, 1);
+
+/** Four signed integers as singles. */
+export const vConvertS32 = unary(SIMD, 0xfa, 1);
 
 // Vectors of two doubles.
 

@@ -1,7 +1,7 @@
 import { EXCEPTION_COST, EXCEPTIONS_COST, OWN_BASE_COST } from "./packed-width.ts";
 import * as w from "./wasm-emitter.ts";
 import { transpose } from "./wasm-packed-kernel.ts";
-import { FRAME, HIGHS, LOWS, SCRATCH, SEEDS, STOPPED } from "./wasm-packed-layout.ts";
+import { FRAME, HIGHS, LENGTHS, LOWS, SCRATCH, SEEDS, STOPPED } from "./wasm-packed-layout.ts";
 
 /**
  * The packer in WebAssembly: `BlockEncoder` of packed-encode.ts for whole blocks of 32-bit latents,
@@ -38,18 +38,23 @@ function equal(): w.WasmFunction {
   return { type, locals: [w.V128], body, name: "q" };
 }
 
+/** What the exponent of a single has more than the bits of its whole part. */
+const EXPONENT = 126;
+
 /**
  * Parameters: longest, extra, order. Of the numbers in `SCRATCH`, the cost of the best width, times
  * 2^16, exceptions, times 2^8, and the width, as `WidthChoice` has it. How many numbers need more bits
- * is counted for one width after the other, since few are tried. The places of seeds hold what stands
- * in the first one, and do not count.
+ * is counted for one width after the other, since few are tried; their lengths stay in `LENGTHS`, in
+ * the second half of it if there is something extra. The places of seeds hold what stands in the first
+ * one, and do not count.
  */
 function choose(): w.WasmFunction {
-  const [longest, extra, order, width, exceptions, cost, best, patching, at] = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8,
+  const [longest, extra, order, width, exceptions, cost, best, patching] = [
+    0, 1, 2, 3, 4, 5, 6, 7,
   ] as const;
-  const fitting = 9;
-  const each = w.i32Add(
+  const [each, wanted, counts] = [8, 9, 10] as const;
+  const lengths = [11, 12, 13, 14, 15, 16, 17, 18];
+  const price = w.i32Add(
     w.i32Sub(w.i32Add(w.get(longest), w.get(extra)), w.get(width)),
     w.i32(EXCEPTION_COST),
   );
@@ -57,58 +62,67 @@ function choose(): w.WasmFunction {
     w.i32Shl(w.get(cost), w.i32(16)),
     w.i32Or(w.i32Shl(w.get(exceptions), w.i32(8)), w.get(width)),
   );
-  const fits = (offset: number): w.Code =>
-    w.vEq32(w.vShrU32(w.vLoad(w.get(at), SCRATCH + offset), w.get(width)), ZERO);
-  const countFitting = [
-    w.set(fitting, ZERO),
-    w.set(at, w.i32(0)),
-    w.loop(
-      [0, 16, 32, 48, 64, 80, 96, 112].map((offset) =>
-        w.set(fitting, w.vSub32(w.get(fitting), fits(offset))),
-      ),
-      w.increase(at, w.i32(128)),
-      w.brIf(0, w.i32LtU(w.get(at), w.i32(4 * BLOCK))),
+  const turned = (by: number): w.Code =>
+    w.vShuffle4(
+      w.get(counts),
+      w.get(counts),
+      [0, 1, 2, 3].map((j) => (j + by) & 3),
+    );
+  const countLonger = [
+    w.set(wanted, w.vSplat8(w.get(width))),
+    w.set(counts, ZERO),
+    lengths.map((length) =>
+      w.set(counts, w.vSub8(w.get(counts), w.vGtS8(w.get(length), w.get(wanted)))),
     ),
-    [1, 2].map((by) =>
-      w.set(
-        fitting,
-        w.vAdd32(
-          w.get(fitting),
-          w.vShuffle4(
-            w.get(fitting),
-            w.get(fitting),
-            [0, 1, 2, 3].map((j) => (j + by) & 3),
-          ),
-        ),
-      ),
-    ),
-    w.set(exceptions, w.i32Sub(w.i32(BLOCK), w.vLane32(w.get(fitting), 0))),
+    w.set(counts, w.vPairsU16(w.vPairsU8(w.get(counts)))),
+    [2, 1].map((by) => w.set(counts, w.vAdd32(w.get(counts), turned(by)))),
+    w.set(exceptions, w.vLane32(w.get(counts), 0)),
     w.when(
       w.i32ShrU(w.i32Load(w.i32(SCRATCH)), w.get(width)),
       w.set(exceptions, w.i32Sub(w.get(exceptions), w.get(order))),
     ),
   ];
   const body = [
+    measure(lengths, each, extra),
     w.set(best, w.i32(0x7fffffff)),
     w.set(width, w.get(longest)),
     w.loop(
       w.set(patching, w.i32(0)),
       w.when(
         w.get(exceptions),
-        w.set(patching, w.i32Add(w.i32(EXCEPTIONS_COST), w.i32Mul(w.get(exceptions), each))),
+        w.set(patching, w.i32Add(w.i32(EXCEPTIONS_COST), w.i32Mul(w.get(exceptions), price))),
       ),
       w.when(w.i32LtS(w.get(patching), w.i32ShrU(w.get(best), w.i32(16))), [
         w.set(cost, w.i32Add(w.i32Shl(w.get(width), w.i32(7)), w.get(patching))),
         w.when(w.i32LtS(w.get(cost), w.i32ShrU(w.get(best), w.i32(16))), w.set(best, packed)),
         w.set(width, w.i32Sub(w.get(width), w.i32(1))),
         // Two levels out: on with the next width.
-        w.when(w.i32GeS(w.get(width), w.i32(0)), [countFitting, w.br(2)]),
+        w.when(w.i32GeS(w.get(width), w.i32(0)), [countLonger, w.br(2)]),
       ]),
     ),
     w.get(best),
   ];
-  const locals = [...new Array<number>(6).fill(w.I32), w.V128];
+  const locals = [...new Array<number>(5).fill(w.I32), ...new Array<number>(11).fill(w.V128)];
   return { type: { parameters: [w.I32, w.I32, w.I32], results: [w.I32] }, locals, body };
+}
+
+/** How many bits each of the numbers in `SCRATCH` needs, as bytes of eight locals and of `LENGTHS`. */
+function measure(lengths: readonly number[], each: number, half: number): w.Code {
+  // The highest bit alone would do: without the one below it nothing is rounded up.
+  const exponents = (offset: number): w.Code => [
+    w.set(each, w.vLoad(w.i32(SCRATCH), offset)),
+    w.vShrU32(w.vConvertS32(w.vAndNot(w.get(each), w.vShrU32(w.get(each), w.i32(1)))), w.i32(23)),
+  ];
+  const eight = (offset: number): w.Code => w.vNarrowS32(exponents(offset), exponents(offset + 16));
+  return lengths.map((length, i) => {
+    const sixteen = w.vNarrowU16(eight(64 * i), eight(64 * i + 32));
+    // Numbers of 32 bits are negative ones with a sign before the exponent.
+    const bounded = w.vMinU8(sixteen, w.vSplat8(w.i32(EXPONENT + 32)));
+    return [
+      w.set(length, w.vSubSaturateU8(bounded, w.vSplat8(w.i32(EXPONENT)))),
+      w.vStore(w.i32Shl(w.get(half), w.i32(7)), w.get(length), LENGTHS + 16 * i),
+    ];
+  });
 }
 
 // Parameters: latents, how many blocks, order, and where directory, words and exceptions go.
@@ -358,32 +372,46 @@ function decide(): w.Code {
 
 /** Exceptions: their places where they belong, their values in `SCRATCH`, and how many bits they need. */
 function collect(): w.Code {
-  const above = w.i32ShrS(w.i32Sub(residual, w.get(BASE)), w.get(WIDTH));
-  const aboveFour = w.vShrS32(w.vSub32(w.vLoad(fromK, LOWS), w.get(BASES)), w.get(WIDTH));
-  const one = [
-    w.set(VALUE, above),
-    w.when(w.get(VALUE), [
-      w.set(VALUE, w.i32Sub(w.get(VALUE), w.i32GtS(w.get(VALUE), w.i32(0)))),
-      w.i32Store8(w.i32Add(w.get(EXCEPTION), w.get(COUNT)), w.get(K)),
-      w.i32Store(w.i32Shl(w.get(COUNT), w.i32(2)), w.get(VALUE), SCRATCH),
-      w.set(BITS, w.i32Or(w.get(BITS), w.i32Xor(w.get(VALUE), w.i32ShrS(w.get(VALUE), w.i32(31))))),
-      w.increase(COUNT, w.i32(1)),
-    ]),
-  ];
+  const sixteen = (i: number): w.Code =>
+    w.i64FromI32U(
+      w.vBits8(
+        w.vGtS8(w.vLoad(w.i32Shl(w.get(FRAMED), w.i32(7)), LENGTHS + 16 * i), w.get(VECTOR)),
+      ),
+    );
+  const half = (i: number): w.Code =>
+    [1, 2, 3].reduce<w.Code>(
+      (bits, k) => w.i64Or(bits, w.i64Shl(sixteen(4 * i + k), w.i64(16 * k))),
+      sixteen(4 * i),
+    );
+  const seeds = w.i64Sub(w.i64Shl(w.i64(1), w.i64FromI32U(w.get(ORDER))), w.i64(1));
+  const places = w.get(NUMBER);
+  const takeEach = (first: number): w.Code =>
+    w.block(
+      w.loop(
+        w.brIf(1, w.i32Eqz(w.i64Ne(places, w.i64(0)))),
+        w.set(K, w.i32Add(w.i32FromI64(w.i64Ctz(places)), w.i32(first))),
+        w.set(NUMBER, w.i64And(places, w.i64Sub(places, w.i64(1)))),
+        w.set(VALUE, w.i32ShrS(w.i32Sub(residual, w.get(BASE)), w.get(WIDTH))),
+        w.set(VALUE, w.i32Sub(w.get(VALUE), w.i32GtS(w.get(VALUE), w.i32(0)))),
+        w.i32Store8(w.i32Add(w.get(EXCEPTION), w.get(COUNT)), w.get(K)),
+        w.i32Store(w.i32Shl(w.get(COUNT), w.i32(2)), w.get(VALUE), SCRATCH),
+        w.set(
+          BITS,
+          w.i32Or(w.get(BITS), w.i32Xor(w.get(VALUE), w.i32ShrS(w.get(VALUE), w.i32(31)))),
+        ),
+        w.increase(COUNT, w.i32(1)),
+        w.br(0),
+      ),
+    );
   return [
     w.set(COUNT, w.i32(0)),
     w.set(BITS, w.i32(0)),
-    // Width 32 has no exceptions, whatever a shift by it gives.
-    countUp(
-      w.i32(0),
-      BLOCK,
-      4,
-      w.when(w.vAnyTrue(aboveFour), [
-        w.set(FILLED, w.i32Add(w.get(K), w.i32(4))),
-        w.loop(one, w.increase(K, w.i32(1)), w.brIf(0, w.i32LtS(w.get(K), w.get(FILLED)))),
-        w.set(K, w.i32Sub(w.get(K), w.i32(4))),
-      ]),
-    ),
+    w.set(VECTOR, w.vSplat8(w.get(WIDTH))),
+    w.set(NUMBER, half(0)),
+    w.set(NUMBER, w.i64Xor(places, w.i64And(places, seeds))),
+    takeEach(0),
+    w.set(NUMBER, half(1)),
+    takeEach(BLOCK / 2),
     w.set(BITS, w.i32Sub(w.i32(33), w.i32Clz(w.get(BITS)))),
   ];
 }

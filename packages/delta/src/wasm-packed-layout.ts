@@ -21,6 +21,8 @@ export const STOPPED = 3_264;
 export const SCALE = 3_280;
 /** Eight bytes that are written and never read. */
 export const NOWHERE = 3_312;
+/** 128 bytes for how many bits the fields of a block need, centered and framed. */
+export const LENGTHS = 3_328;
 /** Payloads and latents. */
 export const HEAP = 4_096;
 

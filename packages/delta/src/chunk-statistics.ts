@@ -9,6 +9,7 @@ import {
   readRaw,
   wordsOfLane,
 } from "./number-lane.ts";
+import { boundsByWasm } from "./packed.ts";
 import type { ValueType } from "./values.ts";
 import { type Element, elementBytes, type NumberLane, plainValues, type Taken } from "./values.ts";
 
@@ -21,14 +22,17 @@ export type ChunkStatistics = {
 };
 
 /** As they stand in the index. */
-export function encodeStatistics({ type, count, lane, validity }: Taken): Uint8Array {
+export function encodeStatistics(
+  { type, count, lane, validity }: Taken,
+  options: { readonly wasm: boolean },
+): Uint8Array {
   const nulls = validity === undefined ? 0 : count - validity.reduce((sum, each) => sum + each, 0);
   const writer = new ByteWriter();
   writer.varint(nulls);
   if (lane.kind === "strings") return writer.finish();
   // What holds a null's place means nothing.
   const present = validity === undefined ? lane : pick(lane, placesOf(validity));
-  const bounds = countOfLane(present) === 0 ? undefined : boundsOf(present, type);
+  const bounds = countOfLane(present) === 0 ? undefined : boundsOf(present, type, options.wasm);
   if (bounds !== undefined) writer.raw(rawBytes(bounds, elementBytes(type), []));
   return writer.finish();
 }
@@ -52,10 +56,13 @@ function placesOf(validity: Uint8Array): number[] {
 }
 
 /** Least and greatest of at least one value, as a lane of two; undefined if all are NaN. */
-function boundsOf(lane: NumberLane, type: ValueType): NumberLane | undefined {
+function boundsOf(lane: NumberLane, type: ValueType, wasm: boolean): NumberLane | undefined {
   switch (lane.kind) {
-    case "ints":
-      return { kind: "ints", ints: intBounds(lane.ints, type === "u32" ? SIGN : 0) };
+    case "ints": {
+      const isSigned = type !== "u32";
+      const ints = isSigned && wasm ? boundsByWasm(lane.ints) : undefined;
+      return { kind: "ints", ints: ints ?? intBounds(lane.ints, isSigned ? 0 : SIGN) };
+    }
     case "pairs":
       return laneOfWords(lane, pairBounds(wordsOfLane(lane), lane.isSigned ? 0 : SIGN));
     default: {

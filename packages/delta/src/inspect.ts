@@ -142,7 +142,7 @@ function reportOf(chunk: ChunkEntry, type: ValueType, options: DecodeOptions): C
     values: count,
     bitsPerValue: (bytes * 8) / Math.max(1, count),
   };
-  const statistics = encodeStatistics({ type, count, lane, validity });
+  const statistics = encodeStatistics({ type, count, lane, validity }, { wasm: false });
   const told = chunk.statistics ?? statistics;
   if (told.length !== statistics.length || told.some((byte, i) => byte !== statistics[i])) {
     throw new DeltaError("corrupt", "the index tells of other values than are there");

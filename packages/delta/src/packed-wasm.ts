@@ -4,6 +4,7 @@ import { decodeRest } from "./packed-decode.ts";
 import { BLOCK, BlockCursor } from "./packed-directory.ts";
 import { encodeRest32 } from "./packed-encode.ts";
 import { chunkFrame32 } from "./packed-frame.ts";
+import { boundsModule } from "./wasm-bounds.ts";
 import { decodeModule } from "./wasm-packed-decode.ts";
 import { encodeModule } from "./wasm-packed-encode.ts";
 import { kernelModule } from "./wasm-packed-kernel.ts";
@@ -65,6 +66,7 @@ export class PackedWasm {
   readonly #decode: Driver;
   readonly #encode: Driver;
   readonly #equal: Driver;
+  readonly #bounds: Driver;
   readonly #divide: Driver;
   readonly #multiply: Driver;
 
@@ -76,6 +78,7 @@ export class PackedWasm {
     const encoder = this.#make(encodeModule());
     this.#encode = encoder["f"] as Driver;
     this.#equal = encoder["q"] as Driver;
+    this.#bounds = this.#make(boundsModule())["b"] as Driver;
     const scalers = this.#make(scaleModule());
     this.#divide = scalers["d"] as Driver;
     this.#multiply = scalers["m"] as Driver;
@@ -162,6 +165,18 @@ export class PackedWasm {
       out.set(new Float64Array(buffer, outAt, count), first);
     }
     return true;
+  }
+
+  /** Least and greatest of at least four integers; undefined: no room. */
+  bounds(ints: Int32Array): Int32Array | undefined {
+    const whole = ints.length & ~3;
+    if (!this.#reserve(HEAP + 4 * whole)) return undefined;
+    const { buffer } = this.#memory;
+    new Int32Array(buffer, HEAP, whole).set(ints.subarray(0, whole));
+    this.#bounds(HEAP, HEAP + 4 * whole, SCALE);
+    const rest = ints.subarray(whole);
+    const least = Math.min(...new Int32Array(buffer, SCALE, 4), ...rest);
+    return Int32Array.of(least, Math.max(...new Int32Array(buffer, SCALE + 16, 4), ...rest));
   }
 
   /** A payload that is known to decode to `latents`, or undefined if there is no room. */

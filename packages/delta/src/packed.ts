@@ -164,6 +164,12 @@ function decodeByWasm(
   return attempt(() => engine(count, options)?.decode(payload, order, count, isPairs));
 }
 
+/** Least and greatest of many integers, if WebAssembly is at hand: for less it is not made. */
+export function boundsByWasm(ints: Int32Array): Int32Array | undefined {
+  if (latentsSeen <= WARM_UP || ints.length < BLOCK) return undefined;
+  return attempt(() => webAssembly?.packedWasm()?.bounds(ints));
+}
+
 /** Undefined when the engine fails, which then is not asked again. */
 function attempt<T>(work: () => T): T | undefined {
   try {

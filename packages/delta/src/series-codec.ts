@@ -131,7 +131,8 @@ export class SegmentWriter {
       const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
       const bytes = chunkSection(this.#header, part.count, encodeBody(part, this.#options));
       const isOnly = !isPart && isLast && part.count === taken.count;
-      const statistics = isOnly || !this.#withStatistics ? undefined : encodeStatistics(part);
+      const statistics =
+        isOnly || !this.#withStatistics ? undefined : encodeStatistics(part, this.#options);
       chunks.push({ bytes, count: part.count, statistics });
     }
     return chunks;

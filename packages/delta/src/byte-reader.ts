@@ -1,4 +1,4 @@
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, DeltaError } from "./delta-error.ts";
 
 /**
  * Reads little-endian fields out of bytes that nobody has vouched for: every overrun is `truncated`,
@@ -49,13 +49,11 @@ export class ByteReader {
       value += (byte & 0x7f) * scale;
       scale *= 128;
       if (byte >= 0x80) continue;
-      if (byte === 0 && count > 1)
-        throw new DeltaError("corrupt", "a varint with idle bytes", start);
-      if (value > max)
-        throw new DeltaError("corrupt", `${value} where at most ${max} can be`, start);
+      if (byte === 0 && count > 1) throw corrupt("varints", start);
+      if (value > max) throw corrupt("numbers", start);
       return value;
     }
-    throw new DeltaError("corrupt", "a varint of more than eight bytes", start);
+    throw corrupt("varints", start);
   }
 
   /** A view of the next `length` bytes. */
@@ -78,7 +76,7 @@ export class ByteReader {
   align(alignment: number): void {
     while (this.#position % alignment !== 0) {
       const at = this.#position;
-      if (this.u8() !== 0) throw new DeltaError("corrupt", "padding that is not zero", at);
+      if (this.u8() !== 0) throw corrupt("bytes", at);
     }
   }
 

@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { decodeNumbers, encodeNumbers, numberAt } from "./chunk.ts";
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, DeltaError, unsupported } from "./delta-error.ts";
 import {
   type DecodeContext,
   decodeInts,
@@ -87,7 +87,7 @@ export function decodeBody(
     const strings = text().decodeText(reader.rest(), present, context);
     const expected = validity === undefined ? count : validity.reduce((sum, each) => sum + each, 0);
     if (strings.length !== expected) {
-      throw new DeltaError("corrupt", `${strings.length} strings where ${expected} belong`, 1);
+      throw corrupt("strings", 1);
     }
     return { lane: { kind: "strings", strings }, validity };
   }
@@ -125,7 +125,7 @@ function readNullRuns(
   context: DecodeContext,
 ): Int32Array | undefined {
   const flags = reader.u8();
-  if (flags > NULLS) throw new DeltaError("unsupported_feature", `a body with flags ${flags}`, 0);
+  if (flags > NULLS) throw unsupported("body", flags, 0);
   if (flags !== NULLS) return undefined;
   const runs = reader.varint(count + 1);
   return decodeInts(reader.part(), runs, context);
@@ -149,12 +149,12 @@ function validityOf(lengths: Int32Array, count: number): Uint8Array {
     if (k % 2 === 0) validity.fill(1, at, end);
     at = end;
   }
-  if (at !== count) throw new DeltaError("corrupt", `nulls told of ${at} values of ${count}`);
+  if (at !== count) throw corrupt("nulls");
   return validity;
 }
 
 function nullsEnd(at: number, length: number, count: number): number {
   const end = at + length;
-  if (end < at || end > count) throw new DeltaError("corrupt", `nulls up to ${end} of ${count}`);
+  if (end < at || end > count) throw corrupt("nulls");
   return end;
 }

@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { chooseFloatMode } from "./choose-float-mode.ts";
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, unsupported } from "./delta-error.ts";
 import {
   describeMode,
   type FloatMode,
@@ -231,8 +231,7 @@ export function decodeNumbers(
       return;
     case SHAPE.floatMode:
     case SHAPE.floatBits:
-      if (lane.kind !== "floats")
-        throw new DeltaError("corrupt", "floats where integers belong", 0);
+      if (lane.kind !== "floats") throw corrupt("floats", 0);
       if (shape === SHAPE.floatBits) decodeBits(reader.rest(), lane, context);
       else decodeFloats(reader, lane, context);
       return;
@@ -240,7 +239,7 @@ export function decodeNumbers(
       decodeRuns(reader, lane, elementBytes, context);
       return;
     default:
-      throw new DeltaError("unsupported_feature", `a chunk of shape ${shape}`, 0);
+      throw unsupported("shape", shape, 0);
   }
 }
 
@@ -289,7 +288,7 @@ export function numberAt(
 }
 
 function decodeLane(reader: ByteReader, lane: NumberLane, context: DecodeContext): void {
-  if (lane.kind === "floats") throw new DeltaError("corrupt", "integers where floats belong", 0);
+  if (lane.kind === "floats") throw corrupt("integers", 0);
   const bytes = reader.rest();
   if (lane.kind === "ints") {
     intsOf(decodeIntegers(bytes, lane.ints.length, context, lane.ints), lane.ints);
@@ -396,11 +395,11 @@ function decodeRuns(
   decodeNumbers(notRuns(reader.rest()), heads, elementBytes, context);
   const fill = wordsPerValue(lane) === 1 ? fillRuns : fillPairRuns;
   const at = fill(wordsOfLane(lane), wordsOfLane(heads), lengths, count);
-  if (at !== count) throw new DeltaError("corrupt", `runs of ${at} values where ${count} belong`);
+  if (at !== count) throw corrupt("runs");
 }
 
 function notRuns(body: Uint8Array): Uint8Array {
-  if (body[0] === SHAPE.runs) throw new DeltaError("corrupt", "runs of runs", 0);
+  if (body[0] === SHAPE.runs) throw corrupt("runs", 0);
   return body;
 }
 

@@ -41,6 +41,16 @@ export class DeltaError extends Error {
   }
 }
 
+/** Of bytes that contradict themselves: `what` is a plural, and the offset is where it shows. */
+export function corrupt(what: string, offset?: number): DeltaError {
+  return new DeltaError("corrupt", `${what} that cannot be`, offset);
+}
+
+/** Of something that a later version may know. */
+export function unsupported(what: string, id: number, offset?: number): DeltaError {
+  return new DeltaError("unsupported_feature", `${what} ${id}, which is not known`, offset);
+}
+
 /** Stops the program unless `property` holds: a fault of this library, never of its input. */
 export function assert(condition: unknown, property: string): asserts condition {
   if (!condition) throw new Error(`@cubby/delta is wrong, please report it: ${property}`);

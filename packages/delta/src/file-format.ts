@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { xxh32 } from "./checksum.ts";
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, DeltaError, unsupported } from "./delta-error.ts";
 import { CHUNK_VALUES_MAX, SECTION_BYTES_MAX } from "./limits.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
 
@@ -34,7 +34,7 @@ export type Header = {
 export function typeOfKind(kind: number, offset: number): ValueType {
   const type = VALUE_TYPES[kind - 1];
   if (type === undefined) {
-    throw new DeltaError("unsupported_feature", `a series of type ${kind}`, offset);
+    throw unsupported("type", kind, offset);
   }
   return type;
 }
@@ -66,7 +66,7 @@ export function readHeader(reader: ByteReader): Header {
     throw new DeltaError("unsupported_version", message, at + 3);
   }
   if ((features & ~CHECKSUMS) !== 0) {
-    throw new DeltaError("unsupported_feature", `required features ${features}`, at + 4);
+    throw unsupported("features", features, at + 4);
   }
   return { kind, hasChecksums: (features & CHECKSUMS) !== 0, hash: xxh32(bytes) };
 }
@@ -164,7 +164,7 @@ export function sectionSize(bytes: Uint8Array, start: number, header: Header): n
     return i + 1 - start + size + (header.hasChecksums ? 4 : 0) + trailer;
   }
   if (bytes.length < start + 6) return undefined;
-  throw new DeltaError("corrupt", `a section of more than ${SECTION_BYTES_MAX} bytes`, start);
+  throw corrupt("sizes", start);
 }
 
 export function readSection(bytes: Uint8Array, start: number, header: Header): Section {
@@ -234,11 +234,7 @@ export function checkEnd(end: Section, sizes: readonly number[]): readonly Uint8
   const isComplete =
     named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
   if (!isComplete) {
-    throw new DeltaError(
-      "corrupt",
-      "the segment's end names other sections than are there",
-      end.offset,
-    );
+    throw corrupt("sizes", end.offset);
   }
   return statistics;
 }
@@ -268,7 +264,7 @@ function readEnd(end: Section): End {
 export function readTrailer(bytes: Uint8Array, at: number, endBytes: number): number {
   const reader = new ByteReader(bytes, at);
   if (reader.u32() !== endBytes || reader.u32() !== TRAILER_MAGIC) {
-    throw new DeltaError("corrupt", "a segment's trailer is not what it should be", at);
+    throw corrupt("trailers", at);
   }
   return reader.position;
 }
@@ -276,11 +272,7 @@ export function readTrailer(bytes: Uint8Array, at: number, endBytes: number): nu
 /** Splits a chunk's content into its count and its body. */
 export function chunkOf(section: Section, firstValue: number, headerOffset = 0): ChunkEntry {
   if (section.tag !== TAG_CHUNK) {
-    throw new DeltaError(
-      "unsupported_feature",
-      `a section with tag ${section.tag}`,
-      section.offset,
-    );
+    throw unsupported("section", section.tag, section.offset);
   }
   const reader = new ByteReader(section.content);
   const count = reader.varint(CHUNK_VALUES_MAX);

@@ -1,4 +1,4 @@
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, DeltaError } from "./delta-error.ts";
 
 /** A general compressor to hand bytes to. Ids: 1 deflate (raw), 2 brotli, 3 zstd; own ones from 64. */
 export type Compressor = {
@@ -52,10 +52,7 @@ export function splitPlanes(residuals: Int32Array): Uint8Array {
 export function joinPlanes(planes: Uint8Array, out: Int32Array): void {
   const count = out.length;
   if (planes.length !== count * 4) {
-    throw new DeltaError(
-      "corrupt",
-      `${planes.length} bytes decompressed where ${count * 4} belong`,
-    );
+    throw corrupt("sizes");
   }
   for (let i = 0; i < count; i += 1) {
     const folded =

@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, unsupported } from "./delta-error.ts";
 import type { FloatMode } from "./float-mode.ts";
 import { type Compressor, compressorOf, joinPlanes, splitPlanes } from "./handoff.ts";
 import {
@@ -316,7 +316,7 @@ function readOffsets(
     case METHOD.split:
       return splitOffsets(reader, count, isWide, context);
     default:
-      throw new DeltaError("unsupported_feature", `integers written by method ${method}`, 0);
+      throw unsupported("method", method, 0);
   }
 }
 
@@ -332,7 +332,7 @@ function varintOffsets(
   ints: Int32Array,
   isWide: boolean,
 ): Offsets {
-  if (count > VARINTS_MAX) throw new DeltaError("corrupt", `${count} values as varints`);
+  if (count > VARINTS_MAX) throw corrupt("varints");
   const pairs = new BigInt64Array(count);
   let value = 0n;
   for (let i = 0; i < count; i += 1) {
@@ -382,7 +382,7 @@ function splitOffsets(
   isWide: boolean,
   context: DecodeContext,
 ): Offsets {
-  if (!isWide) throw new DeltaError("corrupt", "narrow integers that are split");
+  if (!isWide) throw corrupt("halves");
   const words = new Uint32Array(count * 2);
   const high = reader.part();
   const low = reader.rest();
@@ -392,7 +392,7 @@ function splitOffsets(
   ] as const) {
     const { base, step, offsets } = decodeIntegers(part, count, context);
     if (offsets.kind === "wide" || base !== 0n || step !== 1) {
-      throw new DeltaError("corrupt", "a half of split integers that is no 32-bit series");
+      throw corrupt("halves");
     }
     for (let i = 0; i < count; i += 1) words[2 * i + half] = offsets.ints[i] as number;
   }

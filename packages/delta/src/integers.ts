@@ -1,5 +1,5 @@
 import type { ByteReader } from "./byte-reader.ts";
-import { DeltaError } from "./delta-error.ts";
+import { corrupt } from "./delta-error.ts";
 import { factorsOf } from "./float-mode.ts";
 
 /**
@@ -141,7 +141,7 @@ export function floatsOf(
 ): void {
   const start = Number(base);
   if (!Number.isSafeInteger(start)) {
-    throw new DeltaError("corrupt", "integers beyond 2^53 where doubles are wanted");
+    throw corrupt("integers beyond 2^53");
   }
   if (offsets.kind === "wide") {
     const { words } = offsets;
@@ -213,5 +213,5 @@ export function readBigVarint(reader: ByteReader): bigint {
     value |= BigInt(byte & 0x7f) << shift;
     if (byte < 0x80) return value & 1n ? -((value + 1n) >> 1n) : value >> 1n;
   }
-  throw new DeltaError("corrupt", "a 64-bit number of more than ten bytes", start);
+  throw corrupt("numbers", start);
 }

@@ -1,5 +1,5 @@
 import { bitsOf } from "./bins.ts";
-import { DeltaError } from "./delta-error.ts";
+import { corrupt } from "./delta-error.ts";
 import type { BitCoder } from "./range-coder.ts";
 
 /** 2^16 is certainty; probabilities stay this far from both ends. */
@@ -32,7 +32,7 @@ export class NumberCoder {
     let length = 0;
     while (this.#bit(base + length, length < lengthWritten ? 1 : 0) === 1) {
       length += 1;
-      if (length === LENGTHS) throw new DeltaError("corrupt", "a number in a header is too long");
+      if (length === LENGTHS) throw corrupt("numbers");
     }
     let result = length === 0 ? 0 : 1;
     for (let i = length - 2; i >= 0; i -= 1) {
@@ -40,7 +40,7 @@ export class NumberCoder {
       const model = result < 4 ? base + LENGTHS + length * 4 + result : -1;
       result = result * 2 + this.#bit(model, bit);
     }
-    if (result > max) throw new DeltaError("corrupt", `${result} in a header where ${max} is most`);
+    if (result > max) throw corrupt("numbers");
     return result;
   }
 

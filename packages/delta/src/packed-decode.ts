@@ -1,10 +1,10 @@
+import { corrupt } from "./delta-error.ts";
 import { KERNELS } from "./generated/packed-kernels.ts";
 import {
   BLOCK,
   BlockCursor,
   carry,
   centeredBase,
-  corrupt,
   EXCEPTIONS,
   LANE_VALUES,
   LANES,
@@ -202,7 +202,7 @@ function cursorAt(
   isPairs: boolean,
 ): BlockCursor {
   const cursor = new BlockCursor(payload, count, order, isPairs);
-  if (block >= cursor.blocks) throw corrupt(`no block ${block}`, 0);
+  if (block >= cursor.blocks) throw corrupt("blocks", 0);
   for (let i = 0; i <= block; i += 1) cursor.next();
   return cursor;
 }
@@ -281,8 +281,7 @@ class Patcher {
     let bit = 8 * (exceptionAt + exceptions);
     for (let k = 0; k < exceptions; k += 1) {
       const place = bytes[exceptionAt + k] as number;
-      if (place <= last || place >= values)
-        throw corrupt("exceptions out of order", exceptionAt + k);
+      if (place <= last || place >= values) throw corrupt("exceptions", exceptionAt + k);
       last = place;
       this.#places[k] = place;
       const lowBits = exceptionBits > 32 ? 32 : exceptionBits;

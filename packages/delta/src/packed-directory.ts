@@ -1,4 +1,4 @@
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, DeltaError } from "./delta-error.ts";
 import { BLOCK_VALUES } from "./limits.ts";
 
 /**
@@ -132,12 +132,12 @@ export class BlockCursor {
     this.isWide = this.isPairs && (head & 63) === WIDE;
     this.words = 0;
     if (this.isWide) {
-      if (head !== WIDE) throw corrupt("a wide block with a base", this.#at);
+      if (head !== WIDE) throw corrupt("widths", this.#at);
       head = this.#byte();
       this.words = this.#wordsOf(32);
     }
     this.width = head & 63;
-    if (this.width > 32) throw corrupt(`a block of ${this.width} bits`, this.#at);
+    if (this.width > 32) throw corrupt("widths", this.#at);
     this.words += this.#wordsOf(this.width);
     this.#base((head & OWN_BASE) !== 0);
     this.#exceptions((head & EXCEPTIONS) !== 0);
@@ -150,7 +150,7 @@ export class BlockCursor {
       this.#at === this.#directoryEnd &&
       this.word + this.words === this.wordCount &&
       this.exceptionAt + this.exceptionBytes === this.bytes.length;
-    if (!isWhole) throw corrupt("bytes that belong to no block", this.#at);
+    if (!isWhole) throw corrupt("blocks", this.#at);
   }
 
   #wordsOf(width: number): number {
@@ -200,7 +200,7 @@ export class BlockCursor {
       this.exceptionBits = (more & 63) + 1;
     }
     if (this.exceptions > this.values || this.exceptionBits > (this.isPairs ? 64 : 32)) {
-      throw corrupt("more exceptions than values", this.#at);
+      throw corrupt("exceptions", this.#at);
     }
     this.exceptionBytes = this.exceptions + Math.ceil((this.exceptions * this.exceptionBits) / 8);
     if (this.exceptionAt + this.exceptionBytes > this.bytes.length) {
@@ -209,14 +209,14 @@ export class BlockCursor {
   }
 
   #byte(): number {
-    if (this.#at >= this.#directoryEnd) throw truncated("a directory entry", this.#at);
+    if (this.#at >= this.#directoryEnd) throw truncated("entries", this.#at);
     return this.bytes[this.#at++] as number;
   }
 
   #length(): number {
     const start = this.#at;
     this.#unsigned();
-    if (this.#high !== 0 || this.#low < 0) throw corrupt("a length too great", start);
+    if (this.#high !== 0 || this.#low < 0) throw corrupt("lengths", start);
     return this.#low;
   }
 
@@ -231,7 +231,7 @@ export class BlockCursor {
       return;
     }
     this.#unsigned();
-    if (!this.isPairs && this.#high !== 0) throw corrupt("a number of over 32 bits", start);
+    if (!this.isPairs && this.#high !== 0) throw corrupt("numbers", start);
     const sign = -(this.#low & 1);
     this.#low = ((this.#low >>> 1) | (this.#high << 31)) ^ sign;
     this.#high = (this.#high >>> 1) ^ sign;
@@ -267,7 +267,7 @@ export class BlockCursor {
       this.#high = high;
       return;
     }
-    throw corrupt("a number that is not written as it should be", start);
+    throw corrupt("numbers", start);
   }
 }
 
@@ -283,8 +283,4 @@ export function carry(sum: number, addend: number): number {
 
 export function truncated(what: string, offset: number): DeltaError {
   return new DeltaError("truncated", `${what} are missing`, offset);
-}
-
-export function corrupt(what: string, offset: number): DeltaError {
-  return new DeltaError("corrupt", what, offset);
 }

@@ -1,4 +1,4 @@
-import { DeltaError } from "./delta-error.ts";
+import { corrupt } from "./delta-error.ts";
 
 /** Differences of `order`, and then differences at distance `lag` (0 for none), as in a grid's rows. */
 export type Predictor = { readonly order: 0 | 1 | 2 | 3; readonly lag: number };
@@ -122,7 +122,7 @@ function add(words: Uint32Array, lag: number, start: number): void {
 
 export function checkPredictor(order: number, lag: number, offset: number): Predictor {
   if (order !== 0 && order !== 1 && order !== 2 && order !== 3) {
-    throw new DeltaError("corrupt", `differences of order ${order}`, offset);
+    throw corrupt("orders", offset);
   }
   return { order, lag };
 }

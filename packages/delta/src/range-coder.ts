@@ -1,4 +1,4 @@
-import { DeltaError } from "./delta-error.ts";
+import { corrupt, DeltaError } from "./delta-error.ts";
 
 /**
  * One binary decision. An encoder writes `bit` and returns it; a decoder ignores `bit` and returns
@@ -118,7 +118,7 @@ export class RangeDecoder implements BitCoder {
   expectEnd(): void {
     const settled = this.#position - BYTES_AHEAD;
     if (this.#end <= settled + 1) return;
-    throw new DeltaError("corrupt", `${this.#end - settled - 1} bytes too many`, settled);
+    throw corrupt("bytes", settled);
   }
 
   #read(): number {

@@ -1,4 +1,4 @@
-import { DeltaError } from "./delta-error.ts";
+import { corrupt } from "./delta-error.ts";
 import { countOfLane, sameValue } from "./number-lane.ts";
 import type { NumberLane } from "./values.ts";
 
@@ -77,7 +77,6 @@ export function fillPairRuns(
 
 export function runEnd(at: number, length: number, count: number): number {
   const end = at + length + 1;
-  if (end <= at || end > count)
-    throw new DeltaError("corrupt", `a run up to ${end} of ${count} values`);
+  if (end <= at || end > count) throw corrupt("runs");
   return end;
 }

@@ -2,7 +2,7 @@ import { ascending, BINS_MAX, type Bins, bitsOf, chooseBins } from "./bins.ts";
 import { BLOCK_LOGS, CLASSES_MAX, chooseClasses } from "./block-classes.ts";
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { DeltaError } from "./delta-error.ts";
+import { corrupt } from "./delta-error.ts";
 import { NumberCoder } from "./number-coder.ts";
 import { RangeDecoder, RangeEncoder } from "./range-coder.ts";
 import {
@@ -260,7 +260,7 @@ function codeHeader(coder: NumberCoder, header: Header, classCount: number, log:
       table[s] = frequency;
       left -= frequency;
     }
-    if (left > 0) throw new DeltaError("corrupt", "frequencies that do not fill their table");
+    if (left > 0) throw corrupt("frequencies");
   }
   if (classCount === 1) return;
   let last = 0;
@@ -283,8 +283,7 @@ function readClassStream(payload: Uint8Array, classes: Uint8Array, classCount: n
   let last = 0;
   for (let block = 0; block < classes.length; block += 1) {
     const more = turned[block] as number;
-    if (more < 0 || more >= classCount)
-      throw new DeltaError("corrupt", `a class turned by ${more}`);
+    if (more < 0 || more >= classCount) throw corrupt("classes");
     last = (last + more) % classCount;
     classes[block] = last;
   }
@@ -299,13 +298,13 @@ function codeBins(coder: NumberCoder, { lows, bits }: Header): void {
   for (let s = 0; s < lows.length; s += 1) {
     const more = coder.code(CONTEXT.bits, zigzag((bits[s] as number) - width), 2 * WIDTH_MAX);
     width += unzigzag(more);
-    if (width < 0 || width > WIDTH_MAX) throw new DeltaError("corrupt", `a bin of ${width} bits`);
+    if (width < 0 || width > WIDTH_MAX) throw corrupt("bins");
     if (s > 0)
       low += 1 + coder.code(CONTEXT.gap, (lows[s] as number) - low - 1, 2 * RESIDUAL_MAX - 1);
     lows[s] = low;
     bits[s] = width;
   }
-  if (low > RESIDUAL_MAX) throw new DeltaError("corrupt", "a bin beyond 2^52");
+  if (low > RESIDUAL_MAX) throw corrupt("bins");
 }
 
 /** By the length of what the frequency is likely near: the same bin's in the last table, or its neighbor's. */
@@ -331,14 +330,13 @@ function readPayload(payload: Uint8Array, count: number): Read {
   const logs = reader.u8();
   const log = logs & 15;
   const blockLog = logs >>> 4;
-  if (!BLOCK_LOGS.includes(blockLog)) throw new DeltaError("corrupt", `blocks of 2^${blockLog}`, 0);
-  if (log < 8 || log > LOG_MAX) throw new DeltaError("corrupt", `tables of 2^${log} slots`, 0);
+  if (!BLOCK_LOGS.includes(blockLog)) throw corrupt("blocks", 0);
+  if (log < 8 || log > LOG_MAX) throw corrupt("tables", 0);
   const binCount = reader.varint(BINS_MAX);
   const binsMax = log === PACKED_LOG ? PACKED_SYMBOLS_MAX : 1 << log;
-  if (binCount === 0 || binCount > binsMax) throw new DeltaError("corrupt", `${binCount} bins`, 1);
+  if (binCount === 0 || binCount > binsMax) throw corrupt("bins", 1);
   const classCount = reader.u8();
-  if (classCount === 0 || classCount > CLASSES_MAX)
-    throw new DeltaError("corrupt", `${classCount} classes`);
+  if (classCount === 0 || classCount > CLASSES_MAX) throw corrupt("classes");
   const headerSize = reader.varint(payload.length);
   const wordCount = reader.varint(payload.length);
   const blocks = Math.ceil(count / (1 << blockLog));
@@ -353,8 +351,7 @@ function readPayload(payload: Uint8Array, count: number): Read {
   const classes = isStream ? new Uint8Array(blocks) : header.classes;
   if (isStream) readClassStream(reader.part(), classes, classCount);
   const states = Uint32Array.from({ length: LANES }, () => reader.u32());
-  if (states.some((state) => state < 0x10000))
-    throw new DeltaError("corrupt", "a state below 2^16");
+  if (states.some((state) => state < 0x10000)) throw corrupt("states");
   const words = new Uint8Array(wordCount * 2 + 8);
   words.set(reader.raw(wordCount * 2));
   const offsetBytes = reader.remaining;

@@ -1,4 +1,5 @@
 import { DeltaError } from "./delta-error.ts";
+import { laneOfWords, newLane, singlesOf, wordsOfLane, wordsPerValue } from "./number-lane.ts";
 
 /** What a series holds, as the file names it: a typed array's element, or a plain array's. */
 export type ValueType = (typeof VALUE_TYPES)[number];
@@ -144,22 +145,9 @@ function takeOwn(values: Values, type: ValueType): Taken {
 }
 
 function typedLane(values: TypedValues, type: ValueType): NumberLane {
-  const { buffer, byteOffset, length } = values;
-  if (values instanceof Float64Array) {
-    const bits = new Uint32Array(buffer, byteOffset, length * 2);
-    return { kind: "floats", floats: values, bits, isSingle: false };
-  }
-  if (values instanceof Float32Array) {
-    const bits = new Uint32Array(buffer, byteOffset, length);
-    return { kind: "floats", floats: Float64Array.from(values), bits, isSingle: true };
-  }
-  if (type === "i64" || type === "u64") {
-    const words = new Uint32Array(buffer, byteOffset, length * 2);
-    return { kind: "pairs", words, isSigned: type === "i64" };
-  }
-  if (values instanceof Int32Array) return { kind: "ints", ints: values };
-  if (values instanceof Uint32Array) {
-    return { kind: "ints", ints: new Int32Array(buffer, byteOffset, length) };
+  const { buffer, byteOffset, byteLength, length } = values;
+  if (values.BYTES_PER_ELEMENT >= 4) {
+    return laneOfWords(newLane(type, 0), new Int32Array(buffer, byteOffset, byteLength / 4));
   }
   const ints = new Int32Array(length);
   ints.set(values as Int16Array);
@@ -258,28 +246,10 @@ function mixed(value: unknown, index: number, type: ValueType): DeltaError {
   return new DeltaError("invalid_argument", `${describe(value)} in a series of ${type}s`, index);
 }
 
-const ELEMENT_BYTES: Readonly<Record<ValueType, number>> = {
-  f64: 8,
-  f32: 4,
-  i8: 1,
-  u8: 1,
-  u8c: 1,
-  i16: 2,
-  u16: 2,
-  i32: 4,
-  u32: 4,
-  i64: 8,
-  u64: 8,
-  number: 8,
-  bigint: 8,
-  date: 8,
-  string: 0,
-  boolean: 1,
-};
-
 /** Bytes of a value as an array holds it; 0 for strings. */
 export function elementBytes(type: ValueType): number {
-  return ELEMENT_BYTES[type];
+  if (isTyped(type)) return CONSTRUCTORS[type].BYTES_PER_ELEMENT;
+  return type === "string" ? 0 : type === "boolean" ? 1 : 8;
 }
 
 /** The values from `start` to `end` of a series that was taken apart. */
@@ -288,23 +258,10 @@ export function sliceTaken(taken: Taken, start: number, end: number): Taken {
   const validity = taken.validity?.subarray(start, end);
   const count = end - start;
   const part = validity?.includes(0) === true ? validity : undefined;
-  if (lane.kind === "ints") {
-    return {
-      type,
-      count,
-      validity: part,
-      lane: { kind: "ints", ints: lane.ints.subarray(start, end) },
-    };
-  }
-  if (lane.kind === "pairs") {
-    const words = lane.words.subarray(start * 2, end * 2);
-    return { type, count, validity: part, lane: { ...lane, words } };
-  }
-  if (lane.kind === "floats") {
-    const width = lane.isSingle ? 1 : 2;
-    const floats = lane.floats.subarray(start, end);
-    const bits = lane.bits.subarray(start * width, end * width);
-    return { type, count, validity: part, lane: { ...lane, floats, bits } };
+  if (lane.kind !== "strings") {
+    const width = wordsPerValue(lane);
+    const words = wordsOfLane(lane).subarray(start * width, end * width);
+    return { type, count, validity: part, lane: laneOfWords(lane, words) };
   }
   const before = taken.validity?.subarray(0, start).reduce((sum, each) => sum + each, 0) ?? start;
   const present = validity?.reduce((sum, each) => sum + each, 0) ?? count;
@@ -356,7 +313,7 @@ function laneElements(type: ValueType, lane: Lane): Element[] {
       return lane.strings.slice();
     case "ints":
       if (type === "boolean") return Array.from(lane.ints, (int) => int !== 0);
-      return Array.from(type === "u32" ? unsigned(lane.ints) : lane.ints);
+      return Array.from(type === "u32" ? new Uint32Array(lane.ints) : lane.ints);
     case "pairs": {
       const { buffer, byteOffset, length } = lane.words;
       return Array.from(
@@ -367,16 +324,8 @@ function laneElements(type: ValueType, lane: Lane): Element[] {
     }
     default:
       if (type === "date") return Array.from(lane.floats, (time) => new Date(time));
-      return Array.from(lane.isSingle ? singles(lane.bits) : lane.floats);
+      return Array.from(lane.isSingle ? singlesOf(lane.bits) : lane.floats);
   }
-}
-
-function unsigned(ints: Int32Array): Uint32Array {
-  return new Uint32Array(ints.buffer, ints.byteOffset, ints.length);
-}
-
-function singles(bits: Uint32Array): Float32Array {
-  return new Float32Array(bits.buffer, bits.byteOffset, bits.length);
 }
 
 /** An array of `type` of these elements, each of which `checkValue` has seen. */

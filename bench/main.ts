@@ -20,7 +20,7 @@ npm run bench -- journal [--quick] [--json]
 npm run bench -- delta [--quick] [--json] [--only PART]
     Delta encoding on real series, which are fetched once, and made ones, next to npm peers and
     installed programs. Some ten minutes; --quick takes half. Parts: sizes, strings, diff, speed,
-    peers.
+    peers, code.
 
 Figures that two runs made must not be compared: see docs/benchmarks.md.
 `;

@@ -6,6 +6,7 @@
 import { cpus, loadavg } from "node:os";
 import { inScope } from "../scope.ts";
 import { rounded } from "../statistics.ts";
+import { type CodeFigures, codeReport, measureCode } from "./core-size.ts";
 import { prepareData } from "./data.ts";
 import { type KeysFigures, keysReport, measureKeys } from "./keys.ts";
 import { measurePeerSizes, type PeerSizeRow, peerSizeReport } from "./peer-sizes.ts";
@@ -15,7 +16,7 @@ import { measureSpeed, type SpeedFigures, type SpeedPlan, speedReport } from "./
 import { type Target, targetReport } from "./target.ts";
 import { type DiffFigures, diffReport, measureDiffs } from "./version-diff.ts";
 
-const PARTS = ["sizes", "speed", "peers", "diff", "strings"] as const;
+const PARTS = ["sizes", "speed", "peers", "diff", "strings", "code"] as const;
 export type DeltaPart = (typeof PARTS)[number];
 
 export type DeltaBenchOptions = {
@@ -42,6 +43,7 @@ type DeltaFigures = {
   peers?: readonly PeerSizeRow[];
   diff?: DiffFigures;
   strings?: KeysFigures;
+  code?: CodeFigures;
 };
 
 type Plan = { readonly secondsMax: number; readonly speed: SpeedPlan; readonly effort: PeerEffort };
@@ -94,6 +96,11 @@ export async function benchDelta({ json, quick, only }: DeltaBenchOptions): Prom
       figures.diff = measureDiffs();
       say(diffReport(figures.diff));
     }
+    if (wants("code")) {
+      console.error("measuring: code");
+      figures.code = await measureCode();
+      say(codeReport(figures.code));
+    }
     if (wants("speed")) {
       figures.speed = await measureSpeed(scope, plan.speed);
       say(speedReport(figures.speed));
@@ -113,6 +120,6 @@ function machineNow(): Machine {
   return { cpus: cpus().length, model: first?.model ?? "", node, loadBefore: rounded(load) };
 }
 
-function targetsOf({ sizes, speed, diff, strings }: DeltaFigures): Target[] {
-  return [sizes, speed, diff, strings].flatMap((part) => part?.targets ?? []);
+function targetsOf({ sizes, speed, diff, strings, code }: DeltaFigures): Target[] {
+  return [sizes, speed, diff, strings, code].flatMap((part) => part?.targets ?? []);
 }

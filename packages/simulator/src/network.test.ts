@@ -17,7 +17,7 @@ function play(plan: Partial<Plan>, count: number, before?: (network: Network) =>
       arrivals.push({ at: time.now, byte: b[0] ?? -1, length: b.length });
     });
   }
-  while (time.step(1_000_000)) continue;
+  while (time.step(1_000_000));
   return { arrivals, network };
 }
 

@@ -1,0 +1,115 @@
+import { EMPTY_BYTES, type Instant, utf8Encode } from "@cubby/base";
+import { Call, type CallResult, type SessionMachine } from "@cubby/client/core";
+import { Command, CreateMode, encodeMessage, LockMode, NodeKind } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import { ClientChecker } from "./check-clients.ts";
+import type { ClientProcess } from "./client-process.ts";
+import { Coverage } from "./coverage.ts";
+import { ReferenceCell } from "./reference-cell.ts";
+import type { Hold } from "./script.ts";
+
+const PATH = "/ls/local/f";
+const SESSION = { sessionId: 2, isOver: false } as SessionMachine;
+
+type Body = NonNullable<Command["body"]>;
+
+/** A reference with one file at instance 2, written twice: generations 3 and 4. */
+function written() {
+  const reference = new ReferenceCell();
+  let index = 0;
+  const feed = (requestNumber: number, body: Body): void => {
+    index += 1;
+    const sessionId = requestNumber === 0 ? 0 : SESSION.sessionId;
+    const ids = { paxosEpoch: 7, proposal: index, sessionId, requestNumber };
+    const command = { ...ids, lowestUnanswered: 1, guard: EMPTY_BYTES, body };
+    reference.apply(index, encodeMessage(Command, command));
+  };
+  const epoch = { paxosEpoch: 7, masterId: 1, keyMaterial: EMPTY_BYTES, quotas: undefined };
+  feed(0, { $case: "beginEpoch", value: epoch });
+  feed(0, { $case: "beginSession", value: { leaseMs: 0, caches: false, clientName: "" } });
+  const open = {
+    path: PATH,
+    access: 7,
+    create: CreateMode.IF_ABSENT,
+    kind: NodeKind.FILE,
+    ephemeral: false,
+    initialContents: EMPTY_BYTES,
+    lockDelayMs: 0,
+    directoryPath: "",
+    directoryInstance: 0,
+  };
+  feed(1, { $case: "openNode", value: open });
+  const write = { path: PATH, instance: 2, hasIfGeneration: false, ifGeneration: 0 };
+  feed(2, { $case: "writeContents", value: { ...write, contents: utf8Encode("old") } });
+  feed(3, { $case: "writeContents", value: { ...write, contents: utf8Encode("new") } });
+  return new ClientChecker(reference, new Coverage());
+}
+
+function settled(result: CallResult, number = 0): Call {
+  const owner = SESSION as unknown as ConstructorParameters<typeof Call>[0];
+  const body = { $case: "getContentsAndStat", value: { handle: EMPTY_BYTES } } as const;
+  const call = new Call(owner, body, { context: { path: PATH, instance: 2 } });
+  call.result = result;
+  call.number = number;
+  return call;
+}
+
+function contents(text: string, contentGeneration: number): CallResult {
+  const stat = { instance: 2, contentGeneration };
+  const value = { contents: utf8Encode(text), stat };
+  return { $case: "getContentsAndStat", value } as CallResult;
+}
+
+function settle(checker: ClientChecker, call: Call): void {
+  checker.onCalled(call);
+  checker.onSettled(1, call);
+}
+
+function hold(generation: number, relies: boolean, instance = 2): Hold {
+  const process = { name: "c", isDead: false, relies: () => relies } as unknown as ClientProcess;
+  const session = { isOver: false, leaseDeadline: 0 as Instant } as SessionMachine;
+  return { process, session, path: PATH, instance, mode: LockMode.EXCLUSIVE, generation };
+}
+
+describe("the checker of clients", () => {
+  it("takes what was written, and finds what nobody wrote (9)", () => {
+    const checker = written();
+    settle(checker, settled(contents("new", 4)));
+    expect(() => settle(checker, settled(contents("other", 4)))).toThrow(/nobody wrote/);
+    expect(() => settle(checker, settled(contents("new", 5)))).toThrow(/nobody wrote/);
+  });
+
+  it("finds a read older than what somebody had seen when it was called (9)", () => {
+    const checker = written();
+    const early = settled(contents("old", 3));
+    checker.onCalled(early);
+    settle(checker, settled(contents("new", 4)));
+    checker.onSettled(1, early);
+    expect(() => settle(checker, settled(contents("old", 3)))).toThrow(/after 2\/4 was seen/);
+  });
+
+  it("finds an answer that is not the one at its index, or stands in no log (9, 10)", () => {
+    const stat = { instance: 2, contentGeneration: 9, lockGeneration: 2 };
+    const wrong = { $case: "setContents", value: stat } as CallResult;
+    expect(() => settle(written(), settled(wrong, 3))).toThrow(/expected .*"contentGeneration":4/);
+    expect(() => settle(written(), settled(wrong, 8))).toThrow(/stands in no log/);
+  });
+
+  it("finds two that rely on one lock at one time, and only then (16)", () => {
+    const checker = written();
+    checker.onHolds(hold(5, false));
+    checker.onHolds(hold(6, true, 1));
+    const letGo = checker.onHolds(hold(6, true));
+    letGo();
+    checker.onHolds(hold(7, true));
+    expect(() => checker.onHolds(hold(8, true))).toThrow(/both rely/);
+  });
+
+  it("finds a token that two holders have, and counts those that come late (14, 15)", () => {
+    const checker = written();
+    checker.onUsed(hold(5, true));
+    checker.onUsed(hold(6, true));
+    checker.onUsed(hold(5, true));
+    expect(() => checker.onUsed(hold(6, true))).toThrow(/two exclusive holders/);
+  });
+});

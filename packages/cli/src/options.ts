@@ -77,6 +77,11 @@ export function withExamples(command: Command, ...examples: readonly string[]): 
   return command.addHelpText("after", `\nExamples:\n${lines.join("\n")}\n`);
 }
 
+/** Integers of 64 bits, and numbers that JSON does not know, are printed as text. */
 export function printJson(context: Context, value: unknown): void {
-  context.writeOut(`${JSON.stringify(value)}\n`);
+  const asText = (_: string, each: unknown): unknown => {
+    const isNumber = typeof each === "number" || typeof each === "bigint";
+    return isNumber && !Number.isFinite(each) ? String(each) : each;
+  };
+  context.writeOut(`${JSON.stringify(value, asText)}\n`);
 }

@@ -237,6 +237,15 @@ describe("cubby delta inspect", () => {
     expect(JSON.parse(out.toString())).toMatchObject({ type: "f64", values: 600 });
     expect(await delta("inspect", at("prices.cdl"), "--column", "none")).toBe(64);
   });
+
+  it("prints 64-bit bounds as text in JSON", async () => {
+    writeFileSync(at("big.cdl"), encode(BigInt64Array.of(1n, 2n ** 60n)));
+    out = Buffer.alloc(0);
+    expect(await delta("inspect", at("big.cdl"), "--json")).toBe(0);
+    expect(JSON.parse(out.toString())).toMatchObject({
+      chunks: [{ min: "1", max: String(2n ** 60n) }],
+    });
+  });
 });
 
 describe("cubby delta diff and patch", () => {

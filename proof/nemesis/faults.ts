@@ -82,7 +82,7 @@ export class Faults {
       case "rolling restart":
         return this.#restartAll();
       case "isolate":
-        return this.#cut(this.#around(target, { clients: true }), fault.durationMs);
+        return this.#cut(this.#split(target, fault), fault.durationMs);
       case "one-way":
         return this.#cut(this.#oneWay(target, fault), fault.durationMs);
       case "link":
@@ -287,6 +287,17 @@ export class Faults {
     const { cell, clients } = this.#victims;
     const others = [...cell.replicas, ...(options.clients ? clients.endpoints : [])];
     return others.filter((other) => other !== target).flatMap((other) => bothWays(target, other));
+  }
+
+  /** Some clients are on the target's side: a master that does not know better serves them still. */
+  #split(target: number, fault: Fault): Link[] {
+    const { cell, clients } = this.#victims;
+    const others = cell.replicas.filter((replica) => replica !== target);
+    const links = clients.endpoints.flatMap((client, index) => {
+      const isBeside = (fault.draws[index] ?? 0) < 0.5;
+      return (isBeside ? others : [target]).flatMap((replica) => bothWays(client, replica));
+    });
+    return [...links, ...others.flatMap((other) => bothWays(target, other))];
   }
 
   #oneWay(target: number, fault: Fault): Link[] {

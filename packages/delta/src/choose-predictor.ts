@@ -40,7 +40,10 @@ export function estimatePredictors(
   }
   const runs = wantSmall ? RUNS_MAX : RUNS_FEW;
   return predictors.map((predictor) => {
-    const residuals = sampleResiduals(at, count, predictor, runs);
+    const residuals =
+      offsets.kind === "narrow" && predictor.lag === 0
+        ? sampleDifferences(offsets.ints, predictor.order, runs)
+        : sampleResiduals(at, count, predictor, runs);
     const fastBits = packedBits(residuals);
     const smallBits = wantSmall
       ? estimateBins(ascending(residuals), count)
@@ -97,6 +100,37 @@ function sampleResiduals(
     }
   }
   return residuals;
+}
+
+// A run and what stands before it.
+const run = new Float64Array(RUN + 3);
+
+/** `sampleResiduals` without a lag, for most of its callers. */
+function sampleDifferences(ints: Int32Array, order: number, runs: number): Float64Array {
+  const available = ints.length - order;
+  if (available <= RUN * runs) return differencesFrom(ints, 0, order, Float64Array.from(ints));
+  const residuals = new Float64Array(RUN * runs);
+  for (let k = 0; k < runs; k += 1) {
+    const start = Math.floor((k * (available - RUN)) / (runs - 1));
+    residuals.set(differencesFrom(ints, start, order, run.subarray(0, RUN + order)), k * RUN);
+  }
+  return residuals;
+}
+
+/** Differences of as many integers from `start` on as `values` has places, which it lends for them. */
+function differencesFrom(
+  ints: Int32Array,
+  start: number,
+  order: number,
+  values: Float64Array,
+): Float64Array {
+  for (let i = 0; i < values.length; i += 1) values[i] = ints[start + i] as number;
+  for (let d = 0; d < order; d += 1) {
+    for (let i = values.length - 1; i > d; i -= 1) {
+      values[i] = (values[i] as number) - (values[i - 1] as number);
+    }
+  }
+  return values.subarray(order);
 }
 
 function residualAt(at: Accessor, i: number, order: number, lag: number): number {
@@ -158,27 +192,66 @@ function packedBits(residuals: Float64Array): number {
   for (let start = 0; start < residuals.length; start += RUN) {
     const end = Math.min(residuals.length, start + RUN);
     let least = residuals[start] as number;
+    let most = least;
     for (let i = start + 1; i < end; i += 1) {
       const residual = residuals[i] as number;
       if (residual < least) least = residual;
+      if (residual > most) most = residual;
     }
     sizes.fill(0);
     heights.fill(0);
-    let longest = 0;
-    for (let i = start; i < end; i += 1) {
-      const residual = residuals[i] as number;
-      const size = bitsOf(residual < 0 ? -2 * residual - 1 : 2 * residual);
-      const height = bitsOf(residual - least);
-      sizes[size] = (sizes[size] as number) + 1;
-      heights[height] = (heights[height] as number) + 1;
-      if (size > longest) longest = size;
-      if (height > longest) longest = height;
-    }
+    let longest = 64;
+    if (least > -INT_MAX && most < INT_MAX) {
+      longest = Math.max(sizeOf(least), sizeOf(most), bitsOf(most - least));
+      countInts(residuals, start, end, least, sizes, heights);
+    } else countNumbers(residuals, start, end, least, sizes, heights);
     const count = end - start;
     const own = cheapest(heights, count, longest) + 16;
     total += Math.min(cheapest(sizes, count, longest), own) + 12;
   }
   return total / residuals.length;
+}
+
+/** Of these neither zigzag form nor height is above 31 bits. */
+const INT_MAX = 2 ** 30;
+
+function sizeOf(residual: number): number {
+  return bitsOf(residual < 0 ? -2 * residual - 1 : 2 * residual);
+}
+
+function countInts(
+  residuals: Float64Array,
+  start: number,
+  end: number,
+  least: number,
+  sizes: Uint32Array,
+  heights: Uint32Array,
+): void {
+  const bottom = least | 0;
+  for (let i = start; i < end; i += 1) {
+    const residual = (residuals[i] as number) | 0;
+    const size = 32 - Math.clz32((residual << 1) ^ (residual >> 31));
+    const height = 32 - Math.clz32(residual - bottom);
+    sizes[size] = (sizes[size] as number) + 1;
+    heights[height] = (heights[height] as number) + 1;
+  }
+}
+
+function countNumbers(
+  residuals: Float64Array,
+  start: number,
+  end: number,
+  least: number,
+  sizes: Uint32Array,
+  heights: Uint32Array,
+): void {
+  for (let i = start; i < end; i += 1) {
+    const residual = residuals[i] as number;
+    const size = sizeOf(residual);
+    const height = bitsOf(residual - least);
+    sizes[size] = (sizes[size] as number) + 1;
+    heights[height] = (heights[height] as number) + 1;
+  }
 }
 
 /** What `count` values of these lengths take at the best width, of which none is above `longest`. */

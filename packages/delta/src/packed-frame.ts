@@ -1,3 +1,4 @@
+import { ascending } from "./bins.ts";
 import { BLOCK, carry } from "./packed-directory.ts";
 
 /** What all blocks of a chunk share: it saves them bytes, and is correct whatever it is. */
@@ -62,7 +63,7 @@ function medianResidual(count: number, order: number, residualAt: (at: number) =
   // Begins beside the blocks' first latents, which have no residual.
   for (let at = Math.max(order, gap >> 1); at < count; at += gap) residuals.push(residualAt(at));
   if (residuals.length === 0) return 0;
-  const sorted = Float64Array.from(residuals).sort((a, b) => a - b);
+  const sorted = ascending(Float64Array.from(residuals));
   return sorted[sorted.length >> 1] as number;
 }
 

@@ -1,4 +1,12 @@
 export {
+  type AvailabilityReport,
+  type ClassReport,
+  FAULT_CLASSES,
+  type FaultClass,
+  playYear,
+} from "./availability.ts";
+export { COVERAGE_CLASSES, type CoverageClass } from "./coverage.ts";
+export {
   checkLinearizable,
   type LinearizabilityVerdict,
   type Model,
@@ -6,6 +14,7 @@ export {
   partitionHistory,
   type SearchLimits,
 } from "./linearizability.ts";
+export { holdLock, type LongHoldReport } from "./long-hold.ts";
 export {
   type FileInput,
   type FileOutput,
@@ -26,3 +35,4 @@ export {
   type RunResult,
   type Verdict,
 } from "./run-result.ts";
+export { playSteadyLoad, type SteadyReport } from "./steady-load.ts";

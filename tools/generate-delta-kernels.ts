@@ -12,7 +12,7 @@ const FILE = fileURLToPath(new URL(`../${NAME}`, import.meta.url));
 const LANES = 4;
 const LANE_VALUES = 32;
 /** Wider fields are rare, and a kernel for each costs bytes in every program that uses the package. */
-const WIDTH_MAX = 12;
+const WIDTHS: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16];
 
 const HEAD = `// Written by tools/generate-delta-kernels.ts, which see.
 
@@ -26,11 +26,12 @@ export type Kernel = (p: W, i: number, out: W, o: number, s: number, q: W) => vo
 `;
 
 export function generateKernels(): string {
-  const widths = Array.from({ length: WIDTH_MAX + 1 }, (_, width) => width);
   return [
     HEAD,
-    ...widths.map(kernel),
-    `export const KERNELS: readonly Kernel[] = [${widths.map((width) => `u${width}`).join(", ")}];`,
+    ...WIDTHS.map(kernel),
+    "/** By width. */",
+    "export const KERNELS: Readonly<Record<number, Kernel>> =",
+    `  { ${WIDTHS.map((width) => `${width}: u${width}`).join(", ")} };`,
     "",
   ].join("\n");
 }

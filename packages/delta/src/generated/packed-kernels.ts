@@ -1078,4 +1078,94 @@ out[o + z++] = s;
 }
 }
 
-export const KERNELS: readonly Kernel[] = [u0, u1, u2, u3, u4, u5, u6, u7, u8, u9, u10, u11, u12];
+function u16(p: W, i: number, out: W, o: number, s: number, q: W): void {
+let z = 0;
+let a = 0;
+let m = 65535;
+for (; z < 128; i -= 59) {
+a = p[i] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+a = p[(i += 4)] as number;
+s = (s + ((q[z] as number) + (a & m))) | 0;
+out[o + z++] = s;
+s = (s + ((q[z] as number) + (a >>> 16))) | 0;
+out[o + z++] = s;
+}
+}
+
+/** By width. */
+export const KERNELS: Readonly<Record<number, Kernel>> =
+  { 0: u0, 1: u1, 2: u2, 3: u3, 4: u4, 5: u5, 6: u6, 7: u7, 8: u8, 9: u9, 10: u10, 11: u11, 12: u12, 16: u16 };

@@ -271,9 +271,10 @@ export function numberAt(
   const mode = shape === SHAPE.floatMode ? readFloatMode(reader) : undefined;
   if (mode !== undefined) {
     const width = wordsPerValue(lane);
-    const { places, bits } = readExceptions(reader, width === 1, count, context);
+    const { places, part } = readExceptions(reader, count, context);
     const k = places.indexOf(index);
     if (k >= 0) {
+      const bits = readBits(part, places.length, width === 1, context);
       wordsOfLane(lane).set(bits.subarray(k * width, (k + 1) * width));
       return true;
     }
@@ -324,7 +325,9 @@ function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContex
   const count = lane.floats.length;
   const mode = readFloatMode(reader);
   const width = wordsPerValue(lane);
-  const { places, bits } = readExceptions(reader, width === 1, count, context);
+  const { places, part } = readExceptions(reader, count, context);
+  const { length } = places;
+  const bits = length > 0 ? readBits(part, length, lane.isSingle, context) : new Uint32Array(0);
   scratch ??= new Int32Array(CHUNK_VALUES_MAX);
   const into = scratch.subarray(0, count);
   const integers = decodeIntegers(reader.rest(), count, context, into, true);
@@ -332,7 +335,7 @@ function decodeFloats(reader: ByteReader, lane: FloatLane, context: DecodeContex
   putExceptions(lane.bits, places, bits, width);
 }
 
-type Exceptions = { readonly places: Int32Array; readonly bits: Uint32Array };
+type Exceptions = { readonly places: Int32Array; readonly part: Uint8Array };
 
 /** Views of a few words each would take ten times as long. */
 function putExceptions(
@@ -348,22 +351,17 @@ function putExceptions(
   }
 }
 
-/** Which of `count` values are exceptions, and the bits of each. */
-function readExceptions(
-  reader: ByteReader,
-  isSingle: boolean,
-  count: number,
-  context: DecodeContext,
-): Exceptions {
+/** Which of `count` values are exceptions, and the part that holds the bits of each. */
+function readExceptions(reader: ByteReader, count: number, context: DecodeContext): Exceptions {
   const exceptions = reader.varint(count);
-  if (exceptions === 0) return { places: new Int32Array(0), bits: new Uint32Array(0) };
+  if (exceptions === 0) return { places: new Int32Array(0), part: new Uint8Array(0) };
   const places = decodeInts(reader.part(), exceptions, context);
   let at = -1;
   for (let k = 0; k < exceptions; k += 1) {
     at = runEnd(at + 1, places[k] as number, count) - 1;
     places[k] = at;
   }
-  return { places, bits: readBits(reader.part(), exceptions, isSingle, context) };
+  return { places, part: reader.part() };
 }
 
 function putFloats(mode: FloatMode, integers: Integers, lane: FloatLane, wasm: boolean): void {

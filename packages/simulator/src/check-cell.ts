@@ -39,6 +39,19 @@ export class CellChecker {
     this.#onLocks();
   }
 
+  /** Delays that nobody has ended, though by every clock they are long over. */
+  delaysOverdue(slackMs: number): readonly string[] {
+    const { now } = this.#time;
+    return [...this.#delays].filter(([, { at, ms }]) => now > at + ms + slackMs).map(([path]) => path);
+  }
+
+  /** True when nobody has held the lock, and nothing has kept it closed, for so long. */
+  isIdle(path: string, ms: number): boolean {
+    const freedAt = this.#freedAt.get(path);
+    if (freedAt === undefined || this.#delays.has(path)) return false;
+    return this.#time.now - freedAt > ms;
+  }
+
   /** The production state counts the same things as the reference does. */
   onCounts(status: CellStatus, index: number): void {
     const { sessions, nodes, locksHeld, paxosEpoch, clientEpoch } = this.#reference;
@@ -90,7 +103,8 @@ export class CellChecker {
     if (granted === undefined) return;
     this.#coverage.add("locks granted");
     if (granted.mode === LockMode.SHARED) this.#coverage.add("shared locks granted");
-    if (this.#freedAt.get(granted.path) === now) this.#coverage.add("locks granted after waiting");
+    const since = this.#freedAt.get(granted.path);
+    if (since !== undefined && now - since < 50) this.#coverage.add("locks granted after waiting");
     this.#freedAt.delete(granted.path);
     const last = this.#generations.get(granted.path) ?? 0;
     const isShared = granted.mode === LockMode.SHARED && granted.generation === last;
@@ -104,6 +118,7 @@ export class CellChecker {
   /** 20: not before its time, measured by the slowest and the fastest clock there may be. */
   #onDelayEnded(path: string): void {
     this.#coverage.add("lock-delays ended");
+    if (this.#freedAt.has(path)) this.#freedAt.set(path, this.#time.now);
     const delay = this.#delays.get(path);
     if (delay === undefined) return;
     this.#delays.delete(path);

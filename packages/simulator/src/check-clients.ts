@@ -103,6 +103,18 @@ export class ClientChecker {
     };
   }
 
+  /** Paths whose locks somebody waits for, of clients that are alive and well connected. */
+  get waitedFor(): ReadonlySet<string> {
+    const paths = new Set<string>();
+    for (const call of this.#begun.keys()) {
+      const session = call.session as SessionMachine;
+      if (call.waitsForOthers && call.phase === "inFlight" && session.maySend) {
+        paths.add((call.context as About).path);
+      }
+    }
+    return paths;
+  }
+
   checkAllBeliefs(): void {
     for (const path of this.#holds.keys()) this.checkBeliefs(path);
   }

@@ -1,5 +1,5 @@
 import { equalBytes } from "@cubby/base";
-import { type Ballot, compareBallots, type PaxosMessage, ZERO_BALLOT } from "@cubby/paxos";
+import { type Ballot, compareBallots, type PaxosMessage, type RecoveredLog, ZERO_BALLOT } from "@cubby/paxos";
 import { Violation } from "./violation.ts";
 
 /** What one replica ever let out, over all its lives: it must keep to it (reliability §3, 3). */
@@ -72,6 +72,24 @@ export class LogChecker {
     this.comparedHashes += 1;
     if (known !== hash) {
       throw new Violation(5, "equal-state", `replica ${replica} has another state at ${index}`);
+    }
+  }
+
+  /** 3: what a disk gives back is what this replica said that it would keep. */
+  onRecovered(replica: number, log: RecoveredLog): void {
+    const vows = this.#vows.get(replica);
+    if (vows === undefined) return;
+    if (compareBallots(log.promised, vows.promised) < 0) {
+      const detail = `replica ${replica} promised ${name(vows.promised)} and comes back with ${name(log.promised)}`;
+      throw new Violation(3, "promises-recovered", detail);
+    }
+    const byBallot = compareBallots(log.acceptedBallot, vows.acceptedBallot);
+    const length = log.firstSlot - 1 + log.entries.length;
+    if (byBallot < 0 || (byBallot === 0 && length < vows.acceptedLength)) {
+      const detail =
+        `replica ${replica} called slot ${vows.acceptedLength} in ${name(vows.acceptedBallot)} durable ` +
+        `and comes back with ${length} in ${name(log.acceptedBallot)}`;
+      throw new Violation(3, "acceptances-recovered", detail);
     }
   }
 

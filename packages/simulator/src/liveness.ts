@@ -11,6 +11,11 @@ const MASTER_WITHIN_MS = 15_000;
 const CLIENTS_WITHIN_MS = 120_000;
 /** 18: lease, drift and one more full lease for the last fail-over. */
 const DEAD_SESSIONS_WITHIN_MS = 60_000;
+/** 20: a new master times a delay anew, and tries again when its command is lost. */
+const DELAY_SLACK_MS = 20_000;
+/** 23: a lock that is free and waited for is granted at once; a moment is for repeats. */
+const WAKE_UP_WITHIN_MS = 10_000;
+const IDLE_LOCK_MS = 4_000;
 /** 23: with a thousandfold of this a cell would be in a storm. */
 const EVENTS_PER_MS_MAX = 400;
 
@@ -30,6 +35,9 @@ export function awaitLiveness(world: World, rng: Rng): void {
     );
   demand(world, CLIENTS_WITHIN_MS, 23, "clients-served", areServed, core);
   demand(world, CLIENTS_WITHIN_MS, 23, "replicas-catch-up", () => areEqual(world, core), core);
+  const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
+  demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
+  demand(world, WAKE_UP_WITHIN_MS, 23, "no-lost-wake-up", () => !isForgotten(world), core);
   const noneLeft = (): boolean => deadSessions(world).length === 0;
   demand(world, DEAD_SESSIONS_WITHIN_MS, 18, "no-immortal-session", noneLeft, core);
   const perMs = (world.coreEvents - eventsBefore) / Math.max(1_000, world.time.now - began);
@@ -111,6 +119,14 @@ function areEqual(world: World, core: readonly ReplicaProcess[]): boolean {
   );
   // The master moves on while the others follow: a little behind is up to date.
   return reached.every((each) => applied(each) >= target - 200 && applied(each) >= 0);
+}
+
+/** Somebody waits for a lock that has been free all the time. */
+function isForgotten(world: World): boolean {
+  for (const path of world.clientChecker.waitedFor) {
+    if (world.cellChecker.isIdle(path, IDLE_LOCK_MS)) return true;
+  }
+  return false;
 }
 
 /** Sessions of clients that are gone. */

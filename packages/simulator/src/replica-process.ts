@@ -74,6 +74,8 @@ export class ReplicaProcess implements CellObserver {
   cell: Cell | undefined;
   /** Its directory serves no more: it says so at each start and stays down. */
   isLost = false;
+  /** Formatted anew: all that it ever promised is forgotten. */
+  isWiped = false;
   pausedUntil = 0;
   #pausedSince = 0;
   #isSuspended = false;
@@ -188,6 +190,7 @@ export class ReplicaProcess implements CellObserver {
     assert(this.replica === undefined, "a running replica's directory is left alone");
     this.identity = this.#newIdentity();
     this.disk = formattedDisk(this.identity);
+    this.isWiped = true;
   }
 
   /** Stands still; what comes meanwhile is handed in afterwards. */

@@ -9,12 +9,13 @@ import type {
 } from "@cubby/client/core";
 import type { PaxosMessage } from "@cubby/paxos";
 import type { Reply, Request } from "@cubby/protocol";
-import type {
-  OutgoingReply,
-  RecoverResult,
-  ReplicaInput,
-  ReplicaOutput,
-  Trace,
+import {
+  type OutgoingReply,
+  type RecoverResult,
+  type ReplicaInput,
+  type ReplicaOutput,
+  recoveredLog,
+  type Trace,
 } from "@cubby/server/core";
 import { CellChecker } from "./check-cell.ts";
 import { ClientChecker } from "./check-clients.ts";
@@ -157,7 +158,12 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void {
     this.chart?.(`${this.#at()}  r${process.id} recovers: ${result.kind}`);
     this.#counter.onRecovered(result);
-    if (result.kind === "recovered" || this.suspects.has(process.id)) return;
+    if (result.kind === "recovered") {
+      // A directory formatted anew knows nothing, and is refused for it.
+      if (!process.isWiped) this.log.onRecovered(process.id, recoveredLog(result));
+      return;
+    }
+    if (this.suspects.has(process.id)) return;
     const why = result.kind === "damaged" ? JSON.stringify(result.damages[0]) : "";
     const detail = `replica ${process.id} finds ${result.kind} on a disk that was not damaged ${why}`;
     throw new Violation(24, "recovers-alone", detail);

@@ -1,0 +1,48 @@
+import type { RunResult, Verdict } from "@cubby/simulator";
+
+/** From so many seeds on, a class of coverage at zero is a simulator that no longer gets there. */
+export const COVERED_FROM_SEEDS = 2_000;
+
+/** What many seeds showed together. */
+export class Totals {
+  readonly #verdicts = new Map<Verdict, number>();
+  readonly #coverage = new Map<string, number>();
+  readonly failures: RunResult[] = [];
+  seeds = 0;
+  coreEvents = 0;
+  simulatedMs = 0;
+  acknowledged = 0;
+  faults = 0;
+
+  add(result: RunResult): void {
+    const { verdict } = result;
+    this.#verdicts.set(verdict, this.of(verdict) + 1);
+    if (verdict !== "passed" && verdict !== "void") this.failures.push(result);
+    this.seeds += 1;
+    this.coreEvents += result.coreEvents;
+    this.simulatedMs += result.simulatedMs;
+    this.acknowledged += result.acknowledged;
+    this.faults += result.faults;
+    for (const [name, count] of Object.entries(result.coverage)) {
+      this.#coverage.set(name, (this.#coverage.get(name) ?? 0) + count);
+    }
+  }
+
+  of(verdict: Verdict): number {
+    return this.#verdicts.get(verdict) ?? 0;
+  }
+
+  /** In the order in which the simulator lists them. */
+  get coverage(): ReadonlyMap<string, number> {
+    return this.#coverage;
+  }
+
+  get uncovered(): string[] {
+    return [...this.#coverage].filter(([, count]) => count === 0).map(([name]) => name);
+  }
+
+  /** Too few seeds may miss a class by chance. */
+  get mustCover(): boolean {
+    return this.seeds >= COVERED_FROM_SEEDS;
+  }
+}

@@ -4,6 +4,7 @@ import { decodeModule } from "./wasm-packed-decode.ts";
 import { encodeModule } from "./wasm-packed-encode.ts";
 import { kernelModule } from "./wasm-packed-kernel.ts";
 import { KERNEL_COUNT } from "./wasm-packed-layout.ts";
+import { scaleModule } from "./wasm-scale.ts";
 
 type Engine = {
   Memory: new (limits: { initial: number }) => { buffer: ArrayBuffer };
@@ -77,7 +78,7 @@ describe("emitted modules", () => {
 
   it("are few enough bytes to be compiled on a browser's main thread, and valid", () => {
     const kernels = Array.from({ length: KERNEL_COUNT }, (_, index) => kernelModule(index));
-    for (const bytes of [...kernels, decodeModule(), encodeModule()]) {
+    for (const bytes of [...kernels, decodeModule(), encodeModule(), scaleModule()]) {
       expect(bytes.length).toBeLessThan(4096);
       expect(engine.validate(bytes)).toBe(true);
     }

@@ -52,8 +52,7 @@ function choose(): w.WasmFunction {
   const [longest, extra, order, width, exceptions, cost, best, patching] = [
     0, 1, 2, 3, 4, 5, 6, 7,
   ] as const;
-  const [each, wanted, counts] = [8, 9, 10] as const;
-  const lengths = [11, 12, 13, 14, 15, 16, 17, 18];
+  const [at, end, each, wanted, counts] = [8, 9, 10, 11, 12] as const;
   const price = w.i32Add(
     w.i32Sub(w.i32Add(w.get(longest), w.get(extra)), w.get(width)),
     w.i32(EXCEPTION_COST),
@@ -71,9 +70,10 @@ function choose(): w.WasmFunction {
   const countLonger = [
     w.set(wanted, w.vSplat8(w.get(width))),
     w.set(counts, ZERO),
-    lengths.map((length) =>
-      w.set(counts, w.vSub8(w.get(counts), w.vGtS8(w.get(length), w.get(wanted)))),
-    ),
+    Array.from({ length: BLOCK / 16 }, (_, i) => {
+      const lengths = w.vLoad(w.get(end), LENGTHS - BLOCK + 16 * i);
+      return w.set(counts, w.vSub8(w.get(counts), w.vGtS8(lengths, w.get(wanted))));
+    }),
     w.set(counts, w.vPairsU16(w.vPairsU8(w.get(counts)))),
     [2, 1].map((by) => w.set(counts, w.vAdd32(w.get(counts), turned(by)))),
     w.set(exceptions, w.vLane32(w.get(counts), 0)),
@@ -83,7 +83,8 @@ function choose(): w.WasmFunction {
     ),
   ];
   const body = [
-    measure(lengths, each, extra),
+    w.set(end, w.i32Shl(w.get(extra), w.i32(7))),
+    measure(each, at, end),
     w.set(best, w.i32(0x7fffffff)),
     w.set(width, w.get(longest)),
     w.loop(
@@ -102,27 +103,30 @@ function choose(): w.WasmFunction {
     ),
     w.get(best),
   ];
-  const locals = [...new Array<number>(5).fill(w.I32), ...new Array<number>(11).fill(w.V128)];
+  const locals = [...new Array<number>(7).fill(w.I32), w.V128, w.V128, w.V128];
   return { type: { parameters: [w.I32, w.I32, w.I32], results: [w.I32] }, locals, body };
 }
 
-/** How many bits each of the numbers in `SCRATCH` needs, as bytes of eight locals and of `LENGTHS`. */
-function measure(lengths: readonly number[], each: number, half: number): w.Code {
+/** How many bits each of the numbers in `SCRATCH` needs, as bytes from `end` less 128 on. */
+function measure(each: number, at: number, end: number): w.Code {
   // The highest bit alone would do: without the one below it nothing is rounded up.
   const exponents = (offset: number): w.Code => [
-    w.set(each, w.vLoad(w.i32(SCRATCH), offset)),
+    w.set(each, w.vLoad(w.i32Shl(w.get(at), w.i32(2)), SCRATCH + offset)),
     w.vShrU32(w.vConvertS32(w.vAndNot(w.get(each), w.vShrU32(w.get(each), w.i32(1)))), w.i32(23)),
   ];
   const eight = (offset: number): w.Code => w.vNarrowS32(exponents(offset), exponents(offset + 16));
-  return lengths.map((length, i) => {
-    const sixteen = w.vNarrowU16(eight(64 * i), eight(64 * i + 32));
-    // Numbers of 32 bits are negative ones with a sign before the exponent.
-    const bounded = w.vMinU8(sixteen, w.vSplat8(w.i32(EXPONENT + 32)));
-    return [
-      w.set(length, w.vSubSaturateU8(bounded, w.vSplat8(w.i32(EXPONENT)))),
-      w.vStore(w.i32Shl(w.get(half), w.i32(7)), w.get(length), LENGTHS + 16 * i),
-    ];
-  });
+  const sixteen = w.vNarrowU16(eight(0), eight(32));
+  // Numbers of 32 bits are negative ones with a sign before the exponent.
+  const bounded = w.vMinU8(sixteen, w.vSplat8(w.i32(EXPONENT + 32)));
+  return [
+    w.set(at, w.i32(0)),
+    w.loop(
+      w.vStore(w.get(end), w.vSubSaturateU8(bounded, w.vSplat8(w.i32(EXPONENT))), LENGTHS),
+      w.increase(end, w.i32(16)),
+      w.increase(at, w.i32(16)),
+      w.brIf(0, w.i32LtU(w.get(at), w.i32(BLOCK))),
+    ),
+  ];
 }
 
 // Parameters: latents, how many blocks, order, and where directory, words and exceptions go.

@@ -50,7 +50,7 @@ class Mate {
       });
       worker.postMessage(task);
     });
-    worker.removeAllListeners();
+    for (const event of ["message", "error"]) worker.removeAllListeners(event);
     if (outcome.kind === "lost") await this.leave();
     return outcome;
   }

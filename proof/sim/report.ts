@@ -1,6 +1,4 @@
-import type { RunResult, Verdict } from "@cubby/simulator";
-import type { AvailabilityReport } from "../../packages/simulator/src/availability.ts";
-import type { LongHoldReport } from "../../packages/simulator/src/long-hold.ts";
+import type { AvailabilityReport, LongHoldReport, RunResult, Verdict } from "@cubby/simulator";
 import type { Hunt } from "./bug-hunt.ts";
 import { seedLine } from "./seed-list.ts";
 import type { Shrunk } from "./shrink.ts";

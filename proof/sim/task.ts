@@ -1,6 +1,4 @@
-import type { FaultKind, RunResult } from "@cubby/simulator";
-import type { AvailabilityReport } from "../../packages/simulator/src/availability.ts";
-import type { LongHoldReport } from "../../packages/simulator/src/long-hold.ts";
+import type { AvailabilityReport, FaultKind, LongHoldReport, RunResult } from "@cubby/simulator";
 
 /** One seed, and what a shrunk run leaves out of what it draws. */
 export type SeedTask = {

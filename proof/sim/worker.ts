@@ -1,9 +1,7 @@
 /** One core's share: takes a task, runs it to its end, answers. It is bundled; see bundle.ts. */
 
 import { parentPort } from "node:worker_threads";
-import { type RunOptions, type RunResult, runSeed } from "@cubby/simulator";
-import { playYear } from "../../packages/simulator/src/availability.ts";
-import { holdLock } from "../../packages/simulator/src/long-hold.ts";
+import { holdLock, playYear, type RunOptions, type RunResult, runSeed } from "@cubby/simulator";
 import type { Answer, SeedTask, Task } from "./task.ts";
 
 const LINES_AT_ONCE = 2_000;

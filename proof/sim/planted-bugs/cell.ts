@@ -1,0 +1,296 @@
+import type { PlantedBug } from "../planted-bug.ts";
+
+const APPLY = "packages/cell/src/state/apply.ts";
+const APPLY_LOCK = "packages/cell/src/state/apply-lock.ts";
+const APPLY_SESSION = "packages/cell/src/state/apply-session.ts";
+const SNAPSHOT = "packages/cell/src/state/snapshot.ts";
+const HANDLES = "packages/cell/src/state/handles.ts";
+const NAMESPACE = "packages/cell/src/state/namespace.ts";
+const DELAY_TIMERS = "packages/cell/src/master/lock-delay-timers.ts";
+const MASTER = "packages/cell/src/master/master.ts";
+const INTAKE = "packages/cell/src/master/intake.ts";
+const WAITERS = "packages/cell/src/master/waiters.ts";
+
+/** The replicated state, and what a master does with it. */
+export const CELL_BUGS: readonly PlantedBug[] = [
+  {
+    name: "results-left-out-of-snapshot",
+    class: "P19",
+    file: SNAPSHOT,
+    find: "    writeResults(session);\n",
+    replace: "",
+    why: "the results of requests are in no snapshot, so a repeated request runs again",
+    expects: [5, 9, 10],
+    also: [{ file: SNAPSHOT, find: "    readResults(reader, session);\n", replace: "" }],
+  },
+  {
+    name: "lock-delay-left-out-of-snapshot",
+    class: "lock-delay",
+    file: SNAPSHOT,
+    find: "  node.setContents(reader.bytes());\n  node.lockDelay = readDelay(reader);",
+    replace: "  node.setContents(reader.bytes());",
+    why: "a lock in delay is free after a snapshot",
+    expects: [5, 9, 20],
+    also: [
+      {
+        file: SNAPSHOT,
+        find: "  writer.bytes(node.contents);\n  writeDelay(node.lockDelay);",
+        replace: "  writer.bytes(node.contents);",
+      },
+    ],
+  },
+  {
+    name: "map-order-after-restore",
+    class: "P16",
+    file: SNAPSHOT,
+    find: "return checksum64(encodeSnapshot(state));",
+    replace: "return checksum64(encodeSnapshot(state)) + [...state.namespace.paths()].join();",
+    why: "what replicas compare depends on the order of a Map, which a restored one has differently",
+    expects: [5],
+    also: [
+      {
+        file: NAMESPACE,
+        find: "  sortedPaths(): string[] {",
+        replace: `  paths(): IterableIterator<string> {
+    return this.#nodes.keys();
+  }
+
+  sortedPaths(): string[] {`,
+      },
+    ],
+  },
+  {
+    name: "followers-apply-otherwise",
+    class: "P16",
+    file: "packages/cell/src/cell.ts",
+    find: "if (command === undefined) return;",
+    replace: `if (command === undefined) return;
+    const own = this.#state.sessions.get(command.sessionId);
+    if (this.#master === undefined) own?.results?.delete(command.requestNumber);`,
+    why: "only the master keeps the results of requests",
+    expects: [5],
+    isQuick: true,
+  },
+  {
+    name: "grant-to-dead-session",
+    class: "P20",
+    file: APPLY,
+    find: "const session = state.sessions.get(command.sessionId);",
+    replace: `const terms = { leaseMs: 0, caches: false, clientName: "" };
+    const isClaim = command.body?.$case === "acquireLock";
+    const ghost = isClaim ? new Session(command.sessionId, terms) : undefined;
+    const session = state.sessions.get(command.sessionId) ?? ghost;`,
+    why: "a lock is granted to a session that is over",
+    expects: [13, 17, 0],
+    also: [
+      {
+        file: APPLY,
+        find: 'import type { Session } from "./session.ts";',
+        replace: 'import { Session } from "./session.ts";',
+      },
+    ],
+  },
+  {
+    name: "commands-of-another-epoch",
+    class: "P21",
+    file: APPLY,
+    find: "if (state.clientEpoch === 0 || command.paxosEpoch !== state.paxosEpoch) return OTHER_EPOCH;",
+    replace: "if (state.clientEpoch === 0) return OTHER_EPOCH;",
+    why: "a deposed master's commands, its expiry decisions among them, take effect",
+    expects: [9, 13],
+  },
+  {
+    name: "generation-reset-on-re-create",
+    class: "lock",
+    file: NAMESPACE,
+    find: "this.generationCounter = Math.max(this.generationCounter, node.highestGeneration);",
+    replace: "",
+    why: "a node that is created again starts below what its name had reached",
+    expects: [14, 9],
+  },
+  {
+    name: "lock-delay-lost-at-fail-over",
+    class: "lock-delay",
+    file: DELAY_TIMERS,
+    find: "for (const path of state.namespace.sortedPathsInDelay()) this.begin(now, state, path);",
+    replace: `for (const path of state.namespace.sortedPathsInDelay()) {
+      const beganAt = state.namespace.delayOf(path)?.beganAt ?? 0;
+      this.#timers.add({ path, beganAt, dueAt: 0, heapIndex: -1 }, now);
+    }`,
+    why: "a new master ends every lock-delay at once",
+    expects: [20],
+  },
+  {
+    name: "lock-delay-for-ever-after-fail-over",
+    class: "lock-delay",
+    file: MASTER,
+    find: "this.#delays.beginAll(now, state);",
+    replace: "",
+    why: "a new master times no lock-delay that began before it",
+    expects: [23, 20],
+  },
+  {
+    name: "lock-delay-of-another-failure",
+    class: "lock-delay",
+    file: APPLY_LOCK,
+    find: "if (state.namespace.delayOf(body.path)?.beganAt !== body.beganAt) return;",
+    replace: "",
+    why: "the end of an earlier lock-delay ends the one that has begun since",
+    expects: [20, 9],
+    also: [
+      {
+        file: DELAY_TIMERS,
+        find: "if (state.namespace.delayOf(timer.path)?.beganAt !== timer.beganAt) continue;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "lock-delay-after-end-on-purpose",
+    class: "lock-delay",
+    file: HANDLES,
+    find: "else giveBack(state, record);\n  }\n  for",
+    replace: "else lose(state, record, end.index);\n  }\n  for",
+    why: "a session that its client ended leaves its locks in delay",
+    expects: [20, 9],
+  },
+  {
+    name: "lock-not-freed-with-its-session",
+    class: "lock",
+    file: HANDLES,
+    find: "if (end.hasFailed) lose(state, record, end.index);",
+    replace: "if (end.hasFailed) continue;",
+    why: "the locks of an expired session stay held by nobody",
+    expects: [13],
+  },
+  {
+    name: "ephemeral-outlives-its-session",
+    class: "lock",
+    file: HANDLES,
+    find: "for (const record of records) endOpener(state, session, record);",
+    replace: "if (!end.hasFailed) for (const record of records) endOpener(state, session, record);",
+    why: "the ephemeral nodes of an expired session stay",
+    expects: [13, 20],
+  },
+  {
+    name: "session-ids-reused",
+    class: "P17",
+    file: APPLY_SESSION,
+    find: "const session = new Session(index, {",
+    replace: "const session = new Session(state.sessions.size + 1, {",
+    why: "a session gets an id that another one had",
+    expects: [9, 10, 13],
+    isQuick: true,
+  },
+  {
+    name: "old-requests-run-again",
+    class: "P17",
+    file: APPLY,
+    find: "if (number < session.lowestUnanswered) {",
+    replace: "if (number < 0) {",
+    why: "a request that comes once more when its result is gone runs again",
+    expects: [9, 10],
+    also: [
+      { file: INTAKE, find: "if (number < session.lowestSeen) {", replace: "if (number < 0) {" },
+    ],
+  },
+  {
+    name: "refusals-not-remembered",
+    class: "P19",
+    file: APPLY,
+    find: "if (state.sessions.has(session.id)) session.storeResult(number, result);",
+    replace:
+      'if (state.sessions.has(session.id) && result.$case !== "error") session.storeResult(number, result);',
+    why: "a refused request that comes once more may succeed",
+    expects: [10, 9, 5],
+  },
+  {
+    name: "result-kept-by-the-master-alone",
+    class: "P19",
+    file: APPLY,
+    find: "if (stored !== undefined) return",
+    replace: 'if (stored !== undefined && stored.$case === "open") return',
+    why: "apply runs a repeated request once more, unless its master remembers it",
+    expects: [9, 10],
+  },
+  {
+    name: "cancelled-request-runs-later",
+    class: "P18",
+    file: APPLY_SESSION,
+    find: `if (stored === undefined) {
+    session.storeResult(number, failure("cancelled", "The caller cancelled the request."));
+    return cancelled(false);`,
+    replace: `if (stored === undefined) {
+    return cancelled(false);`,
+    why: "a request that was cancelled before it ran is run when it comes",
+    expects: [9, 10, 5],
+  },
+  {
+    name: "cancelled-lock-stays-held",
+    class: "P18",
+    file: APPLY_SESSION,
+    find: "if (record.claims.length > 0) return false;\n    giveBack(state, record);",
+    replace: "if (record.claims.length >= 0) return false;\n    giveBack(state, record);",
+    why: "a lock that was granted to a cancelled request is held by code that gave up",
+    expects: [10, 13],
+  },
+  {
+    name: "sequencer-generation-ignored",
+    class: "lock",
+    file: "packages/cell/src/state/sequencer.ts",
+    find: "if (node.lockGeneration !== token.lockGeneration) {",
+    replace: "if (node.lockGeneration < token.lockGeneration) {",
+    why: "the sequencer of an earlier holder is valid while another one holds the lock",
+    expects: [14, 9],
+  },
+  {
+    name: "shared-overtakes-exclusive",
+    class: "P24",
+    file: WAITERS,
+    find: `if (mode === LockMode.EXCLUSIVE && !isFirst) return;
+      if (!call.isProposed) {
+        if (!isGrantable(node, mode)) return;`,
+    replace: `if (mode === LockMode.EXCLUSIVE && !isFirst) continue;
+      if (!call.isProposed) {
+        if (mode === LockMode.EXCLUSIVE && !isGrantable(node, mode)) continue;
+        if (!isGrantable(node, mode)) return;`,
+    why: "shared requests pass an exclusive one that waits, which may wait for ever",
+    expects: [23],
+  },
+  {
+    name: "wake-up-lost",
+    class: "P24",
+    file: MASTER,
+    find: "for (const node of effects.unlocked) if (!node.isDeleted) serving.parts.waiters.pump(node);",
+    replace: "",
+    why: "who waits for a lock is not told when it becomes free",
+    expects: [23],
+  },
+  {
+    name: "wake-up-lost-when-a-waiter-leaves",
+    class: "P24",
+    file: "packages/cell/src/master/lock-calls.ts",
+    find: "if (node !== undefined && !node.isDeleted) this.#parts.waiters.pump(node);",
+    replace: "",
+    why: "those behind a waiter that gives up do not move up",
+    expects: [23],
+  },
+  {
+    name: "deposed-master-says-not-applied",
+    class: "P18",
+    file: MASTER,
+    find: 'this.#outbox.reply(call.to, call.tag, 0, failure("connection_lost", detail));',
+    replace: 'this.#outbox.reply(call.to, call.tag, 0, failure("overloaded", detail));',
+    why: "a deposed master says of what it has proposed that it did not happen",
+    expects: [10],
+  },
+  {
+    name: "woken-without-a-lease",
+    class: "P7",
+    file: MASTER,
+    find: "if (due < this.#clock.leaseUntil && !this.#wokeLapsed) wakeAt = earliest(wakeAt, due);",
+    replace: "wakeAt = earliest(wakeAt, due);",
+    why: "a master without a lease is woken again and again for what it may not do",
+    expects: [0],
+  },
+];

@@ -1,0 +1,292 @@
+import type { PlantedBug } from "../planted-bug.ts";
+
+const REPLICA = "packages/paxos/src/paxos-replica.ts";
+const ACCEPTOR = "packages/paxos/src/acceptor.ts";
+const FOLLOWER = "packages/paxos/src/follower.ts";
+const LEADER = "packages/paxos/src/leader.ts";
+const REPLICATION = "packages/paxos/src/replication.ts";
+const ELECTION = "packages/paxos/src/ballot-leader-election.ts";
+const CATCH_UP = "packages/paxos/src/catch-up.ts";
+
+/** Ballots, promises, logs and snapshots of the log engine. */
+export const CONSENSUS_BUGS: readonly PlantedBug[] = [
+  {
+    name: "promise-before-durable",
+    class: "P2",
+    file: REPLICA,
+    find: "this.#outbox.vouch(to, promise, this.#acceptor.stateIndex);",
+    replace: "this.#outbox.send(to, promise);",
+    why: "a promise leaves before its record is on the disk",
+    expects: [3, 1],
+  },
+  {
+    name: "accepted-before-durable",
+    class: "P2",
+    file: FOLLOWER,
+    find: 'this.#outbox.vouch(to, { kind: "accepted", ballot, length }, logIndex);',
+    replace: 'this.#outbox.send(to, { kind: "accepted", ballot, length });',
+    why: "a follower says accepted before its log is on the disk",
+    expects: [2, 1],
+  },
+  {
+    name: "leader-counts-itself-early",
+    class: "P2",
+    file: REPLICATION,
+    find: "insertDescending(lengths, acceptor.durableLength);",
+    replace: "insertDescending(lengths, acceptor.length);",
+    why: "a leader counts its own acceptance before its own write is durable",
+    expects: [2, 1],
+  },
+  {
+    name: "promise-forgotten-on-restart",
+    class: "P3",
+    file: "packages/paxos/src/recovery.ts",
+    find: "promised: maxBallot(this.#promised, this.#acceptedBallot),",
+    replace: "promised: this.#acceptedBallot,",
+    why: "after a restart only what was accepted counts as promised",
+    expects: [3, 4],
+  },
+  {
+    name: "wiped-acceptor-votes",
+    class: "P3",
+    file: "packages/paxos/src/genesis.ts",
+    find: "if (named?.incarnation !== this.#incarnation) return;",
+    replace: `if (named?.incarnation !== this.#incarnation) {
+      this.#record(now, members, true);
+      return;
+    }`,
+    why: "a directory that was formatted anew votes under its old replica id, unchecked by its peers",
+    expects: [3, 1],
+    also: [
+      {
+        file: REPLICA,
+        find: "const known = recorded === undefined || recorded === incarnation;",
+        replace: "const known = true;",
+      },
+    ],
+  },
+  {
+    name: "ballot-reused",
+    class: "P4",
+    file: LEADER,
+    find: "for (const peer of settings.peers) outbox.vouch(peer, this.#prepare, acceptor.promisedIndex);",
+    replace: "for (const peer of settings.peers) outbox.send(peer, this.#prepare);",
+    why: "a prepare leaves before its ballot is durable, so a later life may use the same one",
+    expects: [4, 3],
+  },
+  {
+    name: "old-ballot-accepts-count",
+    class: "P1",
+    file: REPLICATION,
+    find: "if (sameBallot(promise.acceptedBallot, this.ballot)) {",
+    replace: "if (promise.length <= this.#acceptor.length) {",
+    why: "what a follower accepted in an older ballot counts as accepted in the leader's",
+    expects: [1, 2],
+  },
+  {
+    name: "stale-accepted-counts",
+    class: "P1",
+    file: REPLICATION,
+    find: `onAccepted(now: Instant, from: ReplicaId, message: AcceptedMessage): void {
+    if (!sameBallot(message.ballot, this.ballot)) return;`,
+    replace: "onAccepted(now: Instant, from: ReplicaId, message: AcceptedMessage): void {",
+    why: "a late accepted message of an older ballot counts in the present one",
+    expects: [1, 2],
+  },
+  {
+    name: "longest-log-wins",
+    class: "P1",
+    file: "packages/paxos/src/prepare-phase.ts",
+    find: "const byBallot = compareBallots(promise.acceptedBallot, best.promise.acceptedBallot);",
+    replace: "const byBallot = 0;",
+    why: "a new leader adopts the longest log, whatever ballot it was accepted in",
+    expects: [1, 0],
+  },
+  {
+    name: "no-log-adopted",
+    class: "P1",
+    file: LEADER,
+    find: "const { from, promise } = this.#phase1.freshest();",
+    replace: `const { promise } = this.#phase1.freshest();
+    const from = this.#settings.self;`,
+    why: "a new leader goes on with its own log, though a promise told of a fresher one",
+    expects: [1, 0],
+  },
+  {
+    name: "quorum-off-by-one",
+    class: "P1",
+    file: "packages/paxos/src/options.ts",
+    find: "quorum: Math.floor(members.length / 2) + 1,",
+    replace: "quorum: Math.max(1, Math.floor(members.length / 2)),",
+    why: "half of the replicas, less one half, are taken for a quorum",
+    expects: [1, 2, 8],
+    isQuick: true,
+  },
+  {
+    name: "hole-closed-up",
+    class: "P14",
+    file: FOLLOWER,
+    find: `if (skip < 0) {
+      this.#askAgain(now, from);
+      return;
+    }`,
+    replace: "",
+    why: "an accept that leaves a hole is appended to the log as if there were none",
+    expects: [1, 0],
+    also: [
+      {
+        file: FOLLOWER,
+        find: "const entries = skip === 0 ? message.entries : message.entries.slice(skip);",
+        replace: "const entries = skip <= 0 ? message.entries : message.entries.slice(skip);",
+      },
+    ],
+  },
+  {
+    name: "chosen-before-synchronised",
+    class: "P14",
+    file: FOLLOWER,
+    find: `if (!this.#isSynchronised()) {
+      this.#follow(now, from);
+      return;
+    }
+    this.#acceptor.choose(message.chosen);`,
+    replace: `this.#acceptor.choose(message.chosen);
+    if (!this.#isSynchronised()) {
+      this.#follow(now, from);
+      return;
+    }`,
+    why: "a follower believes the leader's chosen index before its log is the leader's",
+    expects: [1],
+  },
+  {
+    name: "crash-between-truncation-and-suffix",
+    class: "P14",
+    file: ACCEPTOR,
+    find: 'this.#wroteLog(this.#outbox.record(now, { kind: "synchronised", ballot, firstSlot, entries }));',
+    replace: `this.#outbox.record(now, { kind: "synchronised", ballot, firstSlot, entries: [] });
+    this.#wroteLog(this.#outbox.record(now, { kind: "appended", ballot, firstSlot, entries }));`,
+    why: "a log is cut and filled up by two records, each with a write of its own",
+    expects: [1, 2],
+    also: [
+      {
+        file: "packages/server/src/core/journal.ts",
+        find: "for (; count < this.#pending.length; count += 1) {",
+        replace: "for (; count < 1; count += 1) {",
+      },
+    ],
+  },
+  {
+    name: "learned-slots-drop-accepted",
+    class: "P14",
+    file: "packages/paxos/src/entry-log.ts",
+    find: "this.append(beyond);",
+    replace: "",
+    why: "slots that are learned take away what was accepted behind them",
+    expects: [1, 2],
+  },
+  {
+    name: "snapshot-drops-accepted",
+    class: "P10",
+    file: ACCEPTOR,
+    find: `assert(slot > this.#chosen, "a snapshot is ahead of what is chosen here");
+    this.#log.dropThrough(slot);`,
+    replace: `assert(slot > this.#chosen, "a snapshot is ahead of what is chosen here");
+    if (slot < this.#log.length) this.#log.truncateFrom(slot + 1);
+    this.#log.dropThrough(slot);`,
+    why: "an installed snapshot takes away what was accepted behind it",
+    expects: [1, 24],
+    also: [
+      {
+        file: "packages/paxos/src/recovery.ts",
+        find: "this.#log.dropThrough(record.slot);",
+        replace: `if (record.slot < this.#log.length) this.#log.truncateFrom(record.slot + 1);
+        this.#log.dropThrough(record.slot);`,
+      },
+    ],
+  },
+  {
+    name: "snapshot-over-newer-log",
+    class: "P12",
+    file: CATCH_UP,
+    find: "if (this.complete || message.slot <= this.#acceptor.chosen) return;",
+    replace: "if (this.complete) return;",
+    why: "a snapshot that is older than the log is installed over it",
+    expects: [0, 1],
+    also: [
+      {
+        file: FOLLOWER,
+        find: "if (message.slot <= chosen) return;",
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "snapshot-parts-mixed",
+    class: "P13",
+    file: CATCH_UP,
+    find: "return a.slot === b.slot && a.sizeBytes === b.sizeBytes && a.checksum === b.checksum;",
+    replace: "return true;",
+    why: "parts of two snapshots in quick succession are put together",
+    expects: [6, 0],
+    also: [
+      {
+        file: CATCH_UP,
+        find: "if (crc32c(bytes) !== identity.checksum) {",
+        replace: "if (crc32c(bytes) === -1) {",
+      },
+    ],
+  },
+  {
+    name: "prepare-never-repeated",
+    class: "P9",
+    file: LEADER,
+    find: "} else if (!this.#phase1.has(peer) && this.#preparedAt < now) {",
+    replace: "} else if (this.#preparedAt > now) {",
+    why: "a prepare that was lost is not sent again, and its sender is followed by all",
+    expects: [22],
+  },
+  {
+    name: "leader-without-quorum-is-content",
+    class: "P9",
+    file: ELECTION,
+    find: "if (this.leads) return this.quorumFollows(now);",
+    replace: "if (this.leads) return true;",
+    why: "a leader that too few can reach stays, and those who reach it go on following",
+    expects: [22],
+  },
+  {
+    name: "heartbeat-ignores-the-disk",
+    class: "P9",
+    file: REPLICA,
+    find: `if (!this.#diskAlive) return;
+    this.#outbox.send(from, this.#election.reply(message.round));`,
+    replace: "this.#outbox.send(from, this.#election.reply(message.round));",
+    why: "a leader whose disk hangs answers heartbeats, and does not step down",
+    expects: [22, 23],
+    also: [
+      {
+        file: REPLICA,
+        find: 'if (!this.#diskAlive) this.#stepDown("the disk does not answer");',
+        replace: "if (this.#stalled && this.#now < 0) return;",
+      },
+    ],
+  },
+  {
+    name: "happy-neighbors-outvoted",
+    class: "P9",
+    file: ELECTION,
+    find: "if (reply.happy) return false;",
+    replace: "",
+    why: "whoever misses the leader takes over, though others reach it: the ends of a chain in turn",
+    expects: [22, 23],
+  },
+  {
+    name: "accept-never-repeated",
+    class: "P9",
+    file: REPLICATION,
+    find: "else this.#resendFirst(now, follower);",
+    replace: "",
+    why: "an accept whose answer was lost is not sent again",
+    expects: [22, 23],
+  },
+];

@@ -1,0 +1,165 @@
+import type { PlantedBug } from "../planted-bug.ts";
+
+const JOURNAL = "packages/server/src/core/journal.ts";
+const SCAN = "packages/server/src/core/segment-scan.ts";
+const POOL = "packages/server/src/core/segment-pool.ts";
+const REPLAY = "packages/server/src/core/journal-replay.ts";
+const HEADER = "packages/server/src/core/segment-header.ts";
+const REPLICA = "packages/server/src/core/replica.ts";
+
+/** Journal, segments, snapshots and recovery. */
+export const DISK_BUGS: readonly PlantedBug[] = [
+  {
+    name: "write-error-ignored",
+    class: "S3",
+    file: JOURNAL,
+    find: `if (!completion.ok) {
+      this.#fail(failedOperation(request, completion.error));
+      return;
+    }`,
+    replace: "",
+    why: "a write that failed is taken for durable",
+    expects: [2, 24],
+  },
+  {
+    name: "durable-when-submitted",
+    class: "S1",
+    file: REPLICA,
+    find: "if (this.#persisted === this.#records) this.#peerFrames.push({ to, bytes });",
+    replace: "if (this.#persisted + 1 >= this.#records) this.#peerFrames.push({ to, bytes });",
+    why: "one record may still be on its way to the disk when a message leaves that vouches for it",
+    expects: [3, 2],
+  },
+  {
+    name: "torn-tail-taken-for-damage",
+    class: "S10",
+    file: SCAN,
+    find: 'if (mustBeWhole) return { isTorn, damage: { sector, problem: "missing" } };',
+    replace: 'return { isTorn: mustBeWhole, damage: { sector, problem: "missing" } };',
+    why: "a write that a crash cut short is taken for damage, and the replica refuses to start",
+    expects: [24],
+  },
+  {
+    name: "damage-taken-for-torn-tail",
+    class: "S10",
+    file: SCAN,
+    find: "const bad = firstBad(sectors, extent, !isTail);",
+    replace: "const bad = firstBad(sectors, extent, false);",
+    why: "a lost sector in the middle is taken for a torn tail, and all behind it is cut",
+    expects: [24, 1],
+    also: [
+      {
+        file: SCAN,
+        find: `if (state.kind === "written" && state.write !== torn) {
+      return damaged(writes, endSector, { sector, problem: "order", isTail });
+    }`,
+        replace: "",
+      },
+      {
+        file: "packages/server/src/core/journal-recovery.ts",
+        find: "if (seen === undefined || replayed.damages.length > 0) return [];",
+        replace: "if (seen?.sequence !== -1) return [];",
+      },
+    ],
+  },
+  {
+    name: "payload-checksum-ignored",
+    class: "S8",
+    file: REPLAY,
+    find: 'if (crc32c(data.subarray(from, to)) !== header.payloadChecksum) return "recordPayload";',
+    replace: "",
+    why: "a record is believed though its content has rotted",
+    expects: [1, 5],
+  },
+  {
+    name: "reused-segment-not-zeroed",
+    class: "S7",
+    file: POOL,
+    find: "yield* writeZeros(this.#ids, file, range);",
+    replace: "if (recycled === undefined) yield* writeZeros(this.#ids, file, range);",
+    why: "a segment is used again with its old sectors behind the new ones",
+    expects: [24],
+  },
+  {
+    name: "reused-segment-old-records-taken",
+    class: "S7",
+    file: POOL,
+    find: "yield* writeZeros(this.#ids, file, range);",
+    replace: "if (recycled === undefined) yield* writeZeros(this.#ids, file, range);",
+    why: "records that a reused segment held in its former life are taken for new ones",
+    expects: [24, 1],
+    also: [
+      {
+        file: HEADER,
+        find: "return crc32c(utf8Encode(place));",
+        replace: 'return crc32c(utf8Encode(place.slice(0, place.lastIndexOf("/"))));',
+      },
+      {
+        file: REPLAY,
+        find: "header.owner === this.#owner && header.segment === segment.id && header.life === segment.life;",
+        replace: "header.owner === this.#owner && header.segment === segment.id;",
+      },
+      {
+        file: REPLAY,
+        find: 'if (header.link.sequence !== sequence + 1) return "recordChain";',
+        replace: "",
+      },
+      {
+        file: REPLAY,
+        find: 'if (header.link.previousHash !== hash) return "recordChain";',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "restored-before-its-snapshot",
+    class: "P12",
+    file: JOURNAL,
+    find: "if (first === undefined || first.afterSnapshot > this.snapshotSlot) return 0;",
+    replace: "if (first === undefined) return 0;",
+    why: "the record that names a peer's snapshot is durable before the snapshot is",
+    expects: [24],
+    also: [
+      {
+        file: JOURNAL,
+        find: "if (next === undefined || next.afterSnapshot > this.snapshotSlot) break;",
+        replace: "if (next === undefined) break;",
+      },
+    ],
+  },
+  {
+    name: "rename-not-synced",
+    class: "S6",
+    file: "packages/server/src/core/snapshot-file.ts",
+    find: `yield* perform(ids, { kind: "rename", from: partial, to: file });
+  yield* perform(ids, { kind: "syncDirectory" });`,
+    replace: 'yield* perform(ids, { kind: "rename", from: partial, to: file });',
+    why: "a snapshot is built on before the directory that names it is durable",
+    expects: [24],
+  },
+  {
+    name: "segments-dropped-too-early",
+    class: "P12",
+    file: JOURNAL,
+    find: "this.dropThrough(this.#snapshots.fallbackSlot);",
+    replace: "this.#pool.keepFrom(this.#pool.active.life);",
+    why: "segments are taken back although no durable checkpoint replaces them",
+    expects: [24],
+  },
+  {
+    name: "reapplied-after-snapshot",
+    class: "P15",
+    file: REPLICA,
+    find: "this.#snapshot = { slot: index, bytes };",
+    replace: "this.#snapshot = { slot: index - 1, bytes };",
+    why: "a snapshot says that it is one slot older than its state, which is applied again on it",
+    expects: [5, 13],
+    also: [
+      {
+        file: REPLICA,
+        find: "slot: index,\n      ballot: acceptedBallot,",
+        replace: "slot: index - 1,\n      ballot: acceptedBallot,",
+      },
+    ],
+  },
+];

@@ -48,9 +48,13 @@ class Mate {
       worker.once("error", (error) => {
         end({ kind: "lost", rule: "worker-died", detail: error.stack ?? error.message });
       });
+      worker.once("exit", (code) => {
+        end({ kind: "lost", rule: "worker-died", detail: `the thread ended with ${code}` });
+      });
       worker.postMessage(task);
     });
-    for (const event of ["message", "error"]) worker.removeAllListeners(event);
+    // Not all at once: among a worker's listeners are its own.
+    for (const event of ["message", "error", "exit"]) worker.removeAllListeners(event);
     if (outcome.kind === "lost") await this.leave();
     return outcome;
   }

@@ -42,7 +42,9 @@ export class CellChecker {
   /** Delays that nobody has ended, though by every clock they are long over. */
   delaysOverdue(slackMs: number): readonly string[] {
     const { now } = this.#time;
-    return [...this.#delays].filter(([, { at, ms }]) => now > at + ms + slackMs).map(([path]) => path);
+    return [...this.#delays]
+      .filter(([, { at, ms }]) => now > at + ms + slackMs)
+      .map(([path]) => path);
   }
 
   /** True when nobody has held the lock, and nothing has kept it closed, for so long. */

@@ -1,5 +1,11 @@
 import { equalBytes } from "@cubby/base";
-import { type Ballot, compareBallots, type PaxosMessage, type RecoveredLog, ZERO_BALLOT } from "@cubby/paxos";
+import {
+  type Ballot,
+  compareBallots,
+  type PaxosMessage,
+  type RecoveredLog,
+  ZERO_BALLOT,
+} from "@cubby/paxos";
 import { Violation } from "./violation.ts";
 
 /** What one replica ever let out, over all its lives: it must keep to it (reliability §3, 3). */

@@ -55,14 +55,15 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   const { plan, network } = world;
   network.healAll();
   for (const client of world.clients) client.resume();
-  const usable = world.replicas.filter((each) => !each.isLost);
-  for (const replica of usable) {
+  for (const replica of world.replicas) {
+    if (replica.isLost) continue;
     replica.diskMs = undefined;
     replica.failsNext = undefined;
     replica.resume();
     if (!replica.isUp) replica.start();
   }
-  const core = usable.filter((each) => !each.isLost);
+  // A wiped directory is refused as soon as somebody hears of it.
+  const core = world.replicas.filter((each) => !each.isLost && !each.isWiped);
   const quorum = Math.floor(plan.replicas / 2) + 1;
   if (core.length < quorum) {
     const detail = `${core.length} replicas are left of ${plan.replicas}`;

@@ -1,0 +1,36 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { Crew } from "./crew.ts";
+import type { SeedTask } from "./task.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "cubby-crew-"));
+const file = join(directory, "worker.mjs");
+writeFileSync(
+  file,
+  `import { parentPort } from "node:worker_threads";
+  parentPort.on("message", ({ seed }) => {
+    if (seed === "3") process.exit(7);
+    parentPort.postMessage({ kind: "seed", result: { seed, verdict: "passed" } });
+  });`,
+);
+
+afterAll(() => {
+  rmSync(directory, { recursive: true });
+});
+
+describe("a crew", () => {
+  it("gives one worker task after task, and replaces one that died", async () => {
+    const crew = new Crew(file, 1);
+    const verdicts: string[] = [];
+    let seed = 0;
+    const next = (): SeedTask | undefined => {
+      seed += 1;
+      return seed > 5 ? undefined : { kind: "seed", seed: `${seed}` };
+    };
+    await crew.seeds(next, (result) => verdicts.push(`${result.seed} ${result.verdict}`));
+    await crew.leave();
+    expect(verdicts).toEqual(["1 passed", "2 passed", "3 crash", "4 passed", "5 passed"]);
+  });
+});

@@ -1,4 +1,6 @@
 import { utf8Decode } from "@cubby/base";
+import type { ConnectionId } from "@cubby/cell";
+import { Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { codeOf, TestClient } from "./replica-client.test-support.ts";
 import { type Host, World } from "./replica-world.test-support.ts";
@@ -79,6 +81,33 @@ describe("a machine that was suspended", () => {
     world.run(1);
     expect(master.cell?.status(world.localNow(master)).isServing).toBe(false);
     expect(codeOf(reader.askOnce(master.id, handle).result)).not.toBe("getContentsAndStat");
+  });
+});
+
+describe("a master that learns of a suspend in the turn in which a read comes in", () => {
+  it("does not answer the read from the lease that it no longer has", () => {
+    const { world, master, file } = served(3, "suspend in turn");
+    const { replica } = master;
+    const client = new TestClient(world).connect();
+    const now = world.localNow(master);
+    const request = {
+      ...Request.create(),
+      tag: 7,
+      sessionId: client.sessionId,
+      lowestUnanswered: 1,
+      clientEpoch: client.epoch,
+      call: { $case: "getContentsAndStat", value: { handle: client.open("file").handle } } as const,
+    };
+    expect(file).toBeDefined();
+    const answers = (): string[] => {
+      const input = { kind: "request", connection: 99 as ConnectionId, request } as const;
+      replica?.step(now, input);
+      const replies = replica?.take().replies ?? [];
+      return replies.filter(({ to }) => to === 99).map(({ reply }) => codeOf(reply.result));
+    };
+    expect(answers()).toEqual(["getContentsAndStat"]);
+    replica?.step(now, { kind: "suspended" });
+    expect(answers()).toEqual([]);
   });
 });
 

@@ -199,6 +199,8 @@ export class Replica {
         return;
       case "suspended":
         this.#engine.step(now, { kind: "voidLease" });
+        // Safety: at once. The next input of this turn may be a read, and the cell must know by then.
+        this.#comeToRest();
         return;
       case "handOver":
         this.#engine.step(now, input);
@@ -208,9 +210,7 @@ export class Replica {
 
   /** What has accumulated since the last call. */
   take(): ReplicaOutput {
-    for (let round = 0; this.#settle(); round += 1) {
-      assert(round < SETTLE_ROUNDS_MAX, "engine, cell and journal come to rest");
-    }
+    this.#comeToRest();
     this.#checkpointIfDue();
     this.#snapshotIfDue();
     const output: ReplicaOutput = {
@@ -293,6 +293,12 @@ export class Replica {
     }
     this.#vouching.splice(0, released);
     this.#engine.step(this.#now, { kind: "persisted", through: persisted });
+  }
+
+  #comeToRest(): void {
+    for (let round = 0; this.#settle(); round += 1) {
+      assert(round < SETTLE_ROUNDS_MAX, "engine, cell and journal come to rest");
+    }
   }
 
   /** One exchange between engine, cell and journal; true if something may follow from it. */

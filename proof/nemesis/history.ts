@@ -160,15 +160,16 @@ class HistoryReader {
 
   /**
    * Every holder may lose its lock by the end of its session, which was certainly alive when it last
-   * called and was answered. Reported early, these events allow more than can have happened.
+   * called and was answered. Reported early, these events allow more than can have happened. That a
+   * sequencer was checked says nothing: anybody may ask that, also when the session is over.
    */
   #addEndings(
     locks: Map<string, Operation<LockInput, LockOutput>[]>,
     lockDelayMs: (node: string) => number,
   ): void {
     const lastAlive = new Map<string, Instant>();
-    for (const { id, session, at } of this.#calls) {
-      if (this.#returns.get(id)?.outcome !== "ok") continue;
+    for (const { id, session, at, input } of this.#calls) {
+      if (input.kind === "check" || this.#returns.get(id)?.outcome !== "ok") continue;
       lastAlive.set(session, Math.max(at, lastAlive.get(session) ?? 0));
     }
     const seen = new Set<string>();

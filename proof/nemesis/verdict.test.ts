@@ -77,6 +77,13 @@ describe("histories of locks", () => {
     expect(violationsOf(first, alive, next)).toEqual(["l is not linearizable."]);
   });
 
+  it("take no checked sequencer for a sign of life", () => {
+    const check: LockInput = { kind: "check", generation: 5 };
+    const late = lines(1, [1_012, 1_013], check, { kind: "verdict", valid: false });
+    const next = lines(2, [20, 1_011], acquire("b"), granted(6));
+    expect(violationsOf(first, next, late)).toEqual([]);
+  });
+
   it("pass when a holder that gave back without an answer is followed at once", () => {
     const gone: HistoryLine = { event: "gone", holder: "a", node: "l", at: 30 };
     const next = lines(2, [20, 31], acquire("b"), granted(6));

@@ -31,6 +31,8 @@ export type ScriptStart = (process: ClientProcess, session: SessionMachine) => S
 /** What scripts do beside calling the cell. */
 export interface Stage {
   readonly plan: Plan;
+  /** Scripts think so many times longer than planned. */
+  readonly calm: number;
   /** A value that nobody writes twice. */
   uniqueText(): string;
   /** The script now believes that it holds a lock; the result says that it stops to. */
@@ -252,7 +254,7 @@ export function ask(
 }
 
 function think(stage: Stage, rng: Rng): number {
-  return (stage.plan.thinkMs * (1 + rng.below(200))) / 100;
+  return (stage.plan.thinkMs * stage.calm * (1 + rng.below(200))) / 100;
 }
 
 function padded(text: string, extra: number): Uint8Array {

@@ -62,6 +62,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly #checkRng: Rng;
   readonly chart: ((line: string) => void) | undefined;
   coreEvents = 0;
+  calm = 1;
   /** Told of a replica that ended by itself and may be started again, as supervisors are. */
   supervise: ((replica: ReplicaProcess) => void) | undefined;
   /** Replicas whose disks were tampered with: only these may refuse to start. */

@@ -5,6 +5,7 @@ import { benchCell, isPart } from "./cell.ts";
 import { benchDelta, isDeltaPart } from "./delta/delta.ts";
 import { OPERATIONS, WORKERS_MAX } from "./operations.ts";
 import { benchProfile } from "./profile.ts";
+import { benchSimulator } from "./simulator.ts";
 
 const USAGE = `npm run bench -- cell [--quick] [--json] [--only PART]
     Five replica processes on this machine under one client: 100-byte writes, reads, lock pairs,
@@ -21,6 +22,9 @@ npm run bench -- delta [--quick] [--json] [--only PART]
     Delta encoding on real series, which are fetched once, and made ones, next to npm peers and
     installed programs. Some ten minutes; --quick takes half. Parts: sizes, strings, diff, speed,
     peers, code.
+
+npm run bench -- simulator [--quick] [--json]
+    How many events and seeds a second the simulator does on one core.
 
 Figures that two runs made must not be compared: see docs/benchmarks.md.
 `;
@@ -40,6 +44,9 @@ async function main(args: readonly string[]): Promise<void> {
       return;
     case "delta":
       await runDelta(rest);
+      return;
+    case "simulator":
+      await runSimulator(rest);
       return;
     case "help":
     case "--help":
@@ -64,6 +71,11 @@ function partsOf(args: readonly string[], isOne: (part: string) => boolean): Par
   const wrong = only.find((part) => !isOne(part));
   if (wrong !== undefined) throw new TypeError(`There is no part "${wrong}".`);
   return { json, quick, only };
+}
+
+async function runSimulator(args: readonly string[]): Promise<void> {
+  const { json, quick } = partsOf(args, () => false);
+  await benchSimulator({ json, quick });
 }
 
 async function runCell(args: readonly string[]): Promise<void> {

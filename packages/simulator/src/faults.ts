@@ -31,6 +31,19 @@ export class Faults {
 
   start(): void {
     if (this.#kinds.length > 0) this.#next();
+    const local = this.#kinds.filter((kind) => AT_A_MOMENT[kind] !== undefined);
+    const { failpointRate } = this.world.plan;
+    if (local.length === 0 || failpointRate === 0) return;
+    this.world.onMoment = (replica) => {
+      if (this.#isOver || !this.rng.chance(failpointRate)) return;
+      const kind = pick(this.rng, local);
+      this.after(this.rng.below(3_000) / 1_000, () => {
+        if (!replica.isUp) return;
+        this.world.chart?.(`---- fault ${kind} at ${this.world.time.now.toFixed(1)}, a failpoint`);
+        AT_A_MOMENT[kind]?.(this, replica);
+        this.happened += 1;
+      });
+    };
   }
 
   /** No new ones; what is under way ends by itself. */
@@ -119,12 +132,27 @@ const INJECTORS: Partial<Record<FaultKind, Inject>> = {
   "D5-slow-disk": slowDisk,
   "D6-lost-directory": loseDirectory,
   "T1-wall-step": wallStep,
+  "M1-hand-over": handOver,
   "T2-suspend": suspend,
 };
 
+/** What can befall a replica at a moment that matters, as failpoints in its code would have it. */
+const AT_A_MOMENT: Partial<Record<FaultKind, (faults: Faults, replica: ReplicaProcess) => void>> = {
+  "C1-crash": (faults, replica) => crashOne(faults, replica, "killed"),
+  "D1-power-loss": (faults, replica) => crashOne(faults, replica, "power loss"),
+  "D2-torn-write": (faults, replica) => crashOne(faults, replica, "torn"),
+  "C2-pause": (faults, replica) => replica.pause(pick(faults.rng, [50, 900, 3_000])),
+  "T2-suspend": (faults, replica) => replica.suspend(pick(faults.rng, [400, 2_000])),
+  "N2-partition": (faults, replica) => isolate(faults, replica),
+  "D5-slow-disk": (faults, replica) => slowDown(faults, replica),
+};
+
+/** Half of the time the master: what befalls others matters less. */
 function someReplica(faults: Faults): ReplicaProcess | undefined {
   const up = faults.replicas;
-  return up.length === 0 ? undefined : pick(faults.rng, up);
+  if (up.length === 0) return undefined;
+  const master = up.find((each) => each.cell?.status(each.localNow()).isServing === true);
+  return master !== undefined && faults.rng.chance(0.5) ? master : pick(faults.rng, up);
 }
 
 /** A crash while a write is under way is ten times as likely as another. */
@@ -133,18 +161,25 @@ function crash(faults: Faults, how: "killed" | "power loss" | "torn"): boolean {
     new Array<ReplicaProcess>(each.pendingWrites > 0 ? 10 : 1).fill(each),
   );
   if (weighted.length === 0) return false;
-  const { rng, world } = faults;
-  const first = pick(rng, weighted);
+  const { rng } = faults;
+  const first = rng.chance(0.3)
+    ? (someReplica(faults) ?? pick(rng, weighted))
+    : pick(rng, weighted);
   // Now and then the whole room goes dark.
   const victims = rng.chance(0.12) ? faults.replicas : [first];
-  for (const victim of victims) {
-    victim.crash(how);
-    world.lane.onReplicaStopped(victim, how !== "killed");
-    world.coverage.add("crashes");
-    const ms = pick(rng, [20, 300, 1_500, 6_000]);
-    faults.restartLater(victim, ms);
-  }
+  for (const victim of victims) crashOne(faults, victim, how);
   return true;
+}
+
+function crashOne(
+  faults: Faults,
+  victim: ReplicaProcess,
+  how: "killed" | "power loss" | "torn",
+): void {
+  victim.crash(how);
+  faults.world.lane.onReplicaStopped(victim, how !== "killed");
+  faults.world.coverage.add("crashes");
+  faults.restartLater(victim, pick(faults.rng, [20, 300, 1_500, 6_000]));
 }
 
 function pauseReplica(faults: Faults, lengths: readonly number[]): boolean {
@@ -218,7 +253,7 @@ function partition(faults: Faults): boolean {
   if (ids.length < 2) return false;
   const how = rng.below(3);
   const inside = new Set<number>();
-  if (how === 0) inside.add(pick(rng, ids));
+  if (how === 0) inside.add(someReplica(faults)?.id ?? pick(rng, ids));
   else for (const id of ids) if (rng.chance(0.5)) inside.add(id);
   const links: [number, number][] = [];
   const ends = [...ids, ...world.clients.filter(() => rng.chance(0.3)).map(({ id }) => -id)];
@@ -230,6 +265,16 @@ function partition(faults: Faults): boolean {
   }
   cutFor(faults, links, partitionMs(rng));
   return links.length > 0;
+}
+
+/** From all other replicas; clients see it still. */
+function isolate(faults: Faults, { id }: ReplicaProcess): void {
+  const others = faults.world.replicas.filter((each) => each.id !== id);
+  const links = others.flatMap((each): [number, number][] => [
+    [id, each.id],
+    [each.id, id],
+  ]);
+  cutFor(faults, links, partitionMs(faults.rng));
 }
 
 function someLink(faults: Faults): [number, number] | undefined {
@@ -406,12 +451,22 @@ function ioError(faults: Faults): boolean {
 
 function slowDisk(faults: Faults): boolean {
   const replica = someReplica(faults);
-  if (replica === undefined) return false;
+  if (replica !== undefined) slowDown(faults, replica);
+  return replica !== undefined;
+}
+
+function slowDown(faults: Faults, replica: ReplicaProcess): void {
   replica.diskMs = pick(faults.rng, [5, 40, 300, 2_500]);
   faults.after(pick(faults.rng, [500, 3_000, 8_000]), () => {
     replica.diskMs = undefined;
   });
-  return true;
+}
+
+/** M1, as far as there is any: the master is asked to let another one lead. */
+function handOver(faults: Faults): boolean {
+  const replica = someReplica(faults);
+  replica?.input({ kind: "handOver" });
+  return replica !== undefined;
 }
 
 function loseDirectory(faults: Faults): boolean {

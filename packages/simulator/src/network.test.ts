@@ -38,7 +38,8 @@ describe("the network between replicas", () => {
 
   it("brings packets again long after they were sent (N1)", () => {
     const { arrivals } = play({ oldPacketRate: 0.2 }, 100);
-    expect(arrivals.filter(({ at }) => at > 5_000).length).toBeGreaterThan(5);
+    expect(arrivals.filter(({ at }) => at > 50).length).toBeGreaterThan(5);
+    expect(arrivals.some(({ at }) => at > 10_000)).toBe(true);
   });
 
   it("delivers nothing over a cut link, and cuts nest (N2, N3)", () => {

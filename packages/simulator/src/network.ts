@@ -14,8 +14,10 @@ type Link = {
 };
 
 /** A packet that a link delivers once more, long after. */
-const OLD_AFTER_MS_MIN = 5_000;
+const OLD_AFTER_MS_MIN = 50;
 const OLD_AFTER_MS_MAX = 120_000;
+/** Most come back while what they are about is recent: about one change of master later. */
+const RECENT_MS_MAX = 4_000;
 /** How long a stream waits before it tries a link again that lost or refused its bytes. */
 const RETRANSMIT_MS = 200;
 
@@ -98,7 +100,8 @@ export class Network {
     }
     if (oldPacketRate > 0 && this.#rng.chance(oldPacketRate)) {
       this.faults += 1;
-      const ms = this.#rng.between(OLD_AFTER_MS_MIN, OLD_AFTER_MS_MAX);
+      const mostMs = this.#rng.chance(0.7) ? RECENT_MS_MAX : OLD_AFTER_MS_MAX;
+      const ms = this.#rng.between(OLD_AFTER_MS_MIN, mostMs);
       this.#time.after(ms, () => deliver(bytes));
     }
   }

@@ -9,6 +9,8 @@ export type Plan = {
   /** The safety phase lasts at least so long, and until the run counts. */
   readonly safetyMs: number;
   readonly faultEveryMs: number;
+  /** How often something befalls a replica right where it does something that matters. */
+  readonly failpointRate: number;
   readonly latencyMs: number;
   /** Mean of the exponential part of a delay. */
   readonly jitterMs: number;
@@ -40,6 +42,7 @@ export const QUIET_PLAN: Plan = {
   kinds: new Set(),
   safetyMs: 0,
   faultEveryMs: 1_000,
+  failpointRate: 0,
   latencyMs: 0.2,
   jitterMs: 0.2,
   lossRate: 0,
@@ -83,11 +86,12 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     kinds,
     safetyMs: options.safetyMs ?? rng.between(12_000, 40_000),
     faultEveryMs: pick(rng, [300, 1_000, 3_000]),
+    failpointRate: pick(rng, [0, 0.02, 0.1]),
     latencyMs: pick(rng, [0.1, 0.5, 5]),
     jitterMs: pick(rng, [0.1, 1, 8]),
     lossRate: pick(rng, [0.01, 0.05, 0.3]),
     duplicateRate: pick(rng, [0.01, 0.1, 0.5]),
-    oldPacketRate: 0.005,
+    oldPacketRate: pick(rng, [0.005, 0.03]),
     badFrameRate: 0.01,
     keepsOrder: !has("N1-reordering"),
     driftPerMille: has("T1-drift") ? drift : 0,

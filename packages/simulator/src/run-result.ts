@@ -51,6 +51,7 @@ export const FAULT_KINDS = [
   "T1-drift",
   "T2-suspend",
   "T3-late-timers",
+  "M1-hand-over",
   "M2-snapshot-races",
   "U1-session-churn",
   "U3-convoy",

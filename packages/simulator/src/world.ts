@@ -35,8 +35,9 @@ import { TraceHash } from "./trace-hash.ts";
 import { Violation } from "./violation.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
-/** How often, about, an acknowledged write is looked up on the disks. */
+/** How often, about, an acknowledged write is looked up on the disks; when few are well, more often. */
 const LOOK_UP_EVERY_MS = 4_000;
+const LOOK_UP_OFTEN_MS = 250;
 /** State is compared at every so-manieth index. */
 const COMPARED_ONE_IN = 24;
 
@@ -63,6 +64,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly chart: ((line: string) => void) | undefined;
   coreEvents = 0;
   calm = 1;
+  /** Told when a replica does something that matters: where a fault hurts most. */
+  onMoment: ((replica: ReplicaProcess) => void) | undefined;
   /** Told of a replica that ended by itself and may be started again, as supervisors are. */
   supervise: ((replica: ReplicaProcess) => void) | undefined;
   /** Replicas whose disks were tampered with: only these may refuse to start. */
@@ -149,6 +152,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.text(trace.kind);
     this.chart?.(`${this.#at()}  r${process.id} ${JSON.stringify(trace)}`);
     this.#counter.onTrace(trace);
+    if (MOMENTS.has(trace.kind)) this.onMoment?.(process);
     if (trace.kind === "serving") this.master();
   }
 
@@ -218,7 +222,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (this.time.now < this.#lookUpAt) return;
     const told = this.reference.resultOf(request.sessionId, request.requestNumber);
     if (told === undefined) return;
-    this.#lookUpAt = this.time.now + this.#checkRng.below(2 * LOOK_UP_EVERY_MS);
+    const areWell = this.replicas.every((each) => each.isRunning && each.diskMs === undefined);
+    const everyMs = areWell ? LOOK_UP_EVERY_MS : LOOK_UP_OFTEN_MS;
+    this.#lookUpAt = this.time.now + this.#checkRng.below(2 * everyMs);
     this.coverage.add("quorum durability looked up");
     this.#durability.check(told.index, `replica ${process.id} acknowledges ${told.index}`);
   }
@@ -288,6 +294,24 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     return this.time.now.toFixed(2).padStart(10);
   }
 }
+
+const MOMENTS: ReadonlySet<Trace["kind"]> = new Set<Trace["kind"]>([
+  "promised",
+  "preparing",
+  "adopted",
+  "synchronised",
+  "learned",
+  "snapshotStarted",
+  "snapshotInstalled",
+  "snapshotDurable",
+  "leading",
+  "leaseGranted",
+  "epochBegun",
+  "serving",
+  "expiryDecided",
+  "lockDelayBegun",
+  "genesisAdopted",
+]);
 
 const FRAME_NAMES: readonly string[] = [
   "?",

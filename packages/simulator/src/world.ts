@@ -38,6 +38,9 @@ import { VirtualTime } from "./virtual-time.ts";
 /** How often, about, an acknowledged write is looked up on the disks; when few are well, more often. */
 const LOOK_UP_EVERY_MS = 4_000;
 const LOOK_UP_OFTEN_MS = 250;
+/** Right after a change of leader most that can go wrong with a quorum goes wrong. */
+const LOOK_UP_AFTER_ELECTION_MS = 25;
+const ELECTION_IS_NEWS_MS = 500;
 /** State is compared at every so-manieth index. */
 const COMPARED_ONE_IN = 24;
 
@@ -73,6 +76,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #nextClient = 1;
   #written = 0;
   #lookUpAt = 0;
+  #electedAt = 0;
   #halted: Violation | undefined;
 
   constructor(seed: string, plan: Plan, chart: ((line: string) => void) | undefined) {
@@ -153,6 +157,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.chart?.(`${this.#at()}  r${process.id} ${JSON.stringify(trace)}`);
     this.#counter.onTrace(trace);
     if (MOMENTS.has(trace.kind)) this.onMoment?.(process);
+    if (trace.kind === "leading") {
+      this.#electedAt = this.time.now;
+      this.#lookUpAt = this.time.now;
+    }
     if (trace.kind === "serving") this.master();
   }
 
@@ -223,7 +231,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const told = this.reference.resultOf(request.sessionId, request.requestNumber);
     if (told === undefined) return;
     const areWell = this.replicas.every((each) => each.isRunning && each.diskMs === undefined);
-    const everyMs = areWell ? LOOK_UP_EVERY_MS : LOOK_UP_OFTEN_MS;
+    const isNews = this.time.now < this.#electedAt + ELECTION_IS_NEWS_MS;
+    const usualMs = areWell ? LOOK_UP_EVERY_MS : LOOK_UP_OFTEN_MS;
+    const everyMs = isNews ? LOOK_UP_AFTER_ELECTION_MS : usualMs;
     this.#lookUpAt = this.time.now + this.#checkRng.below(2 * everyMs);
     this.coverage.add("quorum durability looked up");
     this.#durability.check(told.index, `replica ${process.id} acknowledges ${told.index}`);

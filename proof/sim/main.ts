@@ -51,8 +51,7 @@ function say(text: string): void {
 function* seedTasks(args: Arguments): Generator<SeedTask> {
   const { from = randomInt(2 ** 31), seeds, minutes, isTwice } = args;
   const begunAt = performance.now();
-  const isListed = args.from === undefined && args.bug === undefined;
-  const listed = isListed ? readSeedList().map(({ seed }) => seed) : [];
+  const listed = args.bug === undefined ? readSeedList().map(({ seed }) => seed) : [];
   for (const seed of listed) yield { kind: "seed", seed };
   say(`seeds from ${from} on, ${args.from === undefined ? "which were drawn" : "as asked for"}`);
   const isOver = (done: number): boolean =>

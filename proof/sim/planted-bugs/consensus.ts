@@ -79,7 +79,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     class: "P1",
     file: REPLICATION,
     find: "if (sameBallot(promise.acceptedBallot, this.ballot)) {",
-    replace: "if (promise.length <= this.#acceptor.length) {",
+    replace: "if (promise.length > 0) {",
     why: "what a follower accepted in an older ballot counts as accepted in the leader's",
     expects: [1, 2],
   },

@@ -188,18 +188,18 @@ function playWindow(seed: string, fault: FaultClass): { gapMs: number; simulated
   const acknowledged: number[] = [];
   for (const replica of world.replicas) replica.start();
   world.addClient(rng.fork("probe"), [[probe(() => acknowledged.push(time.now))]]);
-  runTo(world, SETTLE_MS);
+  time.runTo(SETTLE_MS);
   const master = world.master();
   if (master === undefined) throw new Error(`no master within ${SETTLE_MS} ms: seed ${seed}`);
   const begun = time.now;
   fault.inject({ world, master, rng: rng.fork("fault") });
-  runTo(world, begun + fault.lastsMs + CALM_MS);
+  time.runTo(begun + fault.lastsMs + CALM_MS);
   // Whoever cannot write yet is waited for.
   while (
     time.now - (acknowledged.at(-1) ?? begun) > NORMAL_MS &&
     time.now < begun + WINDOW_MS_MAX
   ) {
-    runTo(world, time.now + CALM_MS);
+    time.runTo(time.now + CALM_MS);
   }
   return { gapMs: gapSince(acknowledged, begun, time.now), simulatedMs: time.now };
 }
@@ -231,10 +231,6 @@ function probe(onWritten: () => void): ScriptStart {
       }
     }
   };
-}
-
-function runTo(world: World, end: number): void {
-  while (world.time.step(end)) if (world.halted !== undefined) throw world.halted;
 }
 
 function other(world: World, master: ReplicaProcess, rng: Rng): ReplicaProcess {

@@ -8,7 +8,7 @@ import {
   SessionMachine,
 } from "@cubby/client/core";
 import type { ErrorCode, Reply, Request } from "@cubby/protocol";
-import type { Plan } from "./plan.ts";
+import { drawClockRate, type Plan } from "./plan.ts";
 import { addressOf } from "./replica-process.ts";
 import type { Ask, Script, ScriptStart } from "./script.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -74,7 +74,7 @@ export class ClientProcess {
     this.#rng = rng;
     const { plan } = house;
     this.#clockOffset = rng.below(1_000_000);
-    this.#clockRate = 1 + (plan.driftPerMille * (rng.below(2_001) - 1_000)) / 1_000_000;
+    this.#clockRate = drawClockRate(rng, plan.driftPerMille);
     const addresses = Array.from({ length: plan.replicas }, (_, i) => addressOf(i + 1));
     const seed = `${rng.next32()}`;
     this.#core = new ClientCore({ addresses, cellName: "local", seed });

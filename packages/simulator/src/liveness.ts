@@ -100,7 +100,6 @@ function demand(
       nextLook = world.time.now + 10;
     }
     if (!world.time.step(end)) break;
-    if (world.halted !== undefined) throw world.halted;
   }
   if (holds()) return;
   const states = core.map(

@@ -74,7 +74,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   const kinds = new Set<FaultKind>(drawn.length > 0 ? drawn : ["C1-crash"]);
   for (const kind of options.without ?? []) kinds.delete(kind);
   const has = (kind: FaultKind): boolean => kinds.has(kind);
-  const drift = pick(rng, [0.5, 1, 20, 90]);
+  const drift = pick(rng, [0.5, 20, 90, 90]);
   const isBusy = rng.chance(0.5);
   const snapshotEvery = pick(rng, [15, 40, 120]);
   // Enough for a follower to go on from a snapshot that took it a while to fetch.
@@ -119,6 +119,12 @@ export function describePlan(plan: Plan): string {
   const { kinds, ...rest } = plan;
   const numbers = Object.entries(rest).map(([name, value]) => `${name} ${String(value)}`);
   return `${numbers.join(", ")}; ${[...kinds].join(" ")}`;
+}
+
+/** The rate of a clock in a run: at the edge of what is allowed as often as anywhere within. */
+export function drawClockRate(rng: Rng, driftPerMille: number): number {
+  const share = rng.chance(0.5) ? pick(rng, [-1, 1]) : (rng.below(2_001) - 1_000) / 1_000;
+  return 1 + (driftPerMille * share) / 1_000;
 }
 
 export function pick<T>(rng: Rng, choices: readonly [T, ...T[]] | readonly T[]): T {

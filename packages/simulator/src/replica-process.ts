@@ -20,7 +20,7 @@ import {
   type Trace,
 } from "@cubby/server/core";
 import { type CellObserver, ObservedCell } from "./observed-cell.ts";
-import type { Plan } from "./plan.ts";
+import { drawClockRate, type Plan } from "./plan.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What a replica process asks of the machine room around it. */
@@ -96,9 +96,8 @@ export class ReplicaProcess implements CellObserver {
     this.id = id;
     this.#house = house;
     this.#rng = rng;
-    const drift = house.plan.driftPerMille;
     this.#clockOffset = rng.below(1_000_000);
-    this.#clockRate = 1 + (drift * (rng.below(2_001) - 1_000)) / 1_000_000;
+    this.#clockRate = drawClockRate(rng, house.plan.driftPerMille);
     this.identity = this.#newIdentity();
     this.disk = formattedDisk(this.identity);
   }

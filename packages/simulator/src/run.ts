@@ -87,9 +87,8 @@ function playSafety(world: World, faults: Faults, plan: Plan): void {
     world.coreEvents >= CORE_EVENTS_MIN &&
     world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
     faults.happened + world.network.faults >= FAULTS_MIN;
-  while (!isEnough() && world.coreEvents < SAFETY_EVENTS_MAX && time.step(SAFETY_MS_MAX)) {
-    if (world.halted !== undefined) throw world.halted;
-  }
+  const mayGoOn = (): boolean => !isEnough() && world.coreEvents < SAFETY_EVENTS_MAX;
+  while (mayGoOn() && time.step(SAFETY_MS_MAX));
 }
 
 function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly ScriptStart[])[] {

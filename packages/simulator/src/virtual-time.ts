@@ -17,6 +17,11 @@ export class VirtualTime {
     this.at(this.now + ms, run);
   }
 
+  /** All there is up to `end`. */
+  runTo(end: number): void {
+    while (this.step(end));
+  }
+
   /** Skips to the next event and runs it; false if there is none before `end`. */
   step(end: number): boolean {
     if (this.#events.nextAt > end) {

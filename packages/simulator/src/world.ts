@@ -77,7 +77,6 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #written = 0;
   #lookUpAt = 0;
   #electedAt = 0;
-  #halted: Violation | undefined;
 
   constructor(seed: string, plan: Plan, chart: ((line: string) => void) | undefined) {
     this.seed = seed;
@@ -95,11 +94,6 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.#counter = new TraceCounter(this.coverage);
     this.#useRng = rng.fork("use");
     this.#checkRng = rng.fork("check");
-  }
-
-  /** A checker's word that is not about the event at hand: the run ends with it. */
-  get halted(): Violation | undefined {
-    return this.#halted;
   }
 
   addClient(rng: Rng, starts: readonly (readonly ScriptStart[])[]): ClientProcess {

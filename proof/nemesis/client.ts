@@ -180,7 +180,7 @@ class Worker {
   async #work(lock: Lock, holder: string): Promise<void> {
     const { path: node, lockGeneration: generation } = lock;
     const from = monotonicMs();
-    const writes = below(12);
+    const writes = 1 + below(16);
     for (let i = 0; i < writes; i += 1) {
       // Taken before the look, so that it was held at this time too.
       const at = monotonicMs();

@@ -32,6 +32,8 @@ export type Victims = {
   readonly clients: ClientPrograms;
   /** Who is master, as far as anyone has heard. */
   master(): number | undefined;
+  /** The client that wrote last as the holder of a lock. */
+  holder(): number | undefined;
 };
 
 const CLAIM_EVERY_MS = 20;
@@ -119,8 +121,9 @@ export class Faults {
     const { disks } = this.#victims;
     for (;;) {
       const isForReplicas = !fault.kind.startsWith("client");
-      const master = fault.wantsMaster && isForReplicas ? this.#victims.master() : undefined;
-      const wanted = master === undefined ? fault.order : [master, ...fault.order];
+      const leader = isForReplicas ? this.#victims.master() : this.#victims.holder();
+      const isWanted = fault.wantsLeader && leader !== undefined;
+      const wanted = isWanted ? [leader, ...fault.order] : fault.order;
       const isFit = (each: number): boolean =>
         !this.#claimed.has(each) && (fault.kind !== "full disk" || disks.has(each));
       const target = wanted.find(isFit);

@@ -12,6 +12,8 @@ export type GuardedWrite = {
 export class FencedResource {
   readonly #newest = new Map<string, GuardedWrite>();
   readonly violations: string[] = [];
+  /** Whose write was taken last. */
+  lastHolder: string | undefined;
   accepted = 0;
   /** Each would have been a write by two at once at a careless resource. */
   refused = 0;
@@ -28,6 +30,7 @@ export class FencedResource {
       );
     }
     this.#newest.set(write.lock, write);
+    this.lastHolder = write.holder;
     this.accepted += 1;
   }
 }

@@ -111,6 +111,10 @@ class Run {
         start: (client: number) => this.#startClient(client),
       },
       master: () => this.#master,
+      holder: () => {
+        const { lastHolder } = this.#resource;
+        return lastHolder === undefined ? undefined : Number.parseInt(lastHolder, 10);
+      },
     };
     const forMs = 1_000 * seconds;
     const over = AbortSignal.any([signal, AbortSignal.timeout(forMs)]);

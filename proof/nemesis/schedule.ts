@@ -29,8 +29,8 @@ export type Fault = {
   readonly durationMs: number;
   /** Targets in order of preference: the first that nothing else has hit is taken. */
   readonly order: readonly number[];
-  /** The master goes before all others, whoever it is then. */
-  readonly wantsMaster: boolean;
+  /** The master, or the client that holds a lock, goes before all others, whoever it is then. */
+  readonly wantsLeader: boolean;
   /** Between 0 and 1, for what the kind leaves open. */
   readonly draws: readonly number[];
 };
@@ -48,7 +48,7 @@ export type ScheduleOptions = {
 const REPLICA_LANES = 2;
 const DRAWS = 4;
 const PAUSE_BETWEEN_MS = { min: 400, max: 1_800 };
-const MASTER_SHARE = 0.4;
+const LEADER_SHARE = 0.4;
 
 const DURATIONS_MS: Readonly<Record<FaultKind, readonly [min: number, max: number]>> = {
   kill: [200, 3_000],
@@ -108,7 +108,7 @@ function deal(
     atMs,
     durationMs,
     order: shuffled(rng, targets),
-    wantsMaster: rng.chance(MASTER_SHARE),
+    wantsLeader: rng.chance(LEADER_SHARE),
     draws: Array.from({ length: DRAWS }, () => rng.below(1_000_000) / 1_000_000),
   });
   return atMs + durationMs;

@@ -415,7 +415,11 @@ function usedLength(content: Uint8Array): number {
   return end;
 }
 
-/** D4: a sector holds again what it held before: a write that was lost, or went elsewhere. */
+/**
+ * D4: a sector holds again what it held before: a write that was lost, or went elsewhere. Never the
+ * last write of a file: that it is gone no disk can tell, and `docs/guarantees.md` assumes that disks
+ * keep what they confirmed. What was written behind it shows that something is missing.
+ */
 function staleSector(faults: Faults): boolean {
   const replica = faults.suspect();
   if (replica === undefined) return false;
@@ -425,19 +429,32 @@ function staleSector(faults: Faults): boolean {
   const before = replica.disk.content(name).slice();
   faults.after(rng.between(50, 2_000), () => {
     if (!replica.disk.names().includes(name)) return;
-    const content = replica.disk.content(name);
-    const changed: number[] = [];
-    for (let at = 0; at + 512 <= Math.min(before.length, content.length); at += 512) {
-      if (content.subarray(at, at + 512).some((byte, i) => byte !== before[at + i])) {
-        changed.push(at);
-      }
-    }
-    if (changed.length === 0) return;
-    const at = pick(rng, changed);
-    content.set(before.subarray(at, at + 512), at);
-    rebootSoon(faults, replica);
+    const between = replica.disk.content(name).slice();
+    faults.after(rng.between(50, 2_000), () => {
+      if (!replica.disk.names().includes(name)) return;
+      const content = replica.disk.content(name);
+      const lost = changedSectors(before, between);
+      const later = changedSectors(between, content);
+      if (lost.length === 0 || (later.at(-1) ?? -1) <= (lost.at(-1) ?? 0)) return;
+      const at = pick(rng, lost);
+      content.set(before.subarray(at, at + SECTOR), at);
+      rebootSoon(faults, replica);
+    });
   });
   return true;
+}
+
+const SECTOR = 512;
+
+/** Where two versions of a file differ, by sector. */
+function changedSectors(before: Uint8Array, after: Uint8Array): readonly number[] {
+  const changed: number[] = [];
+  for (let at = 0; at + SECTOR <= Math.min(before.length, after.length); at += SECTOR) {
+    if (after.subarray(at, at + SECTOR).some((byte, i) => byte !== before[at + i])) {
+      changed.push(at);
+    }
+  }
+  return changed;
 }
 
 function ioError(faults: Faults): boolean {

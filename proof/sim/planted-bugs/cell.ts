@@ -91,13 +91,61 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "commands-of-another-epoch",
-    class: "P21",
+    name: "stale-expiry-decision",
+    class: "P7",
     file: APPLY,
     find: "if (state.clientEpoch === 0 || command.paxosEpoch !== state.paxosEpoch) return OTHER_EPOCH;",
     replace: "if (state.clientEpoch === 0) return OTHER_EPOCH;",
-    why: "a deposed master's commands, its expiry decisions among them, take effect",
-    expects: [9, 13],
+    why: "what a deposed master wanted, expiries among it, is proposed when it leads again, and counts",
+    expects: [4, 13],
+    also: [
+      {
+        file: "packages/paxos/src/leader.ts",
+        find: "return this.#proposals.clear();",
+        replace: "return 0;",
+      },
+      {
+        file: "packages/paxos/src/leader.ts",
+        find: "readonly #proposals = new Proposals();",
+        replace: "#proposals = new Proposals();",
+      },
+      {
+        file: "packages/paxos/src/leader.ts",
+        find: "  dropProposals(): number {",
+        replace: `  inherit(before: Leader | undefined): void {
+    if (before !== undefined) this.#proposals = before.#proposals;
+  }
+
+  dropProposals(): number {`,
+      },
+      {
+        file: "packages/paxos/src/paxos-replica.ts",
+        find: "  #electionDue = true;\n  #prepareRequestedAt",
+        replace: "  #deposed: Leader | undefined;\n  #electionDue = true;\n  #prepareRequestedAt",
+      },
+      {
+        file: "packages/paxos/src/paxos-replica.ts",
+        find: "    const { ballot, lease } = leader;\n    const { leaseRound } = lease;\n    lease.void();",
+        replace:
+          "    this.#deposed = leader;\n    const { ballot, lease } = leader;\n    const { leaseRound } = lease;\n    lease.void();",
+      },
+      {
+        file: "packages/paxos/src/paxos-replica.ts",
+        find: `      this.#outbox,
+      this.#now,
+    );
+  }
+
+  /** Ends our lease`,
+        replace: `      this.#outbox,
+      this.#now,
+    );
+    this.#leader.inherit(this.#deposed);
+  }
+
+  /** Ends our lease`,
+      },
+    ],
   },
   {
     name: "generation-reset-on-re-create",

@@ -193,8 +193,8 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     class: "P22",
     file: MASTER,
     find: "const master = new MasterSession(session, now, false, state.leaseMsMaxOf(session));",
-    replace: `const halfMs = Math.floor(state.leaseMsMaxOf(session) / 2);
-      const master = new MasterSession(session, now, false, halfMs);`,
+    replace: `const shortMs = Math.floor(state.leaseMsMaxOf(session) / 4);
+      const master = new MasterSession(session, now, false, shortMs);`,
     why: "a new master gives sessions less than its predecessor may have granted",
     expects: [18],
   },
@@ -208,12 +208,12 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     expects: [18, 0],
   },
   {
-    name: "expiry-waits-for-nobody",
+    name: "expiry-forgotten",
     class: "P22",
     file: MASTER,
     find: "if (session.session.openerCount > 0 && !gate.isOpen) gate.holdExpiry(session);",
-    replace: "if (session.session.openerCount > 0) gate.holdExpiry(session);",
-    why: "the expiry of a session with ephemeral nodes is held at a gate that never opens",
+    replace: "if (session.session.openerCount > 0) return;",
+    why: "the expiry of a session with ephemeral nodes is decided and never carried out",
     expects: [18],
   },
   {

@@ -47,6 +47,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "return checksum64(encodeSnapshot(state)) + [...state.namespace.paths()].join();",
     why: "what replicas compare depends on the order of a Map, which a restored one has differently",
     expects: [5],
+    isQuick: true,
     also: [
       {
         file: NAMESPACE,
@@ -155,6 +156,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "",
     why: "a node that is created again starts below what its name had reached",
     expects: [14, 9],
+    isQuick: true,
   },
   {
     name: "lock-delay-lost-at-fail-over",
@@ -210,6 +212,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "if (end.hasFailed) continue;",
     why: "the locks of an expired session stay held by nobody",
     expects: [13],
+    isQuick: true,
   },
   {
     name: "ephemeral-outlives-its-session",
@@ -219,6 +222,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "if (!end.hasFailed) for (const record of records) endOpener(state, session, record);",
     why: "the ephemeral nodes of an expired session stay",
     expects: [13, 20],
+    isQuick: true,
   },
   {
     name: "session-ids-reused",
@@ -281,6 +285,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "if (record.claims.length >= 0) return false;\n    giveBack(state, record);",
     why: "a lock that was granted to a cancelled request is held by code that gave up",
     expects: [10, 13],
+    isQuick: true,
   },
   {
     name: "sequencer-generation-ignored",

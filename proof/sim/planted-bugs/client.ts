@@ -57,6 +57,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     }`,
     why: "after a lost connection a write is sent again as another request",
     expects: [9, 10],
+    isQuick: true,
   },
   {
     name: "timeout-called-not-applied",
@@ -66,6 +67,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: 'return "not-applied";',
     why: "a call that was given up is said not to have happened, though it may",
     expects: [10, 9],
+    isQuick: true,
   },
   {
     name: "refusal-clears-all-doubt",
@@ -93,6 +95,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: "return now < 0;",
     why: "a deposed master that cannot hear of it keeps its clients, and serves none of them",
     expects: [23],
+    isQuick: true,
   },
   {
     name: "waiter-not-repeated-at-a-new-master",

@@ -111,6 +111,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     const from = this.#settings.self;`,
     why: "a new leader goes on with its own log, though a promise told of a fresher one",
     expects: [1, 0],
+    isQuick: true,
   },
   {
     name: "quorum-off-by-one",
@@ -133,6 +134,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     replace: "",
     why: "an accept that leaves a hole is appended to the log as if there were none",
     expects: [1, 0],
+    isQuick: true,
     also: [
       {
         file: FOLLOWER,
@@ -244,6 +246,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     replace: "} else if (this.#preparedAt > now) {",
     why: "a prepare that was lost is not sent again, and its sender is followed by all",
     expects: [22],
+    isQuick: true,
   },
   {
     name: "leader-without-quorum-is-content",

@@ -29,6 +29,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "if (this.#persisted + 1 >= this.#records) this.#peerFrames.push({ to, bytes });",
     why: "one record may still be on its way to the disk when a message leaves that vouches for it",
     expects: [3, 2],
+    isQuick: true,
   },
   {
     name: "torn-tail-taken-for-damage",
@@ -38,6 +39,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: 'return { isTorn: mustBeWhole, damage: { sector, problem: "missing" } };',
     why: "a write that a crash cut short is taken for damage, and the replica refuses to start",
     expects: [24],
+    isQuick: true,
   },
   {
     name: "damage-taken-for-torn-tail",
@@ -79,6 +81,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "if (recycled === undefined) yield* writeZeros(this.#ids, file, range);",
     why: "a segment is used again with its old sectors behind the new ones",
     expects: [24],
+    isQuick: true,
   },
   {
     name: "reused-segment-old-records-taken",

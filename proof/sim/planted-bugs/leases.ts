@@ -82,6 +82,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     replace: "return this.#restartUntil;",
     why: "an acceptor promises another ballot while its grant lasts",
     expects: [8, 9],
+    isQuick: true,
   },
   {
     name: "grant-of-another-ballot",
@@ -178,6 +179,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
       "session.deadline = this.#clock.read(session.keepAliveAt) + masterLeaseMs(session.leaseMs);",
     why: "the master counts a session's lease from when the KeepAlive came, and not from its answer",
     expects: [18],
+    isQuick: true,
   },
   {
     name: "session-lease-without-drift",

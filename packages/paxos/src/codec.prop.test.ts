@@ -11,7 +11,7 @@ import {
 } from "./ballot.ts";
 import { BATCH_BYTES_MAX, COMMAND_BYTES_MAX, MESSAGE_BYTES_MAX } from "./limits.ts";
 import { LEASE_MS_MAX, type LogEntry } from "./log-entry.ts";
-import { decodeMessage, encodeMessage } from "./message-codec.ts";
+import { decodeMessage, encodeMessage, messageKindOf } from "./message-codec.ts";
 import type { Member, PaxosMessage } from "./messages.ts";
 import { decodeRecord, encodeRecord, type PaxosRecord } from "./record.ts";
 
@@ -169,6 +169,7 @@ describe("the message codec", () => {
     fc.assert(
       fc.property(anyMessage, (message) => {
         expect(decodeMessage(encodeMessage(message))).toEqual(message);
+        expect(messageKindOf(encodeMessage(message))).toBe(message.kind);
       }),
       { numRuns: 1000 },
     );

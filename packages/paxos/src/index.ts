@@ -34,7 +34,7 @@ export type { PaxosInput } from "./input.ts";
 export { COMMAND_BYTES_MAX, MESSAGE_BYTES_MAX } from "./limits.ts";
 export type { ControlEntry, LogEntry } from "./log-entry.ts";
 export { isCommand } from "./log-entry.ts";
-export { decodeMessage, encodeMessage, writeMessage } from "./message-codec.ts";
+export { decodeMessage, encodeMessage, messageKindOf, writeMessage } from "./message-codec.ts";
 export type { Member, PaxosMessage } from "./messages.ts";
 export type { PaxosOptions } from "./options.ts";
 export type { PaxosEvent, PaxosOutput, Send } from "./outbox.ts";

@@ -163,6 +163,15 @@ export function decodeMessage(bytes: Uint8Array): PaxosMessage {
   return message;
 }
 
+const KINDS: ReadonlyMap<number, PaxosMessage["kind"]> = new Map(
+  Object.entries(MESSAGE_TYPES).map(([kind, type]) => [type, kind as PaxosMessage["kind"]]),
+);
+
+/** What a frame claims to be, without reading it: for whoever looks on. */
+export function messageKindOf(bytes: Uint8Array): PaxosMessage["kind"] | undefined {
+  return KINDS.get(bytes[1] ?? 0);
+}
+
 function readMessage(reader: ByteReader, type: number): PaxosMessage {
   switch (type) {
     case MESSAGE_TYPES.heartbeatRequest:

@@ -1,9 +1,8 @@
-import { EMPTY_BYTES, Rng, utf8Encode } from "@cubby/base";
-import { missingLinks } from "./faults.ts";
+import { Rng, utf8Encode } from "@cubby/base";
 import { pick, QUIET_PLAN } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { ask, open, type ScriptStart } from "./script.ts";
-import { drawTopology } from "./topology.ts";
+import { drawTopology, linksOf, missingLinks } from "./topology.ts";
 import { World } from "./world.ts";
 
 /** A year of a cell's life: what goes wrong how often, and for how long nobody can write then. */
@@ -103,13 +102,13 @@ export const FAULT_CLASSES: readonly FaultClass[] = [
     name: "the master stands still for two seconds",
     perYear: 365,
     lastsMs: 2_000,
-    inject: ({ master }) => master.pause(2_000),
+    inject: ({ master }) => master.clock.pause(2_000),
   },
   {
     name: "the master's machine is suspended or moved, ten seconds",
     perYear: 12,
     lastsMs: 10_000,
-    inject: ({ master }) => master.suspend(10_000),
+    inject: ({ master }) => master.clock.suspend(10_000),
   },
   {
     name: "the master's disk stalls for five seconds",
@@ -224,7 +223,7 @@ function probe(onWritten: () => void): ScriptStart {
       for (;;) {
         const contents = utf8Encode(`${i}`);
         const value = { handle: file.handle, contents, hasIfGeneration: false, ifGeneration: 0 };
-        const call = yield ask({ $case: "setContents", value }, file.about, { guard: EMPTY_BYTES });
+        const call = yield ask({ $case: "setContents", value }, file.about);
         if (call?.result === undefined) break;
         onWritten();
         yield { kind: "sleep", ms: PROBE_EVERY_MS };
@@ -259,14 +258,7 @@ function roll(world: World, at: number): void {
 
 function isolate(world: World, replica: ReplicaProcess, ms: number): void {
   const { network } = world;
-  const links = world.replicas.flatMap(({ id }): [number, number][] =>
-    id === replica.id
-      ? []
-      : [
-          [id, replica.id],
-          [replica.id, id],
-        ],
-  );
+  const links = linksOf(replica.id, world.replicas.length);
   for (const [from, to] of links) network.cut(from, to);
   world.time.after(ms, () => {
     for (const [from, to] of links) network.heal(from, to);

@@ -1,3 +1,4 @@
+import { equalBytes } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
 import { type ErrorCode, LockMode } from "@cubby/protocol";
 import type { Coverage } from "./coverage.ts";
@@ -197,7 +198,7 @@ export class ClientChecker {
     const { path } = call.context as About;
     const { instance = 0, contentGeneration: generation = 0 } = value.stat ?? {};
     const version = this.#reference.version(path, instance, generation);
-    if (version === undefined || !sameText(version.contents, value.contents)) {
+    if (version === undefined || !equalBytes(version.contents, value.contents)) {
       const detail = `${path} read at ${instance}/${generation}, which nobody wrote`;
       throw new Violation(9, "witness", detail);
     }
@@ -267,8 +268,4 @@ function text(expected: Expected): string {
 
 function isBelow(a: Mark, b: Mark): boolean {
   return a.instance < b.instance || (a.instance === b.instance && a.generation < b.generation);
-}
-
-function sameText(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -5,6 +5,10 @@ import { LogChecker } from "./check-log.ts";
 const A = Uint8Array.of(1);
 const B = Uint8Array.of(2);
 
+function applied(index: number, previous: number, command: Uint8Array) {
+  return { index, previous, command };
+}
+
 function ballot(round: number, replica: number) {
   return { round, priority: 0, replica: replicaId(replica) };
 }
@@ -17,23 +21,23 @@ function promise(round: number, replica: number): PaxosMessage {
 describe("the checker of logs", () => {
   it("finds two commands at one index (1)", () => {
     const log = new LogChecker();
-    expect(log.onApplied(1, 3, 0, A)).toBe(true);
-    expect(log.onApplied(2, 3, 0, A)).toBe(false);
-    expect(() => log.onApplied(3, 3, 0, B)).toThrow(/another command at 3/);
+    expect(log.onApplied(1, applied(3, 0, A))).toBe(true);
+    expect(log.onApplied(2, applied(3, 0, A))).toBe(false);
+    expect(() => log.onApplied(3, applied(3, 0, B))).toThrow(/another command at 3/);
   });
 
   it("finds a command that a replica skipped, and one that only it has (1, 5)", () => {
     const log = new LogChecker();
-    log.onApplied(1, 1, 0, A);
-    log.onApplied(1, 2, 1, A);
-    expect(() => log.onApplied(2, 2, 0, A)).toThrow(/from 0 to 2/);
-    log.onApplied(1, 5, 2, A);
-    expect(() => log.onApplied(2, 4, 2, A)).toThrow(/skipped/);
+    log.onApplied(1, applied(1, 0, A));
+    log.onApplied(1, applied(2, 1, A));
+    expect(() => log.onApplied(2, applied(2, 0, A))).toThrow(/from 0 to 2/);
+    log.onApplied(1, applied(5, 2, A));
+    expect(() => log.onApplied(2, applied(4, 2, A))).toThrow(/skipped/);
   });
 
   it("finds two states of one index, and a snapshot of what never was (5, 6)", () => {
     const log = new LogChecker();
-    log.onApplied(1, 1, 0, A);
+    log.onApplied(1, applied(1, 0, A));
     log.onState(1, 1, "x");
     log.onState(2, 1, "x");
     expect(() => log.onState(3, 1, "y")).toThrow(/another state at 1/);

@@ -6,6 +6,7 @@ import {
   type RecoveredLog,
   ZERO_BALLOT,
 } from "@cubby/paxos";
+import type { Applied } from "./observed-cell.ts";
 import { Violation } from "./violation.ts";
 
 /** What one replica ever let out, over all its lives: it must keep to it (reliability §3, 3). */
@@ -27,10 +28,9 @@ export class LogChecker {
   /** Which life of which replica proposed in a ballot. */
   readonly #proposers = new Map<string, string>();
   newest = 0;
-  comparedHashes = 0;
 
   /** True if nobody has applied this index before. */
-  onApplied(replica: number, index: number, previous: number, command: Uint8Array): boolean {
+  onApplied(replica: number, { index, previous, command }: Applied): boolean {
     const known = this.#chain.get(index);
     if (known === undefined) {
       if (index < this.newest) {
@@ -75,7 +75,6 @@ export class LogChecker {
       this.#hashes.set(index, hash);
       return;
     }
-    this.comparedHashes += 1;
     if (known !== hash) {
       throw new Violation(5, "equal-state", `replica ${replica} has another state at ${index}`);
     }

@@ -1,4 +1,4 @@
-import { assert, type Instant, instant, NEVER, type Rng } from "@cubby/base";
+import { assert, type Instant, type Rng } from "@cubby/base";
 import {
   Call,
   ClientCore,
@@ -8,7 +8,8 @@ import {
   SessionMachine,
 } from "@cubby/client/core";
 import type { ErrorCode, Reply, Request } from "@cubby/protocol";
-import { drawClockRate, type Plan } from "./plan.ts";
+import type { Plan } from "./plan.ts";
+import { ProcessClock } from "./process-clock.ts";
 import { addressOf } from "./replica-process.ts";
 import type { Ask, Script, ScriptStart } from "./script.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -26,14 +27,8 @@ export interface ClientHouse {
   onSession(process: ClientProcess, session: SessionMachine, event: SessionEvent): void;
 }
 
-type Task = {
-  readonly script: Script;
-  readonly session: SessionMachine;
-  /** What it waits for. */
-  call: Call | undefined;
-};
+type Task = { readonly script: Script; readonly session: SessionMachine };
 
-const TURN_MS = 0.02;
 const GRACE_PERIOD_MS = 45_000;
 const OPEN_WITHIN_MS = 600_000;
 const REOPEN_MS = 300;
@@ -54,13 +49,8 @@ export class ClientProcess {
   readonly #taskOf = new Map<Call, Task>();
   #inbox: ClientInput[] = [];
   #isTurnDue = false;
-  #wakeAt: number = NEVER;
   isDead = false;
-  pausedUntil = 0;
-  #pausedSince = 0;
-  isSuspended = false;
-  #clockOffset: number;
-  readonly #clockRate: number;
+  readonly clock: ProcessClock;
 
   constructor(
     id: number,
@@ -73,8 +63,7 @@ export class ClientProcess {
     this.#house = house;
     this.#rng = rng;
     const { plan } = house;
-    this.#clockOffset = rng.below(1_000_000);
-    this.#clockRate = drawClockRate(rng, plan.driftPerMille);
+    this.clock = new ProcessClock(house.time, rng, plan);
     const addresses = Array.from({ length: plan.replicas }, (_, i) => addressOf(i + 1));
     const seed = `${rng.next32()}`;
     this.#core = new ClientCore({ addresses, cellName: "local", seed });
@@ -87,8 +76,7 @@ export class ClientProcess {
   }
 
   localNow(): Instant {
-    const time = this.#house.time.now;
-    return instant(Math.floor(time * this.#clockRate + this.#clockOffset));
+    return this.clock.now();
   }
 
   /** Those that are on their way in or out as well. */
@@ -102,7 +90,8 @@ export class ClientProcess {
 
   /** Whether code that runs in this process now may rely on what the session holds. */
   relies(session: SessionMachine): boolean {
-    if (session.isOver || session.state === "closing" || this.isSuspended) return false;
+    if (session.isOver || session.state === "closing") return false;
+    if (this.clock.isSuspended) return false;
     return this.localNow() < session.leaseDeadline;
   }
 
@@ -113,26 +102,11 @@ export class ClientProcess {
     this.#taskOf.clear();
   }
 
-  pause(ms: number): void {
-    const { now } = this.#house.time;
-    if (this.pausedUntil > now) return;
-    this.#pausedSince = now;
-    this.pausedUntil = now + ms;
-  }
-
   /** Runs on at once, whatever it was paused for. */
   resume(): void {
-    const { now } = this.#house.time;
-    if (this.pausedUntil <= now) return;
-    this.pausedUntil = now;
+    if (!this.clock.resume()) return;
     this.#isTurnDue = false;
     this.#scheduleTurn();
-  }
-
-  suspend(ms: number): void {
-    if (this.pausedUntil > this.#house.time.now) return;
-    this.pause(ms);
-    this.isSuspended = true;
   }
 
   /** On purpose: locks are freed at once. */
@@ -162,13 +136,9 @@ export class ClientProcess {
   #scheduleTurn(): void {
     if (this.#isTurnDue || this.isDead) return;
     this.#isTurnDue = true;
-    const { time } = this.#house;
-    const turn = (): void => {
-      if (this.isDead) return;
-      if (this.pausedUntil > time.now) time.at(this.pausedUntil, turn);
-      else this.#turn();
-    };
-    time.at(Math.max(time.now + TURN_MS, this.pausedUntil), turn);
+    this.clock.nextTurn(() => {
+      if (!this.isDead) this.#turn();
+    });
   }
 
   #turn(): void {
@@ -180,13 +150,8 @@ export class ClientProcess {
   }
 
   #step(input: ClientInput): void {
-    if (this.isSuspended) {
-      // The shell asks its detector before anything else.
-      this.isSuspended = false;
-      const pausedMs = this.pausedUntil - this.#pausedSince;
-      this.#clockOffset -= Math.floor(pausedMs * this.#clockRate);
-      this.#step({ kind: "suspended" });
-    }
+    // The shell asks its detector before anything else.
+    if (this.clock.takePause().wasSuspended) this.#step({ kind: "suspended" });
     this.#house.onClientInput(this, input);
     this.#core.step(this.localNow(), input);
   }
@@ -205,24 +170,10 @@ export class ClientProcess {
         this.#house.send(this, connection, request);
       }
       if (output.events.length + output.settled.length === 0) {
-        this.#armWake(output.wakeAt);
+        this.clock.armWake(output.wakeAt, () => this.#take({ kind: "wake" }));
         return;
       }
     }
-  }
-
-  #armWake(wakeAt: Instant): void {
-    if (wakeAt === NEVER) return;
-    const { time, plan } = this.#house;
-    const lateMs = plan.lateTimerMs === 0 ? 0 : this.#rng.below(plan.lateTimerMs);
-    const at = Math.max((wakeAt - this.#clockOffset) / this.#clockRate + 0.001, time.now);
-    if (this.#wakeAt <= at) return;
-    this.#wakeAt = at;
-    time.at(at + lateMs, () => {
-      if (this.isDead || this.#wakeAt !== at) return;
-      this.#wakeAt = NEVER;
-      this.#take({ kind: "wake" });
-    });
   }
 
   #openSession(starts: readonly ScriptStart[]): void {
@@ -244,7 +195,7 @@ export class ClientProcess {
       const tasks = new Set<Task>();
       this.#tasks.set(session, tasks);
       for (const start of this.#startsOf.get(session) ?? []) {
-        const task: Task = { script: start(this, session), session, call: undefined };
+        const task: Task = { script: start(this, session), session };
         tasks.add(task);
         this.#resume(task, undefined);
       }
@@ -266,7 +217,6 @@ export class ClientProcess {
     const task = this.#taskOf.get(call);
     if (task === undefined) return;
     this.#taskOf.delete(call);
-    task.call = undefined;
     this.#resume(task, call);
   }
 
@@ -295,7 +245,6 @@ export class ClientProcess {
         const { guard, timeoutMs, about } = ask;
         const options = { guard, timeoutMs, context: about };
         const call = new Call(task.session, ask.body, options);
-        task.call = call;
         this.#taskOf.set(call, task);
         this.#house.onCalled(this, call);
         this.#step({ kind: "call", call });
@@ -316,13 +265,10 @@ export class ClientProcess {
 
   /** What a timer of the application runs: not while the process stands still. */
   #afterPause(run: () => void): void {
-    if (this.isDead) return;
-    const { time } = this.#house;
-    if (this.pausedUntil > time.now) {
-      time.at(this.pausedUntil + TURN_MS * 2, () => this.#afterPause(run));
-      return;
-    }
-    run();
-    this.#scheduleTurn();
+    this.clock.onceRunning(() => {
+      if (this.isDead) return;
+      run();
+      this.#scheduleTurn();
+    });
   }
 }

@@ -1,9 +1,9 @@
 import type { Rng } from "@cubby/base";
 import type { ClientProcess } from "./client-process.ts";
-import { pick } from "./plan.ts";
+import { drawExponential, pick } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import type { FaultKind } from "./run-result.ts";
-import { drawTopology } from "./topology.ts";
+import { drawTopology, linksOf, missingLinks } from "./topology.ts";
 import type { World } from "./world.ts";
 
 type Inject = (faults: Faults) => boolean;
@@ -19,7 +19,7 @@ export class Faults {
   /** A client that died is followed by another of the same habits. */
   readonly respawn: (died: ClientProcess) => void;
   #isOver = false;
-  happened = 0;
+  #happened = 0;
   readonly #kinds: readonly FaultKind[];
 
   constructor(world: World, rng: Rng, respawn: (died: ClientProcess) => void) {
@@ -41,7 +41,7 @@ export class Faults {
         if (!replica.isUp) return;
         this.world.chart?.(`---- fault ${kind} at ${this.world.time.now.toFixed(1)}, a failpoint`);
         AT_A_MOMENT[kind]?.(this, replica);
-        this.happened += 1;
+        this.#happened += 1;
       });
     };
   }
@@ -49,6 +49,11 @@ export class Faults {
   /** No new ones; what is under way ends by itself. */
   end(): void {
     this.#isOver = true;
+  }
+
+  /** Those injected here, and packets that were lost, doubled, spoiled or came again. */
+  get total(): number {
+    return this.#happened + this.world.network.faults;
   }
 
   get replicas(): readonly ReplicaProcess[] {
@@ -99,12 +104,11 @@ export class Faults {
 
   #next(): void {
     const { rng, world } = this;
-    const ms = -Math.log(1 - rng.next32() / 0x1_0000_0000) * world.plan.faultEveryMs;
-    this.after(ms, () => {
+    this.after(drawExponential(rng, world.plan.faultEveryMs), () => {
       if (this.#isOver) return;
       const kind = pick(rng, this.#kinds);
       world.chart?.(`---- fault ${kind} at ${world.time.now.toFixed(1)}`);
-      if (INJECTORS[kind]?.(this)) this.happened += 1;
+      if (INJECTORS[kind]?.(this)) this.#happened += 1;
       this.#next();
     });
   }
@@ -141,8 +145,8 @@ const AT_A_MOMENT: Partial<Record<FaultKind, (faults: Faults, replica: ReplicaPr
   "C1-crash": (faults, replica) => crashOne(faults, replica, "killed"),
   "D1-power-loss": (faults, replica) => crashOne(faults, replica, "power loss"),
   "D2-torn-write": (faults, replica) => crashOne(faults, replica, "torn"),
-  "C2-pause": (faults, replica) => replica.pause(pick(faults.rng, [50, 900, 3_000])),
-  "T2-suspend": (faults, replica) => replica.suspend(pick(faults.rng, [400, 2_000])),
+  "C2-pause": (faults, replica) => replica.clock.pause(pick(faults.rng, [50, 900, 3_000])),
+  "T2-suspend": (faults, replica) => replica.clock.suspend(pick(faults.rng, [400, 2_000])),
   "N2-partition": (faults, replica) => isolate(faults, replica),
   "D5-slow-disk": (faults, replica) => slowDown(faults, replica),
 };
@@ -184,7 +188,7 @@ function crashOne(
 
 function pauseReplica(faults: Faults, lengths: readonly number[]): boolean {
   const replica = someReplica(faults);
-  replica?.pause(pick(faults.rng, lengths));
+  replica?.clock.pause(pick(faults.rng, lengths));
   if (replica !== undefined) faults.world.coverage.add("pauses noticed");
   return replica !== undefined;
 }
@@ -196,7 +200,7 @@ function someClient(faults: Faults): ClientProcess | undefined {
 
 function pauseClient(faults: Faults): boolean {
   const client = someClient(faults);
-  client?.pause(pick(faults.rng, [50, 1_000, 5_000, 20_000]));
+  client?.clock.pause(pick(faults.rng, [50, 1_000, 5_000, 20_000]));
   return client !== undefined;
 }
 
@@ -215,11 +219,11 @@ function suspend(faults: Faults): boolean {
   faults.world.coverage.add("suspends noticed");
   if (faults.rng.chance(0.5)) {
     const client = someClient(faults);
-    client?.suspend(ms);
+    client?.clock.suspend(ms);
     return client !== undefined;
   }
   const replica = someReplica(faults);
-  replica?.suspend(ms);
+  replica?.clock.suspend(ms);
   return replica !== undefined;
 }
 
@@ -269,12 +273,7 @@ function partition(faults: Faults): boolean {
 
 /** From all other replicas; clients see it still. */
 function isolate(faults: Faults, { id }: ReplicaProcess): void {
-  const others = faults.world.replicas.filter((each) => each.id !== id);
-  const links = others.flatMap((each): [number, number][] => [
-    [id, each.id],
-    [each.id, id],
-  ]);
-  cutFor(faults, links, partitionMs(faults.rng));
+  cutFor(faults, linksOf(id, faults.world.plan.replicas), partitionMs(faults.rng));
 }
 
 function someLink(faults: Faults): [number, number] | undefined {
@@ -331,21 +330,6 @@ function partial(faults: Faults): boolean {
   if (links === undefined) return false;
   cutFor(faults, missingLinks(world.plan.replicas, links), partitionMs(rng));
   return true;
-}
-
-/** Both directions of every pair that is not named. */
-export function missingLinks(
-  replicas: number,
-  links: readonly (readonly [number, number])[],
-): [number, number][] {
-  const kept = new Set(links.flatMap(([a, b]) => [`${a}>${b}`, `${b}>${a}`]));
-  const missing: [number, number][] = [];
-  for (let a = 1; a <= replicas; a += 1) {
-    for (let b = 1; b <= replicas; b += 1) {
-      if (a !== b && !kept.has(`${a}>${b}`)) missing.push([a, b]);
-    }
-  }
-  return missing;
 }
 
 function clog(faults: Faults): boolean {

@@ -1,7 +1,6 @@
 import type { Rng } from "@cubby/base";
-import { missingLinks } from "./faults.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
-import { drawTopology, reach } from "./topology.ts";
+import { drawTopology, missingLinks, reach } from "./topology.ts";
 import { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 

@@ -1,5 +1,5 @@
 import type { Rng } from "@cubby/base";
-import type { Plan } from "./plan.ts";
+import { drawExponential, type Plan } from "./plan.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** Replicas have their ids, clients negative ones: one space of names for the ends of links. */
@@ -134,8 +134,7 @@ export class Network {
 
   #delay(link: Link): number {
     const { latencyMs, jitterMs } = this.#plan;
-    const exponential = -Math.log(1 - this.#rng.next32() / 0x1_0000_0000) * jitterMs;
-    return latencyMs + exponential + link.extraMs;
+    return latencyMs + drawExponential(this.#rng, jitterMs) + link.extraMs;
   }
 
   #link(from: EndId, to: EndId): Link {

@@ -1,8 +1,15 @@
 import type { Instant } from "@cubby/base";
 import { Cell, type CellOptions, type LogEvent, type ReplicatedLog } from "@cubby/cell";
 
+export type Applied = {
+  readonly index: number;
+  /** The one applied before it here; slots of the engine itself lie between. */
+  readonly previous: number;
+  readonly command: Uint8Array;
+};
+
 export interface CellObserver {
-  onApplied(cell: Cell, index: number, previous: number, command: Uint8Array): void;
+  onApplied(cell: Cell, applied: Applied): void;
   onRestored(cell: Cell, index: number): void;
 }
 
@@ -22,7 +29,8 @@ export class ObservedCell extends Cell {
       super.onLogEvent(now, event);
       const previous = this.#index;
       this.#index = event.index;
-      this.#observer.onApplied(this, event.index, previous, event.command);
+      const { index, command } = event;
+      this.#observer.onApplied(this, { index, previous, command });
       return;
     }
     super.onLogEvent(now, event);

@@ -127,6 +127,11 @@ export function drawClockRate(rng: Rng, driftPerMille: number): number {
   return 1 + (driftPerMille * share) / 1_000;
 }
 
+/** How long it takes until something comes that comes every `mean` or so. */
+export function drawExponential(rng: Rng, mean: number): number {
+  return -Math.log(1 - rng.next32() / 0x1_0000_0000) * mean;
+}
+
 export function pick<T>(rng: Rng, choices: readonly [T, ...T[]] | readonly T[]): T {
   const choice = choices[rng.below(choices.length)];
   if (choice === undefined) throw new RangeError("there is nothing to pick from");

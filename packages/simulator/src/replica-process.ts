@@ -1,6 +1,12 @@
-import { assert, type Instant, instant, NEVER, type Rng, toHex } from "@cubby/base";
+import { assert, type Instant, type Rng, toHex } from "@cubby/base";
 import type { Cell, CellOptions, ConnectionId } from "@cubby/cell";
-import { decodeMessage, type PaxosMessage, type PaxosOptions, replicaId } from "@cubby/paxos";
+import {
+  decodeMessage,
+  messageKindOf,
+  type PaxosMessage,
+  type PaxosOptions,
+  replicaId,
+} from "@cubby/paxos";
 import {
   type CrashModel,
   type DirectoryIdentity,
@@ -19,12 +25,13 @@ import {
   startReplica,
   type Trace,
 } from "@cubby/server/core";
-import { type CellObserver, ObservedCell } from "./observed-cell.ts";
-import { drawClockRate, type Plan } from "./plan.ts";
+import { type Applied, type CellObserver, ObservedCell } from "./observed-cell.ts";
+import type { Plan } from "./plan.ts";
+import { ProcessClock } from "./process-clock.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What a replica process asks of the machine room around it. */
-export interface ReplicaHouse extends CellObserver {
+export interface ReplicaHouse {
   readonly time: VirtualTime;
   readonly plan: Plan;
   readonly seed: string;
@@ -33,13 +40,14 @@ export interface ReplicaHouse extends CellObserver {
   onInput(process: ReplicaProcess, input: ReplicaInput): void;
   onTrace(process: ReplicaProcess, trace: Trace): void;
   onLeave(process: ReplicaProcess, message: PaxosMessage): void;
+  onApplied(process: ReplicaProcess, cell: Cell, applied: Applied): void;
+  onRestored(process: ReplicaProcess, cell: Cell, index: number): void;
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void;
   /** The process has ended; by itself if a reason is given. */
   onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void;
 }
 
 const CELL_ID = "00112233445566778899aabbccddeeff";
-const TURN_MS = 0.02;
 /** As the watchdog of the shell has them. */
 const STALL_MS = 200;
 const PERIOD_MS = 50;
@@ -76,28 +84,21 @@ export class ReplicaProcess implements CellObserver {
   isLost = false;
   /** Formatted anew: all that it ever promised is forgotten. */
   isWiped = false;
-  pausedUntil = 0;
-  #pausedSince = 0;
-  #isSuspended = false;
-  /** The event loop is busy, though the process runs: late, but nothing is lost. */
+  readonly clock: ProcessClock;
   #inbox: ReplicaInput[] = [];
   #isTurnDue = false;
-  #wakeAt: number = NEVER;
   /** How long a disk request takes; undefined: drawn for each. */
   diskMs: number | undefined;
   /** The next requests of that kind fail. */
   failsNext: { readonly kind: string; readonly code: string } | undefined;
   /** Requests handed to the disk and not completed: the moment at which a crash hurts most. */
   pendingWrites = 0;
-  #clockOffset: number;
-  readonly #clockRate: number;
 
   constructor(id: number, house: ReplicaHouse, rng: Rng) {
     this.id = id;
     this.#house = house;
     this.#rng = rng;
-    this.#clockOffset = rng.below(1_000_000);
-    this.#clockRate = drawClockRate(rng, house.plan.driftPerMille);
+    this.clock = new ProcessClock(house.time, rng, house.plan);
     this.identity = this.#newIdentity();
     this.disk = formattedDisk(this.identity);
   }
@@ -107,16 +108,11 @@ export class ReplicaProcess implements CellObserver {
   }
 
   get isRunning(): boolean {
-    return this.replica !== undefined && this.pausedUntil <= this.#house.time.now;
+    return this.replica !== undefined && !this.clock.isPaused;
   }
 
-  localNow(time = this.#house.time.now): Instant {
-    return instant(Math.floor(time * this.#clockRate + this.#clockOffset));
-  }
-
-  /** When this replica's clock will show an instant. */
-  trueTimeOf(at: Instant): number {
-    return (at - this.#clockOffset) / this.#clockRate;
+  localNow(): Instant {
+    return this.clock.now();
   }
 
   // Life
@@ -156,7 +152,6 @@ export class ReplicaProcess implements CellObserver {
       processId: this.id,
     };
     const started = startReplica(result, settings, this.localNow());
-    this.#wakeAt = NEVER;
     if (started.kind === "contradiction") {
       this.isLost = true;
       this.#house.onRecovered(this, started);
@@ -192,28 +187,11 @@ export class ReplicaProcess implements CellObserver {
     this.isWiped = true;
   }
 
-  /** Stands still; what comes meanwhile is handed in afterwards. */
-  pause(ms: number): void {
-    const { now } = this.#house.time;
-    if (this.pausedUntil > now) return;
-    this.#pausedSince = now;
-    this.pausedUntil = now + ms;
-  }
-
   /** Runs on at once, whatever it was paused for. */
   resume(): void {
-    const { now } = this.#house.time;
-    if (this.pausedUntil <= now) return;
-    this.pausedUntil = now;
+    if (!this.clock.resume()) return;
     this.#isTurnDue = false;
     this.#scheduleTurn();
-  }
-
-  /** The whole machine stands still, and its monotonic clock with it. */
-  suspend(ms: number): void {
-    if (this.pausedUntil > this.#house.time.now) return;
-    this.pause(ms);
-    this.#isSuspended = true;
   }
 
   // What the shell does
@@ -225,25 +203,21 @@ export class ReplicaProcess implements CellObserver {
     this.#scheduleTurn();
   }
 
-  onApplied(cell: Cell, index: number, previous: number, command: Uint8Array): void {
-    this.#house.onApplied(cell, index, previous, command);
+  onApplied(cell: Cell, applied: Applied): void {
+    this.#house.onApplied(this, cell, applied);
   }
 
   onRestored(cell: Cell, index: number): void {
-    this.#house.onRestored(cell, index);
+    this.#house.onRestored(this, cell, index);
   }
 
   #scheduleTurn(): void {
     if (this.#isTurnDue) return;
     this.#isTurnDue = true;
     const { life } = this;
-    const { time } = this.#house;
-    const turn = (): void => {
-      if (this.life !== life || this.replica === undefined) return;
-      if (this.pausedUntil > time.now) time.at(this.pausedUntil, turn);
-      else this.#turn(this.replica);
-    };
-    time.at(Math.max(time.now + TURN_MS, this.pausedUntil), turn);
+    this.clock.nextTurn(() => {
+      if (this.life === life && this.replica !== undefined) this.#turn(this.replica);
+    });
   }
 
   /** A turn of the event loop: all that has come in, then all that comes out. */
@@ -251,14 +225,10 @@ export class ReplicaProcess implements CellObserver {
     this.#isTurnDue = false;
     const inbox = this.#inbox;
     this.#inbox = [];
-    const pausedMs = this.pausedUntil - this.#pausedSince;
-    this.#pausedSince = this.pausedUntil;
-    if (this.#isSuspended) {
-      this.#isSuspended = false;
-      this.#clockOffset -= Math.floor(pausedMs * this.#clockRate);
-      this.#step(replica, { kind: "suspended" });
-    } else {
-      const stalledMs = Math.round(pausedMs * this.#clockRate) - PERIOD_MS;
+    const { pausedMs, wasSuspended } = this.clock.takePause();
+    if (wasSuspended) this.#step(replica, { kind: "suspended" });
+    else {
+      const stalledMs = Math.round(pausedMs) - PERIOD_MS;
       if (stalledMs >= STALL_MS) {
         this.#step(replica, { kind: "stalled", stalledMs });
         // Each socket is read in its turn: what came first is not what is read first.
@@ -283,15 +253,16 @@ export class ReplicaProcess implements CellObserver {
       return;
     }
     for (const { to, bytes } of output.peerFrames) {
-      const kind = bytes[1];
-      const isVow = kind === PREPARE || kind === PROMISE || kind === ACCEPTED;
-      if (isVow) this.#house.onLeave(this, decodeMessage(bytes));
+      if (VOWS.has(messageKindOf(bytes))) this.#house.onLeave(this, decodeMessage(bytes));
       this.#house.sendPacket(this, to, bytes);
     }
     for (const reply of output.replies) this.#house.sendReply(this, reply);
     this.disk.submit(output.disk);
     for (const request of output.disk) this.#completeLater(request);
-    this.#armWake(output.wakeAt);
+    const { life } = this;
+    this.clock.armWake(output.wakeAt, () => {
+      if (this.life === life) this.input({ kind: "wake" });
+    });
   }
 
   #completeLater({ id, kind }: DiskRequest): void {
@@ -313,31 +284,13 @@ export class ReplicaProcess implements CellObserver {
     });
   }
 
-  #armWake(wakeAt: Instant): void {
-    if (wakeAt === NEVER) return;
-    const { time, plan } = this.#house;
-    const lateMs = plan.lateTimerMs === 0 ? 0 : this.#rng.below(plan.lateTimerMs);
-    // Just behind the instant, since the clock shows whole milliseconds.
-    const due = Math.max(this.trueTimeOf(wakeAt) + 0.001, time.now);
-    if (this.#wakeAt <= due) return;
-    this.#wakeAt = due;
-    const { life } = this;
-    time.at(due + lateMs, () => {
-      if (this.life !== life || this.#wakeAt !== due) return;
-      this.#wakeAt = NEVER;
-      this.input({ kind: "wake" });
-    });
-  }
-
   #stop(ended: ReplicaOutput["ended"]): void {
     this.replica = undefined;
     this.cell = undefined;
     this.life += 1;
     this.#inbox = [];
     this.#isTurnDue = false;
-    this.#isSuspended = false;
-    this.pausedUntil = 0;
-    this.#pausedSince = 0;
+    this.clock.startOver();
     this.pendingWrites = 0;
     this.failsNext = undefined;
     this.#house.onStopped(this, ended);
@@ -391,10 +344,12 @@ export function disconnectedInput(connection: number): ReplicaInput {
   return { kind: "disconnected", connection: connection as ConnectionId };
 }
 
-/** Ids of message kinds in the second byte of a frame. */
-const PREPARE = 3;
-const PROMISE = 4;
-const ACCEPTED = 8;
+/** What binds whoever says it, over all its lives. */
+const VOWS: ReadonlySet<PaxosMessage["kind"] | undefined> = new Set([
+  "prepare",
+  "promise",
+  "accepted",
+] as const);
 
 function formattedDisk(identity: DirectoryIdentity): SimDisk {
   const disk = new SimDisk();

@@ -17,9 +17,9 @@ import { Violation } from "./violation.ts";
 import { World } from "./world.ts";
 
 /** Below these a run proves too little to count. */
-export const CORE_EVENTS_MIN = 20_000;
-export const ACKNOWLEDGED_MIN = 100;
-export const FAULTS_MIN = 3;
+const CORE_EVENTS_MIN = 20_000;
+const ACKNOWLEDGED_MIN = 100;
+const FAULTS_MIN = 3;
 
 /** A run that does not come to count by then is void. */
 const SAFETY_MS_MAX = 240_000;
@@ -54,7 +54,7 @@ export function runSeed(options: RunOptions): RunResult {
     coreEvents: world.coreEvents,
     simulatedMs: Math.round(world.time.now),
     acknowledged: world.clientChecker.acknowledged,
-    faults: faults.happened + world.network.faults,
+    faults: faults.total,
     coverage: world.coverage.table,
     traceHash: world.hash.hex,
   });
@@ -73,20 +73,22 @@ export function runSeed(options: RunOptions): RunResult {
   } catch (error) {
     return result(...verdictOf(error, world));
   }
-  const counts =
+  return result(counts(world, faults) ? "passed" : "void", undefined);
+}
+
+function counts(world: World, faults: Faults): boolean {
+  return (
     world.coreEvents >= CORE_EVENTS_MIN &&
     world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
-    faults.happened + world.network.faults >= FAULTS_MIN;
-  return result(counts ? "passed" : "void", undefined);
+    faults.total >= FAULTS_MIN
+  );
 }
 
 function playSafety(world: World, faults: Faults, plan: Plan): void {
   const { time } = world;
   const isEnough = (): boolean =>
     (time.now >= plan.safetyMs || world.coreEvents >= SAFETY_EVENTS_ENOUGH) &&
-    world.coreEvents >= CORE_EVENTS_MIN &&
-    world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
-    faults.happened + world.network.faults >= FAULTS_MIN;
+    counts(world, faults);
   const mayGoOn = (): boolean => !isEnough() && world.coreEvents < SAFETY_EVENTS_MAX;
   while (mayGoOn() && time.step(SAFETY_MS_MAX));
 }

@@ -1,7 +1,6 @@
 import { Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
-import { missingLinks } from "./faults.ts";
-import { drawTopology, reach } from "./topology.ts";
+import { drawTopology, missingLinks, reach } from "./topology.ts";
 
 describe("partial connectivity (N4)", () => {
   it("leaves some replica that reaches a quorum, of three and of five", () => {

@@ -58,3 +58,24 @@ function shuffled(rng: Rng, count: number): number[] {
 export function reach(links: readonly LinkPair[], replica: number): number {
   return links.filter(([a, b]) => a === replica || b === replica).length;
 }
+
+/** Both directions of every pair that is not named. */
+export function missingLinks(replicas: number, links: readonly LinkPair[]): [number, number][] {
+  const kept = new Set(links.flatMap(([a, b]) => [`${a}>${b}`, `${b}>${a}`]));
+  const missing: [number, number][] = [];
+  for (let a = 1; a <= replicas; a += 1) {
+    for (let b = 1; b <= replicas; b += 1) {
+      if (a !== b && !kept.has(`${a}>${b}`)) missing.push([a, b]);
+    }
+  }
+  return missing;
+}
+
+/** Both directions of every link that a replica has. */
+export function linksOf(id: number, replicas: number): [number, number][] {
+  const links: [number, number][] = [];
+  for (let other = 1; other <= replicas; other += 1) {
+    if (other !== id) links.push([id, other], [other, id]);
+  }
+  return links;
+}

@@ -7,7 +7,7 @@ import type {
   SessionEvent,
   SessionMachine,
 } from "@cubby/client/core";
-import type { PaxosMessage } from "@cubby/paxos";
+import { messageKindOf, type PaxosMessage } from "@cubby/paxos";
 import type { Reply, Request } from "@cubby/protocol";
 import {
   type OutgoingReply,
@@ -26,6 +26,7 @@ import { type ClientHouse, ClientProcess } from "./client-process.ts";
 import { Coverage } from "./coverage.ts";
 import { History } from "./history.ts";
 import { Network } from "./network.ts";
+import type { Applied } from "./observed-cell.ts";
 import type { Plan } from "./plan.ts";
 import { ReferenceCell } from "./reference-cell.ts";
 import { type ReplicaHouse, ReplicaProcess } from "./replica-process.ts";
@@ -127,7 +128,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   sendPacket(from: ReplicaProcess, to: number, bytes: Uint8Array): void {
     const { incarnation } = from.identity;
     const target = this.replica(to);
-    this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${frameName(bytes)}`);
+    this.chart?.(
+      `${this.#at()}  r${from.id} --> r${to}  ${messageKindOf(bytes) ?? "?"} (${bytes.length} bytes)`,
+    );
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
     this.network.packet(from.id, to, bytes, (arrived) => {
       target.input({ kind: "peerFrame", from: id, incarnation, bytes: arrived });
@@ -189,20 +192,18 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.supervise?.(process);
   }
 
-  onApplied(cell: Cell, index: number, previous: number, command: Uint8Array): void {
-    const process = this.replicas.find((each) => each.cell === cell);
-    const id = process?.id ?? 0;
-    const isNew = this.log.onApplied(id, index, previous, command);
-    if (isNew) this.#onNewCommand(index, command);
-    const now = process?.localNow() ?? (0 as ReturnType<ReplicaProcess["localNow"]>);
-    if (isNew) this.cellChecker.onCounts(cell.status(now), index);
-    if (index % COMPARED_ONE_IN === 0) this.log.onState(id, index, cell.stateHash());
+  onApplied(process: ReplicaProcess, cell: Cell, applied: Applied): void {
+    const { index, command } = applied;
+    if (this.log.onApplied(process.id, applied)) {
+      this.#onNewCommand(index, command);
+      this.cellChecker.onCounts(cell.status(process.localNow()), index);
+    }
+    if (index % COMPARED_ONE_IN === 0) this.log.onState(process.id, index, cell.stateHash());
   }
 
-  onRestored(cell: Cell, index: number): void {
-    const id = this.replicas.find((each) => each.cell === cell)?.id ?? 0;
-    this.log.onRestored(id, index);
-    this.log.onState(id, index, cell.stateHash());
+  onRestored(process: ReplicaProcess, cell: Cell, index: number): void {
+    this.log.onRestored(process.id, index);
+    this.log.onState(process.id, index, cell.stateHash());
   }
 
   #onNewCommand(index: number, command: Uint8Array): void {
@@ -316,35 +317,6 @@ const MOMENTS: ReadonlySet<Trace["kind"]> = new Set<Trace["kind"]>([
   "lockDelayBegun",
   "genesisAdopted",
 ]);
-
-const FRAME_NAMES: readonly string[] = [
-  "?",
-  "heartbeatRequest",
-  "heartbeatReply",
-  "prepare",
-  "promise",
-  "nack",
-  "prepareRequest",
-  "accept",
-  "accepted",
-  "chosen",
-  "fetch",
-  "logPart",
-  "snapshotPart",
-  "leaseRequest",
-  "leaseGrant",
-  "leaseRelease",
-  "invite",
-  "genesisQuery",
-  "genesisStatus",
-  "genesisOffer",
-  "genesisComplete",
-  "refused",
-];
-
-function frameName(bytes: Uint8Array): string {
-  return `${FRAME_NAMES[bytes[1] ?? 0] ?? "?"} (${bytes.length} bytes)`;
-}
 
 function describeRequest({ sessionId, requestNumber, call }: Request): string {
   return `${call?.$case} ${sessionId}/${requestNumber}`;

@@ -49,8 +49,8 @@ export const COVERAGE_CLASSES = [
   "crashes",
   "crashes in recovery",
   "restarts",
-  "pauses noticed",
-  "suspends noticed",
+  "pauses",
+  "suspends",
   "quorum durability looked up",
   "histories searched",
 ] as const;

@@ -188,9 +188,10 @@ function crashOne(
 
 function pauseReplica(faults: Faults, lengths: readonly number[]): boolean {
   const replica = someReplica(faults);
-  replica?.clock.pause(pick(faults.rng, lengths));
-  if (replica !== undefined) faults.world.coverage.add("pauses noticed");
-  return replica !== undefined;
+  if (replica === undefined) return false;
+  replica.clock.pause(pick(faults.rng, lengths));
+  faults.world.coverage.add("pauses");
+  return true;
 }
 
 function someClient(faults: Faults): ClientProcess | undefined {
@@ -216,15 +217,11 @@ function crashClient(faults: Faults): boolean {
 /** T2: the clock of the machine stands still as well. */
 function suspend(faults: Faults): boolean {
   const ms = pick(faults.rng, [100, 800, 4_000, 15_000]);
-  faults.world.coverage.add("suspends noticed");
-  if (faults.rng.chance(0.5)) {
-    const client = someClient(faults);
-    client?.clock.suspend(ms);
-    return client !== undefined;
-  }
-  const replica = someReplica(faults);
-  replica?.clock.suspend(ms);
-  return replica !== undefined;
+  const process = faults.rng.chance(0.5) ? someClient(faults) : someReplica(faults);
+  if (process === undefined) return false;
+  process.clock.suspend(ms);
+  faults.world.coverage.add("suspends");
+  return true;
 }
 
 /** T1: no core reads the wall clock; a step is taken for a suspend, which may only void leases. */

@@ -16,7 +16,7 @@ const DELAY_SLACK_MS = 20_000;
 const WAKE_UP_WITHIN_MS = 10_000;
 const IDLE_LOCK_MS = 4_000;
 const CALM = 20;
-/** 23: with a thousandfold of this a cell would be in a storm. */
+/** 23: of all processes together; a cell under the heaviest load that is drawn stays far below. */
 const EVENTS_PER_MS_MAX = 400;
 
 /**

@@ -21,6 +21,7 @@ import { CellChecker } from "./check-cell.ts";
 import { ClientChecker } from "./check-clients.ts";
 import { DurabilityChecker } from "./check-durability.ts";
 import { LogChecker } from "./check-log.ts";
+import { PaceChecker } from "./check-pace.ts";
 import { ClientLane, type LaneObserver } from "./client-lane.ts";
 import { type ClientHouse, ClientProcess } from "./client-process.ts";
 import { Coverage } from "./coverage.ts";
@@ -62,6 +63,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly clientChecker: ClientChecker;
   readonly cellChecker: CellChecker;
   readonly #durability: DurabilityChecker;
+  readonly #pace = new PaceChecker();
   readonly #counter: TraceCounter;
   readonly #useRng: Rng;
   readonly #checkRng: Rng;
@@ -147,6 +149,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.number(process.id);
     this.hash.text(input.kind);
     if (input.kind === "peerFrame") this.hash.bytes(input.bytes);
+    if (input.kind === "wake") this.#pace.onWake(`r${process.id}`, this.time.now);
   }
 
   onTrace(process: ReplicaProcess, trace: Trace): void {
@@ -254,6 +257,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.number(this.time.now);
     this.hash.number(-process.id);
     this.hash.text(input.kind);
+    if (input.kind === "wake") this.#pace.onWake(process.name, this.time.now);
     if (this.chart !== undefined && input.kind === "reply") {
       this.chart(`${this.#at()}  ${process.name} <-- ${describeReply(input.reply)}`);
     }

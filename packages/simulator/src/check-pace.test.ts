@@ -1,0 +1,12 @@
+import { describe, expect, it } from "vitest";
+import { PaceChecker } from "./check-pace.ts";
+
+describe("the checker of pace", () => {
+  it("finds a process that spins, and no other (23)", () => {
+    const pace = new PaceChecker();
+    for (let ms = 0; ms < 60_000; ms += 10) pace.onWake("r1", ms);
+    expect(() => {
+      for (let ms = 0; ms < 100; ms += 0.05) pace.onWake("r2", ms);
+    }).toThrow(/r2 was woken 501 times/);
+  });
+});

@@ -8,20 +8,26 @@ import { build, type Plugin } from "esbuild";
 import { editsOf, type PlantedBug, plant } from "./planted-bug.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const ENTRY = fileURLToPath(new URL("worker.ts", import.meta.url));
+const WORKER = fileURLToPath(new URL("worker.ts", import.meta.url));
 
 export type Bundle = {
   readonly file: string;
   remove(): Promise<void>;
 };
 
-export async function bundle(bug: PlantedBug | undefined): Promise<Bundle> {
+/** The worker, which runs seeds, with or without a bug. */
+export function bundle(bug: PlantedBug | undefined): Promise<Bundle> {
+  return bundleEntry(WORKER, bug === undefined ? [] : [planting(bug)]);
+}
+
+/** A program and all of the workspace that it needs, as one module. */
+export async function bundleEntry(entry: string, plugins: readonly Plugin[] = []): Promise<Bundle> {
   const directory = await mkdtemp(join(tmpdir(), "cubby-sim-"));
-  const file = join(directory, "worker.mjs");
+  const file = join(directory, "bundle.mjs");
   const remove = (): Promise<void> => rm(directory, { recursive: true, force: true });
   try {
     await build({
-      entryPoints: [ENTRY],
+      entryPoints: [entry],
       outfile: file,
       bundle: true,
       platform: "node",
@@ -31,7 +37,7 @@ export async function bundle(bug: PlantedBug | undefined): Promise<Bundle> {
       sourcemap: "inline",
       sourcesContent: false,
       logLevel: "silent",
-      plugins: bug === undefined ? [] : [planting(bug)],
+      plugins: [...plugins],
     });
     return { file, remove };
   } catch (error) {

@@ -231,7 +231,7 @@ export const i64FromI32U = unary(0xad);
 
 export const v128 = (bytes: readonly number[]): Code => [SIMD, 12, bytes];
 /** Sixteen byte numbers: 0 to 15 of the left, 16 to 31 of the right. */
-export const vShuffle = (left: Code, right: Code, bytes: readonly number[]): Code => [
+const vShuffle = (left: Code, right: Code, bytes: readonly number[]): Code => [
   left,
   right,
   [SIMD, 13],
@@ -254,7 +254,6 @@ export const vReplace32 = (vector: Code, index: number, value: Code): Code => [
   [SIMD, 28, index],
 ];
 export const vGtS8 = binary(SIMD, 39);
-export const vEq32 = binary(SIMD, 55);
 export const vAnd = binary(SIMD, 78);
 /** Bits of the left that the right has not. */
 export const vAndNot = binary(SIMD, 79);

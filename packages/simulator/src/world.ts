@@ -161,7 +161,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.#electedAt = this.time.now;
       this.#lookUpAt = this.time.now;
     }
-    if (trace.kind === "serving") this.master();
+    if (CLAIMS.has(trace.kind)) this.master();
   }
 
   onLeave(process: ReplicaProcess, message: PaxosMessage): void {
@@ -303,6 +303,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     return this.time.now.toFixed(2).padStart(10);
   }
 }
+
+/** When there may be two masters, if ever. */
+const CLAIMS: ReadonlySet<Trace["kind"]> = new Set(["leading", "leaseGranted", "serving"] as const);
 
 const MOMENTS: ReadonlySet<Trace["kind"]> = new Set<Trace["kind"]>([
   "promised",

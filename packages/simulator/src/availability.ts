@@ -75,8 +75,8 @@ export const FAULT_CLASSES: readonly FaultClass[] = [
   {
     name: "the master is cut off from the others for a minute",
     perYear: 12,
-    lastsMs: 45_000,
-    inject: ({ world, master }) => isolate(world, master, 45_000),
+    lastsMs: MINUTE_MS,
+    inject: ({ world, master }) => isolate(world, master, MINUTE_MS),
   },
   {
     name: "links are lost in part, in one of the four known shapes",

@@ -1,5 +1,5 @@
 import { equalBytes } from "@cubby/base";
-import { isCommand, type RecoveredLog } from "@cubby/paxos";
+import { isCommand } from "@cubby/paxos";
 import { drive, recover, recoveredLog, type SimDisk } from "@cubby/server/core";
 import type { LogChecker } from "./check-log.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
@@ -22,9 +22,8 @@ export class DurabilityChecker {
     const quorum = Math.floor(this.#replicas.length / 2) + 1;
     let holding = 0;
     for (const replica of this.#replicas) {
-      const log = durableLog(replica.disk.copy());
       // A damaged or lost disk held it: what was tampered with later is no fault of the log.
-      if (log === undefined || replica.isLost || holds(log, index, command)) holding += 1;
+      if (replica.isLost || replica.isWiped || holds(replica.disk, index, command)) holding += 1;
     }
     if (holding >= quorum) return;
     const detail = `${occasion}, and only ${holding} of ${quorum} disks hold it`;
@@ -32,13 +31,11 @@ export class DurabilityChecker {
   }
 }
 
-function holds(log: RecoveredLog, index: number, command: Uint8Array): boolean {
-  if (log.snapshot !== undefined && log.snapshot.slot >= index) return true;
-  const entry = log.entries[index - log.firstSlot];
+function holds(disk: SimDisk, index: number, command: Uint8Array): boolean {
+  const result = drive(disk.copy(), recover({ expected: {} }));
+  if (result.kind !== "recovered") return true;
+  const { snapshot, entries, firstSlot } = recoveredLog(result);
+  if (snapshot !== undefined && snapshot.slot >= index) return true;
+  const entry = entries[index - firstSlot];
   return entry !== undefined && isCommand(entry) && equalBytes(entry, command);
-}
-
-function durableLog(disk: SimDisk): RecoveredLog | undefined {
-  const result = drive(disk, recover({ expected: {} }));
-  return result.kind === "recovered" ? recoveredLog(result) : undefined;
 }

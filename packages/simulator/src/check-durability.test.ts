@@ -1,0 +1,39 @@
+import { Rng } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { DurabilityChecker } from "./check-durability.ts";
+import { QUIET_PLAN } from "./plan.ts";
+import { fileScript } from "./script.ts";
+import { World } from "./world.ts";
+
+/** A cell of three that has taken some writes, and how far all of it has got. */
+function written() {
+  const world = new World("durable", { ...QUIET_PLAN, replicas: 3 }, undefined);
+  for (const replica of world.replicas) replica.start();
+  world.addClient(new Rng("client"), [[fileScript(world, new Rng("script"))]]);
+  world.time.runTo(3_000);
+  const checker = new DurabilityChecker(world.replicas, world.log);
+  const check = (): void => checker.check(world.log.newest, "a test looks");
+  return { world, check };
+}
+
+describe("the checker of durability (2)", () => {
+  it("finds what the disks of a quorum do not hold", () => {
+    const { world, check } = written();
+    check();
+    const [first, second] = world.replicas;
+    if (first === undefined || second === undefined) throw new Error("three replicas");
+    const before = new World("durable", { ...QUIET_PLAN, replicas: 3 }, undefined).replicas[0];
+    // As if their writes had never been made: formatted, and empty.
+    if (before !== undefined) first.disk = second.disk = before.disk;
+    expect(check).toThrow(/only 1 of 2 disks hold it/);
+  });
+
+  it("takes a directory that was lost later for one that held it", () => {
+    const { world, check } = written();
+    for (const replica of world.replicas.slice(0, 2)) {
+      replica.crash("power loss");
+      replica.wipe();
+    }
+    check();
+  });
+});

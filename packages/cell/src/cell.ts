@@ -134,6 +134,11 @@ export class Cell {
     checkInvariants(this.#state);
   }
 
+  /** Not before this does the master that this replica is expire the session (SES-4). */
+  sessionUntil(id: number): Instant | undefined {
+    return this.#master?.sessionUntil(id);
+  }
+
   status(now: Instant): CellStatus {
     const state = this.#state;
     return {

@@ -104,7 +104,7 @@ describe("fail-over", () => {
     harness.advance(60_000);
     session.epoch = harness.epoch;
     expect(codeOf(harness.resultOf(session.keepAlive(2)))).toBe("keepAlive");
-    harness.advance(6_000);
+    harness.advance(9_500);
     expect(codeOf(harness.resultOf(other.keepAlive()))).toBe("stale_epoch");
     other.epoch = harness.epoch;
     expect(codeOf(harness.resultOf(other.keepAlive()))).toBe("session_expired");
@@ -192,7 +192,7 @@ describe("fail-over", () => {
     harness.elect(1);
     session.acknowledge();
     const write = session.begin({ $case: "setContents", value: setCall(handle, "new") });
-    harness.advance(13_199);
+    harness.advance(13_899);
     expect(harness.replyTo(write)).toBe(undefined);
     harness.advance(1);
     expect(codeOf(harness.resultOf(write))).toBe("setContents");
@@ -207,7 +207,7 @@ describe("fail-over", () => {
     const session = new TestSession(harness, { leaseMs: 60_000 });
     harness.elect(1);
     session.acknowledge();
-    harness.advance(13_200);
+    harness.advance(13_900);
     const names = ["/ls/local/e0", "/ls/local/e1"];
     expect(names.map((name) => codeOf(session.tryOpen(name, { create: 0 })))).toEqual([
       "not_found",
@@ -223,7 +223,7 @@ describe("fail-over", () => {
     const session = new TestSession(harness, { leaseMs: 60_000 });
     harness.elect(1);
     session.acknowledge();
-    harness.advance(2_200);
+    harness.advance(2_317);
     dead.epoch = 2;
     expect(codeOf(harness.resultOf(dead.keepAlive(2)))).toBe("session_expired");
     expect(codeOf(session.tryOpen("/ls/local/e", { create: 0 }))).toBe("open");

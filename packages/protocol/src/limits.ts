@@ -29,7 +29,7 @@ export const NODES_MAX_DEFAULT = 1_000_000;
 export const CHILDREN_MAX_DEFAULT = 100_000;
 export const HANDLES_PER_SESSION_MAX_DEFAULT = 1_024;
 
-/** Highest clock-rate difference between two machines that leases allow for (ε). */
+/** How far from true time the rate of any clock may be for leases to hold (ε). */
 export const CLOCK_RATE_ERROR = 0.1;
 
 assert(FRAME_BYTES_MAX >= FILE_BYTES_MAX + 4 * NAME_BYTES_MAX, "a frame holds the largest file");

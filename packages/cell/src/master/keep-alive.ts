@@ -12,9 +12,18 @@ const HELD_TWELFTHS = 7;
 /** A KeepAlive is late when this part of the lease has passed without one: half a second of 12. */
 const LATE_PARTS = 24;
 
-/** How long the master keeps a session whose lease it granted for `leaseMs`. */
-export function masterLeaseMs(leaseMs: number): number {
-  return leaseMs + Math.ceil(leaseMs * CLOCK_RATE_ERROR);
+/** How long a KeepAlive is held, and said to have been, under a lease of `leaseMs`. */
+function heldMsMax(leaseMs: number): number {
+  return Math.floor((leaseMs * HELD_TWELFTHS) / 12);
+}
+
+/**
+ * How long the master keeps a session whose lease it granted for `leaseMs`, with word of `heldMs`.
+ * The client counts both from its sending; the master's clock, by which it was held, may be the
+ * fast one, so less true time had passed than the client was told.
+ */
+export function masterLeaseMs(leaseMs: number, heldMs = heldMsMax(leaseMs)): number {
+  return leaseMs + Math.ceil((leaseMs + heldMs) * CLOCK_RATE_ERROR);
 }
 
 /** Who says how long a lease to grant. */
@@ -46,9 +55,14 @@ export class KeepAlives {
     return earliest(reply, this.#clock.instantOf(deadline.dueAt));
   }
 
-  /** SES-4: its lease begins now, by creation or by fail-over. */
+  /** SES-4: its lease begins now, by creation. */
   begin(now: Instant, session: MasterSession): void {
-    this.#startLease(now, session);
+    this.#startLease(now, session, 0);
+  }
+
+  /** FO-3: its lease begins anew, whatever the last master told its client. */
+  takeOver(now: Instant, session: MasterSession): void {
+    this.#startLease(now, session, heldMsMax(session.leaseMs));
   }
 
   /** No timer and no KeepAlive of it is left. The one in hand is answered with `result`. */
@@ -103,6 +117,11 @@ export class KeepAlives {
     }
   }
 
+  /** When its time is over, if the master lease stays live; NEVER while a KeepAlive is in hand. */
+  endOf(session: MasterSession): Instant {
+    return session.keepAliveFrom === undefined ? this.#clock.instantOf(session.deadline) : NEVER;
+  }
+
   /** The next session whose time is over, taken out of the timers. */
   takeExpired(now: Instant): MasterSession | undefined {
     const session = this.#deadlines.peek();
@@ -124,9 +143,10 @@ export class KeepAlives {
 
   #reply(now: Instant, session: MasterSession, leaseMs: number): void {
     assert(session.keepAliveFrom !== undefined, "a due reply has a KeepAlive to answer");
+    const heldMs = Math.min(now - session.keepAliveAt, heldMsMax(session.leaseMs));
     const value = {
       leaseMs,
-      heldMs: now - session.keepAliveAt,
+      heldMs,
       failOverEpoch: session.hasAcknowledged ? 0 : this.#clientEpoch,
     };
     this.#outbox.reply(
@@ -139,13 +159,13 @@ export class KeepAlives {
     this.#letGo(session);
     session.isFirstReplyPending = false;
     session.leaseMs = leaseMs;
-    this.#startLease(now, session);
+    this.#startLease(now, session, heldMs);
   }
 
   /** SES-10: the master is bound by a lease before the client can hear of it. */
-  #startLease(now: Instant, session: MasterSession): void {
+  #startLease(now: Instant, session: MasterSession, heldMs: number): void {
     session.repliedAt = now;
-    session.deadline = this.#clock.read(now) + masterLeaseMs(session.leaseMs);
+    session.deadline = this.#clock.read(now) + masterLeaseMs(session.leaseMs, heldMs);
     this.#deadlines.add(session, session.deadline);
   }
 
@@ -177,7 +197,7 @@ export class KeepAlives {
 function replyDueAt(now: Instant, session: MasterSession): Instant {
   if (!session.hasAcknowledged || session.isFirstReplyPending) return now;
   if ((now - session.repliedAt) * LATE_PARTS > session.leaseMs) return now;
-  return after(session.repliedAt, Math.floor((session.leaseMs * HELD_TWELFTHS) / 12));
+  return after(session.repliedAt, heldMsMax(session.leaseMs));
 }
 
 /** FO-5, FO-10: true when the KeepAlive tells that its session has taken this epoch's event. */

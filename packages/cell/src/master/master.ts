@@ -107,6 +107,14 @@ export class Master {
     return this.#serving !== undefined && this.#clock.isLeaseLive(now);
   }
 
+  /** Not before this does a session expire here; undefined when it is over, or nobody is served. */
+  sessionUntil(id: number): Instant | undefined {
+    const parts = this.#serving?.parts;
+    const session = parts?.sessions.get(id);
+    if (parts === undefined || session === undefined || session.isCondemned) return undefined;
+    return parts.keepAlives.endOf(session);
+  }
+
   get wakeAt(): Instant {
     let wakeAt = this.#parked.firstUntil;
     if (this.#serving === undefined) return wakeAt;
@@ -263,7 +271,7 @@ export class Master {
       // FO-3: guard against the stretched session. The predecessor may have granted this much.
       const master = new MasterSession(session, now, false, state.leaseMsMaxOf(session));
       sessions.set(session.id, master);
-      keepAlives.begin(now, master);
+      keepAlives.takeOver(now, master);
       gate.expect(master);
     }
     this.#delays.beginAll(now, state);

@@ -1,5 +1,6 @@
 import { ascending, bitsOf, estimateBins } from "./bins.ts";
 import { countOf, type Offsets } from "./integers.ts";
+import { boundsOf, Lengths } from "./packed-width.ts";
 import type { Predictor } from "./predictor.ts";
 
 /** What a predictor would cost, in bits a value, with each back end. */
@@ -38,12 +39,15 @@ export function estimatePredictors(
       if (lag > 0) predictors.push({ order, lag });
     }
   }
-  const runs = wantSmall ? RUNS_MAX : RUNS_FEW;
   return predictors.map((predictor) => {
-    const residuals =
-      offsets.kind === "narrow" && predictor.lag === 0
-        ? sampleDifferences(offsets.ints, predictor.order, runs)
-        : sampleResiduals(at, count, predictor, runs);
+    const usual =
+      offsets.kind === "narrow" && predictor.lag === 0 && !wantSmall
+        ? packedIntBits(offsets.ints, predictor.order)
+        : undefined;
+    if (usual !== undefined) {
+      return { predictor, smallBits: Number.POSITIVE_INFINITY, fastBits: usual };
+    }
+    const residuals = sampleResiduals(at, count, predictor, wantSmall ? RUNS_MAX : RUNS_FEW);
     const fastBits = packedBits(residuals);
     const smallBits = wantSmall
       ? estimateBins(ascending(residuals), count)
@@ -102,37 +106,6 @@ function sampleResiduals(
   return residuals;
 }
 
-// A run and what stands before it.
-const run = new Float64Array(RUN + 3);
-
-/** `sampleResiduals` without a lag, for most of its callers. */
-function sampleDifferences(ints: Int32Array, order: number, runs: number): Float64Array {
-  const available = ints.length - order;
-  if (available <= RUN * runs) return differencesFrom(ints, 0, order, Float64Array.from(ints));
-  const residuals = new Float64Array(RUN * runs);
-  for (let k = 0; k < runs; k += 1) {
-    const start = Math.floor((k * (available - RUN)) / (runs - 1));
-    residuals.set(differencesFrom(ints, start, order, run.subarray(0, RUN + order)), k * RUN);
-  }
-  return residuals;
-}
-
-/** Differences of as many integers from `start` on as `values` has places, which it lends for them. */
-function differencesFrom(
-  ints: Int32Array,
-  start: number,
-  order: number,
-  values: Float64Array,
-): Float64Array {
-  for (let i = 0; i < values.length; i += 1) values[i] = ints[start + i] as number;
-  for (let d = 0; d < order; d += 1) {
-    for (let i = values.length - 1; i > d; i -= 1) {
-      values[i] = (values[i] as number) - (values[i - 1] as number);
-    }
-  }
-  return values.subarray(order);
-}
-
 function residualAt(at: Accessor, i: number, order: number, lag: number): number {
   const own = difference(at, i, order);
   return lag === 0 ? own : own - difference(at, i - lag, order);
@@ -183,84 +156,79 @@ function lengths(values: Int32Array): number {
   return bits;
 }
 
+const sizes = new Lengths(RUN);
+const heights = new Lengths(RUN);
+
 /** Bits a value of runs packed at their best width, by size or above their least, with exceptions. */
 function packedBits(residuals: Float64Array): number {
   if (residuals.length === 0) return 0;
   let total = 0;
-  const sizes = new Uint32Array(65);
-  const heights = new Uint32Array(65);
   for (let start = 0; start < residuals.length; start += RUN) {
     const end = Math.min(residuals.length, start + RUN);
     let least = residuals[start] as number;
-    let most = least;
-    for (let i = start + 1; i < end; i += 1) {
+    for (let i = start + 1; i < end; i += 1) least = Math.min(least, residuals[i] as number);
+    sizes.clear();
+    heights.clear();
+    for (let i = start; i < end; i += 1) {
       const residual = residuals[i] as number;
-      if (residual < least) least = residual;
-      if (residual > most) most = residual;
+      sizes.put(i - start, bitsOf(residual < 0 ? -2 * residual - 1 : 2 * residual));
+      heights.put(i - start, bitsOf(residual - least));
     }
-    sizes.fill(0);
-    heights.fill(0);
-    let longest = 64;
-    if (least > -INT_MAX && most < INT_MAX) {
-      longest = Math.max(sizeOf(least), sizeOf(most), bitsOf(most - least));
-      countInts(residuals, start, end, least, sizes, heights);
-    } else countNumbers(residuals, start, end, least, sizes, heights);
-    const count = end - start;
-    const own = cheapest(heights, count, longest) + 16;
-    total += Math.min(cheapest(sizes, count, longest), own) + 12;
+    total += runBits(end - start);
   }
   return total / residuals.length;
 }
 
-/** Of these neither zigzag form nor height is above 31 bits. */
-const INT_MAX = 2 ** 30;
+const runInts = new Int32Array(RUN);
+/** Third differences of such are below 2^30. */
+const SHORT = 2 ** 27;
 
-function sizeOf(residual: number): number {
-  return bitsOf(residual < 0 ? -2 * residual - 1 : 2 * residual);
-}
-
-function countInts(
-  residuals: Float64Array,
-  start: number,
-  end: number,
-  least: number,
-  sizes: Uint32Array,
-  heights: Uint32Array,
-): void {
-  const bottom = least | 0;
-  for (let i = start; i < end; i += 1) {
-    const residual = (residuals[i] as number) | 0;
-    const size = 32 - Math.clz32((residual << 1) ^ (residual >> 31));
-    const height = 32 - Math.clz32(residual - bottom);
-    sizes[size] = (sizes[size] as number) + 1;
-    heights[height] = (heights[height] as number) + 1;
+/** `packedBits` of the few runs that `fast` looks at, if they are whole and their values near each other. */
+function packedIntBits(ints: Int32Array, order: number): number | undefined {
+  const gaps = ints.length - order - RUN;
+  if (gaps <= RUN * (RUNS_FEW - 1)) return undefined;
+  const run = runInts;
+  let total = 0;
+  for (let k = 0; k < RUNS_FEW; k += 1) {
+    const start = Math.floor((k * gaps) / (RUNS_FEW - 1));
+    const base = order === 0 ? 0 : (ints[start] as number);
+    let size = 0;
+    let overflow = 0;
+    let zero = 0;
+    let first = 0;
+    let second = 0;
+    for (let i = -order; i < RUN; i += 1) {
+      const value = ints[start + order + i] as number;
+      const distance = (value - base) | 0;
+      size |= distance ^ (distance >> 31);
+      overflow |= (value ^ base) & (value ^ distance);
+      const one = (distance - zero) | 0;
+      const two = (one - first) | 0;
+      const three = (two - second) | 0;
+      zero = distance;
+      first = one;
+      second = two;
+      if (i >= 0) run[i] = order === 1 ? one : order === 2 ? two : order === 3 ? three : distance;
+    }
+    if (order > 0 && (size >= SHORT || overflow < 0)) return undefined;
+    const { least, most } = boundsOf(run, 0, RUN);
+    sizes.measure(run);
+    heights.measureAbove(least, run, bitsOf(most - least));
+    total += runBits(RUN);
   }
+  return total / (RUN * RUNS_FEW);
 }
 
-function countNumbers(
-  residuals: Float64Array,
-  start: number,
-  end: number,
-  least: number,
-  sizes: Uint32Array,
-  heights: Uint32Array,
-): void {
-  for (let i = start; i < end; i += 1) {
-    const residual = residuals[i] as number;
-    const size = sizeOf(residual);
-    const height = bitsOf(residual - least);
-    sizes[size] = (sizes[size] as number) + 1;
-    heights[height] = (heights[height] as number) + 1;
-  }
+function runBits(count: number): number {
+  return Math.min(cheapest(sizes, count), cheapest(heights, count) + 16) + 12;
 }
 
-/** What `count` values of these lengths take at the best width, of which none is above `longest`. */
-function cheapest(histogram: Uint32Array, count: number, longest: number): number {
-  let least = longest * count;
+/** What `count` numbers of these lengths take at the best width. */
+function cheapest(lengths: Lengths, count: number): number {
+  let least = lengths.longest * count;
   let above = 0;
-  for (let width = longest; width > 0 && above * 20 < least; ) {
-    above += histogram[width] as number;
-    width -= 1;
+  for (let width = lengths.longest - 1; width >= 0 && above * 20 < least; width -= 1) {
+    above = lengths.above(width);
     least = Math.min(least, width * count + above * 20);
   }
   return least;

@@ -80,18 +80,21 @@ const SIGN = -0x80000000;
 function intBounds(ints: Int32Array, flip: number): Int32Array {
   let least = (ints[0] as number) ^ flip;
   let most = least;
-  // Two of each do not wait for one another.
-  let otherLeast = least;
-  let otherMost = least;
-  for (let i = ints.length & 1; i < ints.length; i += 2) {
-    const one = (ints[i] as number) ^ flip;
-    const two = (ints[i + 1] as number) ^ flip;
-    if (one < least) least = one;
-    if (one > most) most = one;
-    if (two < otherLeast) otherLeast = two;
-    if (two > otherMost) otherMost = two;
+  // Most often none of four changes anything.
+  for (let i = ints.length & 3; i < ints.length; i += 4) {
+    const a = (ints[i] as number) ^ flip;
+    const b = (ints[i + 1] as number) ^ flip;
+    const c = (ints[i + 2] as number) ^ flip;
+    const d = (ints[i + 3] as number) ^ flip;
+    if (a < least || b < least || c < least || d < least) least = Math.min(least, a, b, c, d);
+    if (a > most || b > most || c > most || d > most) most = Math.max(most, a, b, c, d);
   }
-  return Int32Array.of(Math.min(least, otherLeast) ^ flip, Math.max(most, otherMost) ^ flip);
+  for (let i = 0; i < (ints.length & 3); i += 1) {
+    const value = (ints[i] as number) ^ flip;
+    least = Math.min(least, value);
+    most = Math.max(most, value);
+  }
+  return Int32Array.of(least ^ flip, most ^ flip);
 }
 
 function pairBounds(words: Int32Array, flip: number): Int32Array {

@@ -11,7 +11,15 @@ import {
   WIDE,
 } from "./packed-directory.ts";
 import { type ChunkFrame, chunkFrame32, chunkFrame64, differencePairs } from "./packed-frame.ts";
-import { isLopsided, Lengths, lengthOf, OWN_BASE_COST, WidthChoice } from "./packed-width.ts";
+import {
+  boundsOf,
+  isLopsided,
+  Lengths,
+  lengthOf,
+  lengthOfPair,
+  OWN_BASE_COST,
+  WidthChoice,
+} from "./packed-width.ts";
 
 export function encodeBlocks32(latents: Int32Array, order: number): Uint8Array {
   const encoder = new BlockEncoder(latents.length, order, false, chunkFrame32(latents, order));
@@ -79,7 +87,8 @@ class BlockEncoder {
   /** The first of each difference, in this block and in the one before. */
   readonly #seeds = new Int32Array(6);
   readonly #lastSeeds = new Int32Array(6);
-  readonly #lengths = new Lengths();
+  readonly #lengths = new Lengths(BLOCK);
+  readonly #heights = new Lengths(BLOCK);
   readonly #centered = new WidthChoice();
   readonly #framed = new WidthChoice();
   readonly #places = new Uint8Array(BLOCK);
@@ -139,25 +148,22 @@ class BlockEncoder {
     const order = this.#order;
     // An integer to the engine, too.
     const center = this.#frame.centerLow | 0;
-    if (order === 1) {
+    const isUsual = order === 1 && values === BLOCK;
+    if (isUsual) {
       seeds[0] = latents[start] as number;
-      this.#lengths.countDifferences(latents, start, values, center, lows);
+      this.#lengths.measure(lows, latents, start, center);
     } else {
       for (let i = 0; i < values; i += 1) lows[i] = latents[start + i] as number;
       for (let d = 0; d < order; d += 1) {
-        seeds[d] = lows[d] as number;
+        seeds[d] = d < values ? (lows[d] as number) : 0;
         for (let i = values - 1; i > d; i -= 1) {
           lows[i] = (lows[i] as number) - (lows[i - 1] as number);
         }
       }
       for (let i = order; i < values; i += 1) lows[i] = (lows[i] as number) - center;
-      this.#lengths.count(lows, order, values);
     }
-    for (let d = 0; d < order; d += 1) {
-      if (d >= values) seeds[d] = 0;
-      seeds[3 + d] = (seeds[d] as number) >> 31;
-    }
-    this.#writeInts(lows, order, true);
+    for (let d = 0; d < order; d += 1) seeds[3 + d] = (seeds[d] as number) >> 31;
+    this.#writeInts(lows, order, true, isUsual);
   }
 
   /** `words` are the latents as pairs, signed. */
@@ -169,10 +175,8 @@ class BlockEncoder {
       order === 1
         ? this.#differences64(words, 2 * start)
         : this.#differencesOfAnyOrder64(words, 2 * start);
-    if (isNarrow) {
-      this.#lengths.count(this.#lows, order, values);
-      this.#writeInts(this.#lows, order, true);
-    } else this.#writePairs();
+    if (isNarrow) this.#writeInts(this.#lows, order, true);
+    else this.#writePairs();
   }
 
   /** Residuals of order 1; answers whether all are below 31 bits. */
@@ -230,40 +234,45 @@ class BlockEncoder {
     return misfits === 0;
   }
 
-  /**
-   * A block of 32-bit residuals, whose lengths are counted: centered, or with a base of its own where
-   * they lie to one side.
-   */
-  #writeInts(ints: Int32Array, first: number, withSeeds: boolean): void {
+  /** A block of 32-bit residuals: centered, or with a base of its own where they lie to one side. */
+  #writeInts(ints: Int32Array, first: number, withSeeds: boolean, isMeasured = false): void {
     const values = this.#values;
     const lengths = this.#lengths;
-    const { least, most, longest } = lengths;
     const choice = this.#centered;
+    if (!isMeasured) {
+      this.#pad(ints, first, 0);
+      lengths.measure(ints);
+    }
     choice.choose(lengths, values, 0);
-    const bits = first < values ? 32 - Math.clz32(most - least) : 0;
-    if (bits < longest && isLopsided(least, most)) {
-      lengths.countAbove(least, ints, first, values, bits);
-      const framed = this.#framed;
-      framed.choose(lengths, values, 1);
-      if (framed.cost + OWN_BASE_COST < choice.cost) {
-        this.#writePlane(ints, first, framed, least, true, withSeeds);
-        return;
+    if (lengths.mayBeLopsided && lengths.longest > 0) {
+      const { least, most } = boundsOf(ints, first, values);
+      const bits = 32 - Math.clz32(most - least);
+      if (bits < lengths.longest && isLopsided(least, most)) {
+        const above = this.#heights;
+        const framed = this.#framed;
+        this.#pad(ints, first, least);
+        above.measureAbove(least, ints, bits);
+        framed.choose(above, values, 1);
+        if (framed.cost + OWN_BASE_COST < choice.cost) {
+          this.#writePlane(ints, first, above, framed, least, true, withSeeds);
+          return;
+        }
       }
     }
-    const { width } = choice;
-    this.#writePlane(ints, first, choice, centeredBase(width), false, withSeeds);
+    this.#writePlane(ints, first, lengths, choice, centeredBase(choice.width), false, withSeeds);
   }
 
   #writePlane(
     ints: Int32Array,
     first: number,
+    lengths: Lengths,
     { width, exceptions }: WidthChoice,
     base: number,
     isFramed: boolean,
     withSeeds: boolean,
   ): void {
     this.#pad(ints, first, base);
-    const count = exceptions > 0 ? this.#collect(ints, width, base) : 0;
+    const count = exceptions > 0 ? this.#collect(ints, lengths, width, base) : 0;
     this.#directory.u8(width | (isFramed ? OWN_BASE : 0) | (count > 0 ? EXCEPTIONS : 0));
     if (withSeeds) this.#writeSeeds();
     if (isFramed) signedVarint(this.#directory, base, base >> 31);
@@ -277,23 +286,15 @@ class BlockEncoder {
     if (this.#values < BLOCK) ints.fill(base, this.#values);
   }
 
-  #collect(ints: Int32Array, width: number, base: number): number {
-    let count = 0;
-    for (let start = 0; start < this.#values; start += 4) {
-      const all =
-        ((ints[start] as number) - base) |
-        ((ints[start + 1] as number) - base) |
-        ((ints[start + 2] as number) - base) |
-        ((ints[start + 3] as number) - base);
-      if (all >> width === 0) continue;
-      for (let i = start; i < start + 4; i += 1) {
-        const above = ((ints[i] as number) - base) >> width;
-        if (above === 0) continue;
-        this.#places[count] = i;
-        this.#exceptionLows[count] = above > 0 ? above - 1 : above;
-        this.#exceptionHighs[count] = above > 0 ? 0 : -1;
-        count += 1;
-      }
+  #collect(ints: Int32Array, lengths: Lengths, width: number, base: number): number {
+    const count = lengths.placesAbove(width, this.#places);
+    for (let k = 0; k < count; k += 1) {
+      const place = this.#places[k] as number;
+      const whole = ((ints[place] as number) - base) | 0;
+      const above = whole >> width;
+      ints[place] = whole - (above << width) + base;
+      this.#exceptionLows[k] = above > 0 ? above - 1 : above;
+      this.#exceptionHighs[k] = above > 0 ? 0 : -1;
     }
     return count;
   }
@@ -302,7 +303,10 @@ class BlockEncoder {
   #writePairs(): void {
     const values = this.#values;
     const order = this.#order;
-    this.#lengths.countPairs(this.#lows, this.#highs, order, values);
+    this.#lengths.clear();
+    for (let i = order; i < values; i += 1) {
+      this.#lengths.put(i, lengthOfPair(this.#lows[i] as number, this.#highs[i] as number));
+    }
     const choice = this.#centered;
     choice.choose(this.#lengths, values, 0);
     const { width, exceptions, cost } = choice;
@@ -315,7 +319,6 @@ class BlockEncoder {
       this.#writeSeeds();
       this.#pad(this.#lows, order, 0);
       this.#pack(this.#lows, 32, 0);
-      this.#lengths.count(this.#highs, order, values);
       this.#writeInts(this.#highs, order, false);
       return;
     }
@@ -335,6 +338,7 @@ class BlockEncoder {
       let high = this.#highs[i] as number;
       // Less a base that is negative: plus its opposite, which is positive.
       if (width > 0) high = (high + carry(low, -base)) | 0;
+      if (width < 32) this.#lows[i] = (low & (2 ** width - 1)) + base;
       if (width === 32) {
         low = high;
         high >>= 31;
@@ -420,7 +424,10 @@ function misfit(low: number, high: number): number {
   return (high ^ (low >> 31)) | ((low ^ (low << 1)) >> 31);
 }
 
-/** Narrow fields are put together by four or two first. Behind `count` is a multiple of four. */
+/**
+ * Narrow fields are put together by four or two first. Each is at least `base`, and less than 2^width
+ * above it; behind `count` is a multiple of four.
+ */
 function packLane(
   ints: Int32Array,
   start: number,
@@ -431,20 +438,21 @@ function packLane(
   at: number,
   stride: number,
 ): void {
-  const mask = -1 >>> (32 - width);
   const together = width <= 8 ? 4 : width <= 16 ? 2 : 1;
   const bits = together * width;
+  const two = (base + (base << width)) | 0;
+  const less = together === 1 ? base : together === 2 ? two : (two + (two << (2 * width))) | 0;
   let next = at;
   let word = 0;
   let filled = 0;
   for (let i = start; i < start + count; i += together) {
-    let field = ((ints[i] as number) - base) & mask;
+    let field = ((ints[i] as number) - less) | 0;
     if (together > 1) {
-      field |= (((ints[i + 1] as number) - base) & mask) << width;
+      field = (field + ((ints[i + 1] as number) << width)) | 0;
       if (together > 2) {
-        const third = ((ints[i + 2] as number) - base) & mask;
-        const fourth = ((ints[i + 3] as number) - base) & mask;
-        field |= (third | (fourth << width)) << (2 * width);
+        const third = ints[i + 2] as number;
+        const fourth = ints[i + 3] as number;
+        field = (field + ((third + (fourth << width)) << (2 * width))) | 0;
       }
     }
     word |= field << filled;

@@ -6,116 +6,127 @@ export const EXCEPTIONS_COST = 8;
 export const OWN_BASE_COST = 12;
 const FIELD_BITS_MAX = 32;
 
-/** How many numbers need how many bits, one block after the other. */
+const ONES = 0x01010101;
+
+/** How many bits each of some numbers needs. What stands in the place of none must be none long. */
 export class Lengths {
-  readonly #counts = new Int32Array(65);
-  // Equal lengths are neighbors: two sets of counters do not wait for one another.
-  readonly #others = new Int32Array(65);
+  /** A byte for each, by four. */
+  readonly #lengths: Int32Array;
   longest = 0;
-  /** Of the last signed numbers counted. */
-  least = 0;
-  most = 0;
+  /** Whether it may be worth a look if a base of its own serves these better than one around zero. */
+  mayBeLopsided = false;
 
-  at(length: number): number {
-    return (this.#counts[length] as number) + (this.#others[length] as number);
+  constructor(places: number) {
+    this.#lengths = new Int32Array(places / 4);
   }
 
-  /** Of `ints` as they are, signed. */
-  count(ints: Int32Array, first: number, end: number): void {
-    this.#clear();
-    const counts = this.#counts;
-    const others = this.#others;
-    let least = 0x7fffffff;
-    let most = -0x80000000;
-    for (let i = first; i < end; i += 2) {
-      const one = ints[i] as number;
-      if (one < least) least = one;
-      if (one > most) most = one;
-      const place = 32 - Math.clz32((one << 1) ^ (one >> 31));
-      counts[place] = (counts[place] as number) + 1;
-      if (i + 1 === end) break;
-      const two = ints[i + 1] as number;
-      if (two < least) least = two;
-      if (two > most) most = two;
-      const other = 32 - Math.clz32((two << 1) ^ (two >> 31));
-      others[other] = (others[other] as number) + 1;
+  /** Of `ints` as they are, signed; first makes them differences of whole `latents`, less `center`. */
+  measure(ints: Int32Array, latents = ints, start = 0, center = 0): void {
+    const lengths = this.#lengths;
+    const isDifference = latents !== ints;
+    let before = isDifference ? ((latents[start] as number) - center) | 0 : 0;
+    // Zigzag forms of those that are negative, and of those that are positive.
+    let odd = 0;
+    let even = 0;
+    for (let k = 0, i = 0; k < lengths.length; k += 1, i += 4) {
+      let a = latents[start + i] as number;
+      let b = latents[start + i + 1] as number;
+      let c = latents[start + i + 2] as number;
+      let d = latents[start + i + 3] as number;
+      if (isDifference) {
+        const last = d;
+        d = (d - c - center) | 0;
+        c = (c - b - center) | 0;
+        b = (b - a - center) | 0;
+        a = (a - before - center) | 0;
+        before = last;
+        ints[i] = a;
+        ints[i + 1] = b;
+        ints[i + 2] = c;
+        ints[i + 3] = d;
+      }
+      const aSign = a >> 31;
+      const bSign = b >> 31;
+      const cSign = c >> 31;
+      const dSign = d >> 31;
+      a = (a << 1) ^ aSign;
+      b = (b << 1) ^ bSign;
+      c = (c << 1) ^ cSign;
+      d = (d << 1) ^ dSign;
+      odd |= (a & aSign) | (b & bSign) | (c & cSign) | (d & dSign);
+      even |= (a & ~aSign) | (b & ~bSign) | (c & ~cSign) | (d & ~dSign);
+      lengths[k] = fourLengths(a, b, c, d);
     }
-    this.#measured(least, most);
+    this.longest = 32 - Math.clz32(odd | even);
+    this.mayBeLopsided =
+      odd === 0 || even === 0 || Math.abs(Math.clz32(odd) - Math.clz32(even)) > 2;
   }
 
-  /** Leaves differences of latents, less `center`, in `ints` from 1, and counts those. */
-  countDifferences(
-    latents: Int32Array,
-    start: number,
-    end: number,
-    center: number,
-    ints: Int32Array,
-  ): void {
-    this.#clear();
-    const counts = this.#counts;
-    const others = this.#others;
-    let least = 0x7fffffff;
-    let most = -0x80000000;
-    let before = latents[start] as number;
-    for (let i = 1; i < end; i += 2) {
-      const value = latents[start + i] as number;
-      const one = (value - before - center) | 0;
-      ints[i] = one;
-      if (one < least) least = one;
-      if (one > most) most = one;
-      const place = 32 - Math.clz32((one << 1) ^ (one >> 31));
-      counts[place] = (counts[place] as number) + 1;
-      if (i + 1 === end) break;
-      before = latents[start + i + 1] as number;
-      const two = (before - value - center) | 0;
-      ints[i + 1] = two;
-      if (two < least) least = two;
-      if (two > most) most = two;
-      const other = 32 - Math.clz32((two << 1) ^ (two >> 31));
-      others[other] = (others[other] as number) + 1;
-    }
-    this.#measured(least, most);
-  }
-
-  /** Of what `ints` are above `base`: at most `longest` bits. Leaves `least` and `most`. */
-  countAbove(base: number, ints: Int32Array, first: number, end: number, longest: number): void {
-    this.#clear();
-    const counts = this.#counts;
-    for (let i = first; i < end; i += 1) {
-      const place = 32 - Math.clz32((ints[i] as number) - base);
-      counts[place] = (counts[place] as number) + 1;
+  /** Of what `ints` are above `base`: at most `longest` bits. */
+  measureAbove(base: number, ints: Int32Array, longest: number): void {
+    const lengths = this.#lengths;
+    for (let k = 0; k < lengths.length; k += 1) {
+      lengths[k] = fourLengths(
+        (ints[4 * k] as number) - base,
+        (ints[4 * k + 1] as number) - base,
+        (ints[4 * k + 2] as number) - base,
+        (ints[4 * k + 3] as number) - base,
+      );
     }
     this.longest = longest;
   }
 
-  countPairs(lows: Int32Array, highs: Int32Array, first: number, end: number): void {
-    this.#clear();
-    const counts = this.#counts;
-    let longest = 0;
-    for (let i = first; i < end; i += 1) {
-      const length = lengthOfPair(lows[i] as number, highs[i] as number);
-      if (length > longest) longest = length;
-      counts[length] = (counts[length] as number) + 1;
-    }
-    this.longest = longest;
+  /** For numbers that are none of 32 bits, one after the other, once there are none. */
+  put(place: number, length: number): void {
+    if (length > this.longest) this.longest = length;
+    const k = place >> 2;
+    this.#lengths[k] = (this.#lengths[k] as number) | (length << (8 * (place & 3)));
   }
 
-  #measured(least: number, most: number): void {
-    this.least = least;
-    this.most = most;
-    this.longest = least > most ? 0 : Math.max(lengthOf(least), lengthOf(most));
+  clear(): void {
+    this.#lengths.fill(0);
+    this.longest = 0;
   }
 
-  /** Nothing was counted above `longest`. */
-  #clear(): void {
-    for (let n = this.longest; n >= 0; n -= 1) {
-      this.#counts[n] = 0;
-      this.#others[n] = 0;
+  /** How many are longer than `width`. */
+  above(width: number): number {
+    const lengths = this.#lengths;
+    // Of the bytes that are longer, it sets the highest bit.
+    const addend = Math.imul(127 - width, ONES);
+    let counts = 0;
+    for (let k = 0; k < lengths.length; k += 4) {
+      const one = (((lengths[k] as number) + addend) & (ONES << 7)) >>> 7;
+      const two = (((lengths[k + 1] as number) + addend) & (ONES << 7)) >>> 7;
+      const three = (((lengths[k + 2] as number) + addend) & (ONES << 7)) >>> 7;
+      const four = (((lengths[k + 3] as number) + addend) & (ONES << 7)) >>> 7;
+      counts = (counts + one + two + three + four) | 0;
     }
+    return Math.imul(counts, ONES) >>> 24;
+  }
+
+  /** Puts down the places of those that are longer than `width`; answers how many they are. */
+  placesAbove(width: number, places: Uint8Array): number {
+    const lengths = this.#lengths;
+    const addend = Math.imul(127 - width, ONES);
+    let count = 0;
+    for (let k = 0; k < lengths.length; k += 1) {
+      let longer = ((lengths[k] as number) + addend) & (ONES << 7);
+      for (; longer !== 0; longer &= longer - 1) {
+        places[count] = 4 * k + ((31 - Math.clz32(longer & -longer)) >> 3);
+        count += 1;
+      }
+    }
+    return count;
   }
 }
 
-/** The width at which fields and exceptions cost least. */
+function fourLengths(a: number, b: number, c: number, d: number): number {
+  const zeros =
+    Math.clz32(a) | (Math.clz32(b) << 8) | (Math.clz32(c) << 16) | (Math.clz32(d) << 24);
+  return (32 * ONES - zeros) | 0;
+}
+
+/** The width at which fields and exceptions cost least, the highest of these. */
 export class WidthChoice {
   width = 0;
   exceptions = 0;
@@ -125,20 +136,30 @@ export class WidthChoice {
   /** An exception takes `extra` bits beside those above the width. */
   choose(lengths: Lengths, values: number, extra: number): void {
     const { longest } = lengths;
+    const most = Math.min(longest, FIELD_BITS_MAX);
+    // Blocks are like the ones before them.
+    const first = Math.min(this.width, most);
     this.cost = Number.POSITIVE_INFINITY;
-    let exceptions = 0;
-    for (let width = longest; width >= 0; width -= 1) {
-      const each = EXCEPTION_COST + longest - width + extra;
-      const patching = exceptions === 0 ? 0 : EXCEPTIONS_COST + exceptions * each;
-      if (patching >= this.cost) return;
-      const cost = width * values + patching;
-      if (width <= FIELD_BITS_MAX && cost < this.cost) {
-        this.cost = cost;
-        this.width = width;
-        this.exceptions = exceptions;
-      }
-      exceptions += lengths.at(width);
+    for (let width = first; width <= most && width * values <= this.cost; width += 1) {
+      this.#try(width, lengths, values, extra);
     }
+    for (let width = first - 1; width >= 0; width -= 1) {
+      if (this.#try(width, lengths, values, extra)) break;
+    }
+  }
+
+  /** Answers whether exceptions alone cost too much. */
+  #try(width: number, lengths: Lengths, values: number, extra: number): boolean {
+    const exceptions = width < lengths.longest ? lengths.above(width) : 0;
+    const each = EXCEPTION_COST + lengths.longest - width + extra;
+    const patching = exceptions === 0 ? 0 : EXCEPTIONS_COST + exceptions * each;
+    const cost = width * values + patching;
+    if (cost < this.cost || (cost === this.cost && width > this.width)) {
+      this.cost = cost;
+      this.width = width;
+      this.exceptions = exceptions;
+    }
+    return patching >= this.cost;
   }
 }
 
@@ -147,7 +168,7 @@ export function lengthOf(value: number): number {
   return 32 - Math.clz32((value << 1) ^ (value >> 31));
 }
 
-function lengthOfPair(low: number, high: number): number {
+export function lengthOfPair(low: number, high: number): number {
   const sign = high >> 31;
   const above = high ^ sign;
   if (above !== 0) return 65 - Math.clz32(above);
@@ -157,4 +178,19 @@ function lengthOfPair(low: number, high: number): number {
 /** Whether it is worth a look if a base of its own serves these better than one around zero. */
 export function isLopsided(least: number, most: number): boolean {
   return (least ^ most) >= 0 || Math.abs(lengthOf(least) - lengthOf(most)) > 2;
+}
+
+export function boundsOf(
+  ints: Int32Array,
+  first: number,
+  end: number,
+): { least: number; most: number } {
+  let least = ints[first] as number;
+  let most = least;
+  for (let i = first + 1; i < end; i += 1) {
+    const value = ints[i] as number;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return { least, most };
 }

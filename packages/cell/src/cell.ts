@@ -61,7 +61,8 @@ export class Cell {
         this.#depose(event.master);
         return;
       case "restored":
-        this.#depose(this.#masterId);
+        // A master that goes on from a snapshot is none until its log says so again.
+        this.#depose(this.#masterId === this.#options.replicaId ? undefined : this.#masterId);
         this.#state = decodeSnapshot(event.snapshot, this.#options.cellName);
         this.#state.appliedIndex = event.index;
         return;

@@ -232,6 +232,17 @@ describe("typed errors", () => {
     });
   });
 
+  it("names nobody as master when a master goes on from a snapshot, until it leads again", () => {
+    const { harness, session, handle } = started();
+    const { index, bytes } = harness.cell.snapshot();
+    harness.cell.onLogEvent(harness.now, { kind: "restored", index, snapshot: bytes });
+    const located = harness.sendTo(0, session.envelope({ $case: "locate", value: {} }));
+    expect(harness.resultOf(located)).toMatchObject({ value: { masterId: 0, masterAddress: "" } });
+    const request = session.envelope({ $case: "getStat", value: { handle } }, { requestNumber: 9 });
+    const refused = harness.resultOf(harness.sendTo(0, request));
+    expect(refused).toMatchObject({ value: { masterId: 0, masterAddress: "" } });
+  });
+
   it("says no_quorum, truthfully not applied, when the lease does not come back", () => {
     const { harness, session, handle } = started();
     harness.lease(100);

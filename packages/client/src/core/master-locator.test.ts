@@ -69,6 +69,19 @@ describe("locating the master (CELL-7)", () => {
     expect(write.result).toEqual(written);
   });
 
+  it("does not ask one that says that it is master, and refuses all as none, again and again", () => {
+    const world = new World(FIVE);
+    const session = world.session();
+    world.confused.add(A);
+    world.call(session, body.write);
+    world.run(1_000);
+    // Once each time that the search for the master takes a step.
+    expect(world.of("setContents").length).toBeLessThanOrEqual(70);
+    world.confused.delete(A);
+    world.run(50);
+    expect(session.state).toBe("safe");
+  });
+
   it("finds the master though a replica that was deposed is the first to answer", () => {
     const world = new World(FIVE);
     world.deposed.add(A);

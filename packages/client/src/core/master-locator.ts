@@ -37,6 +37,8 @@ type Endpoint = {
   locateSentAt: Instant | undefined;
   /** Since when it has said that it is master and has served nothing, or undefined. */
   idleSince: Instant | undefined;
+  /** It claimed to be master and then refused as none: until then it is not asked again. */
+  quietUntil: Instant;
 };
 
 /**
@@ -143,6 +145,8 @@ export class MasterLocator {
   onNotMaster(now: Instant, connection: ConnectionId, masterAddress: string): void {
     const endpoint = this.#byConnection(connection);
     if (endpoint === undefined || endpoint !== this.#master) return;
+    // What it says of itself may be out of date for a moment: two such claims must not chase us.
+    endpoint.quietUntil = after(now, probeDelayMs(this.#rng, 0, 0));
     this.#lose(now);
     if (masterAddress !== "") this.#follow(now, masterAddress);
   }
@@ -264,6 +268,7 @@ export class MasterLocator {
 
   /** True when it could be asked now. */
   #ask(now: Instant, endpoint: Endpoint): boolean {
+    if (now < endpoint.quietUntil) return false;
     if (endpoint.state === "connected") return this.#locate(now, endpoint);
     if (endpoint.state === "connecting" || now < endpoint.retryAt) return false;
     endpoint.state = "connecting";
@@ -341,6 +346,7 @@ export class MasterLocator {
       lastProblem: undefined,
       locateSentAt: undefined,
       idleSince: undefined,
+      quietUntil: 0 as Instant,
     };
     this.#endpoints.push(endpoint);
     return endpoint;

@@ -29,6 +29,8 @@ export class World {
   readonly mute = new Set<string>();
   /** Replicas that were master, are cut off from the others, and do not know it. */
   readonly deposed = new Set<string>();
+  /** They say that they are master, and refuse all requests as none. */
+  readonly confused = new Set<string>();
   master: string | undefined;
   /** Whom replicas name, where that differs from the truth. */
   hint: string | undefined;
@@ -204,6 +206,7 @@ export class World {
     const call = request.call;
     if (call?.$case === "locate") return this.#located(address);
     if (this.deposed.has(address)) return errorResult("no_quorum");
+    if (this.confused.has(address)) return errorResult("not_master", address);
     if (address !== this.master) return errorResult("not_master", this.hint ?? this.master);
     if (call?.$case === "createSession") return this.#created();
     if (request.sessionId === 0) return undefined;

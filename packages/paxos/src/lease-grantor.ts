@@ -1,5 +1,5 @@
 import { after, assert, type Instant } from "@cubby/base";
-import { type Ballot, compareBallots, sameBallot, ZERO_BALLOT } from "./ballot.ts";
+import { type Ballot, compareBallots, type ReplicaId, sameBallot, ZERO_BALLOT } from "./ballot.ts";
 
 /** How long a grant of `leaseMs` binds its giver: rounded up, as its clock may be the fast one. */
 export function grantBindsMs(leaseMs: number, driftPerMille: number): number {
@@ -83,6 +83,13 @@ export class LeaseGrantor {
   /** The last instant at which anything binds, for `status`. */
   get lastBound(): Instant {
     return this.#grant?.until ?? this.#restartUntil;
+  }
+
+  /** Until when a promise to anybody but `replica` is forbidden, for `status`. */
+  boundToUntil(replica: ReplicaId): Instant {
+    const grant = this.#grant;
+    if (grant === undefined || grant.ballot.replica !== replica) return this.#restartUntil;
+    return grant.until > this.#restartUntil ? grant.until : this.#restartUntil;
   }
 
   /** The ballot whose leader holds the grant, if one is live. */

@@ -163,6 +163,11 @@ export class PaxosReplica {
     };
   }
 
+  /** Until when no other replica can be promised anything here; no decision may rest on it. */
+  boundToUntil(replica: ReplicaId): Instant {
+    return this.#grantor.boundToUntil(replica);
+  }
+
   status(): PaxosStatus {
     return statusOf(this.#now, {
       settings: this.#settings,

@@ -47,11 +47,9 @@ export class CellChecker {
       .map(([path]) => path);
   }
 
-  /** True when nobody has held the lock, and nothing has kept it closed, for so long. */
-  isIdle(path: string, ms: number): boolean {
-    const freedAt = this.#freedAt.get(path);
-    if (freedAt === undefined || this.#delays.has(path)) return false;
-    return this.#time.now - freedAt > ms;
+  /** Who holds the lock now; undefined while a lock-delay keeps it, or where there is none. */
+  modeOf(path: string): LockMode | undefined {
+    return this.#delays.has(path) ? undefined : this.#reference.nodes.get(path)?.mode;
   }
 
   /** The production state counts the same things as the reference does. */

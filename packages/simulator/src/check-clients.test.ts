@@ -45,6 +45,8 @@ function written() {
   return new ClientChecker(reference, new Coverage());
 }
 
+const CLIENT = { isDead: false, clock: { isPaused: false } } as unknown as ClientProcess;
+
 function settled(result: CallResult, number = 0): Call {
   const owner = SESSION as unknown as ConstructorParameters<typeof Call>[0];
   const body = { $case: "getContentsAndStat", value: { handle: EMPTY_BYTES } } as const;
@@ -61,7 +63,7 @@ function contents(text: string, contentGeneration: number): CallResult {
 }
 
 function settle(checker: ClientChecker, call: Call): void {
-  checker.onCalled(call);
+  checker.onCalled(CLIENT, call, 0);
   checker.onSettled(1, call);
 }
 
@@ -82,7 +84,7 @@ describe("the checker of clients", () => {
   it("finds a read older than what somebody had seen when it was called (9)", () => {
     const checker = written();
     const early = settled(contents("old", 3));
-    checker.onCalled(early);
+    checker.onCalled(CLIENT, early, 0);
     settle(checker, settled(contents("new", 4)));
     checker.onSettled(1, early);
     expect(() => settle(checker, settled(contents("old", 3)))).toThrow(/after 2\/4 was seen/);

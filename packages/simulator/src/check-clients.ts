@@ -1,6 +1,8 @@
 import { equalBytes } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
 import { type ErrorCode, LockMode } from "@cubby/protocol";
+import type { Waiter } from "./check-waiting.ts";
+import type { ClientProcess } from "./client-process.ts";
 import type { Coverage } from "./coverage.ts";
 import { type Expected, expectedOf, type ReferenceCell } from "./reference-cell.ts";
 import type { About, Hold } from "./script.ts";
@@ -11,8 +13,10 @@ type Mark = { readonly instance: number; readonly generation: number };
 type Begun = {
   readonly mark: Mark;
   readonly lockGeneration: number;
-  /** The model's last index when the call was made. */
-  readonly index: number;
+  readonly process: ClientProcess;
+  readonly atMs: number;
+  /** If it is one. */
+  readonly waiter: Waiter | undefined;
 };
 
 const NO_MARK: Mark = { instance: 0, generation: 0 };
@@ -33,6 +37,8 @@ export class ClientChecker {
   readonly #resources = new Map<string, { generation: number; session: SessionMachine }>();
   readonly #answered = new Map<number, number>();
   acknowledged = 0;
+  /** Told of each acquire that is answered, and of when it was made. */
+  onGranted: ((path: string, begunAt: number) => void) | undefined;
 
   constructor(reference: ReferenceCell, coverage: Coverage) {
     this.#reference = reference;
@@ -44,11 +50,12 @@ export class ClientChecker {
     return this.#answered.get(client) ?? 0;
   }
 
-  onCalled(call: Call): void {
+  onCalled(process: ClientProcess, call: Call, now: number): void {
     const { path } = call.context as About;
     const mark = this.#marks.get(path) ?? NO_MARK;
     const lockGeneration = this.#lockMarks.get(path) ?? 0;
-    this.#begun.set(call, { mark, lockGeneration, index: this.#reference.index });
+    const waiter = waiterOf(call, now);
+    this.#begun.set(call, { process, mark, lockGeneration, atMs: now, waiter });
   }
 
   onSettled(client: number, call: Call): void {
@@ -104,16 +111,15 @@ export class ClientChecker {
     };
   }
 
-  /** Paths whose locks somebody waits for, of clients that are alive and well connected. */
-  get waitedFor(): ReadonlySet<string> {
-    const paths = new Set<string>();
-    for (const call of this.#begun.keys()) {
+  /** Acquires in the queue of a master, of clients that are alive and well connected. */
+  get waiters(): readonly Waiter[] {
+    const waiters: Waiter[] = [];
+    for (const [call, { process, waiter }] of this.#begun) {
+      if (waiter === undefined || process.isDead || process.clock.isPaused) continue;
       const session = call.session as SessionMachine;
-      if (call.waitsForOthers && call.phase === "inFlight" && session.maySend) {
-        paths.add((call.context as About).path);
-      }
+      if (call.phase === "inFlight" && session.maySend) waiters.push(waiter);
     }
-    return paths;
+    return waiters;
   }
 
   checkAllBeliefs(): void {
@@ -217,17 +223,18 @@ export class ClientChecker {
       throw new Violation(14, "sequencers-grow", detail);
     }
     this.#lockMarks.set(path, Math.max(generation, this.#lockMarks.get(path) ?? 0));
+    this.onGranted?.(path, begun.atMs);
   }
 
   #checkSequencer(call: Call, begun: Begun, valid: boolean): void {
     this.#coverage.add(valid ? "sequencers found valid" : "sequencers refused");
-    const { path } = call.context as About;
-    const hold = [...(this.#holds.get(path) ?? [])].find((each) => each.session === call.session);
-    if (hold === undefined) return;
-    if (valid && hold.generation < begun.lockGeneration) {
-      const detail = `the sequencer of ${path} at ${hold.generation} is said to be valid after ${begun.lockGeneration} was granted`;
+    const { path, generation = 0 } = call.context as About;
+    if (valid && generation < begun.lockGeneration) {
+      const detail = `the sequencer of ${path} at ${generation} is said to be valid after ${begun.lockGeneration} was granted`;
       throw new Violation(14, "sequencers-checked", detail);
     }
+    const hold = [...(this.#holds.get(path) ?? [])].find((each) => each.session === call.session);
+    if (hold === undefined || hold.generation !== generation) return;
     const node = this.#reference.nodes.get(path);
     const isHeldHere =
       node?.instance === hold.instance &&
@@ -245,6 +252,13 @@ export class ClientChecker {
     const mark = { instance, generation };
     if (isBelow(this.#marks.get(path) ?? NO_MARK, mark)) this.#marks.set(path, mark);
   }
+}
+
+function waiterOf(call: Call, now: number): Waiter | undefined {
+  if (call.body.$case !== "acquire" || !call.body.value.wait) return undefined;
+  const session = call.session as SessionMachine;
+  const name = (): string => `${session.sessionId}/${call.number}`;
+  return { path: (call.context as About).path, name, mode: call.body.value.mode, begunAt: now };
 }
 
 /** Results that only an entry of the log can give. */

@@ -1,11 +1,14 @@
 import { equalBytes } from "@cubby/base";
-import { isCommand } from "@cubby/paxos";
+import { type Ballot, compareBallots, isCommand } from "@cubby/paxos";
 import { drive, recover, recoveredLog, type SimDisk } from "@cubby/server/core";
 import type { LogChecker } from "./check-log.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { Violation } from "./violation.ts";
 
-/** 2: what is acknowledged lies on the disks of a quorum, whatever memory says. */
+/** What a disk would vote with. */
+type Vote = { readonly holds: boolean; readonly acceptedBallot: Ballot; readonly length: number };
+
+/** 2: what is acknowledged lies on the disks of a quorum, whatever memory says, and stays chosen. */
 export class DurabilityChecker {
   readonly #replicas: readonly ReplicaProcess[];
   readonly #log: LogChecker;
@@ -20,22 +23,41 @@ export class DurabilityChecker {
     const command = this.#log.command(index);
     if (command === undefined) return;
     const quorum = Math.floor(this.#replicas.length / 2) + 1;
+    const votes: Vote[] = [];
+    // A damaged or lost disk held it: what was tampered with later is no fault of the log.
     let holding = 0;
     for (const replica of this.#replicas) {
-      // A damaged or lost disk held it: what was tampered with later is no fault of the log.
-      if (replica.isLost || replica.isWiped || holds(replica.disk, index, command)) holding += 1;
+      const isOut = replica.isLost || replica.isWiped;
+      const vote = isOut ? undefined : voteOf(replica.disk, index, command);
+      if (vote === undefined || vote.holds) holding += 1;
+      if (vote !== undefined) votes.push(vote);
     }
-    if (holding >= quorum) return;
-    const detail = `${occasion}, and only ${holding} of ${quorum} disks hold it`;
-    throw new Violation(2, "durable-on-a-quorum", detail);
+    if (holding < quorum) {
+      const detail = `${occasion}, and only ${holding} of ${quorum} disks hold it`;
+      throw new Violation(2, "durable-on-a-quorum", detail);
+    }
+    // A new leader goes on with the freshest log of a quorum: there must be none without it.
+    for (const vote of votes) {
+      if (vote.holds || votes.filter((each) => !isFresher(each, vote)).length < quorum) continue;
+      const detail = `${occasion}, and a quorum could elect a log of ${vote.length} without it`;
+      throw new Violation(2, "chosen-for-ever", detail);
+    }
   }
 }
 
-function holds(disk: SimDisk, index: number, command: Uint8Array): boolean {
+/** Undefined for a disk that would not be let vote. */
+function voteOf(disk: SimDisk, index: number, command: Uint8Array): Vote | undefined {
   const result = drive(disk.copy(), recover({ expected: {} }));
-  if (result.kind !== "recovered") return true;
-  const { snapshot, entries, firstSlot } = recoveredLog(result);
-  if (snapshot !== undefined && snapshot.slot >= index) return true;
+  if (result.kind !== "recovered") return undefined;
+  const { acceptedBallot, snapshot, entries, firstSlot } = recoveredLog(result);
   const entry = entries[index - firstSlot];
-  return entry !== undefined && isCommand(entry) && equalBytes(entry, command);
+  const isInSnapshot = snapshot !== undefined && snapshot.slot >= index;
+  const isEntry = entry !== undefined && isCommand(entry) && equalBytes(entry, command);
+  const length = firstSlot - 1 + entries.length;
+  return { holds: isInSnapshot || isEntry, acceptedBallot, length };
+}
+
+function isFresher(a: Vote, b: Vote): boolean {
+  const byBallot = compareBallots(a.acceptedBallot, b.acceptedBallot);
+  return byBallot > 0 || (byBallot === 0 && a.length > b.length);
 }

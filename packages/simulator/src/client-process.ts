@@ -22,6 +22,8 @@ export interface ClientHouse {
   send(process: ClientProcess, connection: ConnectionId, request: Request): void;
   disconnect(process: ClientProcess, connection: ConnectionId): void;
   onClientInput(process: ClientProcess, input: ClientInput): void;
+  /** It stood still with its machine, and has had a turn since. */
+  onResumed(): void;
   onCalled(process: ClientProcess, call: Call): void;
   onSettled(process: ClientProcess, call: Call): void;
   onSession(process: ClientProcess, session: SessionMachine, event: SessionEvent): void;
@@ -49,6 +51,7 @@ export class ClientProcess {
   readonly #taskOf = new Map<Call, Task>();
   #inbox: ClientInput[] = [];
   #isTurnDue = false;
+  #wasSuspended = false;
   isDead = false;
   readonly clock: ProcessClock;
 
@@ -147,11 +150,16 @@ export class ClientProcess {
     this.#inbox = [];
     for (const input of inbox) this.#step(input);
     this.#carryOut();
+    if (this.#wasSuspended) this.#house.onResumed();
+    this.#wasSuspended = false;
   }
 
   #step(input: ClientInput): void {
     // The shell asks its detector before anything else.
-    if (this.clock.takePause().wasSuspended) this.#step({ kind: "suspended" });
+    if (this.clock.takePause().wasSuspended) {
+      this.#wasSuspended = true;
+      this.#step({ kind: "suspended" });
+    }
     this.#house.onClientInput(this, input);
     this.#core.step(this.localNow(), input);
   }

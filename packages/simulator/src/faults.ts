@@ -4,7 +4,7 @@ import { drawExponential, pick } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import type { FaultKind } from "./run-result.ts";
 import { drawTopology, linksOf, missingLinks } from "./topology.ts";
-import type { World } from "./world.ts";
+import type { Moment, World } from "./world.ts";
 
 type Inject = (faults: Faults) => boolean;
 
@@ -34,13 +34,16 @@ export class Faults {
     const local = this.#kinds.filter((kind) => AT_A_MOMENT[kind] !== undefined);
     const { failpointRate } = this.world.plan;
     if (local.length === 0 || failpointRate === 0) return;
-    this.world.onMoment = (replica) => {
-      if (this.#isOver || !this.rng.chance(failpointRate)) return;
+    this.world.onMoment = (replica, moment) => {
+      const rate = failpointRate * (OFTEN.has(moment) ? OFTEN_FACTOR : 1);
+      if (this.#isOver || !this.rng.chance(rate)) return;
       const kind = pick(this.rng, local);
       this.after(this.rng.below(3_000) / 1_000, () => {
         if (!replica.isUp) return;
-        this.world.chart?.(`---- fault ${kind} at ${this.world.time.now.toFixed(1)}, a failpoint`);
-        AT_A_MOMENT[kind]?.(this, replica);
+        this.world.chart?.(
+          `---- fault ${kind} at ${this.world.time.now.toFixed(1)}, on ${moment} of r${replica.id}`,
+        );
+        AT_A_MOMENT[kind]?.(this, replica, moment);
         this.#happened += 1;
       });
     };
@@ -140,8 +143,14 @@ const INJECTORS: Partial<Record<FaultKind, Inject>> = {
   "T2-suspend": suspend,
 };
 
+/** Moments that come many times a second. */
+const OFTEN: ReadonlySet<Moment> = new Set(["leaseRequest"]);
+const OFTEN_FACTOR = 0.1;
+
+type AtAMoment = (faults: Faults, replica: ReplicaProcess, moment: Moment) => void;
+
 /** What can befall a replica at a moment that matters, as failpoints in its code would have it. */
-const AT_A_MOMENT: Partial<Record<FaultKind, (faults: Faults, replica: ReplicaProcess) => void>> = {
+const AT_A_MOMENT: Partial<Record<FaultKind, AtAMoment>> = {
   "C1-crash": (faults, replica) => crashOne(faults, replica, "killed"),
   "D1-power-loss": (faults, replica) => crashOne(faults, replica, "power loss"),
   "D2-torn-write": (faults, replica) => crashOne(faults, replica, "torn"),
@@ -149,6 +158,11 @@ const AT_A_MOMENT: Partial<Record<FaultKind, (faults: Faults, replica: ReplicaPr
   "T2-suspend": (faults, replica) => replica.clock.suspend(pick(faults.rng, [400, 2_000])),
   "N2-partition": (faults, replica) => isolate(faults, replica),
   "D5-slow-disk": (faults, replica) => slowDown(faults, replica),
+  // A client that is heard of again just when it has been given up.
+  "C2-client-pause": (faults, _, moment) => {
+    if (moment !== "expiryDecided") return;
+    for (const client of faults.world.clients) client.resume();
+  },
 };
 
 /** Half of the time the master: what befalls others matters less. */
@@ -166,6 +180,7 @@ function crash(faults: Faults, how: "killed" | "power loss" | "torn"): boolean {
   );
   if (weighted.length === 0) return false;
   const { rng } = faults;
+  if (rng.chance(0.08)) return coup(faults, how);
   const first = rng.chance(0.3)
     ? (someReplica(faults) ?? pick(rng, weighted))
     : pick(rng, weighted);
@@ -175,15 +190,25 @@ function crash(faults: Faults, how: "killed" | "power loss" | "torn"): boolean {
   return true;
 }
 
+/** All but the master start over and are back at once, and the master is cut off from them. */
+function coup(faults: Faults, how: "killed" | "power loss" | "torn"): boolean {
+  const master = faults.world.master();
+  if (master === undefined) return false;
+  isolate(faults, master);
+  for (const victim of faults.replicas) if (victim !== master) crashOne(faults, victim, how, 20);
+  return true;
+}
+
 function crashOne(
   faults: Faults,
   victim: ReplicaProcess,
   how: "killed" | "power loss" | "torn",
+  backAfterMs = pick(faults.rng, [20, 300, 1_500, 6_000]),
 ): void {
   victim.crash(how);
   faults.world.lane.onReplicaStopped(victim, how !== "killed");
   faults.world.coverage.add("crashes");
-  faults.restartLater(victim, pick(faults.rng, [20, 300, 1_500, 6_000]));
+  faults.restartLater(victim, backAfterMs);
 }
 
 function pauseReplica(faults: Faults, lengths: readonly number[]): boolean {
@@ -343,14 +368,27 @@ function clog(faults: Faults): boolean {
   return true;
 }
 
+/** One link between replicas, all into one of them, or what a client hears. */
 function slowLink(faults: Faults): boolean {
+  const { rng, world } = faults;
+  const { network } = world;
   const link = someLink(faults);
-  if (link === undefined) return false;
-  const [from, to] = link;
-  const { network } = faults.world;
-  network.slow(from, to, pick(faults.rng, [5, 60, 400]));
-  faults.after(partitionMs(faults.rng), () => network.slow(from, to, 0));
-  return true;
+  const how = rng.below(3);
+  const links: [number, number][] = [];
+  if (how === 0) {
+    const to = someReplica(faults)?.id;
+    if (to !== undefined)
+      links.push(...linksOf(to, world.plan.replicas).filter(([, b]) => b === to));
+  } else if (how === 1) {
+    const client = someClient(faults);
+    for (const { id } of world.replicas) if (client !== undefined) links.push([id, -client.id]);
+  } else if (link !== undefined) links.push(link);
+  const extraMs = pick(rng, [5, 60, 200, 600]);
+  for (const [from, to] of links) network.slow(from, to, extraMs);
+  faults.after(partitionMs(rng), () => {
+    for (const [from, to] of links) network.slow(from, to, 0);
+  });
+  return links.length > 0;
 }
 
 function reset(faults: Faults): boolean {

@@ -1,4 +1,6 @@
 import type { Rng } from "@cubby/base";
+import type { LockMode } from "@cubby/protocol";
+import { WaitChecker } from "./check-waiting.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { drawTopology, missingLinks, reach } from "./topology.ts";
 import { Violation } from "./violation.ts";
@@ -12,10 +14,15 @@ const CLIENTS_WITHIN_MS = 120_000;
 const DEAD_SESSIONS_WITHIN_MS = 60_000;
 /** 20: a new master times a delay anew, and tries again when its command is lost. */
 const DELAY_SLACK_MS = 20_000;
-/** 23: a lock that is free and waited for is granted at once; a moment is for repeats. */
-const WAKE_UP_WITHIN_MS = 10_000;
-const IDLE_LOCK_MS = 4_000;
+/** Under the full load, and then a calm one: what is left to see there is what time brings. */
+const WATCH_LOADED_MS = 4_000;
+const WATCH_CALM_MS = 9_000;
 const CALM = 20;
+const LOOK_MS = 10;
+/** Longer than any run. */
+const HANGS_MS = 1e9;
+/** 22: changes of leader while nothing is wrong. One may be on its way. */
+const ELECTIONS_MAX = 3;
 /** 23: of all processes together; a cell under the heaviest load that is drawn stays far below. */
 const EVENTS_PER_MS_MAX = 400;
 
@@ -35,11 +42,9 @@ export function awaitLiveness(world: World, rng: Rng): void {
     );
   demand(world, CLIENTS_WITHIN_MS, 23, "clients-served", areServed, core);
   demand(world, CLIENTS_WITHIN_MS, 23, "replicas-catch-up", () => areEqual(world, core), core);
-  // What is left to see is what time brings: a full load would only cost events.
-  world.calm = CALM;
+  watch(world);
   const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
-  demand(world, WAKE_UP_WITHIN_MS, 23, "no-lost-wake-up", () => !isForgotten(world), core);
   const noneLeft = (): boolean => deadSessions(world).length === 0;
   demand(world, DEAD_SESSIONS_WITHIN_MS, 18, "no-immortal-session", noneLeft, core);
   const perMs = (world.coreEvents - eventsBefore) / Math.max(1_000, world.time.now - began);
@@ -72,6 +77,10 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
     throw new Violation(24, "recovers-alone", detail);
   }
   const isWhole = core.length === plan.replicas;
+  if (isWhole && plan.kinds.has("D5-slow-disk") && core.length > quorum) {
+    const hanging = hangDisk(world, core);
+    return core.filter((each) => each !== hanging);
+  }
   if (!isWhole || !plan.kinds.has("N4-partial")) return core;
   const links = drawTopology(rng, plan.replicas);
   const led = core.filter((each) => reach(links ?? [], each.id) + 1 >= quorum);
@@ -80,6 +89,13 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   for (const [from, to] of missingLinks(plan.replicas, links)) network.cut(from, to);
   // Who reaches a quorum may lead; whoever leads must bring those up to date whom it reaches.
   return led;
+}
+
+/** One disk answers no more, for good: that of the master, if there is one. */
+function hangDisk(world: World, core: readonly ReplicaProcess[]): ReplicaProcess | undefined {
+  const victim = world.master() ?? core[0];
+  if (victim !== undefined) victim.diskMs = HANGS_MS;
+  return victim;
 }
 
 function demand(
@@ -96,7 +112,7 @@ function demand(
     // Each look costs more than an event: not after every one.
     if (world.time.now >= nextLook) {
       if (holds()) return;
-      nextLook = world.time.now + 10;
+      nextLook = world.time.now + LOOK_MS;
     }
     if (!world.time.step(end)) break;
   }
@@ -123,12 +139,29 @@ function areEqual(world: World, core: readonly ReplicaProcess[]): boolean {
   return reached.every((each) => applied(each) >= target - 200 && applied(each) >= 0);
 }
 
-/** Somebody waits for a lock that has been free all the time. */
-function isForgotten(world: World): boolean {
-  for (const path of world.clientChecker.waitedFor) {
-    if (world.cellChecker.isIdle(path, IDLE_LOCK_MS)) return true;
+/** All is well, and must stay so for a while: the queues of locks move on, and nobody is deposed. */
+function watch(world: World): void {
+  const { time, clientChecker, cellChecker, coverage } = world;
+  const queues = new WaitChecker(time.now);
+  const electedBefore = coverage.of("elections");
+  const modeOf = (path: string): LockMode | undefined => cellChecker.modeOf(path);
+  clientChecker.onGranted = (path, begunAt) =>
+    queues.onGranted(path, begunAt, clientChecker.waiters);
+  const calmAt = time.now + WATCH_LOADED_MS;
+  const end = calmAt + WATCH_CALM_MS;
+  let nextLook = 0;
+  do {
+    if (time.now < nextLook) continue;
+    nextLook = time.now + LOOK_MS;
+    queues.look(time.now, clientChecker.waiters, modeOf);
+    if (time.now >= calmAt) world.calm = CALM;
+  } while (time.step(end));
+  clientChecker.onGranted = undefined;
+  const elections = coverage.of("elections") - electedBefore;
+  if (elections > ELECTIONS_MAX) {
+    const detail = `${elections} elections in ${WATCH_LOADED_MS + WATCH_CALM_MS} ms without a fault`;
+    throw new Violation(22, "a-lasting-master", detail);
   }
-  return false;
 }
 
 /** Sessions of clients that are gone. */

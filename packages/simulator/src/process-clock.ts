@@ -32,6 +32,11 @@ export class ProcessClock {
     return instant(Math.floor(this.#time.now * this.#rate + this.#offset));
   }
 
+  /** The true time at which this clock will show `at`, unless it is made to stand still. */
+  trueTimeOf(at: Instant): number {
+    return (at - this.#offset) / this.#rate;
+  }
+
   get isPaused(): boolean {
     return this.#pausedUntil > this.#time.now;
   }

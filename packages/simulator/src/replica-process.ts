@@ -43,6 +43,8 @@ export interface ReplicaHouse {
   onApplied(process: ReplicaProcess, cell: Cell, applied: Applied): void;
   onRestored(process: ReplicaProcess, cell: Cell, index: number): void;
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void;
+  /** It stood still, and has had a turn since. */
+  onResumed(): void;
   /** The process has ended; by itself if a reason is given. */
   onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void;
 }
@@ -237,6 +239,7 @@ export class ReplicaProcess implements CellObserver {
     }
     for (const input of inbox) this.#step(replica, input);
     this.#carryOut(replica.take());
+    if (pausedMs > 0) this.#house.onResumed();
   }
 
   #step(replica: Replica, input: ReplicaInput): void {

@@ -25,6 +25,7 @@ const FAULTS_MIN = 3;
 const SAFETY_MS_MAX = 240_000;
 const SAFETY_EVENTS_MAX = 120_000;
 const SUPERVISOR_MS = 300;
+const READS_ALONE = 10;
 /** So much is enough of one seed, however short its time: another one shows more. */
 const SAFETY_EVENTS_ENOUGH = 30_000;
 
@@ -97,6 +98,8 @@ function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly Scr
   const sessions = rng.between(1, 2);
   return Array.from({ length: sessions }, (_, i) => {
     const own = rng.fork(`session ${i}`);
+    // Who only reads stays with whoever answers.
+    if (own.chance(0.2)) return [fileScript(world, own.fork("read"), READS_ALONE)];
     const scripts = [
       fileScript(world, own.fork("file")),
       lockScript(world, own.fork("lock"), drawHabits(own.fork("habits"), plan)),

@@ -22,6 +22,8 @@ export type About = {
   readonly path: string;
   /** The node's instance as the handle has it; 0 where there is none yet. */
   readonly instance: number;
+  /** Of the lock, where it is about a sequencer. */
+  readonly generation?: number;
 };
 
 /** An application as a coroutine: it asks, and goes on with the settled call. */
@@ -55,7 +57,8 @@ type Opened = { readonly handle: Uint8Array; readonly about: About; generation: 
 const TIMEOUT_MS = 8_000;
 const FILE_BYTES_MAX = 300;
 
-export function fileScript(stage: Stage, rng: Rng): ScriptStart {
+/** `readsOfTen`: of ten uses of the file, how many read it. */
+export function fileScript(stage: Stage, rng: Rng, readsOfTen = 5): ScriptStart {
   return function* (): Script {
     const path = `/ls/local/f${rng.below(stage.plan.paths)}`;
     for (;;) {
@@ -67,18 +70,23 @@ export function fileScript(stage: Stage, rng: Rng): ScriptStart {
       let isGood = true;
       while (isGood) {
         yield { kind: "sleep", ms: think(stage, rng) };
-        isGood = yield* useFile(stage, rng, file);
+        isGood = yield* useFile(stage, rng, file, readsOfTen);
       }
     }
   };
 }
 
 /** False when the handle serves no more. */
-function* useFile(stage: Stage, rng: Rng, file: Opened): Generator<Ask, boolean, Call | undefined> {
+function* useFile(
+  stage: Stage,
+  rng: Rng,
+  file: Opened,
+  readsOfTen: number,
+): Generator<Ask, boolean, Call | undefined> {
   const { handle, about } = file;
   const choice = file.generation === 0 ? 0 : rng.below(10);
   let call: Call | undefined;
-  if (choice < 5) {
+  if (choice < readsOfTen) {
     call = yield ask({ $case: "getContentsAndStat", value: { handle } }, about);
     const { result } = call ?? {};
     if (result?.$case === "getContentsAndStat") {
@@ -86,7 +94,7 @@ function* useFile(stage: Stage, rng: Rng, file: Opened): Generator<Ask, boolean,
     }
   } else {
     const contents = padded(stage.uniqueText(), rng.below(FILE_BYTES_MAX));
-    const hasIfGeneration = choice < 8;
+    const hasIfGeneration = rng.below(10) < 6;
     const ifGeneration = hasIfGeneration ? file.generation : 0;
     const value = { handle, contents, hasIfGeneration, ifGeneration };
     call = yield ask({ $case: "setContents", value }, about);
@@ -155,7 +163,7 @@ function* lockOnce(
   for (let i = 0; i < uses; i += 1) {
     yield { kind: "sleep", ms: (habits.holdMs * (50 + rng.below(100))) / 100 / uses };
     stage.use(hold);
-    if (rng.chance(0.2)) yield* askAboutSequencer(sequencer, mode, about);
+    if (rng.chance(0.2)) yield* askAboutSequencer(sequencer, mode, { ...about, generation });
     if (rng.chance(0.2)) yield* writeGuarded(stage, sequencer);
   }
   letGo();
@@ -164,6 +172,7 @@ function* lockOnce(
     ? { $case: "close", value: { handle } }
     : { $case: "release", value: { handle } };
   yield ask(body, about);
+  if (rng.chance(0.2)) yield* askAboutSequencer(sequencer, mode, { ...about, generation });
   return !isClosed;
 }
 

@@ -20,6 +20,7 @@ import {
 import { CellChecker } from "./check-cell.ts";
 import { ClientChecker } from "./check-clients.ts";
 import { DurabilityChecker } from "./check-durability.ts";
+import { LeaseChecker } from "./check-leases.ts";
 import { LogChecker } from "./check-log.ts";
 import { PaceChecker } from "./check-pace.ts";
 import { ClientLane, type LaneObserver } from "./client-lane.ts";
@@ -43,8 +44,13 @@ const LOOK_UP_OFTEN_MS = 250;
 /** Right after a change of leader most that can go wrong with a quorum goes wrong. */
 const LOOK_UP_AFTER_ELECTION_MS = 25;
 const ELECTION_IS_NEWS_MS = 500;
+/** How often, besides, somebody looks whether what a master relies on is there. */
+const MASTER_LOOK_MS = 20;
 /** State is compared at every so-manieth index. */
 const COMPARED_ONE_IN = 24;
+
+/** What a replica has just done, or a message that has just left it. */
+export type Moment = Trace["kind"] | "leaseRequest";
 
 /** Replicas, clients and links, and the checkers that look on. It decides nothing. */
 export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
@@ -63,6 +69,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly clientChecker: ClientChecker;
   readonly cellChecker: CellChecker;
   readonly #durability: DurabilityChecker;
+  readonly #leases: LeaseChecker;
   readonly #pace = new PaceChecker();
   readonly #counter: TraceCounter;
   readonly #useRng: Rng;
@@ -71,7 +78,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   coreEvents = 0;
   calm = 1;
   /** Told when a replica does something that matters: where a fault hurts most. */
-  onMoment: ((replica: ReplicaProcess) => void) | undefined;
+  onMoment: ((replica: ReplicaProcess, moment: Moment) => void) | undefined;
   /** Told of a replica that ended by itself and may be started again, as supervisors are. */
   supervise: ((replica: ReplicaProcess) => void) | undefined;
   /** Replicas whose disks were tampered with: only these may refuse to start. */
@@ -79,6 +86,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #nextClient = 1;
   #written = 0;
   #lookUpAt = 0;
+  #acknowledged = 0;
+  #masterLookAt = 0;
   #electedAt = 0;
 
   constructor(seed: string, plan: Plan, chart: ((line: string) => void) | undefined) {
@@ -93,6 +102,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.lane = new ClientLane(this.time, this.network, this, this.replicas);
     this.clientChecker = new ClientChecker(this.reference, this.coverage);
     this.cellChecker = new CellChecker(this.reference, this.coverage, this.time);
+    this.#leases = new LeaseChecker(this.replicas, this.clients);
     this.#durability = new DurabilityChecker(this.replicas, this.log);
     this.#counter = new TraceCounter(this.coverage);
     this.#useRng = rng.fork("use");
@@ -122,7 +132,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       const ids = serving.map(({ id }) => id).join(" and ");
       throw new Violation(8, "one-master", `replicas ${ids} serve at one true time`);
     }
-    return serving[0];
+    const [master] = serving;
+    if (master !== undefined) this.#leases.check(master, this.log.newest);
+    return master;
   }
 
   // ReplicaHouse
@@ -130,9 +142,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   sendPacket(from: ReplicaProcess, to: number, bytes: Uint8Array): void {
     const { incarnation } = from.identity;
     const target = this.replica(to);
-    this.chart?.(
-      `${this.#at()}  r${from.id} --> r${to}  ${messageKindOf(bytes) ?? "?"} (${bytes.length} bytes)`,
-    );
+    const kind = messageKindOf(bytes);
+    this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${kind ?? "?"} (${bytes.length} bytes)`);
+    if (kind === "leaseRequest") this.onMoment?.(from, kind);
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
     this.network.packet(from.id, to, bytes, (arrived) => {
       target.input({ kind: "peerFrame", from: id, incarnation, bytes: arrived });
@@ -150,13 +162,23 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.text(input.kind);
     if (input.kind === "peerFrame") this.hash.bytes(input.bytes);
     if (input.kind === "wake") this.#pace.onWake(`r${process.id}`, this.time.now);
+    // Whoever is about to hear that it was suspended relies on nothing before it has.
+    if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
+      this.#masterLookAt = this.time.now + MASTER_LOOK_MS;
+      this.master();
+    }
+  }
+
+  /** Right after a process has gone on is when what it believes may be out of date. */
+  onResumed(): void {
+    this.master();
   }
 
   onTrace(process: ReplicaProcess, trace: Trace): void {
     this.hash.text(trace.kind);
     this.chart?.(`${this.#at()}  r${process.id} ${JSON.stringify(trace)}`);
     this.#counter.onTrace(trace);
-    if (MOMENTS.has(trace.kind)) this.onMoment?.(process);
+    if (MOMENTS.has(trace.kind)) this.onMoment?.(process, trace.kind);
     if (trace.kind === "leading") {
       this.#electedAt = this.time.now;
       this.#lookUpAt = this.time.now;
@@ -173,7 +195,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.#counter.onRecovered(result);
     if (result.kind === "recovered") {
       // A directory formatted anew knows nothing, and is refused for it.
-      if (!process.isWiped) this.log.onRecovered(process.id, recoveredLog(result));
+      if (process.isWiped) return;
+      this.log.onRecovered(process.id, recoveredLog(result));
+      this.#durability.check(this.#acknowledged, `replica ${process.id} starts again`);
       return;
     }
     if (this.suspects.has(process.id)) return;
@@ -225,9 +249,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
     if (result === undefined || result.$case === "error" || request.requestNumber === 0) return;
     if (result.$case !== "setContents" && result.$case !== "acquire") return;
-    if (this.time.now < this.#lookUpAt) return;
     const told = this.reference.resultOf(request.sessionId, request.requestNumber);
     if (told === undefined) return;
+    this.#acknowledged = Math.max(this.#acknowledged, told.index);
+    if (this.time.now < this.#lookUpAt) return;
     const areWell = this.replicas.every((each) => each.isRunning && each.diskMs === undefined);
     const isNews = this.time.now < this.#electedAt + ELECTION_IS_NEWS_MS;
     const usualMs = areWell ? LOOK_UP_EVERY_MS : LOOK_UP_OFTEN_MS;
@@ -245,6 +270,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   send(process: ClientProcess, connection: ConnectionId, request: Request): void {
     this.chart?.(`${this.#at()}  ${process.name} --> ${describeRequest(request)}`);
+    this.#pace.onSend(request, this.time.now);
     this.lane.send(process, connection, request);
   }
 
@@ -264,7 +290,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   }
 
   onCalled(process: ClientProcess, call: Call): void {
-    this.clientChecker.onCalled(call);
+    this.clientChecker.onCalled(process, call, this.time.now);
     this.history.onCalled(process, call, this.time.now);
   }
 

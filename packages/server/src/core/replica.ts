@@ -232,6 +232,11 @@ export class Replica {
     return this.#proposed;
   }
 
+  /** Until when no other replica can be promised anything here (the master lease, seen from below). */
+  boundToUntil(replica: ReplicaId): Instant {
+    return this.#engine.boundToUntil(replica);
+  }
+
   /** What this replica says of itself to operators. */
   facts(now: Instant): ReturnType<typeof replicaStatus> {
     return replicaStatus(this.#facts, now, {

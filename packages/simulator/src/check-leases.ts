@@ -1,0 +1,69 @@
+import { NEVER } from "@cubby/base";
+import { replicaId } from "@cubby/paxos";
+import type { ClientProcess } from "./client-process.ts";
+import type { ReplicaProcess } from "./replica-process.ts";
+import { Violation } from "./violation.ts";
+
+/** Instants are whole milliseconds of a clock that may be a tenth off. */
+const ROUNDING_MS = 0.01;
+
+/**
+ * What makes leases safe, whether or not anybody comes to make use of a gap: nobody relies on a
+ * lease in true time for longer than those who granted it are bound.
+ */
+export class LeaseChecker {
+  readonly #replicas: readonly ReplicaProcess[];
+  readonly #clients: readonly ClientProcess[];
+
+  constructor(replicas: readonly ReplicaProcess[], clients: readonly ClientProcess[]) {
+    this.#replicas = replicas;
+    this.#clients = clients;
+  }
+
+  /** Of a replica that serves now, having applied `applied`; `newest` is what anybody has. */
+  check(master: ReplicaProcess, newest: number): void {
+    const { cell } = master;
+    const now = master.localNow();
+    const status = cell?.status(now);
+    if (cell === undefined || status?.leaseUntil === undefined) return;
+    if (status.appliedIndex < newest) {
+      const detail = `replica ${master.id} serves at ${status.appliedIndex}, and ${newest} is chosen`;
+      throw new Violation(9, "master-up-to-date", detail);
+    }
+    this.#checkGrants(master, master.clock.trueTimeOf(status.leaseUntil));
+    for (const client of this.#clients) {
+      if (!client.isDead && !client.clock.isSuspended) this.#checkSessions(master, client);
+    }
+  }
+
+  /** 8: until its lease ends, no quorum can promise anything to anybody else. */
+  #checkGrants(master: ReplicaProcess, until: number): void {
+    const quorum = Math.floor(this.#replicas.length / 2) + 1;
+    const id = replicaId(master.id);
+    let bound = 0;
+    for (const { replica, clock } of this.#replicas) {
+      // One that is down promises nothing, and will wait when it starts.
+      if (replica === undefined) bound += 1;
+      else if (clock.trueTimeOf(replica.boundToUntil(id)) >= until - ROUNDING_MS) bound += 1;
+    }
+    if (bound >= quorum) return;
+    const detail = `${bound} of ${quorum} replicas are bound as long as replica ${id} leads`;
+    throw new Violation(8, "lease-granted", detail);
+  }
+
+  /** 18: no client relies on its session for longer than the master keeps it. */
+  #checkSessions({ cell, clock }: ReplicaProcess, client: ClientProcess): void {
+    for (const session of client.sessions) {
+      if (!client.relies(session)) continue;
+      const until = cell?.sessionUntil(session.sessionId);
+      if (until === NEVER) continue;
+      const end = client.clock.trueTimeOf(session.leaseDeadline);
+      const overMs = until === undefined ? Number.NaN : end - clock.trueTimeOf(until);
+      if (overMs <= ROUNDING_MS) continue;
+      const detail =
+        `${client.name} relies on session ${session.sessionId}, ` +
+        (until === undefined ? "which is over" : `${overMs.toFixed(2)} ms too long`);
+      throw new Violation(18, "session-kept", detail);
+    }
+  }
+}

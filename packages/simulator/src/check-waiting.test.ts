@@ -1,0 +1,43 @@
+import { LockMode } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import { WaitChecker, type Waiter } from "./check-waiting.ts";
+
+const PATH = "/ls/local/l";
+const waiter = (mode: LockMode, begunAt = 0): Waiter => ({
+  path: PATH,
+  name: () => "3/7",
+  mode,
+  begunAt,
+});
+
+function lookFor(ms: number, waiters: readonly Waiter[], mode: LockMode | undefined): () => void {
+  const checker = new WaitChecker(0);
+  return () => {
+    for (let now = 0; now <= ms; now += 10) checker.look(now, waiters, () => mode);
+  };
+}
+
+describe("the checker of queues (23)", () => {
+  const { EXCLUSIVE, SHARED, FREE } = LockMode;
+
+  it("finds a waiter whose lock is free, and none whose lock is held or in delay", () => {
+    expect(lookFor(4_000, [waiter(EXCLUSIVE)], FREE)).toThrow(/could have been granted for/);
+    lookFor(60_000, [waiter(EXCLUSIVE)], EXCLUSIVE)();
+    lookFor(60_000, [waiter(EXCLUSIVE)], SHARED)();
+    lookFor(60_000, [waiter(EXCLUSIVE)], undefined)();
+    lookFor(4_000, [waiter(EXCLUSIVE, 2_000)], FREE)();
+  });
+
+  it("finds a shared waiter beside shared holders, unless an exclusive one waits too", () => {
+    expect(lookFor(4_000, [waiter(SHARED)], SHARED)).toThrow(/could have been granted for/);
+    lookFor(60_000, [waiter(EXCLUSIVE), waiter(SHARED)], SHARED)();
+  });
+
+  it("finds an exclusive waiter that is passed again and again", () => {
+    const checker = new WaitChecker(0);
+    const patient = [waiter(EXCLUSIVE)];
+    for (let i = 0; i < 20; i += 1) checker.onGranted(PATH, 500, patient);
+    for (let i = 0; i < 4; i += 1) checker.onGranted(PATH, 2_000 + i, patient);
+    expect(() => checker.onGranted(PATH, 3_000, patient)).toThrow(/5 that came later/);
+  });
+});

@@ -1,0 +1,79 @@
+import { LockMode } from "@cubby/protocol";
+import { Violation } from "./violation.ts";
+
+/** An acquire that is in its lock's queue. */
+export type Waiter = {
+  readonly path: string;
+  /** Session and number of the request. */
+  name(): string;
+  readonly mode: LockMode;
+  readonly begunAt: number;
+};
+
+/** 23: what is free and waited for is granted at once; a moment is for repeats. */
+const WAKE_UP_WITHIN_MS = 3_500;
+/** Requests that come together may be taken in any order. */
+const TOGETHER_MS = 1_000;
+const OVERTAKEN_MAX = 4;
+
+/**
+ * The queues of locks, while no fault is under way: nobody is forgotten in one, and nobody is passed
+ * by those who came later (reliability §3, 23).
+ */
+export class WaitChecker {
+  /** When a request of this mode became grantable, as far as the lock itself goes. */
+  readonly #since = new Map<string, number>();
+  readonly #overtaken = new Map<Waiter, number>();
+  readonly #beganAt: number;
+
+  constructor(now: number) {
+    this.#beganAt = now;
+  }
+
+  /** `modeOf`: who holds the lock at this instant; undefined while a lock-delay keeps it. */
+  look(
+    now: number,
+    waiters: readonly Waiter[],
+    modeOf: (path: string) => LockMode | undefined,
+  ): void {
+    const waitedFor = new Set<string>();
+    for (const waiter of waiters) {
+      const { path, mode, begunAt } = waiter;
+      const key = `${path} ${mode}`;
+      waitedFor.add(key);
+      if (!isGrantable(waiter, waiters, modeOf(path))) this.#since.delete(key);
+      else if (!this.#since.has(key)) this.#since.set(key, now);
+      const since = Math.max(this.#since.get(key) ?? now, begunAt);
+      if (now - since < WAKE_UP_WITHIN_MS) continue;
+      const detail = `${path} could have been granted for ${(now - since).toFixed(0)} ms to ${waiter.name()}`;
+      throw new Violation(23, "no-lost-wake-up", detail);
+    }
+    for (const key of this.#since.keys()) if (!waitedFor.has(key)) this.#since.delete(key);
+  }
+
+  /** One that asked at `begunAt` was granted the lock while these wait. */
+  onGranted(path: string, begunAt: number, waiters: readonly Waiter[]): void {
+    // Queues that formed after a change of master are in no order of before.
+    if (begunAt < this.#beganAt + TOGETHER_MS) return;
+    for (const waiter of waiters) {
+      if (waiter.path !== path || waiter.mode !== LockMode.EXCLUSIVE) continue;
+      if (begunAt < waiter.begunAt + TOGETHER_MS) continue;
+      const times = (this.#overtaken.get(waiter) ?? 0) + 1;
+      this.#overtaken.set(waiter, times);
+      if (times <= OVERTAKEN_MAX) continue;
+      const detail = `${times} that came later were granted ${path} before ${waiter.name()}, which waits since ${waiter.begunAt.toFixed(0)}`;
+      throw new Violation(23, "no-overtaking", detail);
+    }
+  }
+}
+
+/** Shared ones may wait behind an exclusive one, which waits for them to be over. */
+function isGrantable(
+  waiter: Waiter,
+  waiters: readonly Waiter[],
+  mode: LockMode | undefined,
+): boolean {
+  if (mode === LockMode.FREE) return true;
+  if (mode !== LockMode.SHARED || waiter.mode !== LockMode.SHARED) return false;
+  return !waiters.some((each) => each.path === waiter.path && each.mode === LockMode.EXCLUSIVE);
+}

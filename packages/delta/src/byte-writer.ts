@@ -44,14 +44,32 @@ export class ByteWriter {
     this.#position += value.length;
   }
 
+  /** What `content` writes, and before it how many bytes that is. */
+  part(content: () => void): void {
+    const start = this.#position;
+    content();
+    const end = this.#position;
+    this.varint(end - start);
+    const shift = this.#position - end;
+    const head = this.#bytes.slice(end, this.#position);
+    this.#bytes.copyWithin(start + shift, start, end);
+    this.#bytes.set(head, start);
+  }
+
+  /** Takes away what stands between two positions. */
+  cut(start: number, end = this.#position): void {
+    this.#bytes.copyWithin(start, end, this.#position);
+    this.#position -= end - start;
+  }
+
   /** Zero bytes until the position is a multiple of `alignment`. */
   align(alignment: number): void {
     while (this.#position % alignment !== 0) this.u8(0);
   }
 
-  /** What was written, as a view: it stays as it is when the writer goes on. */
-  finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#position);
+  /** What was written, as a view: it stays as it is when the writer goes on, unless that cuts. */
+  finish(start = 0): Uint8Array {
+    return this.#bytes.subarray(start, this.#position);
   }
 
   #reserve(length: number): void {

@@ -1,6 +1,6 @@
 import { ascending, bitsOf, estimateBins } from "./bins.ts";
 import { countOf, type Offsets } from "./integers.ts";
-import { boundsOf, Lengths } from "./packed-width.ts";
+import { boundsOf, Lengths, type Price, WidthChoice } from "./packed-width.ts";
 import type { Predictor } from "./predictor.ts";
 
 /** What a predictor would cost, in bits a value, with each back end. */
@@ -219,17 +219,12 @@ function packedIntBits(ints: Int32Array, order: number): number | undefined {
   return total / (RUN * RUNS_FEW);
 }
 
-function runBits(count: number): number {
-  return Math.min(cheapest(sizes, count), cheapest(heights, count) + 16) + 12;
-}
+const PRICE: Price = { once: 0, each: 20, perBit: 0, widthMax: 64 };
+const bySize = new WidthChoice(PRICE);
+const byHeight = new WidthChoice(PRICE);
 
-/** What `count` numbers of these lengths take at the best width. */
-function cheapest(lengths: Lengths, count: number): number {
-  let least = lengths.longest * count;
-  let above = 0;
-  for (let width = lengths.longest - 1; width >= 0 && above * 20 < least; width -= 1) {
-    above = lengths.above(width);
-    least = Math.min(least, width * count + above * 20);
-  }
-  return least;
+function runBits(count: number): number {
+  bySize.choose(sizes, count);
+  byHeight.choose(heights, count);
+  return Math.min(bySize.cost, byHeight.cost + 16) + 12;
 }

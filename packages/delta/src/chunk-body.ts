@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { ByteWriter } from "./byte-writer.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import { decodeNumbers, encodeNumbers, numberAt } from "./chunk.ts";
 import { corrupt, DeltaError, unsupported } from "./delta-error.ts";
 import {
@@ -33,22 +33,18 @@ function text(): TextCodec {
 }
 
 /** A chunk's body: which values are null, then the others. */
-export function encodeBody(taken: Taken, options: IntegerOptions): Uint8Array {
+export function encodeBody(writer: ByteWriter, taken: Taken, options: IntegerOptions): void {
   const { lane, validity, type } = taken;
-  const writer = new ByteWriter();
   writer.u8(validity === undefined ? 0 : NULLS);
   if (validity !== undefined) {
     const runs = runLengths(validity);
     writer.varint(runs.length);
-    const part = encodeIntegers(integersOfInts(runs), { ...options, tryLags: false });
-    writer.varint(part.length);
-    writer.raw(part);
+    writer.part(() => encodeIntegers(writer, integersOfInts(runs), { ...options, tryLags: false }));
   }
   if (lane.kind === "strings") {
     writer.varint(lane.strings.length);
     writer.raw(text().encodeText(lane.strings, options));
-  } else writer.raw(encodeNumbers(lane, elementBytes(type), options));
-  return writer.finish();
+  } else encodeNumbers(writer, lane, elementBytes(type), options);
 }
 
 /** Lengths of runs of values and of nulls by turns; the first may be 0. */

@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { ByteWriter } from "./byte-writer.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import { chooseFloatMode } from "./choose-float-mode.ts";
 import { corrupt, unsupported } from "./delta-error.ts";
 import {
@@ -45,6 +45,7 @@ import {
 } from "./number-lane.ts";
 import { scaleByWasm } from "./packed.ts";
 import { fillPairRuns, fillRuns, findRuns, runAt, runEnd } from "./runs.ts";
+import { sameWords } from "./same-words.ts";
 import type { NumberLane } from "./values.ts";
 
 /** What stands first in a chunk's body: how its values became integers. */
@@ -61,37 +62,39 @@ const RUN_GAIN_MIN = 0.9;
 
 /** `elementBytes` is the size of a value as the caller's array holds it, for the raw form. */
 export function encodeNumbers(
+  writer: ByteWriter,
   lane: NumberLane,
   elementBytes: number,
   options: IntegerOptions,
-): Uint8Array {
-  const direct = encodeDirect(lane, options);
+): void {
+  const start = writer.position;
+  encodeDirect(writer, lane, options);
   const runs = findRuns(lane);
-  let best = direct;
   if (runs !== undefined) {
-    const body = encodeRuns(lane, runs, options);
-    if (body.length < direct.length * RUN_GAIN_MIN) best = body;
+    const end = writer.position;
+    encodeRuns(writer, lane, runs, options);
+    if (writer.position - end < (end - start) * RUN_GAIN_MIN) writer.cut(start, end);
+    else writer.cut(end);
   }
+  const body = writer.finish(start);
   const rawSize = 1 + countOfLane(lane) * elementBytes;
   // Every chunk is read back before it is believed; what does not come back is written raw.
-  const isRead = best[0] === SHAPE.integers && isPackedAsGiven(best.subarray(1));
-  if (best.length >= rawSize || !(isRead || readsBack(best, lane, options)))
-    return rawBytes(lane, elementBytes, [SHAPE.raw]);
-  return best;
+  const isRead = body[0] === SHAPE.integers && isPackedAsGiven(body.subarray(1));
+  if (body.length < rawSize && (isRead || readsBack(body, lane, options))) return;
+  writer.cut(start);
+  writer.raw(rawBytes(lane, elementBytes, [SHAPE.raw]));
 }
 
-function encodeDirect(lane: NumberLane, options: IntegerOptions): Uint8Array {
-  const writer = new ByteWriter();
+function encodeDirect(writer: ByteWriter, lane: NumberLane, options: IntegerOptions): void {
   const { memory } = options;
   const mode = lane.kind === "floats" ? chooseFloatMode(lane, memory.mode) : undefined;
   memory.mode = mode;
   if (lane.kind === "floats" && mode !== undefined) {
     encodeFloats(writer, lane, mode, options);
-    return writer.finish();
+    return;
   }
   writer.u8(lane.kind === "floats" ? SHAPE.floatBits : SHAPE.integers);
-  writer.raw(encodeIntegers(integersOfBits(lane, options.backend === "fast"), options));
-  return writer.finish();
+  encodeIntegers(writer, integersOfBits(lane, options.backend === "fast"), options);
 }
 
 /** A lane's values as integers; of floats their bits, in the floats' order. */
@@ -125,15 +128,16 @@ function encodeFloats(
   writer.varint(exceptions.length);
   if (exceptions.length > 0) {
     const gaps = Int32Array.from(exceptions, (at, k) => at - (exceptions[k - 1] ?? -1) - 1);
-    writePart(writer, encodeIntegers(integersOfInts(gaps), nested(options)));
+    writer.part(() => encodeIntegers(writer, integersOfInts(gaps), nested(options)));
     const width = lane.isSingle ? 1 : 2;
     const bits = new Uint32Array(exceptions.length * width);
     exceptions.forEach((at, k) => {
       bits.set(lane.bits.subarray(at * width, at * width + width), k * width);
     });
-    writePart(writer, encodeIntegers(bitIntegers(bits, lane.isSingle), nested(options)));
+    const integers = bitIntegers(bits, lane.isSingle);
+    writer.part(() => encodeIntegers(writer, integers, nested(options)));
   }
-  writer.raw(encodeIntegers(integersOfFloats(integers), options));
+  encodeIntegers(writer, integersOfFloats(integers), options);
 }
 
 /** Side tables are read whole in any case. */
@@ -143,11 +147,6 @@ function nested(options: IntegerOptions): IntegerOptions {
     backend: options.backend === "handoff" ? "small" : options.backend,
     tryLags: false,
   };
-}
-
-function writePart(writer: ByteWriter, part: Uint8Array): void {
-  writer.varint(part.length);
-  writer.raw(part);
 }
 
 /** Bits as integers that rise as the floats do; the same function undoes it. */
@@ -176,18 +175,17 @@ function bitIntegers(bits: Uint32Array, isSingle: boolean): Integers {
 }
 
 function encodeRuns(
+  writer: ByteWriter,
   lane: NumberLane,
   starts: readonly number[],
   options: IntegerOptions,
-): Uint8Array {
+): void {
   const count = countOfLane(lane);
   const lengths = Int32Array.from(starts, (start, k) => (starts[k + 1] ?? count) - start - 1);
-  const writer = new ByteWriter();
   writer.u8(SHAPE.runs);
   writer.varint(starts.length);
-  writePart(writer, encodeIntegers(integersOfInts(lengths), nested(options)));
-  writer.raw(encodeDirect(pick(lane, starts), options));
-  return writer.finish();
+  writer.part(() => encodeIntegers(writer, integersOfInts(lengths), nested(options)));
+  encodeDirect(writer, pick(lane, starts), options);
 }
 
 function readsBack(body: Uint8Array, lane: NumberLane, options: IntegerOptions): boolean {
@@ -195,13 +193,6 @@ function readsBack(body: Uint8Array, lane: NumberLane, options: IntegerOptions):
   const context = { wasm: options.wasm, compressors: [options.compressor] };
   decodeNumbers(body, copy, 0, context);
   return sameWords(wordsOfLane(lane), wordsOfLane(copy));
-}
-
-/** A loop of its own, so that it is compiled once and stays compiled. */
-function sameWords(a: Int32Array, b: Int32Array): boolean {
-  let difference = 0;
-  for (let i = 0; i < a.length; i += 1) difference |= (a[i] as number) ^ (b[i] as number);
-  return difference === 0;
 }
 
 /** Memory for chunks that are read back: new memory would cost more than the reading. */

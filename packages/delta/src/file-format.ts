@@ -17,7 +17,7 @@ export const TRAILER_BYTES = 8;
 const TRAILER_MAGIC = 0x3143444c;
 const CHECKSUMS = 1;
 
-const TAG_CHUNK = 1;
+export const TAG_CHUNK = 1;
 export const TAG_END = 2;
 export const TAG_COLUMN = 3;
 export const TAG_METADATA = 4;
@@ -86,27 +86,26 @@ export type ChunkEntry = {
   readonly statistics: Uint8Array | undefined;
 };
 
+/** One that has written a section before saves the time that new memory takes. */
+let spare: ByteWriter | undefined;
+const SPARE_BYTES_MAX = 8 * CHUNK_VALUES_MAX;
+
 /** Bytes of a section with its checksum, which covers the segment's header too. */
 export function section(
   header: Header,
   tag: number,
   content: (writer: ByteWriter) => void,
 ): Uint8Array {
-  const inner = new ByteWriter();
-  content(inner);
-  const writer = new ByteWriter();
+  const writer = spare ?? new ByteWriter();
+  // A compressor of the caller's may encode something itself.
+  spare = undefined;
   writer.u8(tag);
-  writer.varint(inner.position);
-  writer.raw(inner.finish());
+  writer.part(() => content(writer));
   if (header.hasChecksums) writer.u32((xxh32(writer.finish()) ^ header.hash) >>> 0);
-  return writer.finish();
-}
-
-export function chunkSection(header: Header, count: number, body: Uint8Array): Uint8Array {
-  return section(header, TAG_CHUNK, (writer) => {
-    writer.varint(count);
-    writer.raw(body);
-  });
+  const bytes = new Uint8Array(writer.finish());
+  writer.cut(0);
+  if (bytes.length <= SPARE_BYTES_MAX) spare = writer;
+  return bytes;
 }
 
 /** A section, of which a segment's end repeats size and count, so that nothing is missing unnoticed. */

@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { ByteWriter } from "./byte-writer.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
 import { corrupt, unsupported } from "./delta-error.ts";
 import type { FloatMode } from "./float-mode.ts";
@@ -71,10 +71,13 @@ const LAG = 64;
 const FRAME = 128;
 
 /** Self-describing but for the count and the end. */
-export function encodeIntegers(integers: Integers, options: IntegerOptions): Uint8Array {
+export function encodeIntegers(
+  writer: ByteWriter,
+  integers: Integers,
+  options: IntegerOptions,
+): void {
   const { base, step, offsets } = integers;
   const count = countOf(offsets);
-  const writer = new ByteWriter();
   const hasFrame = base !== 0n || step !== 1;
   const begin = (method: number, { order, lag }: Predictor): void => {
     const width = offsets.kind === "wide" ? WIDE : 0;
@@ -88,23 +91,20 @@ export function encodeIntegers(integers: Integers, options: IntegerOptions): Uin
   if (count === 0 || isConstant(offsets)) {
     begin(METHOD.constant, PLAIN);
     if (count > 0) writer.raw(bigVarint(offsetAt(offsets, 0)));
-    return writer.finish();
+    return;
   }
   if (count <= VARINTS_MAX) {
     begin(METHOD.varints, PLAIN);
     for (let i = 0; i < count; i += 1) writer.raw(bigVarint(differenceAt(offsets, i)));
-    return writer.finish();
+    return;
   }
   const { backend, predictor } = choose(offsets, options);
-  const payload = encodePayload(offsets, backend, predictor, options);
-  if (payload === undefined) {
-    begin(METHOD.split, PLAIN);
-    writer.raw(encodeSplit(offsets, options));
-  } else {
-    begin(METHOD[backend], predictor);
-    writer.raw(payload);
-  }
-  return writer.finish();
+  const start = writer.position;
+  begin(METHOD[backend], predictor);
+  if (encodePayload(writer, offsets, backend, predictor, options)) return;
+  writer.cut(start);
+  begin(METHOD.split, PLAIN);
+  encodeSplit(writer, offsets, options);
 }
 
 /** Whether integers stand in packed blocks just as they were given: the packer has read them back. */
@@ -169,55 +169,49 @@ function least(estimates: readonly Estimate[], key: "fastBits" | "smallBits"): E
   return best;
 }
 
+/** False where the back end cannot: only of wide offsets. */
 function encodePayload(
+  writer: ByteWriter,
   offsets: Offsets,
   backend: Backend,
   predictor: Predictor,
-  options: IntegerOptions,
-): Uint8Array | undefined {
+  { wasm, compressor }: IntegerOptions,
+): boolean {
   if (backend === "fast") {
-    return offsets.kind === "narrow"
-      ? encodePacked32(offsets.ints, predictor.order, { wasm: options.wasm })
-      : encodePacked64(offsets.words, predictor.order, { wasm: options.wasm });
+    if (offsets.kind === "narrow") encodePacked32(offsets.ints, predictor.order, { wasm }, writer);
+    else encodePacked64(offsets.words, predictor.order, { wasm }, writer);
+    return true;
   }
-  const writer = new ByteWriter();
   if (offsets.kind === "narrow") {
     const { residuals, seeds } = differences32(offsets.ints, predictor);
     for (const seed of seeds) writer.raw(bigVarint(seed));
-    if (backend === "handoff") writer.raw(handOff(residuals, options.compressor));
-    else writer.raw(encodeSmall(Float64Array.from(residuals)));
-    return writer.finish();
+    if (backend === "handoff") {
+      writer.u8(compressor.id);
+      writer.raw(compressor.compress(splitPlanes(residuals)));
+    } else writer.raw(encodeSmall(Float64Array.from(residuals)));
+    return true;
   }
   const difference = differences64(offsets.words, predictor);
-  if (difference === undefined || backend === "handoff") return undefined;
+  if (difference === undefined || backend === "handoff") return false;
   for (const seed of difference.seeds) writer.raw(bigVarint(seed));
   writer.raw(encodeSmall(difference.residuals));
-  return writer.finish();
-}
-
-function handOff(residuals: Int32Array, compressor: Compressor): Uint8Array {
-  const writer = new ByteWriter();
-  writer.u8(compressor.id);
-  writer.raw(compressor.compress(splitPlanes(residuals)));
-  return writer.finish();
+  return true;
 }
 
 /** High and low words as series of their own: for numbers whose low words are noise, or nothing. */
-function encodeSplit(offsets: Offsets, options: IntegerOptions): Uint8Array {
+function encodeSplit(writer: ByteWriter, offsets: Offsets, options: IntegerOptions): void {
   if (offsets.kind === "narrow") throw new Error("only wide integers are split");
   const count = countOf(offsets);
-  const writer = new ByteWriter();
   for (const half of [1, 0]) {
     const ints = Int32Array.from(
       { length: count },
       (_, i) => offsets.words[2 * i + half] as number,
     );
     const narrow: Integers = { base: 0n, step: 1, offsets: { kind: "narrow", ints } };
-    const part = encodeIntegers(narrow, options);
-    if (half === 1) writer.varint(part.length);
-    writer.raw(part);
+    const write = (): void => encodeIntegers(writer, narrow, options);
+    if (half === 1) writer.part(write);
+    else write();
   }
-  return writer.finish();
 }
 
 /**

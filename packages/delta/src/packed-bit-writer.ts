@@ -6,7 +6,7 @@ export class BitWriter {
   bits(value: number, count: number): void {
     let at = this.#bit >>> 3;
     this.#reserve(at);
-    let rest = count === 32 ? value : value & (2 ** count - 1);
+    let rest = value & (-1 >>> (32 - count));
     let room = 8 - (this.#bit & 7);
     this.#bit += count;
     for (let left = count; left > 0; left -= room, room = 8) {

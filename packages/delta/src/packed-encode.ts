@@ -13,26 +13,29 @@ import {
 import { type ChunkFrame, chunkFrame32, chunkFrame64, differencePairs } from "./packed-frame.ts";
 import {
   boundsOf,
+  FRAMED,
   isLopsided,
   Lengths,
   lengthOf,
   lengthOfPair,
   OWN_BASE_COST,
+  PATCHED,
   WidthChoice,
 } from "./packed-width.ts";
 
-export function encodeBlocks32(latents: Int32Array, order: number): Uint8Array {
+/** These answer what they have written. */
+export function encodeBlocks32(writer: ByteWriter, latents: Int32Array, order: number): Uint8Array {
   const encoder = new BlockEncoder(latents.length, order, false, chunkFrame32(latents, order));
   for (let start = 0; start < latents.length; start += BLOCK) encoder.block32(latents, start);
-  return encoder.finish();
+  return encoder.finish(writer);
 }
 
-export function encodeBlocks64(words: Uint32Array, order: number): Uint8Array {
+export function encodeBlocks64(writer: ByteWriter, words: Uint32Array, order: number): Uint8Array {
   const count = words.length / 2;
   const encoder = new BlockEncoder(count, order, true, chunkFrame64(words, order));
   const signed = new Int32Array(words.buffer, words.byteOffset, words.length);
   for (let start = 0; start < count; start += BLOCK) encoder.block64(signed, start);
-  return encoder.finish();
+  return encoder.finish(writer);
 }
 
 /** Whole blocks as someone else has encoded them. */
@@ -47,6 +50,7 @@ export type EncodedBlocks = {
 
 /** A payload of encoded blocks and of the latents behind them. */
 export function encodeRest32(
+  writer: ByteWriter,
   encoded: EncodedBlocks,
   latents: Int32Array,
   order: number,
@@ -56,7 +60,7 @@ export function encodeRest32(
   encoder.adopt(encoded);
   const start = encoded.blocks * BLOCK;
   if (start < latents.length) encoder.block32(latents, start);
-  return encoder.finish();
+  return encoder.finish(writer);
 }
 
 const NOTHING = new Uint8Array(0);
@@ -89,8 +93,8 @@ class BlockEncoder {
   readonly #lastSeeds = new Int32Array(6);
   readonly #lengths = new Lengths(BLOCK);
   readonly #heights = new Lengths(BLOCK);
-  readonly #centered = new WidthChoice();
-  readonly #framed = new WidthChoice();
+  readonly #centered = new WidthChoice(PATCHED);
+  readonly #framed = new WidthChoice(FRAMED);
   readonly #places = new Uint8Array(BLOCK);
   readonly #exceptionLows = new Int32Array(BLOCK);
   readonly #exceptionHighs = new Int32Array(BLOCK);
@@ -104,32 +108,21 @@ class BlockEncoder {
     this.#words = packedWords;
   }
 
-  finish(): Uint8Array {
+  finish(writer: ByteWriter): Uint8Array {
+    const start = writer.position;
     const { centerLow, centerHigh, stepLow, stepHigh } = this.#frame;
-    const head = new ByteWriter();
-    signedVarint(head, centerLow, centerHigh);
-    if (this.#order > 0) signedVarint(head, stepLow, stepHigh);
+    signedVarint(writer, centerLow, centerHigh);
+    if (this.#order > 0) signedVarint(writer, stepLow, stepHigh);
     const before = this.#before;
-    const words = new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount);
-    const directory = this.#directory.finish();
-    head.varint(before.words.length / 4 + this.#wordCount);
-    head.varint(before.directory.length + directory.length);
-    const parts = [
-      head.finish(),
-      before.directory,
-      directory,
-      before.words,
-      words,
-      before.exceptions,
-      this.#exceptions.finish(),
-    ];
-    const payload = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      payload.set(part, at);
-      at += part.length;
-    }
-    return payload;
+    writer.varint(before.words.length / 4 + this.#wordCount);
+    writer.varint(before.directory.length + this.#directory.position);
+    writer.raw(before.directory);
+    writer.raw(this.#directory.finish());
+    writer.raw(before.words);
+    writer.raw(new Uint8Array(this.#words.buffer, 0, 4 * this.#wordCount));
+    writer.raw(before.exceptions);
+    writer.raw(this.#exceptions.finish());
+    return writer.finish(start);
   }
 
   adopt(before: EncodedBlocks): void {
@@ -243,7 +236,7 @@ class BlockEncoder {
       this.#pad(ints, first, 0);
       lengths.measure(ints);
     }
-    choice.choose(lengths, values, 0);
+    choice.choose(lengths, values);
     if (lengths.mayBeLopsided && lengths.longest > 0) {
       const { least, most } = boundsOf(ints, first, values);
       const bits = 32 - Math.clz32(most - least);
@@ -252,7 +245,7 @@ class BlockEncoder {
         const framed = this.#framed;
         this.#pad(ints, first, least);
         above.measureAbove(least, ints, bits);
-        framed.choose(above, values, 1);
+        framed.choose(above, values);
         if (framed.cost + OWN_BASE_COST < choice.cost) {
           this.#writePlane(ints, first, above, framed, least, true, withSeeds);
           return;
@@ -308,7 +301,7 @@ class BlockEncoder {
       this.#lengths.put(i, lengthOfPair(this.#lows[i] as number, this.#highs[i] as number));
     }
     const choice = this.#centered;
-    choice.choose(this.#lengths, values, 0);
+    choice.choose(this.#lengths, values);
     const { width, exceptions, cost } = choice;
     let highCost = 0;
     for (let i = order; i < values; i += 1) {
@@ -338,7 +331,7 @@ class BlockEncoder {
       let high = this.#highs[i] as number;
       // Less a base that is negative: plus its opposite, which is positive.
       if (width > 0) high = (high + carry(low, -base)) | 0;
-      if (width < 32) this.#lows[i] = (low & (2 ** width - 1)) + base;
+      if (width < 32) this.#lows[i] = (low & ((1 << width) - 1)) + base;
       if (width === 32) {
         low = high;
         high >>= 31;

@@ -1,3 +1,4 @@
+import type { ByteWriter } from "./byte-writer.ts";
 import { assert } from "./delta-error.ts";
 import { factorsOf } from "./float-mode.ts";
 import { decodeRest } from "./packed-decode.ts";
@@ -69,6 +70,8 @@ export class PackedWasm {
   readonly #bounds: Driver;
   readonly #divide: Driver;
   readonly #multiply: Driver;
+  /** What `encode32` has left at the heap's start, for `bounds`. */
+  #latents: Int32Array | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -95,6 +98,7 @@ export class PackedWasm {
     isPairs: boolean,
     heap = HEAP,
   ): Int32Array | undefined {
+    this.#latents = undefined;
     const cursor = new BlockCursor(payload, count, order, isPairs);
     const { wordsAt, wordCount } = cursor;
     // Words are read fastest where they are aligned.
@@ -142,6 +146,7 @@ export class PackedWasm {
 
   /** Fills `out` with what `ints` stand for; they may be where `decode` left them. False: no room. */
   scale(ints: Int32Array, out: Float64Array, scale: Scale): boolean {
+    this.#latents = undefined;
     const isHere = ints.buffer === this.#memory.buffer;
     const intsAt = isHere ? ints.byteOffset : HEAP;
     const outAt = isHere ? (intsAt + 4 * ints.length + 15) & ~15 : HEAP + 4 * SLICE;
@@ -172,7 +177,8 @@ export class PackedWasm {
     const whole = ints.length & ~3;
     if (!this.#reserve(HEAP + 4 * whole)) return undefined;
     const { buffer } = this.#memory;
-    new Int32Array(buffer, HEAP, whole).set(ints.subarray(0, whole));
+    if (ints !== this.#latents) new Int32Array(buffer, HEAP, whole).set(ints.subarray(0, whole));
+    this.#latents = undefined;
     this.#bounds(HEAP, HEAP + 4 * whole, SCALE);
     const rest = ints.subarray(whole);
     const least = Math.min(...new Int32Array(buffer, SCALE, 4), ...rest);
@@ -180,7 +186,7 @@ export class PackedWasm {
   }
 
   /** A payload that is known to decode to `latents`, or undefined if there is no room. */
-  encode32(latents: Int32Array, order: number): Uint8Array | undefined {
+  encode32(writer: ByteWriter, latents: Int32Array, order: number): Uint8Array | undefined {
     const frame = chunkFrame32(latents, order);
     const count = latents.length;
     const blocks = Math.floor(count / BLOCK);
@@ -202,9 +208,10 @@ export class PackedWasm {
       exceptions: new Uint8Array(buffer, exceptionsAt, exceptionsEnd - exceptionsAt),
       seeds,
     };
-    const payload = encodeRest32(encoded, latents, order, frame);
+    const payload = encodeRest32(writer, encoded, latents, order, frame);
     const isSame = this.#decodesTo(payload, order, latents, directoryAt);
     assert(isSame, "a packed chunk decodes to the latents that it was made of");
+    this.#latents = latents;
     return payload;
   }
 

@@ -54,7 +54,7 @@ export class Lengths {
       c = (c << 1) ^ cSign;
       d = (d << 1) ^ dSign;
       odd |= (a & aSign) | (b & bSign) | (c & cSign) | (d & dSign);
-      even |= (a & ~aSign) | (b & ~bSign) | (c & ~cSign) | (d & ~dSign);
+      even |= (a ^ (a & aSign)) | (b ^ (b & bSign)) | (c ^ (c & cSign)) | (d ^ (d & dSign));
       lengths[k] = fourLengths(a, b, c, d);
     }
     this.longest = 32 - Math.clz32(odd | even);
@@ -126,33 +126,54 @@ function fourLengths(a: number, b: number, c: number, d: number): number {
   return (32 * ONES - zeros) | 0;
 }
 
+/** What exceptions cost in bits: `once` if there are any, `each`, and so much a bit above the width. */
+export type Price = {
+  readonly once: number;
+  readonly each: number;
+  readonly perBit: 0 | 1;
+  readonly widthMax: number;
+};
+
+export const PATCHED: Price = {
+  once: EXCEPTIONS_COST,
+  each: EXCEPTION_COST,
+  perBit: 1,
+  widthMax: FIELD_BITS_MAX,
+};
+/** Heights lack the sign that exceptions have. */
+export const FRAMED: Price = { ...PATCHED, each: EXCEPTION_COST + 1 };
+
 /** The width at which fields and exceptions cost least, the highest of these. */
 export class WidthChoice {
+  readonly #price: Price;
   width = 0;
   exceptions = 0;
   /** In bits, charges for time included. */
   cost = 0;
 
-  /** An exception takes `extra` bits beside those above the width. */
-  choose(lengths: Lengths, values: number, extra: number): void {
-    const { longest } = lengths;
-    const most = Math.min(longest, FIELD_BITS_MAX);
+  constructor(price: Price) {
+    this.#price = price;
+  }
+
+  choose(lengths: Lengths, values: number): void {
+    const most = Math.min(lengths.longest, this.#price.widthMax);
     // Blocks are like the ones before them.
     const first = Math.min(this.width, most);
     this.cost = Number.POSITIVE_INFINITY;
     for (let width = first; width <= most && width * values <= this.cost; width += 1) {
-      this.#try(width, lengths, values, extra);
+      this.#try(width, lengths, values);
     }
     for (let width = first - 1; width >= 0; width -= 1) {
-      if (this.#try(width, lengths, values, extra)) break;
+      if (this.#try(width, lengths, values)) break;
     }
   }
 
   /** Answers whether exceptions alone cost too much. */
-  #try(width: number, lengths: Lengths, values: number, extra: number): boolean {
-    const exceptions = width < lengths.longest ? lengths.above(width) : 0;
-    const each = EXCEPTION_COST + lengths.longest - width + extra;
-    const patching = exceptions === 0 ? 0 : EXCEPTIONS_COST + exceptions * each;
+  #try(width: number, lengths: Lengths, values: number): boolean {
+    const { once, each, perBit } = this.#price;
+    const { longest } = lengths;
+    const exceptions = width < longest ? lengths.above(width) : 0;
+    const patching = exceptions === 0 ? 0 : once + exceptions * (each + perBit * (longest - width));
     const cost = width * values + patching;
     if (cost < this.cost || (cost === this.cost && width > this.width)) {
       this.cost = cost;

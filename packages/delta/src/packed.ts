@@ -1,3 +1,4 @@
+import { ByteWriter } from "./byte-writer.ts";
 import { assert, DeltaError } from "./delta-error.ts";
 import {
   decodeBlocks32,
@@ -8,6 +9,7 @@ import {
 import { BLOCK, BlockCursor, type PackedOrder } from "./packed-directory.ts";
 import { encodeBlocks32, encodeBlocks64 } from "./packed-encode.ts";
 import type { forgetPackedWasm, PackedWasm, packedWasm, Scale } from "./packed-wasm.ts";
+import { sameWords } from "./same-words.ts";
 
 /**
  * The `fast` back end: blocks of 128 latents, each readable alone, in as few bits as all but a few of
@@ -46,15 +48,21 @@ function engine(count: number, { wasm = true }: PackedOptions): PackedWasm | und
   return wasm === "now" || latentsSeen > WARM_UP ? webAssembly?.packedWasm() : undefined;
 }
 
-/** Latents are 32-bit integers modulo 2^32; `order` differences are taken inside each block. */
+/**
+ * Latents are 32-bit integers modulo 2^32; `order` differences are taken inside each block. Answers what
+ * it has written.
+ */
 export function encodePacked32(
   latents: Int32Array,
   order: PackedOrder,
   options: PackedOptions = {},
+  writer = new ByteWriter(),
 ): Uint8Array {
-  const encoded = attempt(() => engine(latents.length, options)?.encode32(latents, order));
+  const start = writer.position;
+  const encoded = attempt(() => engine(latents.length, options)?.encode32(writer, latents, order));
   if (encoded !== undefined) return encoded;
-  const payload = encodeBlocks32(latents, order);
+  writer.cut(start);
+  const payload = encodeBlocks32(writer, latents, order);
   if (checked.length < latents.length) checked = new Int32Array(latents.length);
   const decoded = checked.subarray(0, latents.length);
   decodeBlocks32(payload, order, decoded);
@@ -66,18 +74,8 @@ export function encodePacked32(
 let checked = new Int32Array(0);
 
 function assertSame(decoded: Int32Array, wanted: Int32Array): void {
-  let differing = 0;
-  const most = wanted.length - 3;
-  let i = 0;
-  for (; i < most; i += 4) {
-    differing |=
-      ((decoded[i] as number) ^ (wanted[i] as number)) |
-      ((decoded[i + 1] as number) ^ (wanted[i + 1] as number)) |
-      ((decoded[i + 2] as number) ^ (wanted[i + 2] as number)) |
-      ((decoded[i + 3] as number) ^ (wanted[i + 3] as number));
-  }
-  for (; i < wanted.length; i += 1) differing |= (decoded[i] as number) ^ (wanted[i] as number);
-  assert(differing === 0, "a packed chunk decodes to the latents that it was made of");
+  const isSame = sameWords(decoded, wanted);
+  assert(isSame, "a packed chunk decodes to the latents that it was made of");
 }
 
 /** Fills `out` to its end. */
@@ -133,12 +131,16 @@ export function encodePacked64(
   words: Uint32Array,
   order: PackedOrder,
   options: PackedOptions = {},
+  writer = new ByteWriter(),
 ): Uint8Array {
-  const payload = encodeBlocks64(words, order);
+  const payload = encodeBlocks64(writer, words, order);
   if (checked.length < words.length) checked = new Int32Array(words.length);
   const decoded = new Uint32Array(checked.buffer, 0, words.length);
   decodePacked64(payload, order, decoded, options);
-  assertSame(checked, new Int32Array(words.buffer, words.byteOffset, words.length));
+  assertSame(
+    checked.subarray(0, words.length),
+    new Int32Array(words.buffer, words.byteOffset, words.length),
+  );
   return payload;
 }
 

@@ -1,11 +1,11 @@
 import { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
 import { decodeBody, encodeBody } from "./chunk-body.ts";
 import { encodeStatistics } from "./chunk-statistics.ts";
 import { DeltaError } from "./delta-error.ts";
 import {
   type ChunkEntry,
   chunkOf,
-  chunkSection,
   endSection,
   type Header,
   headerBytes,
@@ -13,7 +13,9 @@ import {
   readHeader,
   readSegment,
   type SectionSummary,
+  section,
   TABLE,
+  TAG_CHUNK,
   typeOfKind,
 } from "./file-format.ts";
 import { allCompressors, type Compressor, defaultCompressor } from "./handoff.ts";
@@ -129,7 +131,11 @@ export class SegmentWriter {
     const end = isLast ? taken.count : taken.count - (taken.count % this.chunkValues);
     for (let start = 0; start < end; start += this.chunkValues) {
       const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
-      const bytes = chunkSection(this.#header, part.count, encodeBody(part, this.#options));
+      const write = (writer: ByteWriter): void => {
+        writer.varint(part.count);
+        encodeBody(writer, part, this.#options);
+      };
+      const bytes = section(this.#header, TAG_CHUNK, write);
       const isOnly = !isPart && isLast && part.count === taken.count;
       const statistics =
         isOnly || !this.#withStatistics ? undefined : encodeStatistics(part, this.#options);

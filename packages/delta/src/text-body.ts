@@ -29,7 +29,7 @@ export function encodeText(strings: readonly string[], options: IntegerOptions):
   writer.varint(distinct.length);
   writer.varint(list.length);
   writer.raw(list);
-  writer.raw(encodeIntegers(integersOfInts(indices), options));
+  encodeIntegers(writer, integersOfInts(indices), options);
   return writer.finish();
 }
 

@@ -1,6 +1,6 @@
 import { ascending, bitsOf, estimateBins } from "./bins.ts";
-import { countOf, type Offsets } from "./integers.ts";
-import { boundsOf, Lengths, type Price, WidthChoice } from "./packed-width.ts";
+import { boundsOf, countOf, type Offsets } from "./integers.ts";
+import { Lengths, type Price, WidthChoice } from "./packed-width.ts";
 import type { Predictor } from "./predictor.ts";
 
 /** What a predictor would cost, in bits a value, with each back end. */

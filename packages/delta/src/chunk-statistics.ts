@@ -1,5 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
+import { boundsOf } from "./integers.ts";
 import {
   countOfLane,
   laneOfWords,
@@ -32,7 +33,7 @@ export function encodeStatistics(
   if (lane.kind === "strings") return writer.finish();
   // What holds a null's place means nothing.
   const present = validity === undefined ? lane : pick(lane, placesOf(validity));
-  const bounds = countOfLane(present) === 0 ? undefined : boundsOf(present, type, options.wasm);
+  const bounds = countOfLane(present) === 0 ? undefined : laneBounds(present, type, options.wasm);
   if (bounds !== undefined) writer.raw(rawBytes(bounds, elementBytes(type), []));
   return writer.finish();
 }
@@ -56,12 +57,16 @@ function placesOf(validity: Uint8Array): number[] {
 }
 
 /** Least and greatest of at least one value, as a lane of two; undefined if all are NaN. */
-function boundsOf(lane: NumberLane, type: ValueType, wasm: boolean): NumberLane | undefined {
+function laneBounds(lane: NumberLane, type: ValueType, wasm: boolean): NumberLane | undefined {
   switch (lane.kind) {
     case "ints": {
-      const isSigned = type !== "u32";
-      const ints = isSigned && wasm ? boundsByWasm(lane.ints) : undefined;
-      return { kind: "ints", ints: ints ?? intBounds(lane.ints, isSigned ? 0 : SIGN) };
+      const { ints } = lane;
+      const known = type !== "u32" && wasm ? boundsByWasm(ints) : undefined;
+      if (known !== undefined) return { kind: "ints", ints: known };
+      const { least, most } = boundsOf(
+        type === "u32" ? new Uint32Array(ints.buffer, ints.byteOffset, ints.length) : ints,
+      );
+      return { kind: "ints", ints: Int32Array.of(least, most) };
     }
     case "pairs":
       return laneOfWords(lane, pairBounds(wordsOfLane(lane), lane.isSigned ? 0 : SIGN));
@@ -76,26 +81,6 @@ function boundsOf(lane: NumberLane, type: ValueType, wasm: boolean): NumberLane 
 
 /** Turned over, it puts unsigned numbers into the order of signed ones. */
 const SIGN = -0x80000000;
-
-function intBounds(ints: Int32Array, flip: number): Int32Array {
-  let least = (ints[0] as number) ^ flip;
-  let most = least;
-  // Most often none of four changes anything.
-  for (let i = ints.length & 3; i < ints.length; i += 4) {
-    const a = (ints[i] as number) ^ flip;
-    const b = (ints[i + 1] as number) ^ flip;
-    const c = (ints[i + 2] as number) ^ flip;
-    const d = (ints[i + 3] as number) ^ flip;
-    if (a < least || b < least || c < least || d < least) least = Math.min(least, a, b, c, d);
-    if (a > most || b > most || c > most || d > most) most = Math.max(most, a, b, c, d);
-  }
-  for (let i = 0; i < (ints.length & 3); i += 1) {
-    const value = (ints[i] as number) ^ flip;
-    least = Math.min(least, value);
-    most = Math.max(most, value);
-  }
-  return Int32Array.of(least ^ flip, most ^ flip);
-}
 
 function pairBounds(words: Int32Array, flip: number): Int32Array {
   let leastLow = (words[0] as number) ^ SIGN;

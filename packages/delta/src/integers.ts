@@ -38,6 +38,32 @@ export function integersOfInts(ints: Int32Array): Integers {
   return { base: BigInt(least), step, offsets: { kind: "narrow", ints: offsets } };
 }
 
+/** Least and greatest of those from `first` on, of which there is one. */
+export function boundsOf(
+  ints: Int32Array | Uint32Array,
+  first = 0,
+  end = ints.length,
+): { least: number; most: number } {
+  let least = ints[first] as number;
+  let most = least;
+  let i = first;
+  // Most often none of four changes anything.
+  for (; i + 3 < end; i += 4) {
+    const a = ints[i] as number;
+    const b = ints[i + 1] as number;
+    const c = ints[i + 2] as number;
+    const d = ints[i + 3] as number;
+    if (a < least || b < least || c < least || d < least) least = Math.min(least, a, b, c, d);
+    if (a > most || b > most || c > most || d > most) most = Math.max(most, a, b, c, d);
+  }
+  for (; i < end; i += 1) {
+    const value = ints[i] as number;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  return { least, most };
+}
+
 /** Of whole numbers below 2^53. */
 export function integersOfFloats(values: Float64Array): Integers {
   if (values.length === 0) return integersOfInts(new Int32Array(0));

@@ -1,4 +1,5 @@
 import { ByteWriter } from "./byte-writer.ts";
+import { boundsOf } from "./integers.ts";
 import { BitWriter } from "./packed-bit-writer.ts";
 import {
   BLOCK,
@@ -12,7 +13,6 @@ import {
 } from "./packed-directory.ts";
 import { type ChunkFrame, chunkFrame32, chunkFrame64, differencePairs } from "./packed-frame.ts";
 import {
-  boundsOf,
   FRAMED,
   isLopsided,
   Lengths,

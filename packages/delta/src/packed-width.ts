@@ -200,18 +200,3 @@ export function lengthOfPair(low: number, high: number): number {
 export function isLopsided(least: number, most: number): boolean {
   return (least ^ most) >= 0 || Math.abs(lengthOf(least) - lengthOf(most)) > 2;
 }
-
-export function boundsOf(
-  ints: Int32Array,
-  first: number,
-  end: number,
-): { least: number; most: number } {
-  let least = ints[first] as number;
-  let most = least;
-  for (let i = first + 1; i < end; i += 1) {
-    const value = ints[i] as number;
-    if (value < least) least = value;
-    if (value > most) most = value;
-  }
-  return { least, most };
-}

@@ -6,6 +6,9 @@ const INITIAL_SIZE = 256;
 export class ByteWriter {
   #bytes = new Uint8Array(INITIAL_SIZE);
   #position = 0;
+  /** Fewer than eight bits that wait for more. */
+  #waiting = 0;
+  #waitingCount = 0;
 
   get position(): number {
     return this.#position;
@@ -42,6 +45,28 @@ export class ByteWriter {
     this.#reserve(value.length);
     this.#bytes.set(value, this.#position);
     this.#position += value.length;
+  }
+
+  /** A number of at most 53 bits, of a negative one the 32 lowest: lowest bit first, until `endBits`. */
+  bits(value: number, width: number): void {
+    if (width > 24) {
+      const low = value & 0xffffff;
+      this.bits(low, 24);
+      this.bits(value < 0 ? value >>> 24 : (value - low) / 0x1000000, width - 24);
+      return;
+    }
+    let waiting = this.#waiting | ((value & ((1 << width) - 1)) << this.#waitingCount);
+    let count = this.#waitingCount + width;
+    for (; count >= 8; count -= 8) {
+      this.u8(waiting);
+      waiting >>>= 8;
+    }
+    this.#waiting = waiting;
+    this.#waitingCount = count;
+  }
+
+  endBits(): void {
+    if (this.#waitingCount > 0) this.bits(0, 8 - this.#waitingCount);
   }
 
   /** What `content` writes, and before it how many bytes that is. */

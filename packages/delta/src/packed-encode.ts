@@ -1,6 +1,5 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { boundsOf } from "./integers.ts";
-import { BitWriter } from "./packed-bit-writer.ts";
 import {
   BLOCK,
   carry,
@@ -25,14 +24,14 @@ import {
 
 /** These answer what they have written. */
 export function encodeBlocks32(writer: ByteWriter, latents: Int32Array, order: number): Uint8Array {
-  const encoder = new BlockEncoder(latents.length, order, false, chunkFrame32(latents, order));
+  const encoder = begin(latents.length, order, false, chunkFrame32(latents, order));
   for (let start = 0; start < latents.length; start += BLOCK) encoder.block32(latents, start);
   return encoder.finish(writer);
 }
 
 export function encodeBlocks64(writer: ByteWriter, words: Uint32Array, order: number): Uint8Array {
   const count = words.length / 2;
-  const encoder = new BlockEncoder(count, order, true, chunkFrame64(words, order));
+  const encoder = begin(count, order, true, chunkFrame64(words, order));
   const signed = new Int32Array(words.buffer, words.byteOffset, words.length);
   for (let start = 0; start < count; start += BLOCK) encoder.block64(signed, start);
   return encoder.finish(writer);
@@ -56,7 +55,7 @@ export function encodeRest32(
   order: number,
   frame: ChunkFrame,
 ): Uint8Array {
-  const encoder = new BlockEncoder(BLOCK, order, false, frame);
+  const encoder = begin(BLOCK, order, false, frame);
   encoder.adopt(encoded);
   const start = encoded.blocks * BLOCK;
   if (start < latents.length) encoder.block32(latents, start);
@@ -72,16 +71,22 @@ const NO_BLOCKS: EncodedBlocks = {
   seeds: new Int32Array(6),
 };
 
-// All of it is synchronous, so it is nobody else's meanwhile.
-let packedWords = new Int32Array(0);
+let shared: BlockEncoder | undefined;
+
+/** All of it is synchronous, so the encoder, whose memory costs time, is nobody else's meanwhile. */
+function begin(count: number, order: number, isPairs: boolean, frame: ChunkFrame): BlockEncoder {
+  shared ??= new BlockEncoder(frame);
+  shared.begin(count, order, isPairs, frame);
+  return shared;
+}
 
 class BlockEncoder {
-  readonly #order: number;
-  readonly #isPairs: boolean;
-  readonly #frame: ChunkFrame;
+  #order = 0;
+  #isPairs = false;
+  #frame: ChunkFrame;
   readonly #directory = new ByteWriter();
-  readonly #words: Int32Array;
-  readonly #exceptions = new BitWriter();
+  #words = new Int32Array(0);
+  readonly #exceptions = new ByteWriter();
   #before = NO_BLOCKS;
   #wordCount = 0;
   #values = 0;
@@ -99,13 +104,21 @@ class BlockEncoder {
   readonly #exceptionLows = new Int32Array(BLOCK);
   readonly #exceptionHighs = new Int32Array(BLOCK);
 
-  constructor(count: number, order: number, isPairs: boolean, frame: ChunkFrame) {
+  constructor(frame: ChunkFrame) {
+    this.#frame = frame;
+  }
+
+  begin(count: number, order: number, isPairs: boolean, frame: ChunkFrame): void {
     this.#order = order;
     this.#isPairs = isPairs;
     this.#frame = frame;
     const words = Math.ceil(count / BLOCK) * BLOCK * (isPairs ? 2 : 1);
-    if (packedWords.length < words) packedWords = new Int32Array(words);
-    this.#words = packedWords;
+    if (this.#words.length < words) this.#words = new Int32Array(words);
+    this.#wordCount = 0;
+    this.#before = NO_BLOCKS;
+    this.#lastSeeds.fill(0);
+    this.#directory.cut(0);
+    this.#exceptions.cut(0);
   }
 
   finish(writer: ByteWriter): Uint8Array {
@@ -389,12 +402,12 @@ class BlockEncoder {
       this.#directory.u8(((count - 1) & 31) | 0xe0);
       this.#directory.u8((bits - 1) | (((count - 1) >> 5) << 6));
     }
-    for (let k = 0; k < count; k += 1) this.#exceptions.byte(this.#places[k] as number);
+    for (let k = 0; k < count; k += 1) this.#exceptions.u8(this.#places[k] as number);
     for (let k = 0; k < count; k += 1) {
       this.#exceptions.bits(this.#exceptionLows[k] as number, Math.min(bits, 32));
       if (bits > 32) this.#exceptions.bits(this.#exceptionHighs[k] as number, bits - 32);
     }
-    this.#exceptions.align();
+    this.#exceptions.endBits();
   }
 
   #pack(ints: Int32Array, width: number, base: number): void {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
+import { ByteWriter } from "./byte-writer.ts";
 import "./complete.ts";
 import { describe, expect, it } from "vitest";
-import { BitReader, BitWriter, normalize } from "./rans.ts";
+import { BitReader, normalize } from "./rans.ts";
 import { decodeSmall32, decodeSmall64, encodeSmall } from "./small.ts";
 
 describe("frequencies", () => {
@@ -33,8 +34,9 @@ describe("bits", () => {
     );
     fc.assert(
       fc.property(fc.array(field), (fields) => {
-        const writer = new BitWriter(fields.length * 7 + 1);
-        for (const [width, value] of fields) writer.put(value, width);
+        const writer = new ByteWriter();
+        for (const [width, value] of fields) writer.bits(value, width);
+        writer.endBits();
         const bytes = writer.finish();
         const padded = new Uint8Array(bytes.length + 8);
         padded.set(bytes);

@@ -278,36 +278,3 @@ export class BitReader {
     return (this.#view.getUint32(at >>> 3, true) >>> (at & 7)) & ((1 << width) - 1);
   }
 }
-
-export class BitWriter {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-  /** Fewer than eight bits that wait for more. */
-  #waiting = 0;
-  #count = 0;
-
-  constructor(sizeBytes: number) {
-    this.#bytes = new Uint8Array(sizeBytes);
-  }
-
-  put(value: number, width: number): void {
-    if (width > 24) {
-      this.put(value % 0x1000000, 24);
-      this.put(Math.floor(value / 0x1000000), width - 24);
-      return;
-    }
-    let bits = this.#waiting | (value << this.#count);
-    let count = this.#count + width;
-    for (; count >= 8; count -= 8) {
-      this.#bytes[this.#at++] = bits;
-      bits >>>= 8;
-    }
-    this.#waiting = bits;
-    this.#count = count;
-  }
-
-  finish(): Uint8Array {
-    if (this.#count > 0) this.#bytes[this.#at++] = this.#waiting;
-    return this.#bytes.subarray(0, this.#at);
-  }
-}

@@ -6,7 +6,6 @@ import { corrupt } from "./delta-error.ts";
 import { NumberCoder } from "./number-coder.ts";
 import { RangeDecoder, RangeEncoder } from "./range-coder.ts";
 import {
-  BitWriter,
   decodePackedSlots,
   decodeSymbols,
   encodeSymbols,
@@ -53,7 +52,6 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   const tables = counts.map((row) => normalize(row, log));
   const whole = padded(symbols, tables, ofBlock);
   const coded = encodeSymbols(whole, tables, log, ofBlock, blockLog);
-  const offsets = offsetBits(residuals, whole, bins);
   const isStream = tables.length > 1 && ofBlock.length >= CLASS_STREAM_MIN;
   const classes = isStream ? new Uint8Array(0) : ofBlock;
   const header = writeHeader({ ...bins, tables, classes }, log);
@@ -73,7 +71,7 @@ export function encodeSmall(residuals: Float64Array): Uint8Array {
   }
   for (const state of coded.states) writer.u32(state);
   writer.raw(new Uint8Array(coded.words.slice().buffer));
-  writer.raw(offsets);
+  writeOffsets(writer, residuals, whole, bins);
   return writer.finish();
 }
 
@@ -222,17 +220,19 @@ function padded(
   return whole;
 }
 
-function offsetBits(residuals: Float64Array, symbols: Uint16Array, bins: Bins): Uint8Array {
-  let total = 0;
-  for (const symbol of symbols) total += bins.bits[symbol] as number;
-  const writer = new BitWriter((total >>> 3) + 1);
+function writeOffsets(
+  writer: ByteWriter,
+  residuals: Float64Array,
+  symbols: Uint16Array,
+  { bits, lows }: Bins,
+): void {
   for (let i = 0; i < symbols.length; i += 1) {
     const symbol = symbols[i] as number;
-    const width = bins.bits[symbol] as number;
-    const low = bins.lows[symbol] as number;
-    if (width > 0) writer.put(i < residuals.length ? (residuals[i] as number) - low : 0, width);
+    const width = bits[symbol] as number;
+    const low = lows[symbol] as number;
+    if (width > 0) writer.bits(i < residuals.length ? (residuals[i] as number) - low : 0, width);
   }
-  return writer.finish();
+  writer.endBits();
 }
 
 type Header = {

@@ -86,26 +86,58 @@ export type ChunkEntry = {
   readonly statistics: Uint8Array | undefined;
 };
 
-/** One that has written a section before saves the time that new memory takes. */
+/** One that has written before saves the time that new memory takes. */
 let spare: ByteWriter | undefined;
 const SPARE_BYTES_MAX = 8 * CHUNK_VALUES_MAX;
+/** Larger parts come as memory that was not there before, which takes longer than copying it. */
+const PART_BYTES = 2 ** 17;
 
-/** Bytes of a section with its checksum, which covers the segment's header too. */
-export function section(
-  header: Header,
-  tag: number,
-  content: (writer: ByteWriter) => void,
-): Uint8Array {
+/**
+ * The bytes that `write` writes, in memory of their own. Where it calls `pause`, they may be taken out of
+ * the writer, which would take long to grow to the size of a large file.
+ */
+export function written(write: (writer: ByteWriter, pause: () => void) => void): Uint8Array {
   const writer = spare ?? new ByteWriter();
   // A compressor of the caller's may encode something itself.
   spare = undefined;
-  writer.u8(tag);
-  writer.part(() => content(writer));
-  if (header.hasChecksums) writer.u32((xxh32(writer.finish()) ^ header.hash) >>> 0);
-  const bytes = new Uint8Array(writer.finish());
-  writer.cut(0);
-  if (bytes.length <= SPARE_BYTES_MAX) spare = writer;
+  const parts: Uint8Array[] = [];
+  const take = (): void => {
+    parts.push(new Uint8Array(writer.finish()));
+    writer.cut(0);
+  };
+  write(writer, () => {
+    if (writer.position > PART_BYTES) take();
+  });
+  take();
+  if (parts.every(({ length }) => length <= SPARE_BYTES_MAX)) spare = writer;
+  return concatenate(parts);
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
   return bytes;
+}
+
+/** A section with its checksum, which covers the segment's header too. Answers its bytes, as a view. */
+export function writeSection(
+  writer: ByteWriter,
+  header: Header,
+  tag: number,
+  content: () => void,
+): Uint8Array {
+  const start = writer.position;
+  writer.u8(tag);
+  writer.part(content);
+  const bytes = writer.finish(start);
+  if (header.hasChecksums) writer.u32((xxh32(bytes) ^ header.hash) >>> 0);
+  return writer.finish(start);
 }
 
 /** A section, of which a segment's end repeats size and count, so that nothing is missing unnoticed. */
@@ -117,8 +149,12 @@ export type SectionSummary = {
 
 const NOT_KNOWN = new Uint8Array(0);
 
-export function endSection(header: Header, sections: readonly SectionSummary[]): Uint8Array {
-  const end = section(header, TAG_END, (writer) => {
+export function writeEnd(
+  writer: ByteWriter,
+  header: Header,
+  sections: readonly SectionSummary[],
+): void {
+  const end = writeSection(writer, header, TAG_END, () => {
     writer.varint(sections.length);
     for (const { bytes, count } of sections) {
       writer.varint(bytes.length);
@@ -131,11 +167,8 @@ export function endSection(header: Header, sections: readonly SectionSummary[]):
       writer.raw(statistics);
     }
   });
-  const writer = new ByteWriter();
-  writer.raw(end);
   writer.u32(end.length);
   writer.u32(TRAILER_MAGIC);
-  return writer.finish();
 }
 
 /** A section as it stands in the file; `content` is checked against its checksum. */

@@ -6,17 +6,18 @@ import { DeltaError } from "./delta-error.ts";
 import {
   type ChunkEntry,
   chunkOf,
-  endSection,
   type Header,
   headerBytes,
   kindOfType,
   readHeader,
   readSegment,
   type SectionSummary,
-  section,
   TABLE,
   TAG_CHUNK,
   typeOfKind,
+  writeEnd,
+  writeSection,
+  written,
 } from "./file-format.ts";
 import { allCompressors, type Compressor, defaultCompressor } from "./handoff.ts";
 import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts";
@@ -80,21 +81,19 @@ export type DecodeOptions = {
 /** Encodes a series; `decode` gives back the same type and the same bits. */
 export function encode(values: Values, options: EncodeOptions = {}): Uint8Array {
   const taken = takeValues(values, options.type);
-  const writer = new SegmentWriter(taken.type, options);
-  const chunks = writer.chunks(taken, { isLast: true });
-  return concatenate([writer.header, ...chunks.map(({ bytes }) => bytes), writer.end(chunks)]);
+  const segment = new SegmentWriter(taken.type, options);
+  return written((writer, pause) => {
+    writer.raw(segment.header);
+    const chunks: WrittenChunk[] = [];
+    for (const chunk of segment.chunks(writer, taken, { isLast: true })) {
+      chunks.push(chunk);
+      pause();
+    }
+    segment.end(writer, chunks);
+  });
 }
 
-export function concatenate(parts: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
-}
-
+/** Its bytes are a view of what the writer holds now. */
 export type WrittenChunk = SectionSummary & { readonly bytes: Uint8Array };
 
 /** Writes one segment, chunk by chunk. */
@@ -126,27 +125,40 @@ export class SegmentWriter {
    * Whole chunks of `taken`, and its rest too if `isLast`. An empty series has no chunk. A chunk that is
    * both is taken for the only one, of which the index says nothing, unless `isPart`.
    */
-  chunks(taken: Taken, { isLast = false, isPart = false }): WrittenChunk[] {
-    const chunks: WrittenChunk[] = [];
+  *chunks(
+    writer: ByteWriter,
+    taken: Taken,
+    { isLast = false, isPart = false },
+  ): Generator<WrittenChunk> {
     const end = isLast ? taken.count : taken.count - (taken.count % this.chunkValues);
     for (let start = 0; start < end; start += this.chunkValues) {
       const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
-      const write = (writer: ByteWriter): void => {
+      const bytes = writeSection(writer, this.#header, TAG_CHUNK, () => {
         writer.varint(part.count);
         encodeBody(writer, part, this.#options);
-      };
-      const bytes = section(this.#header, TAG_CHUNK, write);
+      });
       const isOnly = !isPart && isLast && part.count === taken.count;
       const statistics =
         isOnly || !this.#withStatistics ? undefined : encodeStatistics(part, this.#options);
-      chunks.push({ bytes, count: part.count, statistics });
+      yield { bytes, count: part.count, statistics };
     }
-    return chunks;
+  }
+
+  /** The same, each in memory of its own. */
+  ownChunks(taken: Taken, options: { isLast?: boolean; isPart?: boolean }): WrittenChunk[] {
+    const own: WrittenChunk[] = [];
+    written((writer) => {
+      for (const chunk of this.chunks(writer, taken, options)) {
+        own.push({ ...chunk, bytes: new Uint8Array(chunk.bytes) });
+        writer.cut(0);
+      }
+    });
+    return own;
   }
 
   /** The end of a segment of these chunks. */
-  end(chunks: readonly SectionSummary[]): Uint8Array {
-    return endSection(this.#header, chunks);
+  end(writer: ByteWriter, chunks: readonly SectionSummary[]): void {
+    writeEnd(writer, this.#header, chunks);
   }
 }
 

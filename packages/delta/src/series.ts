@@ -1,10 +1,9 @@
 import { ByteReader } from "./byte-reader.ts";
 import { type Body, bodyAt, decodeBody } from "./chunk-body.ts";
 import { type ChunkStatistics, readStatistics } from "./chunk-statistics.ts";
-import { type ChunkEntry, chunkOf, readHeader, readSection } from "./file-format.ts";
+import { type ChunkEntry, chunkOf, readHeader, readSection, written } from "./file-format.ts";
 import type { DecodeContext } from "./integer-coder.ts";
 import {
-  concatenate,
   type DecodeOptions,
   decodeContext,
   type EncodeOptions,
@@ -135,13 +134,13 @@ export class Series implements Iterable<Element> {
 
   /** The whole series as `decode` reads it. The series can go on growing. */
   toBytes(): Uint8Array {
-    const tail = this.#writer.chunks(this.#takeTail(), {
-      isLast: true,
-      isPart: this.#sealed.length > 0,
+    const options = { isLast: true, isPart: this.#sealed.length > 0 };
+    return written((writer) => {
+      writer.raw(this.#writer.header);
+      for (const { bytes } of this.#sealed) writer.raw(bytes);
+      const tail = this.#writer.chunks(writer, this.#takeTail(), options);
+      this.#writer.end(writer, [...this.#sealed, ...tail]);
     });
-    const chunks = [...this.#sealed, ...tail];
-    const { header } = this.#writer;
-    return concatenate([header, ...chunks.map(({ bytes }) => bytes), this.#writer.end(chunks)]);
   }
 
   #takeTail(): ReturnType<typeof takeValues> {
@@ -150,7 +149,7 @@ export class Series implements Iterable<Element> {
 
   #sealTail(): void {
     const options = { isLast: true, isPart: true };
-    for (const chunk of this.#writer.chunks(this.#takeTail(), options)) this.#seal(chunk);
+    for (const chunk of this.#writer.ownChunks(this.#takeTail(), options)) this.#seal(chunk);
     this.#tail = [];
   }
 

@@ -14,6 +14,7 @@ import {
   TAG_END,
   TRAILER_BYTES,
   typeOfKind,
+  written,
 } from "./file-format.ts";
 import {
   type DecodeOptions,
@@ -41,18 +42,18 @@ export async function* encodeStream(
   source: Source<Values>,
   options: EncodeOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  let writer: SegmentWriter | undefined;
+  let segment: SegmentWriter | undefined;
   // The type shows with the first values; the size of a chunk does not hang on it.
   const { chunkValues } = new SegmentWriter(options.type ?? "number", options);
   const summaries: SectionSummary[] = [];
   const write = function* (values: Values, isLast: boolean): Generator<Uint8Array> {
-    const taken = takeValues(values, writer?.type ?? options.type);
-    if (writer === undefined) {
-      writer = new SegmentWriter(taken.type, options);
-      yield writer.header;
+    const taken = takeValues(values, segment?.type ?? options.type);
+    if (segment === undefined) {
+      segment = new SegmentWriter(taken.type, options);
+      yield segment.header;
     }
     const isPart = summaries.length > 0;
-    for (const { bytes, ...rest } of writer.chunks(taken, { isLast, isPart })) {
+    for (const { bytes, ...rest } of segment.ownChunks(taken, { isLast, isPart })) {
       summaries.push({ ...rest, bytes: { length: bytes.length } });
       yield bytes;
     }
@@ -71,7 +72,7 @@ export async function* encodeStream(
     count -= whole;
   }
   yield* write(joinValues(waiting), true);
-  if (writer !== undefined) yield writer.end(summaries);
+  yield written((writer) => segment?.end(writer, summaries));
 }
 
 /**

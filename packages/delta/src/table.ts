@@ -2,19 +2,19 @@ import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
 import {
-  endSection,
   headerBytes,
   readHeader,
   readSegment,
   type Section,
-  section,
   TABLE,
   TAG_COLUMN,
   TAG_METADATA,
+  writeEnd,
+  writeSection,
+  written,
 } from "./file-format.ts";
 import { COLUMNS_MAX, NAME_BYTES_MAX, VALUES_MAX } from "./limits.ts";
 import {
-  concatenate,
   type DecodeOptions,
   decodeFile,
   type EncodeOptions,
@@ -44,34 +44,34 @@ export function encodeTable(
 ): Uint8Array {
   const bytes = headerBytes(TABLE, options.checksum ?? true);
   const header = readHeader(new ByteReader(bytes));
-  const entries = columns instanceof Map ? [...columns] : Object.entries(columns);
-  if (entries.length > COLUMNS_MAX) {
-    throw new DeltaError("limit_exceeded", `${entries.length} columns, at most ${COLUMNS_MAX}`);
+  const named = columns instanceof Map ? [...columns] : Object.entries(columns);
+  if (named.length > COLUMNS_MAX) {
+    throw new DeltaError("limit_exceeded", `${named.length} columns, at most ${COLUMNS_MAX}`);
   }
-  const length = entries[0]?.[1].length ?? 0;
-  const sections = entries.map(([name, values]) => {
+  const length = named[0]?.[1].length ?? 0;
+  const entries = named.map(([name, values]) => {
     if (values.length !== length) {
       const message = `column ${JSON.stringify(name)} has ${values.length} values, others ${length}`;
       throw new DeltaError("invalid_argument", message);
     }
     // The section's checksum covers the column.
     const own = { ...options, ...options.columns?.[name], checksum: false };
-    const column = encode(values, own);
-    const write = (writer: ByteWriter): void => {
-      writeName(writer, name);
-      writer.raw(column);
-    };
-    return { bytes: section(header, TAG_COLUMN, write), count: values.length };
+    return { tag: TAG_COLUMN, name, content: encode(values, own), count: length };
   });
-  const metadata = Object.entries(options.metadata ?? {}).map(([key, value]) => {
-    const write = (writer: ByteWriter): void => {
-      writeName(writer, key);
-      writer.raw(textBytes(value));
-    };
-    return { bytes: section(header, TAG_METADATA, write), count: 0 };
+  const metadata = Object.entries(options.metadata ?? {}).map(([name, value]) => {
+    return { tag: TAG_METADATA, name, content: textBytes(value), count: 0 };
   });
-  const all = [...metadata, ...sections];
-  return concatenate([bytes, ...all.map((each) => each.bytes), endSection(header, all)]);
+  return written((writer) => {
+    writer.raw(bytes);
+    const sections = [...metadata, ...entries].map(({ tag, name, content, count }) => {
+      const write = (): void => {
+        writeName(writer, name);
+        writer.raw(content);
+      };
+      return { bytes: writeSection(writer, header, tag, write), count };
+    });
+    writeEnd(writer, header, sections);
+  });
 }
 
 /**

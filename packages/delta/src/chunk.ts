@@ -177,7 +177,7 @@ function bitIntegers(bits: Uint32Array, isSingle: boolean): Integers {
 function encodeRuns(
   writer: ByteWriter,
   lane: NumberLane,
-  starts: readonly number[],
+  starts: Int32Array,
   options: IntegerOptions,
 ): void {
   const count = countOfLane(lane);

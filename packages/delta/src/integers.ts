@@ -93,6 +93,9 @@ export function integersOfFloats(values: Float64Array): Integers {
   return { base: 0n, step: 1, offsets: { kind: "wide", words } };
 }
 
+/** So many show whether there is a step, most often. */
+const STEP_SAMPLE = 1024;
+
 /** Of 64-bit integers as words; narrow if they lie near each other, or if only a step makes them so. */
 export function integersOfWords(
   words: Uint32Array,
@@ -104,11 +107,16 @@ export function integersOfWords(
   const base = words.length === 0 ? 0n : bigintOf(words, 0, isSigned);
   const baseLow = words[0] ?? 0;
   const baseHigh = words[1] ?? 0;
+  let step = 0;
   for (let i = 0; i < floats.length; i += 1) {
     const low = (words[2 * i] as number) - baseLow;
     const high = ((words[2 * i + 1] as number) - baseHigh - (low < 0 ? 1 : 0)) | 0;
     if (high >= 0x100000 || high < -0x100000) return wide;
     floats[i] = high * 0x100000000 + (low < 0 ? low + 0x100000000 : low);
+    if (options.onlyBySteps && i > 0 && i < STEP_SAMPLE) {
+      step = divisor(step, Math.abs((floats[i] as number) - (floats[i - 1] as number)));
+      if (step === 1) return wide;
+    }
   }
   const relative = integersOfFloats(floats);
   if (relative.offsets.kind === "wide" || (options.onlyBySteps && relative.step === 1)) return wide;

@@ -58,12 +58,6 @@ export function newLane(type: ValueType, count: number): NumberLane {
   }
 }
 
-export function sameValue(lane: NumberLane, i: number, j: number): boolean {
-  const words = wordsOfLane(lane);
-  if (wordsPerValue(lane) === 1) return words[i] === words[j];
-  return words[2 * i] === words[2 * j] && words[2 * i + 1] === words[2 * j + 1];
-}
-
 /** The values at these places, as a lane of their own. */
 export function pick(lane: NumberLane, at: ArrayLike<number>): NumberLane {
   const words = wordsOfLane(lane);

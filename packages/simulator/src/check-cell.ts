@@ -16,6 +16,7 @@ export class CellChecker {
   readonly #time: VirtualTime;
   /** Paths in delay: since when, in true time, and for how long. */
   readonly #delays = new Map<string, { readonly at: number; readonly ms: number }>();
+  readonly #delayedUntil = new Map<string, number>();
   readonly #generations = new Map<string, number>();
   readonly #freedAt = new Map<string, number>();
   readonly #sessionIds = new Set<number>();
@@ -45,6 +46,10 @@ export class CellChecker {
     return [...this.#delays]
       .filter(([, { at, ms }]) => now > at + ms + slackMs)
       .map(([path]) => path);
+  }
+
+  wasDelayed(path: string, sinceMs: number): boolean {
+    return this.#delays.has(path) || (this.#delayedUntil.get(path) ?? -1) >= sinceMs;
   }
 
   /** Who holds the lock now; undefined while a lock-delay keeps it, or where there is none. */
@@ -122,6 +127,7 @@ export class CellChecker {
     const delay = this.#delays.get(path);
     if (delay === undefined) return;
     this.#delays.delete(path);
+    this.#delayedUntil.set(path, this.#time.now);
     const lastedMs = this.#time.now - delay.at;
     if (lastedMs >= delay.ms * (1 - RATE_BOUND)) return;
     const detail = `the lock-delay of ${path} ends after ${lastedMs} of ${delay.ms} ms`;

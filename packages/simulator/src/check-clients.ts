@@ -37,6 +37,8 @@ export class ClientChecker {
   readonly #resources = new Map<string, { generation: number; session: SessionMachine }>();
   readonly #answered = new Map<number, number>();
   acknowledged = 0;
+  /** Whether the lock was in a lock-delay at any time since an instant. */
+  wasDelayed: (path: string, sinceMs: number) => boolean = () => true;
   /** Told of each acquire that is answered, and of when it was made. */
   onGranted: ((path: string, begunAt: number) => void) | undefined;
 
@@ -68,6 +70,7 @@ export class ClientChecker {
       this.acknowledged += 1;
       this.#answered.set(client, this.answeredBy(client) + 1);
     } else if (failure !== undefined && call.number > 0) {
+      if (failure.code === "lock_delayed") this.#checkDelayed(call, begun);
       this.#onFailure(sessionId, call, failure.code, failure.outcome);
     }
     if (result === undefined) return;
@@ -175,6 +178,13 @@ export class ClientChecker {
       throw new Violation(10, "outcomes-true", detail);
     }
     this.#neverApplied.add(`${sessionId}/${call.number}`);
+  }
+
+  /** 20: a lock that its holder let go of is free at once. */
+  #checkDelayed(call: Call, begun: Begun): void {
+    const { path } = call.context as About;
+    if (this.wasDelayed(path, begun.atMs)) return;
+    throw new Violation(20, "released-free-at-once", `${path} is said to be in a lock-delay`);
   }
 
   #checkNumbered(sessionId: number, call: Call, seen: Expected): void {

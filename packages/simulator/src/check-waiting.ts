@@ -12,6 +12,8 @@ export type Waiter = {
 
 /** 23: what is free and waited for is granted at once; a moment is for repeats. */
 const WAKE_UP_WITHIN_MS = 3_500;
+/** Beside others that share it; these let go of it in their turn, which would hide a lost wake-up. */
+const SHARE_WITHIN_MS = 1_200;
 /** Requests that come together may be taken in any order. */
 const TOGETHER_MS = 1_000;
 const OVERTAKEN_MAX = 4;
@@ -41,10 +43,12 @@ export class WaitChecker {
       const { path, mode, begunAt } = waiter;
       const key = `${path} ${mode}`;
       waitedFor.add(key);
-      if (!isGrantable(waiter, waiters, modeOf(path))) this.#since.delete(key);
+      const held = modeOf(path);
+      if (!isGrantable(waiter, waiters, held)) this.#since.delete(key);
       else if (!this.#since.has(key)) this.#since.set(key, now);
       const since = Math.max(this.#since.get(key) ?? now, begunAt);
-      if (now - since < WAKE_UP_WITHIN_MS) continue;
+      const withinMs = held === LockMode.SHARED ? SHARE_WITHIN_MS : WAKE_UP_WITHIN_MS;
+      if (now - since < withinMs) continue;
       const detail = `${path} could have been granted for ${(now - since).toFixed(0)} ms to ${waiter.name()}`;
       throw new Violation(23, "no-lost-wake-up", detail);
     }

@@ -35,15 +35,17 @@ export class Faults {
     const { failpointRate } = this.world.plan;
     if (local.length === 0 || failpointRate === 0) return;
     this.world.onMoment = (replica, moment) => {
-      const rate = failpointRate * (OFTEN.has(moment) ? OFTEN_FACTOR : 1);
-      if (this.#isOver || !this.rng.chance(rate)) return;
+      if (this.#isOver || !this.rng.chance(failpointRate * (RATE_FACTORS[moment] ?? 1))) return;
       const kind = pick(this.rng, local);
-      this.after(this.rng.below(3_000) / 1_000, () => {
+      if (kind === "C2-client-pause" && moment !== "expiryDecided") return;
+      // Before its first write is done, as often as a little later.
+      const withinMs = this.rng.chance(0.5) ? 0.3 : 3;
+      this.after((withinMs * this.rng.below(1_000)) / 1_000, () => {
         if (!replica.isUp) return;
         this.world.chart?.(
           `---- fault ${kind} at ${this.world.time.now.toFixed(1)}, on ${moment} of r${replica.id}`,
         );
-        AT_A_MOMENT[kind]?.(this, replica, moment);
+        AT_A_MOMENT[kind]?.(this, replica);
         this.#happened += 1;
       });
     };
@@ -143,11 +145,15 @@ const INJECTORS: Partial<Record<FaultKind, Inject>> = {
   "T2-suspend": suspend,
 };
 
-/** Moments that come many times a second. */
-const OFTEN: ReadonlySet<Moment> = new Set(["leaseRequest"]);
-const OFTEN_FACTOR = 0.1;
+/** Some moments come many times a second, and others once in many seconds. */
+const RATE_FACTORS: Partial<Record<Moment, number>> = {
+  leaseRequest: 0.1,
+  adopted: 3,
+  synchronised: 3,
+  expiryDecided: 6,
+};
 
-type AtAMoment = (faults: Faults, replica: ReplicaProcess, moment: Moment) => void;
+type AtAMoment = (faults: Faults, replica: ReplicaProcess) => void;
 
 /** What can befall a replica at a moment that matters, as failpoints in its code would have it. */
 const AT_A_MOMENT: Partial<Record<FaultKind, AtAMoment>> = {
@@ -156,11 +162,11 @@ const AT_A_MOMENT: Partial<Record<FaultKind, AtAMoment>> = {
   "D2-torn-write": (faults, replica) => crashOne(faults, replica, "torn"),
   "C2-pause": (faults, replica) => replica.clock.pause(pick(faults.rng, [50, 900, 3_000])),
   "T2-suspend": (faults, replica) => replica.clock.suspend(pick(faults.rng, [400, 2_000])),
-  "N2-partition": (faults, replica) => isolate(faults, replica),
+  "N2-partition": (faults, replica) => cutOffOrBack(faults, replica),
   "D5-slow-disk": (faults, replica) => slowDown(faults, replica),
+  "N1-old-packets": (faults, replica) => faults.world.network.replay(replica.id),
   // A client that is heard of again just when it has been given up.
-  "C2-client-pause": (faults, _, moment) => {
-    if (moment !== "expiryDecided") return;
+  "C2-client-pause": (faults) => {
     for (const client of faults.world.clients) client.resume();
   },
 };
@@ -206,6 +212,7 @@ function crashOne(
   backAfterMs = pick(faults.rng, [20, 300, 1_500, 6_000]),
 ): void {
   victim.crash(how);
+  faults.world.onCrashed(victim);
   faults.world.lane.onReplicaStopped(victim, how !== "killed");
   faults.world.coverage.add("crashes");
   faults.restartLater(victim, backAfterMs);
@@ -291,6 +298,16 @@ function partition(faults: Faults): boolean {
   }
   cutFor(faults, links, partitionMs(rng));
   return links.length > 0;
+}
+
+/** Cut off, or what was cut off is back; and then perhaps this one goes in its place. */
+function cutOffOrBack(faults: Faults, replica: ReplicaProcess): void {
+  if (faults.rng.chance(0.5)) {
+    isolate(faults, replica);
+    return;
+  }
+  faults.world.network.healCuts();
+  if (faults.world.plan.kinds.has("C1-crash")) crashOne(faults, replica, "killed");
 }
 
 /** From all other replicas; clients see it still. */
@@ -405,6 +422,8 @@ function someFile(faults: Faults, replica: ReplicaProcess): string | undefined {
   return names.length === 0 ? undefined : pick(faults.rng, names);
 }
 
+const ROT_TRIES_MAX = 200;
+
 function bitRot(faults: Faults): boolean {
   const replica = faults.suspect();
   if (replica === undefined) return false;
@@ -412,8 +431,10 @@ function bitRot(faults: Faults): boolean {
   if (name === undefined) return false;
   const { rng } = faults;
   const content = replica.disk.content(name);
-  const used = usedLength(content);
-  const at = rng.below(Math.max(1, rng.chance(0.8) ? used : content.length));
+  let at = rng.below(content.length);
+  // Rot in zeros, which files are full of, is rarely seen.
+  const tries = rng.chance(0.9) ? ROT_TRIES_MAX : 0;
+  for (let i = 0; i < tries && content[at] === 0; i += 1) at = rng.below(content.length);
   content[at] = (content[at] ?? 0) ^ (1 << rng.below(8));
   rebootSoon(faults, replica);
   return true;
@@ -425,13 +446,6 @@ function rebootSoon(faults: Faults, replica: ReplicaProcess): void {
   replica.crash("killed");
   faults.world.lane.onReplicaStopped(replica, false);
   faults.restartLater(replica, 200);
-}
-
-/** Files are longer than what is written in them; rot in zeros is rarely seen. */
-function usedLength(content: Uint8Array): number {
-  let end = content.length;
-  while (end > 0 && content[end - 1] === 0) end -= 1;
-  return end;
 }
 
 /**

@@ -18,6 +18,8 @@ const OLD_AFTER_MS_MIN = 50;
 const OLD_AFTER_MS_MAX = 120_000;
 /** Most come back while what they are about is recent: about one change of master later. */
 const RECENT_MS_MAX = 4_000;
+/** What an end was sent and may be sent once more: so many of the latest. */
+const KEPT_MAX = 512;
 /** How long a stream waits before it tries a link again that lost or refused its bytes. */
 const RETRANSMIT_MS = 200;
 
@@ -31,6 +33,7 @@ export class Network {
   readonly #rng: Rng;
   readonly #plan: Plan;
   readonly #links = new Map<number, Link>();
+  readonly #kept = new Map<EndId, (() => void)[]>();
   /** The faults of links: once off, every packet arrives. */
   isFaulty = true;
   /** Packets lost, doubled, spoiled or come again. */
@@ -54,6 +57,10 @@ export class Network {
   heal(from: EndId, to: EndId): void {
     const link = this.#link(from, to);
     link.cuts = Math.max(0, link.cuts - 1);
+  }
+
+  healCuts(): void {
+    for (const link of this.#links.values()) link.cuts = 0;
   }
 
   clog(from: EndId, to: EndId, ms: number): void {
@@ -104,6 +111,22 @@ export class Network {
       const ms = this.#rng.between(OLD_AFTER_MS_MIN, mostMs);
       this.#time.after(ms, () => deliver(bytes));
     }
+  }
+
+  /** Has the latest packets of this kind at hand, to deliver them once more at the worst moment. */
+  keep(to: EndId, bytes: Uint8Array, deliver: (bytes: Uint8Array) => void): void {
+    if (this.#plan.oldPacketRate === 0) return;
+    const kept = this.#kept.get(to) ?? [];
+    this.#kept.set(to, kept);
+    kept.push(() => deliver(bytes));
+    if (kept.length > KEPT_MAX) kept.shift();
+  }
+
+  /** N1: all that was kept for this end comes once more. */
+  replay(to: EndId): void {
+    const kept = this.#kept.get(to) ?? [];
+    this.faults += kept.length;
+    for (const deliver of kept) this.#time.after(this.#rng.below(1_000) / 1_000, deliver);
   }
 
   /** When bytes sent now on a stream arrive; a stream repeats what the link loses. */

@@ -78,7 +78,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   const isBusy = rng.chance(0.5);
   const snapshotEvery = pick(rng, [15, 40, 120]);
   // Enough for a follower to go on from a snapshot that took it a while to fetch.
-  const retain = pick(rng, [60, 200, 600]);
+  const retain = pick(rng, [25, 60, 200, 600]);
   const part = pick(rng, [1_024, 4_096, 16_384]);
   const plan: Plan = {
     replicas: options.replicas ?? replicas,

@@ -138,7 +138,7 @@ export class ReplicaProcess implements CellObserver {
       retainSlots: plan.retainSlots,
       snapshotPartBytes: plan.snapshotPartBytes,
       batchEntriesMax: 64,
-      learnBytes: 4_096,
+      learnBytes: plan.snapshotPartBytes / 4,
       ...timersOf(plan.timerFactor),
     };
     const settings = {

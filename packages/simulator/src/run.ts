@@ -96,10 +96,11 @@ function playSafety(world: World, faults: Faults, plan: Plan): void {
 
 function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly ScriptStart[])[] {
   const sessions = rng.between(1, 2);
+  // Who only reads stays with whoever answers.
+  const onlyReads = rng.chance(0.2);
   return Array.from({ length: sessions }, (_, i) => {
     const own = rng.fork(`session ${i}`);
-    // Who only reads stays with whoever answers.
-    if (own.chance(0.2)) return [fileScript(world, own.fork("read"), READS_ALONE)];
+    if (onlyReads) return [fileScript(world, own.fork("read"), READS_ALONE)];
     const scripts = [
       fileScript(world, own.fork("file")),
       lockScript(world, own.fork("lock"), drawHabits(own.fork("habits"), plan)),

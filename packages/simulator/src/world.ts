@@ -40,9 +40,9 @@ import { VirtualTime } from "./virtual-time.ts";
 
 /** How often, about, an acknowledged write is looked up on the disks; when few are well, more often. */
 const LOOK_UP_EVERY_MS = 4_000;
-const LOOK_UP_OFTEN_MS = 250;
+const LOOK_UP_OFTEN_MS = 600;
 /** Right after a change of leader most that can go wrong with a quorum goes wrong. */
-const LOOK_UP_AFTER_ELECTION_MS = 25;
+const LOOK_UP_AFTER_ELECTION_MS = 60;
 const ELECTION_IS_NEWS_MS = 500;
 /** How often, besides, somebody looks whether what a master relies on is there. */
 const MASTER_LOOK_MS = 20;
@@ -103,6 +103,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.clientChecker = new ClientChecker(this.reference, this.coverage);
     this.cellChecker = new CellChecker(this.reference, this.coverage, this.time);
     this.#leases = new LeaseChecker(this.replicas, this.clients);
+    this.clientChecker.wasDelayed = (path, sinceMs) => this.cellChecker.wasDelayed(path, sinceMs);
     this.#durability = new DurabilityChecker(this.replicas, this.log);
     this.#counter = new TraceCounter(this.coverage);
     this.#useRng = rng.fork("use");
@@ -146,9 +147,11 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${kind ?? "?"} (${bytes.length} bytes)`);
     if (kind === "leaseRequest") this.onMoment?.(from, kind);
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
-    this.network.packet(from.id, to, bytes, (arrived) => {
+    const deliver = (arrived: Uint8Array): void => {
       target.input({ kind: "peerFrame", from: id, incarnation, bytes: arrived });
-    });
+    };
+    if (kind === "leaseGrant") this.network.keep(to, bytes, deliver);
+    this.network.packet(from.id, to, bytes, deliver);
   }
 
   sendReply(from: ReplicaProcess, reply: OutgoingReply): void {
@@ -195,15 +198,18 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.#counter.onRecovered(result);
     if (result.kind === "recovered") {
       // A directory formatted anew knows nothing, and is refused for it.
-      if (process.isWiped) return;
-      this.log.onRecovered(process.id, recoveredLog(result));
-      this.#durability.check(this.#acknowledged, `replica ${process.id} starts again`);
+      if (!process.isWiped) this.log.onRecovered(process.id, recoveredLog(result));
       return;
     }
     if (this.suspects.has(process.id)) return;
     const why = result.kind === "damaged" ? JSON.stringify(result.damages[0]) : "";
     const detail = `replica ${process.id} finds ${result.kind} on a disk that was not damaged ${why}`;
     throw new Violation(24, "recovers-alone", detail);
+  }
+
+  /** What a crash leaves on a disk is what counts from here on. */
+  onCrashed(process: ReplicaProcess): void {
+    this.#durability.check(this.#acknowledged, `replica ${process.id} has crashed`);
   }
 
   onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void {

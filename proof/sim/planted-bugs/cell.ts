@@ -235,28 +235,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     isQuick: true,
   },
   {
-    name: "old-requests-run-again",
-    class: "P17",
-    file: APPLY,
-    find: "if (number < session.lowestUnanswered) {",
-    replace: "if (number < 0) {",
-    why: "a request that comes once more when its result is gone runs again",
-    expects: [9, 10],
-    also: [
-      { file: INTAKE, find: "if (number < session.lowestSeen) {", replace: "if (number < 0) {" },
-    ],
-  },
-  {
-    name: "refusals-not-remembered",
-    class: "P19",
-    file: APPLY,
-    find: "if (state.sessions.has(session.id)) session.storeResult(number, result);",
-    replace:
-      'if (state.sessions.has(session.id) && result.$case !== "error") session.storeResult(number, result);',
-    why: "a refused request that comes once more may succeed",
-    expects: [10, 9, 5],
-  },
-  {
     name: "result-kept-by-the-master-alone",
     class: "P19",
     file: APPLY,

@@ -105,15 +105,29 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: "    }\n  }\n\n  /** Takes it in",
     why: "an acquire that waits is not asked for again at the next master behind the same connection",
     expects: [23],
+    also: [
+      {
+        file: "packages/cell/src/master/master.ts",
+        find: "          redirect(call.to, call.tag);\n          waiting += 1;",
+        replace: "          waiting += 1;",
+      },
+    ],
   },
   {
-    name: "retry-storm",
+    name: "redirect-storm",
     class: "storm",
-    file: CALLS,
-    find: "call.repeatAt = after(now, repeatDelayMs(this.#rng, call.refusals));",
-    replace: "call.repeatAt = now;",
-    why: "a refused call is repeated at once, again and again",
-    expects: [23, 0],
+    file: "packages/client/src/core/master-locator.ts",
+    find: "endpoint.quietUntil = after(now, probeDelayMs(this.#rng, 0, 0));",
+    replace: "",
+    why: "a client goes round between a replica that says it is master and its refusals as none",
+    expects: [23],
+    also: [
+      {
+        file: "packages/cell/src/cell.ts",
+        find: "this.#depose(this.#masterId === this.#options.replicaId ? undefined : this.#masterId);",
+        replace: "this.#depose(this.#masterId);",
+      },
+    ],
   },
   {
     name: "fail-over-not-acknowledged",

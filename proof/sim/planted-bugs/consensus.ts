@@ -84,16 +84,6 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     expects: [1, 2],
   },
   {
-    name: "stale-accepted-counts",
-    class: "P1",
-    file: REPLICATION,
-    find: `onAccepted(now: Instant, from: ReplicaId, message: AcceptedMessage): void {
-    if (!sameBallot(message.ballot, this.ballot)) return;`,
-    replace: "onAccepted(now: Instant, from: ReplicaId, message: AcceptedMessage): void {",
-    why: "a late accepted message of an older ballot counts in the present one",
-    expects: [1, 2],
-  },
-  {
     name: "longest-log-wins",
     class: "P1",
     file: "packages/paxos/src/prepare-phase.ts",
@@ -223,22 +213,6 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
-    name: "snapshot-parts-mixed",
-    class: "P13",
-    file: CATCH_UP,
-    find: "return a.slot === b.slot && a.sizeBytes === b.sizeBytes && a.checksum === b.checksum;",
-    replace: "return true;",
-    why: "parts of two snapshots in quick succession are put together",
-    expects: [6, 0],
-    also: [
-      {
-        file: CATCH_UP,
-        find: "if (crc32c(bytes) !== identity.checksum) {",
-        replace: "if (crc32c(bytes) === -1) {",
-      },
-    ],
-  },
-  {
     name: "prepare-never-repeated",
     class: "P9",
     file: LEADER,
@@ -256,23 +230,6 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     replace: "if (this.leads) return true;",
     why: "a leader that too few can reach stays, and those who reach it go on following",
     expects: [22],
-  },
-  {
-    name: "heartbeat-ignores-the-disk",
-    class: "P9",
-    file: REPLICA,
-    find: `if (!this.#diskAlive) return;
-    this.#outbox.send(from, this.#election.reply(message.round));`,
-    replace: "this.#outbox.send(from, this.#election.reply(message.round));",
-    why: "a leader whose disk hangs answers heartbeats, and does not step down",
-    expects: [22, 23],
-    also: [
-      {
-        file: REPLICA,
-        find: 'if (!this.#diskAlive) this.#stepDown("the disk does not answer");',
-        replace: "if (this.#stalled && this.#now < 0) return;",
-      },
-    ],
   },
   {
     name: "happy-neighbors-outvoted",

@@ -87,9 +87,8 @@ export class LeaseGrantor {
 
   /** Until when a promise to anybody but `replica` is forbidden, for `status`. */
   boundToUntil(replica: ReplicaId): Instant {
-    const grant = this.#grant;
-    if (grant === undefined || grant.ballot.replica !== replica) return this.#restartUntil;
-    return grant.until > this.#restartUntil ? grant.until : this.#restartUntil;
+    const until = this.#grant?.ballot.replica === replica ? this.#grant.until : undefined;
+    return until === undefined || until < this.#restartUntil ? this.#restartUntil : until;
   }
 
   /** The ballot whose leader holds the grant, if one is live. */

@@ -8,7 +8,6 @@ const HANDLES = "packages/cell/src/state/handles.ts";
 const NAMESPACE = "packages/cell/src/state/namespace.ts";
 const DELAY_TIMERS = "packages/cell/src/master/lock-delay-timers.ts";
 const MASTER = "packages/cell/src/master/master.ts";
-const INTAKE = "packages/cell/src/master/intake.ts";
 const WAITERS = "packages/cell/src/master/waiters.ts";
 
 /** The replicated state, and what a master does with it. */

@@ -165,9 +165,9 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     name: "session-lease-from-the-arrival",
     class: "P22",
     file: KEEP_ALIVE,
-    find: "session.deadline = this.#clock.read(now) + masterLeaseMs(session.leaseMs);",
+    find: "session.deadline = this.#clock.read(now) + masterLeaseMs(session.leaseMs, heldMs);",
     replace:
-      "session.deadline = this.#clock.read(session.keepAliveAt) + masterLeaseMs(session.leaseMs);",
+      "session.deadline = this.#clock.read(session.keepAliveAt) + masterLeaseMs(session.leaseMs, 0);",
     why: "the master counts a session's lease from when the KeepAlive came, and not from its answer",
     expects: [18],
     isQuick: true,

@@ -41,9 +41,9 @@ export class LeaseChecker {
     const quorum = Math.floor(this.#replicas.length / 2) + 1;
     const id = replicaId(master.id);
     let bound = 0;
-    for (const { replica, clock } of this.#replicas) {
-      // One that is down promises nothing, and will wait when it starts.
-      if (replica === undefined) bound += 1;
+    for (const { replica, clock, isWiped } of this.#replicas) {
+      // One that is down promises nothing, and will wait when it starts; a wiped one is heard no more.
+      if (replica === undefined || isWiped) bound += 1;
       else if (clock.trueTimeOf(replica.boundToUntil(id)) >= until - ROUNDING_MS) bound += 1;
     }
     if (bound >= quorum) return;

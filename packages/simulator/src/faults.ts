@@ -31,8 +31,8 @@ export class Faults {
 
   start(): void {
     if (this.#kinds.length > 0) this.#next();
-    const local = this.#kinds.filter((kind) => AT_A_MOMENT[kind] !== undefined);
-    const { failpointRate } = this.world.plan;
+    const { failpointRate, kinds } = this.world.plan;
+    const local = [...kinds].filter((kind) => AT_A_MOMENT[kind] !== undefined);
     if (local.length === 0 || failpointRate === 0) return;
     this.world.onMoment = (replica, moment) => {
       if (this.#isOver || !this.rng.chance(failpointRate * (RATE_FACTORS[moment] ?? 1))) return;

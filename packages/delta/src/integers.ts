@@ -53,8 +53,11 @@ export function boundsOf(
     const b = ints[i + 1] as number;
     const c = ints[i + 2] as number;
     const d = ints[i + 3] as number;
-    if (a < least || b < least || c < least || d < least) least = Math.min(least, a, b, c, d);
-    if (a > most || b > most || c > most || d > most) most = Math.max(most, a, b, c, d);
+    const isLess = a < least || b < least || c < least || d < least;
+    if (isLess || a > most || b > most || c > most || d > most) {
+      least = Math.min(least, a, b, c, d);
+      most = Math.max(most, a, b, c, d);
+    }
   }
   for (; i < end; i += 1) {
     const value = ints[i] as number;

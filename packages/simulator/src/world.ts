@@ -40,9 +40,9 @@ import { VirtualTime } from "./virtual-time.ts";
 
 /** How often, about, an acknowledged write is looked up on the disks; when few are well, more often. */
 const LOOK_UP_EVERY_MS = 4_000;
-const LOOK_UP_OFTEN_MS = 600;
+const LOOK_UP_OFTEN_MS = 1_200;
 /** Right after a change of leader most that can go wrong with a quorum goes wrong. */
-const LOOK_UP_AFTER_ELECTION_MS = 60;
+const LOOK_UP_AFTER_ELECTION_MS = 100;
 const ELECTION_IS_NEWS_MS = 500;
 /** How often, besides, somebody looks whether what a master relies on is there. */
 const MASTER_LOOK_MS = 20;

@@ -297,15 +297,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     expects: [23],
   },
   {
-    name: "wake-up-lost-when-a-waiter-leaves",
-    class: "P24",
-    file: "packages/cell/src/master/lock-calls.ts",
-    find: "if (node !== undefined && !node.isDeleted) this.#parts.waiters.pump(node);",
-    replace: "",
-    why: "those behind a waiter that gives up do not move up",
-    expects: [23],
-  },
-  {
     name: "deposed-master-says-not-applied",
     class: "P18",
     file: MASTER,

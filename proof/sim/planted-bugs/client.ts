@@ -98,22 +98,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     isQuick: true,
   },
   {
-    name: "waiter-not-repeated-at-a-new-master",
-    class: "P24",
-    file: CALLS,
-    find: "      this.#forgetSend(call);\n      this.#table.markUnsent(call);\n    }\n  }\n\n  /** Takes it in",
-    replace: "    }\n  }\n\n  /** Takes it in",
-    why: "an acquire that waits is not asked for again at the next master behind the same connection",
-    expects: [23],
-    also: [
-      {
-        file: "packages/cell/src/master/master.ts",
-        find: "          redirect(call.to, call.tag);\n          waiting += 1;",
-        replace: "          waiting += 1;",
-      },
-    ],
-  },
-  {
     name: "redirect-storm",
     class: "storm",
     file: "packages/client/src/core/master-locator.ts",

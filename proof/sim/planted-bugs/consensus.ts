@@ -177,26 +177,6 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     expects: [1, 2],
   },
   {
-    name: "snapshot-drops-accepted",
-    class: "P10",
-    file: ACCEPTOR,
-    find: `assert(slot > this.#chosen, "a snapshot is ahead of what is chosen here");
-    this.#log.dropThrough(slot);`,
-    replace: `assert(slot > this.#chosen, "a snapshot is ahead of what is chosen here");
-    if (slot < this.#log.length) this.#log.truncateFrom(slot + 1);
-    this.#log.dropThrough(slot);`,
-    why: "an installed snapshot takes away what was accepted behind it",
-    expects: [1, 24],
-    also: [
-      {
-        file: "packages/paxos/src/recovery.ts",
-        find: "this.#log.dropThrough(record.slot);",
-        replace: `if (record.slot < this.#log.length) this.#log.truncateFrom(record.slot + 1);
-        this.#log.dropThrough(record.slot);`,
-      },
-    ],
-  },
-  {
     name: "snapshot-over-newer-log",
     class: "P12",
     file: CATCH_UP,

@@ -135,7 +135,7 @@ export class Cell {
     checkInvariants(this.#state);
   }
 
-  /** Not before this does the master that this replica is expire the session (SES-4). */
+  /** For checkers: not before this does the master that this replica is expire the session (SES-4). */
   sessionUntil(id: number): Instant | undefined {
     return this.#master?.sessionUntil(id);
   }

@@ -85,7 +85,7 @@ export class LeaseGrantor {
     return this.#grant?.until ?? this.#restartUntil;
   }
 
-  /** Until when a promise to anybody but `replica` is forbidden, for `status`. */
+  /** For checkers: until when a promise to anybody but `replica` is forbidden. */
   boundToUntil(replica: ReplicaId): Instant {
     const until = this.#grant?.ballot.replica === replica ? this.#grant.until : undefined;
     return until === undefined || until < this.#restartUntil ? this.#restartUntil : until;

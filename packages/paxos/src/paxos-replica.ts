@@ -163,7 +163,7 @@ export class PaxosReplica {
     };
   }
 
-  /** Until when no other replica can be promised anything here; no decision may rest on it. */
+  /** For checkers: until when no other replica can be promised anything here. */
   boundToUntil(replica: ReplicaId): Instant {
     return this.#grantor.boundToUntil(replica);
   }

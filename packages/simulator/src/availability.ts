@@ -84,9 +84,9 @@ export const FAULT_CLASSES: readonly FaultClass[] = [
     lastsMs: 20_000,
     inject: ({ world, rng }) => {
       const links = missingLinks(5, drawTopology(rng, 5) ?? []);
-      for (const [from, to] of links) world.network.cut(from, to);
+      const heals = links.map(([from, to]) => world.network.cut(from, to));
       world.time.after(20_000, () => {
-        for (const [from, to] of links) world.network.heal(from, to);
+        for (const heal of heals) heal();
       });
     },
   },
@@ -259,8 +259,8 @@ function roll(world: World, at: number): void {
 function isolate(world: World, replica: ReplicaProcess, ms: number): void {
   const { network } = world;
   const links = linksOf(replica.id, world.replicas.length);
-  for (const [from, to] of links) network.cut(from, to);
+  const heals = links.map(([from, to]) => network.cut(from, to));
   world.time.after(ms, () => {
-    for (const [from, to] of links) network.heal(from, to);
+    for (const heal of heals) heal();
   });
 }

@@ -125,6 +125,18 @@ export class ClientChecker {
     return waiters;
   }
 
+  /** All that a master may have in a queue: those of dead clients wait until their sessions end. */
+  get queued(): readonly Waiter[] {
+    const queued: Waiter[] = [];
+    for (const [call, { process, waiter }] of this.#begun) {
+      const { sessionId } = call.session as SessionMachine;
+      if (waiter === undefined) continue;
+      if (this.#reference.sessions.has(sessionId)) queued.push(waiter);
+      else if (process.isDead) this.#begun.delete(call);
+    }
+    return queued;
+  }
+
   checkAllBeliefs(): void {
     for (const path of this.#holds.keys()) this.checkBeliefs(path);
   }

@@ -28,6 +28,24 @@ describe("the checker of durability (2)", () => {
     expect(check).toThrow(/only 1 of 2 disks hold it/);
   });
 
+  it("finds a quorum that could elect a log without what was acknowledged", () => {
+    const { world, check } = written();
+    check();
+    // A short log in a greater ballot, as a crash between cutting a log and filling it up leaves it.
+    const short = new World("others", { ...QUIET_PLAN, replicas: 3 }, undefined);
+    for (const replica of short.replicas) replica.start();
+    for (let ms = 2_000; ms < 20_000; ms += 2_000) {
+      short.time.runTo(ms);
+      short.master()?.input({ kind: "handOver" });
+    }
+    const [from] = short.replicas;
+    const [to] = world.replicas;
+    if (from === undefined || to === undefined) throw new Error("three replicas each");
+    expect(short.log.newest).toBeLessThan(world.log.newest);
+    to.disk = from.disk;
+    expect(check).toThrow(/a quorum could elect a log of \d+ without it/);
+  });
+
   it("takes a directory that was lost later for one that held it", () => {
     const { world, check } = written();
     for (const replica of world.replicas.slice(0, 2)) {

@@ -4,7 +4,7 @@ import type { ClientProcess } from "./client-process.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { Violation } from "./violation.ts";
 
-/** Instants are whole milliseconds of a clock that may be a tenth off. */
+/** Of true times, which are quotients. */
 const ROUNDING_MS = 0.01;
 
 /**

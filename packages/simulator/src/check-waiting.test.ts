@@ -10,10 +10,15 @@ const waiter = (mode: LockMode, begunAt = 0): Waiter => ({
   begunAt,
 });
 
-function lookFor(ms: number, waiters: readonly Waiter[], mode: LockMode | undefined): () => void {
+function lookFor(
+  ms: number,
+  waiters: readonly Waiter[],
+  mode: LockMode | undefined,
+  queued = waiters,
+): () => void {
   const checker = new WaitChecker(0);
   return () => {
-    for (let now = 0; now <= ms; now += 10) checker.look(now, waiters, () => mode);
+    for (let now = 0; now <= ms; now += 10) checker.look(now, { waiters, queued }, () => mode);
   };
 }
 
@@ -31,6 +36,8 @@ describe("the checker of queues (23)", () => {
   it("finds a shared waiter beside shared holders, unless an exclusive one waits too", () => {
     expect(lookFor(4_000, [waiter(SHARED)], SHARED)).toThrow(/could have been granted for/);
     lookFor(60_000, [waiter(EXCLUSIVE), waiter(SHARED)], SHARED)();
+    // Its client is dead, and its session is not yet.
+    lookFor(60_000, [waiter(SHARED)], SHARED, [waiter(EXCLUSIVE), waiter(SHARED)])();
   });
 
   it("finds an exclusive waiter that is passed again and again", () => {

@@ -23,8 +23,8 @@ const OVERTAKEN_MAX = 4;
  * by those who came later (reliability §3, 23).
  */
 export class WaitChecker {
-  /** When a request of this mode became grantable, as far as the lock itself goes. */
-  readonly #since = new Map<string, number>();
+  /** Since when, and with the lock in which mode, a request could have been granted. */
+  readonly #since = new Map<string, { readonly at: number; readonly held: LockMode | undefined }>();
   readonly #overtaken = new Map<Waiter, number>();
   readonly #beganAt: number;
 
@@ -32,10 +32,16 @@ export class WaitChecker {
     this.#beganAt = now;
   }
 
-  /** `modeOf`: who holds the lock at this instant; undefined while a lock-delay keeps it. */
+  /**
+   * `queued`: all that some master may have in a queue, also of clients that it cannot reach.
+   * `modeOf`: who holds the lock at this instant; undefined while a lock-delay keeps it.
+   */
   look(
     now: number,
-    waiters: readonly Waiter[],
+    {
+      waiters,
+      queued,
+    }: { readonly waiters: readonly Waiter[]; readonly queued: readonly Waiter[] },
     modeOf: (path: string) => LockMode | undefined,
   ): void {
     const waitedFor = new Set<string>();
@@ -44,15 +50,20 @@ export class WaitChecker {
       const key = `${path} ${mode}`;
       waitedFor.add(key);
       const held = modeOf(path);
-      if (!isGrantable(waiter, waiters, held)) this.#since.delete(key);
-      else if (!this.#since.has(key)) this.#since.set(key, now);
-      const since = Math.max(this.#since.get(key) ?? now, begunAt);
+      if (!isGrantable(waiter, queued, held)) this.#since.delete(key);
+      else if (this.#since.get(key)?.held !== held) this.#since.set(key, { at: now, held });
+      const since = Math.max(this.#since.get(key)?.at ?? now, begunAt);
       const withinMs = held === LockMode.SHARED ? SHARE_WITHIN_MS : WAKE_UP_WITHIN_MS;
       if (now - since < withinMs) continue;
       const detail = `${path} could have been granted for ${(now - since).toFixed(0)} ms to ${waiter.name()}`;
       throw new Violation(23, "no-lost-wake-up", detail);
     }
     for (const key of this.#since.keys()) if (!waitedFor.has(key)) this.#since.delete(key);
+  }
+
+  /** Nobody serves: nothing can be granted. */
+  pause(): void {
+    this.#since.clear();
   }
 
   /** One that asked at `begunAt` was granted the lock while these wait. */
@@ -74,10 +85,10 @@ export class WaitChecker {
 /** Shared ones may wait behind an exclusive one, which waits for them to be over. */
 function isGrantable(
   waiter: Waiter,
-  waiters: readonly Waiter[],
+  queued: readonly Waiter[],
   mode: LockMode | undefined,
 ): boolean {
   if (mode === LockMode.FREE) return true;
   if (mode !== LockMode.SHARED || waiter.mode !== LockMode.SHARED) return false;
-  return !waiters.some((each) => each.path === waiter.path && each.mode === LockMode.EXCLUSIVE);
+  return !queued.some((each) => each.path === waiter.path && each.mode === LockMode.EXCLUSIVE);
 }

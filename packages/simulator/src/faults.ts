@@ -45,8 +45,7 @@ export class Faults {
         this.world.chart?.(
           `---- fault ${kind} at ${this.world.time.now.toFixed(1)}, on ${moment} of r${replica.id}`,
         );
-        AT_A_MOMENT[kind]?.(this, replica);
-        this.#happened += 1;
+        if (AT_A_MOMENT[kind]?.(this, replica) !== false) this.#happened += 1;
       });
     };
   }
@@ -153,7 +152,8 @@ const RATE_FACTORS: Partial<Record<Moment, number>> = {
   expiryDecided: 6,
 };
 
-type AtAMoment = (faults: Faults, replica: ReplicaProcess) => void;
+/** False when nothing came of it that is a fault. */
+type AtAMoment = (faults: Faults, replica: ReplicaProcess) => unknown;
 
 /** What can befall a replica at a moment that matters, as failpoints in its code would have it. */
 const AT_A_MOMENT: Partial<Record<FaultKind, AtAMoment>> = {
@@ -164,10 +164,14 @@ const AT_A_MOMENT: Partial<Record<FaultKind, AtAMoment>> = {
   "T2-suspend": (faults, replica) => replica.clock.suspend(pick(faults.rng, [400, 2_000])),
   "N2-partition": (faults, replica) => cutOffOrBack(faults, replica),
   "D5-slow-disk": (faults, replica) => slowDown(faults, replica),
-  "N1-old-packets": (faults, replica) => faults.world.network.replay(replica.id),
+  "N1-old-packets": (faults, replica) => {
+    faults.world.network.replay(replica.id);
+    return false; // The network counts it.
+  },
   // A client that is heard of again just when it has been given up.
   "C2-client-pause": (faults) => {
     for (const client of faults.world.clients) client.resume();
+    return false; // Its pause was one.
   },
 };
 
@@ -199,7 +203,7 @@ function crash(faults: Faults, how: "killed" | "power loss" | "torn"): boolean {
 /** All but the master start over and are back at once, and the master is cut off from them. */
 function coup(faults: Faults, how: "killed" | "power loss" | "torn"): boolean {
   const master = faults.world.master();
-  if (master === undefined) return false;
+  if (master === undefined || faults.replicas.length < 2) return false;
   isolate(faults, master);
   for (const victim of faults.replicas) if (victim !== master) crashOne(faults, victim, how, 20);
   return true;
@@ -212,7 +216,6 @@ function crashOne(
   backAfterMs = pick(faults.rng, [20, 300, 1_500, 6_000]),
 ): void {
   victim.crash(how);
-  faults.world.onCrashed(victim);
   faults.world.lane.onReplicaStopped(victim, how !== "killed");
   faults.world.coverage.add("crashes");
   faults.restartLater(victim, backAfterMs);
@@ -269,9 +272,9 @@ type Ends = readonly (readonly [number, number])[];
 
 function cutFor(faults: Faults, links: Ends, ms: number): void {
   const { network } = faults.world;
-  for (const [from, to] of links) network.cut(from, to);
+  const heals = links.map(([from, to]) => network.cut(from, to));
   faults.after(ms, () => {
-    for (const [from, to] of links) network.heal(from, to);
+    for (const heal of heals) heal();
   });
 }
 
@@ -301,13 +304,15 @@ function partition(faults: Faults): boolean {
 }
 
 /** Cut off, or what was cut off is back; and then perhaps this one goes in its place. */
-function cutOffOrBack(faults: Faults, replica: ReplicaProcess): void {
+function cutOffOrBack(faults: Faults, replica: ReplicaProcess): boolean {
   if (faults.rng.chance(0.5)) {
     isolate(faults, replica);
-    return;
+    return true;
   }
   faults.world.network.healCuts();
-  if (faults.world.plan.kinds.has("C1-crash")) crashOne(faults, replica, "killed");
+  if (!faults.world.plan.kinds.has("C1-crash")) return false;
+  crashOne(faults, replica, "killed");
+  return true;
 }
 
 /** From all other replicas; clients see it still. */

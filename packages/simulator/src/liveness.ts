@@ -79,7 +79,8 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
     throw new Violation(24, "recovers-alone", detail);
   }
   const isWhole = core.length === plan.replicas;
-  if (isWhole && plan.kinds.has("D5-slow-disk") && core.length > quorum) {
+  const hangs = plan.kinds.has("D5-slow-disk") && core.length > quorum;
+  if (isWhole && hangs && (!plan.kinds.has("N4-partial") || rng.chance(0.5))) {
     const hanging = hangDisk(world, core);
     return core.filter((each) => each !== hanging);
   }
@@ -153,11 +154,14 @@ function watch(world: World): void {
   const loadedEvents = world.coreEvents + WATCH_LOADED_EVENTS;
   let end = loadedUntil + WATCH_CALM_MS;
   let nextLook = 0;
+  let isCalm = false;
   do {
     if (time.now < nextLook) continue;
     nextLook = time.now + LOOK_MS;
-    queues.look(time.now, clientChecker.waiters, modeOf);
-    if (world.calm > 1 || (time.now < loadedUntil && world.coreEvents < loadedEvents)) continue;
+    if (world.master() === undefined) queues.pause();
+    else queues.look(time.now, clientChecker, modeOf);
+    if (isCalm || (time.now < loadedUntil && world.coreEvents < loadedEvents)) continue;
+    isCalm = true;
     world.calm = CALM_THINK_MS / world.plan.thinkMs;
     end = time.now + WATCH_CALM_MS;
   } while (time.step(end));

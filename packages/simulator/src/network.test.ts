@@ -43,16 +43,28 @@ describe("the network between replicas", () => {
   });
 
   it("delivers nothing over a cut link, and cuts nest (N2, N3)", () => {
+    let heal = (): void => undefined;
     const cut = (network: Network): void => {
-      network.cut(1, 2);
-      network.cut(1, 2);
-      network.heal(1, 2);
+      heal = network.cut(1, 2);
+      network.cut(1, 2)();
     };
     const { arrivals, network } = play({}, 10, cut);
     expect(arrivals).toEqual([]);
     expect(network.isCut(2, 1)).toBe(false);
-    network.heal(1, 2);
+    heal();
     expect(network.isCut(1, 2)).toBe(false);
+  });
+
+  it("heals all cuts at once, and no later one in their place", () => {
+    let heal = (): void => undefined;
+    const { network } = play({}, 1, (before) => {
+      heal = before.cut(1, 2);
+    });
+    network.healCuts();
+    expect(network.isCut(1, 2)).toBe(false);
+    network.cut(1, 2);
+    heal();
+    expect(network.isCut(1, 2)).toBe(true);
   });
 
   it("lets what is clogged burst when the clog is over (N5)", () => {

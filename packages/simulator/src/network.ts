@@ -33,6 +33,7 @@ export class Network {
   readonly #rng: Rng;
   readonly #plan: Plan;
   readonly #links = new Map<number, Link>();
+  #heals = 0;
   readonly #kept = new Map<EndId, (() => void)[]>();
   /** The faults of links: once off, every packet arrives. */
   isFaulty = true;
@@ -49,17 +50,19 @@ export class Network {
     return this.#link(from, to).cuts > 0;
   }
 
-  /** Cuts nest: a link is open when all that cut it have healed. */
-  cut(from: EndId, to: EndId): void {
-    this.#link(from, to).cuts += 1;
-  }
-
-  heal(from: EndId, to: EndId): void {
+  /** Cuts nest: a link is open when all that cut it have healed. The result heals this one. */
+  cut(from: EndId, to: EndId): () => void {
     const link = this.#link(from, to);
-    link.cuts = Math.max(0, link.cuts - 1);
+    link.cuts += 1;
+    const heals = this.#heals;
+    return () => {
+      if (heals === this.#heals) link.cuts -= 1;
+    };
   }
 
+  /** All cuts at once; whoever made them has nothing left to heal. */
   healCuts(): void {
+    this.#heals += 1;
     for (const link of this.#links.values()) link.cuts = 0;
   }
 
@@ -74,8 +77,8 @@ export class Network {
   /** No more faults; what is in the pipes arrives, old packets included. */
   healAll(): void {
     this.isFaulty = false;
+    this.healCuts();
     for (const link of this.#links.values()) {
-      link.cuts = 0;
       link.cloggedUntil = 0;
       link.extraMs = 0;
     }
@@ -125,7 +128,7 @@ export class Network {
   /** N1: all that was kept for this end comes once more. */
   replay(to: EndId): void {
     const kept = this.#kept.get(to) ?? [];
-    this.faults += kept.length;
+    if (kept.length > 0) this.faults += 1;
     for (const deliver of kept) this.#time.after(this.#rng.below(1_000) / 1_000, deliver);
   }
 

@@ -99,7 +99,7 @@ export class ProcessClock {
     if (wakeAt === NEVER) return;
     const lateMs = this.#lateTimerMs === 0 ? 0 : this.#rng.below(this.#lateTimerMs);
     // Just behind the instant, since the clock shows whole milliseconds.
-    const due = Math.max((wakeAt - this.#offset) / this.#rate + 0.001, this.#time.now);
+    const due = Math.max(this.trueTimeOf(wakeAt) + 0.001, this.#time.now);
     if (this.#wakeAt <= due) return;
     this.#wakeAt = due;
     this.#time.at(due + lateMs, () => {

@@ -45,6 +45,8 @@ export interface ReplicaHouse {
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void;
   /** It stood still, and has had a turn since. */
   onResumed(): void;
+  /** Its disk is what a crash left of it. */
+  onCrashed(process: ReplicaProcess): void;
   /** The process has ended; by itself if a reason is given. */
   onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void;
 }
@@ -179,6 +181,7 @@ export class ReplicaProcess implements CellObserver {
     const models = { killed: KILLED, "power loss": POWER_LOSS, torn: TORN };
     this.#stop(undefined);
     this.disk = this.disk.crash(this.#rng, models[how]);
+    this.#house.onCrashed(this);
   }
 
   /** A directory formatted anew, under the same replica id: it must not vote under it again. */
@@ -253,6 +256,7 @@ export class ReplicaProcess implements CellObserver {
       this.#stop(output.ended);
       // The process is gone, not the machine: what the disk was given it may still do.
       this.disk = this.disk.crash(this.#rng, TORN);
+      this.#house.onCrashed(this);
       return;
     }
     for (const { to, bytes } of output.peerFrames) {

@@ -67,10 +67,10 @@ export class Master {
   #expiriesUnderWay = 0;
   #serving: Serving | undefined;
 
-  /** FO-1: the first thing that a master does is to begin an epoch of its own. */
   /** Woken too late for its lease: what is due waits for the next one, and nobody wakes us for it. */
   #wokeLapsed = false;
 
+  /** FO-1: the first thing that a master does is to begin an epoch of its own. */
   constructor(
     options: CellOptions,
     state: CellState,
@@ -107,7 +107,7 @@ export class Master {
     return this.#serving !== undefined && this.#clock.isLeaseLive(now);
   }
 
-  /** Not before this does a session expire here; undefined when it is over, or nobody is served. */
+  /** For checkers: not before this does a session expire here; undefined when it is over. */
   sessionUntil(id: number): Instant | undefined {
     const parts = this.#serving?.parts;
     const session = parts?.sessions.get(id);

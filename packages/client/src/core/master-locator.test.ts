@@ -76,7 +76,7 @@ describe("locating the master (CELL-7)", () => {
     world.call(session, body.write);
     world.run(1_000);
     // Once each time that the search for the master takes a step.
-    expect(world.of("setContents").length).toBeLessThanOrEqual(70);
+    expect(world.of("setContents").length).toBeLessThanOrEqual(60);
     world.confused.delete(A);
     world.run(50);
     expect(session.state).toBe("safe");

@@ -12,7 +12,7 @@ import {
   PROBES_PER_STEP,
   STRANGER_RETRY_MS,
 } from "./limits.ts";
-import { probeDelayMs, reconnectDelayMs } from "./pacing.ts";
+import { firstProbeDelayMs, probeDelayMs, reconnectDelayMs } from "./pacing.ts";
 
 /** What the locator asks of the client around it. */
 export interface LocatorHost {
@@ -146,7 +146,7 @@ export class MasterLocator {
     const endpoint = this.#byConnection(connection);
     if (endpoint === undefined || endpoint !== this.#master) return;
     // What it says of itself may be out of date for a moment: two such claims must not chase us.
-    endpoint.quietUntil = after(now, probeDelayMs(this.#rng, 0, 0));
+    endpoint.quietUntil = after(now, firstProbeDelayMs(this.#rng));
     this.#lose(now);
     if (masterAddress !== "") this.#follow(now, masterAddress);
   }

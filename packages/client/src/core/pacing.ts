@@ -17,9 +17,14 @@ function doubling(rng: Rng, attempt: number, firstMs: number, maxMs: number): nu
   return Math.ceil(delayMs / 2) + rng.below(Math.floor(delayMs / 2) + 1);
 }
 
+/** While a search is young: quick enough for a fail-over, and no storm. */
+export function firstProbeDelayMs(rng: Rng): number {
+  return rng.between(FAST_PROBE_MS_MIN, FAST_PROBE_MS_MAX);
+}
+
 /** Until the next replicas are asked for the master; `slowSteps` counts those past the fast phase. */
 export function probeDelayMs(rng: Rng, seekingForMs: number, slowSteps: number): number {
-  if (seekingForMs < FAST_PROBE_PHASE_MS) return rng.between(FAST_PROBE_MS_MIN, FAST_PROBE_MS_MAX);
+  if (seekingForMs < FAST_PROBE_PHASE_MS) return firstProbeDelayMs(rng);
   return doubling(rng, slowSteps + 1, FAST_PROBE_MS_MAX, SLOW_PROBE_MS_MAX);
 }
 

@@ -27,7 +27,8 @@ export class SessionLease {
     // What the master says is not taken beyond what can be true here.
     const held = Math.min(Math.max(0, heldMs), now - sentAt);
     const lease = Math.min(Math.max(0, leaseMs), SESSION_LEASE_MS_MAX);
-    const spanMs = Math.floor((held + lease) * (1 - CLOCK_RATE_ERROR));
+    // One less, since the instant at which the master answered is its clock rounded down.
+    const spanMs = Math.floor((held + lease) * (1 - CLOCK_RATE_ERROR)) - 1;
     const deadline = after(sentAt, spanMs);
     if (sentAt >= this.#trustedFrom && deadline > this.#deadline) this.#deadline = deadline;
   }

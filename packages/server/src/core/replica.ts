@@ -232,7 +232,7 @@ export class Replica {
     return this.#proposed;
   }
 
-  /** Until when no other replica can be promised anything here (the master lease, seen from below). */
+  /** For checkers: until when no other replica can be promised anything here. */
   boundToUntil(replica: ReplicaId): Instant {
     return this.#engine.boundToUntil(replica);
   }

@@ -1,0 +1,54 @@
+import { Rng } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { QUIET_PLAN } from "./plan.ts";
+import { fileScript } from "./script.ts";
+import { World } from "./world.ts";
+
+/** A cell of three with a client, and its master after some seconds. */
+function serving() {
+  const world = new World("leases", { ...QUIET_PLAN, replicas: 3 }, undefined);
+  for (const replica of world.replicas) replica.start();
+  const client = world.addClient(new Rng("client"), [[fileScript(world, new Rng("script"))]]);
+  world.time.runTo(3_000);
+  const master = world.master();
+  const session = client.sessions[0];
+  if (master?.cell === undefined || session === undefined) throw new Error("a cell that serves");
+  return { world, client, session, master, cell: master.cell };
+}
+
+describe("the checker of leases", () => {
+  it("finds a master to whom fewer than a quorum are bound (8)", () => {
+    const { world, master } = serving();
+    world.master();
+    for (const each of world.replicas) {
+      if (each === master || each.replica === undefined) continue;
+      // As if their grants had been made on clocks that ran out long ago.
+      Object.defineProperty(each.replica, "boundToUntil", { value: () => 0 });
+    }
+    expect(() => world.master()).toThrow(/1 of 2 replicas are bound as long as replica \d leads/);
+  });
+
+  it("counts those that are down, which will wait when they start", () => {
+    const { world, master } = serving();
+    for (const each of world.replicas) if (each !== master) each.crash("killed");
+    expect(world.master()).toBe(master);
+  });
+
+  it("finds a client that relies on its session for longer than the master keeps it (18)", () => {
+    const { world, session, cell } = serving();
+    const until = session.leaseDeadline;
+    Object.defineProperty(cell, "sessionUntil", {
+      configurable: true,
+      value: () => until - 60_000_000,
+    });
+    expect(() => world.master()).toThrow(/relies on session \d+, \d+\.\d+ ms too long/);
+    Object.defineProperty(cell, "sessionUntil", { value: () => undefined });
+    expect(() => world.master()).toThrow(/relies on session \d+, which is over/);
+  });
+
+  it("finds a master that has not applied what is chosen (9)", () => {
+    const { world } = serving();
+    world.log.newest += 1;
+    expect(() => world.master()).toThrow(/serves at \d+, and \d+ is chosen/);
+  });
+});

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import { holdLock } from "./long-hold.ts";
 
-it("holds one lock with one sequencer for some hours, across fail-overs", { timeout: 60_000 }, () => {
+it("holds one lock with one sequencer for some hours, across fail-overs", {
+  timeout: 60_000,
+}, () => {
   const report = holdLock("1", 0.5);
   expect(report.checks).toBeGreaterThan(20);
   expect(report.failOvers).toBeGreaterThan(0);

@@ -95,7 +95,10 @@ function holder(world: World, seen: { generation: number; checks: number }): Scr
     for (;;) {
       yield { kind: "sleep", ms: HOUR_MS / 2 };
       const asked = { sequencer, mode: LockMode.EXCLUSIVE, name: path };
-      const check = yield ask({ $case: "checkSequencer", value: asked }, { ...lock.about, generation });
+      const check = yield ask(
+        { $case: "checkSequencer", value: asked },
+        { ...lock.about, generation },
+      );
       if (check?.result?.$case !== "checkSequencer") continue;
       if (!check.result.value.valid) {
         throw new Violation(14, "long-hold", check.result.value.reason);

@@ -84,10 +84,7 @@ export const FAULT_CLASSES: readonly FaultClass[] = [
     lastsMs: 20_000,
     inject: ({ world, rng }) => {
       const links = missingLinks(5, drawTopology(rng, 5) ?? []);
-      const heals = links.map(([from, to]) => world.network.cut(from, to));
-      world.time.after(20_000, () => {
-        for (const heal of heals) heal();
-      });
+      world.time.after(20_000, world.network.cutAll(links));
     },
   },
   {
@@ -257,10 +254,6 @@ function roll(world: World, at: number): void {
 }
 
 function isolate(world: World, replica: ReplicaProcess, ms: number): void {
-  const { network } = world;
   const links = linksOf(replica.id, world.replicas.length);
-  const heals = links.map(([from, to]) => network.cut(from, to));
-  world.time.after(ms, () => {
-    for (const heal of heals) heal();
-  });
+  world.time.after(ms, world.network.cutAll(links));
 }

@@ -1,7 +1,7 @@
 import { equalBytes } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
 import { type ErrorCode, LockMode } from "@cubby/protocol";
-import type { Waiter } from "./check-waiting.ts";
+import type { Queues, Waiter } from "./check-waiting.ts";
 import type { ClientProcess } from "./client-process.ts";
 import type { Coverage } from "./coverage.ts";
 import { type Expected, expectedOf, type ReferenceCell } from "./reference-cell.ts";
@@ -25,7 +25,7 @@ const NO_MARK: Mark = { instance: 0, generation: 0 };
  * What clients see (reliability §3, 9 to 11 and 13 to 16): the cheap witness. Each answer must be
  * the reference's at its index, and the order of indexes must respect real time.
  */
-export class ClientChecker {
+export class ClientChecker implements Queues {
   readonly #reference: ReferenceCell;
   readonly #coverage: Coverage;
   readonly #begun = new Map<Call, Begun>();

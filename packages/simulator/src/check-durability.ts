@@ -3,6 +3,7 @@ import { type Ballot, compareBallots, isCommand } from "@cubby/paxos";
 import { drive, recover, recoveredLog, type SimDisk } from "@cubby/server/core";
 import type { LogChecker } from "./check-log.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
+import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
 
 /** What a disk would vote with. */
@@ -22,7 +23,7 @@ export class DurabilityChecker {
   check(index: number, occasion: string): void {
     const command = this.#log.command(index);
     if (command === undefined) return;
-    const quorum = Math.floor(this.#replicas.length / 2) + 1;
+    const quorum = quorumOf(this.#replicas.length);
     const votes: Vote[] = [];
     // A damaged or lost disk held it: what was tampered with later is no fault of the log.
     let holding = 0;

@@ -2,6 +2,7 @@ import { NEVER } from "@cubby/base";
 import { replicaId } from "@cubby/paxos";
 import type { ClientProcess } from "./client-process.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
+import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
 
 /** Of true times, which are quotients. */
@@ -20,7 +21,7 @@ export class LeaseChecker {
     this.#clients = clients;
   }
 
-  /** Of a replica that serves now, having applied `applied`; `newest` is what anybody has. */
+  /** Of a replica that serves now; `newest` is the last index that anybody has applied. */
   check(master: ReplicaProcess, newest: number): void {
     const { cell } = master;
     const now = master.localNow();
@@ -38,7 +39,7 @@ export class LeaseChecker {
 
   /** 8: until its lease ends, no quorum can promise anything to anybody else. */
   #checkGrants(master: ReplicaProcess, until: number): void {
-    const quorum = Math.floor(this.#replicas.length / 2) + 1;
+    const quorum = quorumOf(this.#replicas.length);
     const id = replicaId(master.id);
     let bound = 0;
     for (const { replica, clock, isWiped } of this.#replicas) {
@@ -57,13 +58,13 @@ export class LeaseChecker {
       if (!client.relies(session)) continue;
       const until = cell?.sessionUntil(session.sessionId);
       if (until === NEVER) continue;
-      const end = client.clock.trueTimeOf(session.leaseDeadline);
-      const overMs = until === undefined ? Number.NaN : end - clock.trueTimeOf(until);
+      const relies = `${client.name} relies on session ${session.sessionId}`;
+      if (until === undefined) {
+        throw new Violation(18, "session-kept", `${relies}, which is over`);
+      }
+      const overMs = client.clock.trueTimeOf(session.leaseDeadline) - clock.trueTimeOf(until);
       if (overMs <= ROUNDING_MS) continue;
-      const detail =
-        `${client.name} relies on session ${session.sessionId}, ` +
-        (until === undefined ? "which is over" : `${overMs.toFixed(2)} ms too long`);
-      throw new Violation(18, "session-kept", detail);
+      throw new Violation(18, "session-kept", `${relies}, ${overMs.toFixed(2)} ms too long`);
     }
   }
 }

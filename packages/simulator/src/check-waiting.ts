@@ -10,6 +10,13 @@ export type Waiter = {
   readonly begunAt: number;
 };
 
+export type Queues = {
+  /** Those in the queue of a master that hears of them. */
+  readonly waiters: readonly Waiter[];
+  /** All that some master may have in one, also of clients that it cannot reach. */
+  readonly queued: readonly Waiter[];
+};
+
 /** 23: what is free and waited for is granted at once; a moment is for repeats. */
 const WAKE_UP_WITHIN_MS = 3_500;
 /** Beside others that share it; these let go of it in their turn, which would hide a lost wake-up. */
@@ -32,18 +39,9 @@ export class WaitChecker {
     this.#beganAt = now;
   }
 
-  /**
-   * `queued`: all that some master may have in a queue, also of clients that it cannot reach.
-   * `modeOf`: who holds the lock at this instant; undefined while a lock-delay keeps it.
-   */
-  look(
-    now: number,
-    {
-      waiters,
-      queued,
-    }: { readonly waiters: readonly Waiter[]; readonly queued: readonly Waiter[] },
-    modeOf: (path: string) => LockMode | undefined,
-  ): void {
+  /** `modeOf`: who holds the lock at this instant; undefined while a lock-delay keeps it. */
+  look(now: number, queues: Queues, modeOf: (path: string) => LockMode | undefined): void {
+    const { waiters, queued } = queues;
     const waitedFor = new Set<string>();
     for (const waiter of waiters) {
       const { path, mode, begunAt } = waiter;

@@ -271,11 +271,7 @@ function wallStep(faults: Faults): boolean {
 type Ends = readonly (readonly [number, number])[];
 
 function cutFor(faults: Faults, links: Ends, ms: number): void {
-  const { network } = faults.world;
-  const heals = links.map(([from, to]) => network.cut(from, to));
-  faults.after(ms, () => {
-    for (const heal of heals) heal();
-  });
+  faults.after(ms, faults.world.network.cutAll(links));
 }
 
 function partitionMs(rng: Rng): number {

@@ -2,7 +2,7 @@ import type { Rng } from "@cubby/base";
 import type { LockMode } from "@cubby/protocol";
 import { WaitChecker } from "./check-waiting.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
-import { drawTopology, missingLinks, reach } from "./topology.ts";
+import { drawTopology, missingLinks, quorumOf, reach } from "./topology.ts";
 import { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 
@@ -73,7 +73,7 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   }
   // A wiped directory is refused as soon as somebody hears of it.
   const core = world.replicas.filter((each) => !each.isLost && !each.isWiped);
-  const quorum = Math.floor(plan.replicas / 2) + 1;
+  const quorum = quorumOf(plan.replicas);
   if (core.length < quorum) {
     const detail = `${core.length} replicas are left of ${plan.replicas}`;
     throw new Violation(24, "recovers-alone", detail);
@@ -89,7 +89,7 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   const led = core.filter((each) => reach(links ?? [], each.id) + 1 >= quorum);
   // Of seven in a chain nobody reaches a quorum.
   if (links === undefined || led.length === 0) return core;
-  for (const [from, to] of missingLinks(plan.replicas, links)) network.cut(from, to);
+  network.cutAll(missingLinks(plan.replicas, links));
   // Who reaches a quorum may lead; whoever leads must bring those up to date whom it reaches.
   return led;
 }

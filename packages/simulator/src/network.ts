@@ -60,6 +60,14 @@ export class Network {
     };
   }
 
+  /** Cuts all of these; the result heals them. */
+  cutAll(links: readonly (readonly [EndId, EndId])[]): () => void {
+    const heals = links.map(([from, to]) => this.cut(from, to));
+    return () => {
+      for (const heal of heals) heal();
+    };
+  }
+
   /** All cuts at once; whoever made them has nothing left to heal. */
   healCuts(): void {
     this.#heals += 1;

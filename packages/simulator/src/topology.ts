@@ -54,6 +54,10 @@ function shuffled(rng: Rng, count: number): number[] {
   return order;
 }
 
+export function quorumOf(replicas: number): number {
+  return Math.floor(replicas / 2) + 1;
+}
+
 /** How many others each replica reaches in both directions. */
 export function reach(links: readonly LinkPair[], replica: number): number {
   return links.filter(([a, b]) => a === replica || b === replica).length;

@@ -177,7 +177,8 @@ const sharedWriter = new ByteWriter();
 export function encodeRecord(record: PaxosRecord): EncodedRecord {
   sharedWriter.reset();
   writeRecordPayload(sharedWriter, record);
-  return { ...recordHeader(record), payload: sharedWriter.finish() };
+  const { type, slot, ballot } = recordHeader(record);
+  return { type, slot, ballot, payload: sharedWriter.finish() };
 }
 
 /** Commands in what it returns are views of `payload`. Anything malformed is a DecodeError. */

@@ -39,7 +39,7 @@ import { Violation } from "./violation.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 /** How often, about, an acknowledged write is looked up on the disks; when few are well, more often. */
-const LOOK_UP_EVERY_MS = 4_000;
+const LOOK_UP_EVERY_MS = 10_000;
 const LOOK_UP_OFTEN_MS = 1_200;
 /** Right after a change of leader most that can go wrong with a quorum goes wrong. */
 const LOOK_UP_AFTER_ELECTION_MS = 100;
@@ -47,7 +47,7 @@ const ELECTION_IS_NEWS_MS = 500;
 /** How often, besides, somebody looks whether what a master relies on is there. */
 const MASTER_LOOK_MS = 20;
 /** State is compared at every so-manieth index. */
-const COMPARED_ONE_IN = 24;
+const COMPARED_ONE_IN = 40;
 
 /** What a replica has just done, or a message that has just left it. */
 export type Moment = Trace["kind"] | "leaseRequest";

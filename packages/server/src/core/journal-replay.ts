@@ -24,7 +24,13 @@ import {
 import type { VitalMark } from "./journal-witness.ts";
 import { SEGMENT_DATA_SECTOR, type SegmentHeader, segmentSeed } from "./segment-header.ts";
 import { dataOf, type ScannedWrite, type SegmentScan, scanSegment } from "./segment-scan.ts";
-import { dataOffset, isZero, SECTOR_BYTES, SECTOR_DATA_BYTES } from "./segment-sector.ts";
+import {
+  dataOffset,
+  gatherData,
+  isZero,
+  SECTOR_BYTES,
+  SECTOR_DATA_BYTES,
+} from "./segment-sector.ts";
 
 /** What never completed: from the first sector of its first write to the last non-zero one. */
 export type Tear = {
@@ -158,7 +164,7 @@ export class JournalReplay {
       assert(first !== undefined && last !== undefined, "a train has writes");
       const offset = first.firstSector * SECTOR_BYTES;
       const end = (last.firstSector + last.sectorCount) * SECTOR_BYTES;
-      this.#lastWrite = { segment, offset, bytes: bytes.slice(offset, end) };
+      this.#lastWrite = { segment, offset, bytes: bytes.subarray(offset, end) };
     }
   }
 
@@ -276,14 +282,14 @@ function trainOf(
   writes: readonly ScannedWrite[],
   at: number,
 ): readonly ScannedWrite[] | undefined {
-  const first = writes.slice(at, at + 1);
-  const data = dataOf(bytes, first);
-  const read = readRecordHeader(data, 0);
-  // Only the first record of a write can be longer than it: such a record is written alone.
-  if (read.kind !== "ok") return first;
-  const needed = recordBytes(read.header.payloadLength);
+  const first = writes[at];
+  assert(first !== undefined, "a train begins with a write");
+  // A header lies in one sector. Only the first record of a write can be longer than it: such a
+  // record is written alone.
+  const read = readRecordHeader(gatherData(bytes, first.firstSector * SECTOR_BYTES, 1), 0);
+  const needed = read.kind === "ok" ? recordBytes(read.header.payloadLength) : 0;
   let count = 1;
-  for (let size = data.length; size < needed; count += 1) {
+  for (let size = first.sectorCount * SECTOR_DATA_BYTES; size < needed; count += 1) {
     const next = writes[at + count];
     if (next === undefined) return undefined;
     size += next.sectorCount * SECTOR_DATA_BYTES;

@@ -67,13 +67,16 @@ export function* readThrough(
   file: string,
   { sizeBytes, chunkBytes }: { sizeBytes: number; chunkBytes: number },
 ): DiskTask<Uint8Array> {
-  const whole = new Uint8Array(sizeBytes);
+  // What comes in one read needs no copy.
+  const isOneRead = sizeBytes <= chunkBytes;
+  const whole = new Uint8Array(isOneRead ? 0 : sizeBytes);
   let at = 0;
   while (at < sizeBytes) {
     const size = Math.min(chunkBytes, sizeBytes - at);
     const done = yield* perform(ids, { kind: "read", file, offset: at, sizeBytes: size });
     const bytes = done.bytes ?? EMPTY_BYTES;
     assert(bytes.length <= size, "a read gives no more than was asked for");
+    if (isOneRead) return bytes;
     whole.set(bytes, at);
     at += bytes.length;
     if (bytes.length < size) return whole.subarray(0, at);

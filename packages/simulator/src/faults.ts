@@ -467,8 +467,8 @@ function staleSector(faults: Faults): boolean {
     faults.after(rng.between(50, 2_000), () => {
       if (!replica.disk.names().includes(name)) return;
       const content = replica.disk.content(name);
-      const lost = changedSectors(before, between);
-      const later = changedSectors(between, content);
+      const lost = writtenSectors(before, between);
+      const later = writtenSectors(between, content);
       if (lost.length === 0 || (later.at(-1) ?? -1) <= (lost.at(-1) ?? 0)) return;
       const at = pick(rng, lost);
       content.set(before.subarray(at, at + SECTOR), at);
@@ -480,15 +480,20 @@ function staleSector(faults: Faults): boolean {
 
 const SECTOR = 512;
 
-/** Where two versions of a file differ, by sector. */
-function changedSectors(before: Uint8Array, after: Uint8Array): readonly number[] {
-  const changed: number[] = [];
+/** A write leaves more than this many bytes of a sector changed: its stamp and its seal; rot, one. */
+const ROT_BYTES_MAX = 3;
+
+/** The sectors that were written to between two versions of a file, by offset. */
+export function writtenSectors(before: Uint8Array, after: Uint8Array): readonly number[] {
+  const written: number[] = [];
   for (let at = 0; at + SECTOR <= Math.min(before.length, after.length); at += SECTOR) {
-    if (after.subarray(at, at + SECTOR).some((byte, i) => byte !== before[at + i])) {
-      changed.push(at);
+    let changed = 0;
+    for (let i = at; i < at + SECTOR && changed <= ROT_BYTES_MAX; i += 1) {
+      if (after[i] !== before[i]) changed += 1;
     }
+    if (changed > ROT_BYTES_MAX) written.push(at);
   }
-  return changed;
+  return written;
 }
 
 function ioError(faults: Faults): boolean {

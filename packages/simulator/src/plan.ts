@@ -78,8 +78,8 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   const isBusy = rng.chance(0.5);
   const snapshotEvery = pick(rng, [15, 40, 120]);
   // Enough for a follower to go on from a snapshot that took it a while to fetch.
-  const retain = pick(rng, [25, 60, 200, 600]);
-  const part = pick(rng, [1_024, 4_096, 16_384]);
+  const retain = pick(rng, [8, 25, 100, 600]);
+  const part = pick(rng, [128, 1_024, 8_192]);
   const plan: Plan = {
     replicas: options.replicas ?? replicas,
     clients: options.clients ?? rng.between(2, 6),

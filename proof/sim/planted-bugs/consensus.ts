@@ -193,6 +193,51 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "snapshot-installed-again-and-again",
+    class: "P10",
+    file: CATCH_UP,
+    find: "this.#first = identity.slot + 1;",
+    replace: "",
+    why: "whoever installed a snapshot goes on asking for what it stands for",
+    expects: [0, 22, 23],
+  },
+  {
+    name: "install-keeps-conflicting-entries",
+    class: "P10",
+    file: "packages/paxos/src/acceptor.ts",
+    find: "this.#delivered = slot;\n    this.#recordedChosen = slot;\n    this.#leaseMs",
+    replace:
+      "this.#delivered = slot;\n    this.#recordedChosen = slot;\n    this.#acceptedBallot = ballot;\n    this.#leaseMs",
+    why: "what was accepted behind an installed snapshot counts as accepted in its ballot",
+    expects: [0, 1, 2],
+  },
+  {
+    name: "parts-of-two-snapshots-put-together",
+    class: "P13",
+    file: "packages/paxos/src/snapshot-store.ts",
+    find: "slot === snapshot.identity.slot ? offset : 0",
+    replace: "offset",
+    why: "a snapshot is fetched by offset alone, and a new one goes on where the last one was",
+    expects: [0, 5],
+    also: [
+      {
+        file: "packages/paxos/src/snapshot-store.ts",
+        find: "served && !pinned ? this.#snapshot() : undefined",
+        replace: "undefined as Snapshot | undefined",
+      },
+      {
+        file: CATCH_UP,
+        find: "transit === undefined || !sameSnapshot(transit.identity, message)",
+        replace: "transit === undefined",
+      },
+      {
+        file: CATCH_UP,
+        find: "if (crc32c(bytes) !== identity.checksum) {",
+        replace: "if (bytes.length !== identity.sizeBytes) {",
+      },
+    ],
+  },
+  {
     name: "prepare-never-repeated",
     class: "P9",
     file: LEADER,

@@ -131,6 +131,15 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "two-snapshots-written-at-once",
+    class: "P13",
+    file: "packages/server/src/core/snapshot-file-store.ts",
+    find: "if (this.#isWriting) {",
+    replace: "if (this.#isWriting && snapshot.slot <= 0) {",
+    why: "a snapshot that a peer sends is written beside the replica's own",
+    expects: [0, 24],
+  },
+  {
     name: "rename-not-synced",
     class: "S6",
     file: "packages/server/src/core/snapshot-file.ts",

@@ -47,6 +47,8 @@ export class ClientLane {
   readonly #connections = new Map<number, Connection>();
   readonly #byClient = new Map<ClientProcess, Map<ConnectionId, Connection>>();
   #nextId = 1;
+  /** N5: whether the connection breaks before this answer to a numbered request arrives. */
+  losesReply: (from: ReplicaProcess) => boolean = () => false;
 
   constructor(
     time: VirtualTime,
@@ -132,6 +134,10 @@ export class ClientLane {
     if (request !== undefined) {
       const restsOnLease = !isStale && validUntil !== Number.MAX_SAFE_INTEGER;
       this.#observer.onAnswers(from, request, sent, restsOnLease);
+      if (request.requestNumber > 0 && this.losesReply(from)) {
+        this.breakOff(to);
+        return;
+      }
     }
     this.#down(connection, () => process.onReply(clientId, sent));
   }

@@ -51,6 +51,8 @@ export const COVERAGE_CLASSES = [
   "restarts",
   "pauses",
   "suspends",
+  "answers lost",
+  "holders of locks gone",
   "quorum durability looked up",
   "histories searched",
 ] as const;

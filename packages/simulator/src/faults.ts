@@ -31,6 +31,7 @@ export class Faults {
 
   start(): void {
     if (this.#kinds.length > 0) this.#next();
+    this.#startAtClients();
     const { failpointRate, kinds } = this.world.plan;
     const local = [...kinds].filter((kind) => AT_A_MOMENT[kind] !== undefined);
     if (local.length === 0 || failpointRate === 0) return;
@@ -46,6 +47,37 @@ export class Faults {
           `---- fault ${kind} at ${this.world.time.now.toFixed(1)}, on ${moment} of r${replica.id}`,
         );
         if (AT_A_MOMENT[kind]?.(this, replica) !== false) this.#happened += 1;
+      });
+    };
+  }
+
+  /** What hurts a client most: to lose an answer, and to be gone while it holds a lock. */
+  #startAtClients(): void {
+    const { rng, world } = this;
+    const { kinds } = world.plan;
+    if (kinds.has("N5-reset")) {
+      world.lane.losesReply = (from) => {
+        if (this.#isOver || !rng.chance(LOST_REPLY_RATE)) return false;
+        this.#happened += 1;
+        world.coverage.add("answers lost");
+        // Whoever answers the repetition has not seen the request, if its log has not.
+        if (kinds.has("C1-crash") && rng.chance(LOSERS_CRASH_RATE)) {
+          this.after(0, () => crashOne(this, from, "killed"));
+        }
+        return true;
+      };
+    }
+    const ends: ((client: ClientProcess) => void)[] = [];
+    if (kinds.has("C2-client-crash")) ends.push((client) => crashClient(this, client));
+    if (kinds.has("C2-client-pause")) ends.push((client) => client.clock.pause(HOLDERS_PAUSE_MS));
+    if (ends.length === 0) return;
+    world.onHeld = (client) => {
+      if (this.#isOver || !rng.chance(HOLDER_GONE_RATE)) return;
+      this.after(0, () => {
+        if (client.isDead) return;
+        this.#happened += 1;
+        world.coverage.add("holders of locks gone");
+        pick(rng, ends)(client);
       });
     };
   }
@@ -133,7 +165,7 @@ const INJECTORS: Partial<Record<FaultKind, Inject>> = {
   "C2-pause": (faults) => pauseReplica(faults, [10, 200, 1_000, 5_000, 20_000]),
   "C3-blocked-loop": (faults) => pauseReplica(faults, [60, 260, 700]),
   "C2-client-pause": pauseClient,
-  "C2-client-crash": crashClient,
+  "C2-client-crash": crashSomeClient,
   "D3-bit-rot": bitRot,
   "D4-stale-sector": staleSector,
   "D5-io-error": ioError,
@@ -151,6 +183,12 @@ const RATE_FACTORS: Partial<Record<Moment, number>> = {
   synchronised: 3,
   expiryDecided: 6,
 };
+
+const LOST_REPLY_RATE = 0.03;
+const LOSERS_CRASH_RATE = 0.1;
+const HOLDER_GONE_RATE = 0.1;
+/** Longer than any lease that is drawn, and its delay. */
+const HOLDERS_PAUSE_MS = 20_000;
 
 /** False when nothing came of it that is a fault. */
 type AtAMoment = (faults: Faults, replica: ReplicaProcess) => unknown;
@@ -240,13 +278,16 @@ function pauseClient(faults: Faults): boolean {
   return client !== undefined;
 }
 
-function crashClient(faults: Faults): boolean {
+function crashSomeClient(faults: Faults): boolean {
   const client = someClient(faults);
-  if (client === undefined) return false;
+  if (client !== undefined) crashClient(faults, client);
+  return client !== undefined;
+}
+
+function crashClient(faults: Faults, client: ClientProcess): void {
   faults.world.lane.onClientDied(client, faults.rng.chance(0.5));
   client.die();
   faults.always(faults.rng.between(100, 4_000), () => faults.respawn(client));
-  return true;
 }
 
 /** T2: the clock of the machine stands still as well. */

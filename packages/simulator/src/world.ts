@@ -79,6 +79,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   calm = 1;
   /** Told when a replica does something that matters: where a fault hurts most. */
   onMoment: ((replica: ReplicaProcess, moment: Moment) => void) | undefined;
+  /** Told of a client that has just come by a lock. */
+  onHeld: ((client: ClientProcess) => void) | undefined;
   /** Told of a replica that ended by itself and may be started again, as supervisors are. */
   supervise: ((replica: ReplicaProcess) => void) | undefined;
   /** Replicas whose disks were tampered with: only these may refuse to start. */
@@ -322,6 +324,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   }
 
   onHolds(hold: Hold): () => void {
+    this.onHeld?.(hold.process);
     return this.clientChecker.onHolds(hold);
   }
 

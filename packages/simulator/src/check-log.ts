@@ -68,6 +68,10 @@ export class LogChecker {
     }
   }
 
+  knowsState(index: number): boolean {
+    return this.#hashes.has(index);
+  }
+
   /** 5 and 6: however a replica came by its state, it is the one state of that index. */
   onState(replica: number, index: number, hash: string): void {
     const known = this.#hashes.get(index);

@@ -1,8 +1,11 @@
+import { FAULT_KINDS } from "./run-result.ts";
+
 /**
  * What a run came across, by class. A class that stays at zero over a nightly-sized run means that
  * the simulator no longer reaches something that it claims to test, so that run fails.
  */
 export const COVERAGE_CLASSES = [
+  ...FAULT_KINDS.map((kind) => `fault ${kind}` as const),
   "elections",
   "ballot conflicts",
   "prepares kept for a lease",

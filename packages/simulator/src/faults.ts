@@ -31,6 +31,9 @@ export class Faults {
 
   start(): void {
     if (this.#kinds.length > 0) this.#next();
+    const { coverage, network, plan } = this.world;
+    network.onFault = (kind) => coverage.add(`fault ${kind}`);
+    for (const kind of OF_WHOLE_RUNS) if (plan.kinds.has(kind)) coverage.add(`fault ${kind}`);
     this.#startAtClients();
     const { failpointRate, kinds } = this.world.plan;
     const local = [...kinds].filter((kind) => AT_A_MOMENT[kind] !== undefined);
@@ -46,7 +49,7 @@ export class Faults {
         this.world.chart?.(
           `---- fault ${kind} at ${this.world.time.now.toFixed(1)}, on ${moment} of r${replica.id}`,
         );
-        if (AT_A_MOMENT[kind]?.(this, replica) !== false) this.#happened += 1;
+        if (AT_A_MOMENT[kind]?.(this, replica) !== false) this.happened(kind);
       });
     };
   }
@@ -58,7 +61,7 @@ export class Faults {
     if (kinds.has("N5-reset")) {
       world.lane.losesReply = (from) => {
         if (this.#isOver || !rng.chance(LOST_REPLY_RATE)) return false;
-        this.#happened += 1;
+        this.happened("N5-reset");
         world.coverage.add("answers lost");
         // Whoever answers the repetition has not seen the request, if its log has not.
         if (kinds.has("C1-crash") && rng.chance(LOSERS_CRASH_RATE)) {
@@ -67,19 +70,26 @@ export class Faults {
         return true;
       };
     }
-    const ends: ((client: ClientProcess) => void)[] = [];
-    if (kinds.has("C2-client-crash")) ends.push((client) => crashClient(this, client));
-    if (kinds.has("C2-client-pause")) ends.push((client) => client.clock.pause(HOLDERS_PAUSE_MS));
+    const ends = (["C2-client-crash", "C2-client-pause"] as const).filter((kind) =>
+      kinds.has(kind),
+    );
     if (ends.length === 0) return;
     world.onHeld = (client) => {
       if (this.#isOver || !rng.chance(HOLDER_GONE_RATE)) return;
       this.after(0, () => {
         if (client.isDead) return;
-        this.#happened += 1;
+        const end = pick(rng, ends);
+        this.happened(end);
         world.coverage.add("holders of locks gone");
-        pick(rng, ends)(client);
+        if (end === "C2-client-crash") crashClient(this, client);
+        else client.clock.pause(HOLDERS_PAUSE_MS);
       });
     };
+  }
+
+  happened(kind: FaultKind): void {
+    this.#happened += 1;
+    this.world.coverage.add(`fault ${kind}`);
   }
 
   /** No new ones; what is under way ends by itself. */
@@ -115,6 +125,7 @@ export class Faults {
       const mayCrash = !this.#isOver && this.world.plan.kinds.has("C1-crash-in-recovery");
       if (mayCrash && this.rng.chance(0.4)) {
         replica.crashInRecovery(this.rng.below(40));
+        this.world.coverage.add("fault C1-crash-in-recovery");
         this.world.coverage.add("crashes in recovery");
       }
       replica.start();
@@ -144,7 +155,7 @@ export class Faults {
       if (this.#isOver) return;
       const kind = pick(rng, this.#kinds);
       world.chart?.(`---- fault ${kind} at ${world.time.now.toFixed(1)}`);
-      if (INJECTORS[kind]?.(this)) this.#happened += 1;
+      if (INJECTORS[kind]?.(this)) this.happened(kind);
       this.#next();
     });
   }
@@ -162,7 +173,7 @@ const INJECTORS: Partial<Record<FaultKind, Inject>> = {
   "C1-crash": (faults) => crash(faults, "killed"),
   "D1-power-loss": (faults) => crash(faults, "power loss"),
   "D2-torn-write": (faults) => crash(faults, "torn"),
-  "C2-pause": (faults) => pauseReplica(faults, [10, 200, 1_000, 5_000, 20_000]),
+  "C2-pause": (faults) => pauseReplica(faults, [10, 200, 1_000, 5_000, 20_000, 90_000]),
   "C3-blocked-loop": (faults) => pauseReplica(faults, [60, 260, 700]),
   "C2-client-pause": pauseClient,
   "C2-client-crash": crashSomeClient,
@@ -175,6 +186,16 @@ const INJECTORS: Partial<Record<FaultKind, Inject>> = {
   "M1-hand-over": handOver,
   "T2-suspend": suspend,
 };
+
+/** What a run has or has not, from its beginning to its end. */
+const OF_WHOLE_RUNS: readonly FaultKind[] = [
+  "N1-reordering",
+  "T1-drift",
+  "T3-late-timers",
+  "M2-snapshot-races",
+  "U1-session-churn",
+  "U3-convoy",
+];
 
 /** Some moments come many times a second, and others once in many seconds. */
 const RATE_FACTORS: Partial<Record<Moment, number>> = {
@@ -274,7 +295,7 @@ function someClient(faults: Faults): ClientProcess | undefined {
 
 function pauseClient(faults: Faults): boolean {
   const client = someClient(faults);
-  client?.clock.pause(pick(faults.rng, [50, 1_000, 5_000, 20_000]));
+  client?.clock.pause(pick(faults.rng, [50, 1_000, 5_000, 20_000, 90_000]));
   return client !== undefined;
 }
 
@@ -374,6 +395,13 @@ function oneWay(faults: Faults): boolean {
   const ids = world.replicas.map(({ id }) => id);
   if (ids.length < 2) return false;
   const links: [number, number][] = [];
+  const client = rng.chance(0.2) ? someClient(faults) : undefined;
+  if (client !== undefined) {
+    const isDeaf = rng.chance(0.5);
+    for (const id of ids) links.push(isDeaf ? [id, -client.id] : [-client.id, id]);
+    cutFor(faults, links, partitionMs(rng));
+    return true;
+  }
   const deaf = pick(rng, ids);
   const isWhole = rng.chance(0.5);
   for (const other of ids) {
@@ -491,7 +519,7 @@ function rebootSoon(faults: Faults, replica: ReplicaProcess): void {
 }
 
 /**
- * D4: a sector holds again what it held before: a write that was lost, or went elsewhere. Never the
+ * D4: a sector holds again what it held before: a write was lost, or lies elsewhere. Never the
  * last write of a file: that it is gone no disk can tell, and `docs/guarantees.md` assumes that disks
  * keep what they confirmed. What was written behind it shows that something is missing.
  */
@@ -512,11 +540,16 @@ function staleSector(faults: Faults): boolean {
       const later = writtenSectors(between, content);
       if (lost.length === 0 || (later.at(-1) ?? -1) <= (lost.at(-1) ?? 0)) return;
       const at = pick(rng, lost);
+      if (rng.chance(0.5)) {
+        const elsewhere = rng.below(Math.floor(content.length / SECTOR)) * SECTOR;
+        content.copyWithin(elsewhere, at, at + SECTOR);
+      }
       content.set(before.subarray(at, at + SECTOR), at);
+      faults.happened("D4-stale-sector");
       rebootSoon(faults, replica);
     });
   });
-  return true;
+  return false;
 }
 
 const SECTOR = 512;
@@ -537,12 +570,24 @@ export function writtenSectors(before: Uint8Array, after: Uint8Array): readonly 
   return written;
 }
 
+const FAILING_OPERATIONS = ["write", "write", "write", "create", "syncDirectory", "rename", "read"];
+
 function ioError(faults: Faults): boolean {
+  const kind = pick(faults.rng, FAILING_OPERATIONS);
+  if (kind === "read") return unreadable(faults);
   const replica = someReplica(faults);
   if (replica === undefined) return false;
-  const kind = pick(faults.rng, ["write", "write", "write", "create", "syncDirectory", "rename"]);
   const code = pick(faults.rng, ["EIO", "ENOSPC", "ESHORT"]);
   replica.failsNext = { kind, code };
+  return true;
+}
+
+/** Only who starts reads. What cannot be read is damage, so this befalls those that may have some. */
+function unreadable(faults: Faults): boolean {
+  const replica = faults.suspect();
+  if (replica === undefined) return false;
+  if (replica.isUp) crashOne(faults, replica, "killed", 200);
+  replica.failsNext = { kind: "read", code: "EIO" };
   return true;
 }
 

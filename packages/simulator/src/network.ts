@@ -1,5 +1,6 @@
 import type { Rng } from "@cubby/base";
 import { drawExponential, type Plan } from "./plan.ts";
+import type { FaultKind } from "./run-result.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** Replicas have their ids, clients negative ones: one space of names for the ends of links. */
@@ -39,6 +40,7 @@ export class Network {
   isFaulty = true;
   /** Packets lost, doubled, spoiled or come again. */
   faults = 0;
+  onFault: ((kind: FaultKind) => void) | undefined;
 
   constructor(time: VirtualTime, rng: Rng, plan: Plan) {
     this.#time = time;
@@ -104,20 +106,20 @@ export class Network {
       return;
     }
     if (badFrameRate > 0 && this.#rng.chance(badFrameRate)) {
-      this.faults += 1;
+      this.#happened("N6-bad-frames");
       this.#deliverLater(link, spoiled(bytes, this.#rng), deliver);
     }
     if (lossRate > 0 && this.#rng.chance(lossRate)) {
-      this.faults += 1;
+      this.#happened("N1-loss");
       return;
     }
     this.#deliverLater(link, bytes, deliver);
     if (duplicateRate > 0 && this.#rng.chance(duplicateRate)) {
-      this.faults += 1;
+      this.#happened("N1-duplicates");
       this.#deliverLater(link, bytes, deliver);
     }
     if (oldPacketRate > 0 && this.#rng.chance(oldPacketRate)) {
-      this.faults += 1;
+      this.#happened("N1-old-packets");
       const mostMs = this.#rng.chance(0.7) ? RECENT_MS_MAX : OLD_AFTER_MS_MAX;
       const ms = this.#rng.between(OLD_AFTER_MS_MIN, mostMs);
       this.#time.after(ms, () => deliver(bytes));
@@ -136,7 +138,7 @@ export class Network {
   /** N1: all that was kept for this end comes once more. */
   replay(to: EndId): void {
     const kept = this.#kept.get(to) ?? [];
-    if (kept.length > 0) this.faults += 1;
+    if (kept.length > 0) this.#happened("N1-old-packets");
     for (const deliver of kept) this.#time.after(this.#rng.below(1_000) / 1_000, deliver);
   }
 
@@ -152,6 +154,11 @@ export class Network {
   /** For a stream whose link is cut: when to try again. */
   retryAt(): number {
     return this.#time.now + RETRANSMIT_MS * (0.5 + this.#rng.below(100) / 100);
+  }
+
+  #happened(kind: FaultKind): void {
+    this.faults += 1;
+    this.onFault?.(kind);
   }
 
   #deliverLater(link: Link, bytes: Uint8Array, deliver: (bytes: Uint8Array) => void): void {

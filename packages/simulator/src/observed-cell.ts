@@ -11,6 +11,7 @@ export type Applied = {
 export interface CellObserver {
   onApplied(cell: Cell, applied: Applied): void;
   onRestored(cell: Cell, index: number): void;
+  onSnapshot(index: number, bytes: Uint8Array): void;
 }
 
 /** The production cell, and somebody who looks at each command that it has just applied. */
@@ -21,6 +22,12 @@ export class ObservedCell extends Cell {
   constructor(options: CellOptions, log: ReplicatedLog, observer: CellObserver) {
     super(options, log);
     this.#observer = observer;
+  }
+
+  override snapshot(): { index: number; bytes: Uint8Array } {
+    const taken = super.snapshot();
+    this.#observer.onSnapshot(taken.index, taken.bytes);
+    return taken;
   }
 
   override onLogEvent(now: Instant, event: LogEvent): void {

@@ -1,8 +1,11 @@
 import { type Instant, instant, NEVER, type Rng } from "@cubby/base";
-import { drawClockRate, type Plan } from "./plan.ts";
+import { drawClockRate, type Plan, pick } from "./plan.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 const TURN_MS = 0.02;
+/** Machines have been up for no time or for years; some pass what 31 or 32 bits hold in the run. */
+const UPTIMES_MS = [0, 2 ** 31, 2 ** 32, 2 ** 40].map((ms) => Math.max(0, ms - 20_000));
+const UPTIME_SPREAD_MS = 40_000;
 
 /**
  * Time as one process has it: its monotonic clock, its event loop's turns and its one timer, and
@@ -24,7 +27,7 @@ export class ProcessClock {
     this.#time = time;
     this.#rng = rng;
     this.#lateTimerMs = plan.lateTimerMs;
-    this.#offset = rng.below(1_000_000);
+    this.#offset = pick(rng, UPTIMES_MS) + rng.below(UPTIME_SPREAD_MS);
     this.#rate = drawClockRate(rng, plan.driftPerMille);
   }
 

@@ -42,6 +42,7 @@ export interface ReplicaHouse {
   onLeave(process: ReplicaProcess, message: PaxosMessage): void;
   onApplied(process: ReplicaProcess, cell: Cell, applied: Applied): void;
   onRestored(process: ReplicaProcess, cell: Cell, index: number): void;
+  onSnapshot(process: ReplicaProcess, index: number, bytes: Uint8Array): void;
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void;
   /** It stood still, and has had a turn since. */
   onResumed(): void;
@@ -55,6 +56,8 @@ const CELL_ID = "00112233445566778899aabbccddeeff";
 /** As the watchdog of the shell has them. */
 const STALL_MS = 200;
 const PERIOD_MS = 50;
+/** How many reads a recovery takes, about. */
+const READS_OF_RECOVERY = 12;
 /** Inputs that one turn may take; more would be a storm (reliability 23). */
 const INBOX_MAX = 50_000;
 
@@ -93,8 +96,12 @@ export class ReplicaProcess implements CellObserver {
   #isTurnDue = false;
   /** How long a disk request takes; undefined: drawn for each. */
   diskMs: number | undefined;
-  /** The next requests of that kind fail. */
+  /** The next request of that kind fails. */
   failsNext: { readonly kind: string; readonly code: string } | undefined;
+  /** One has failed in this life: it may end itself. */
+  hasFailed = false;
+  /** Down for good: whoever restarts processes has given up on this one. */
+  staysDown = false;
   /** Requests handed to the disk and not completed: the moment at which a crash hurts most. */
   pendingWrites = 0;
 
@@ -126,7 +133,16 @@ export class ReplicaProcess implements CellObserver {
     assert(this.replica === undefined, "a replica is started once");
     this.life += 1;
     const expected = { cellName: "local", replica: this.id };
+    const fails = this.failsNext?.kind === "read" ? this.failsNext : undefined;
+    // One read in so many, so that each file has its turn.
+    let readsLeft = this.#rng.below(READS_OF_RECOVERY);
+    this.disk.failWith((request) => {
+      if (fails === undefined || request.kind !== "read" || readsLeft-- !== 0) return undefined;
+      this.failsNext = undefined;
+      return { code: fails.code, message: "injected" };
+    });
     const result = drive(this.disk, recover({ expected }));
+    this.disk.failWith(undefined);
     if (result.kind !== "recovered") {
       this.isLost = true;
       this.#house.onRecovered(this, result);
@@ -216,6 +232,10 @@ export class ReplicaProcess implements CellObserver {
     this.#house.onRestored(this, cell, index);
   }
 
+  onSnapshot(index: number, bytes: Uint8Array): void {
+    this.#house.onSnapshot(this, index, bytes);
+  }
+
   #scheduleTurn(): void {
     if (this.#isTurnDue) return;
     this.#isTurnDue = true;
@@ -283,6 +303,7 @@ export class ReplicaProcess implements CellObserver {
       const failure = this.failsNext;
       if (failure !== undefined && failure.kind === kind) {
         this.failsNext = undefined;
+        this.hasFailed = true;
         disk.failWith(() => ({ code: failure.code, message: "injected" }));
       }
       const completion = disk.complete(index);
@@ -301,6 +322,7 @@ export class ReplicaProcess implements CellObserver {
     this.pendingWrites = 0;
     this.failsNext = undefined;
     this.#house.onStopped(this, ended);
+    this.hasFailed = false;
   }
 
   #newIdentity(): DirectoryIdentity {

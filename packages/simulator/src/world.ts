@@ -1,4 +1,4 @@
-import { Rng } from "@cubby/base";
+import { checksum64, Rng } from "@cubby/base";
 import type { Cell } from "@cubby/cell";
 import type {
   Call,
@@ -192,6 +192,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   }
 
   onLeave(process: ReplicaProcess, message: PaxosMessage): void {
+    if (process.isWiped) {
+      const detail = `replica ${process.id}, whose directory was lost, sends ${message.kind}`;
+      throw new Violation(24, "wiped-votes", detail);
+    }
     this.log.onLeave(process.id, process.life, message);
   }
 
@@ -218,7 +222,12 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.chart?.(`${this.#at()}  r${process.id} stops ${JSON.stringify(ended ?? "killed")}`);
     if (ended === undefined) return;
     this.lane.onReplicaStopped(process, false);
-    if (ended.code === "identity_refused") {
+    const isRefused = ended.code === "identity_refused";
+    if (isRefused ? !process.isWiped : !process.hasFailed) {
+      const detail = `replica ${process.id} ends itself without a cause: ${ended.code}, ${ended.detail}`;
+      throw new Violation(24, "ends-for-a-cause", detail);
+    }
+    if (isRefused) {
       process.isLost = true;
       this.coverage.add("directories refused");
       return;
@@ -233,12 +242,20 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.#onNewCommand(index, command);
       this.cellChecker.onCounts(cell.status(process.localNow()), index);
     }
-    if (index % COMPARED_ONE_IN === 0) this.log.onState(process.id, index, cell.stateHash());
+    if (index % COMPARED_ONE_IN !== 0 && !this.log.knowsState(index)) return;
+    this.log.onState(process.id, index, cell.stateHash());
+    cell.checkInvariants();
+  }
+
+  /** 6: whoever comes by this index by replay is compared with it. */
+  onSnapshot(process: ReplicaProcess, index: number, bytes: Uint8Array): void {
+    this.log.onState(process.id, index, checksum64(bytes));
   }
 
   onRestored(process: ReplicaProcess, cell: Cell, index: number): void {
     this.log.onRestored(process.id, index);
     this.log.onState(process.id, index, cell.stateHash());
+    cell.checkInvariants();
   }
 
   #onNewCommand(index: number, command: Uint8Array): void {

@@ -1,6 +1,8 @@
 import type { RunResult, Verdict } from "@cubby/simulator";
 import { describe, expect, test } from "vitest";
-import { exitStatusOf, formatFailure, formatRun } from "./report.ts";
+import { type Hunt, isCatch } from "./bug-hunt.ts";
+import { bugNamed } from "./planted-bugs.ts";
+import { exitStatusOf, formatFailure, formatHunt, formatRun } from "./report.ts";
 import { COVERED_FROM_SEEDS, Totals } from "./totals.ts";
 
 function resultOf(verdict: Verdict, coverage: Record<string, number>): RunResult {
@@ -29,6 +31,21 @@ describe("the verdict on many seeds", () => {
     expect(exitStatusOf(totalsOf(crash, resultOf("safety", {})))).toBe(10);
   });
 
+  test("is no pass where nothing passed", () => {
+    expect(exitStatusOf(totalsOf())).toBe(13);
+    expect(exitStatusOf(totalsOf(resultOf("void", {}), resultOf("void", {})))).toBe(13);
+  });
+
+  test("adds nothing of a void seed but its count", () => {
+    const totals = totalsOf(
+      resultOf("passed", { elections: 1 }),
+      resultOf("void", { elections: 2 }),
+    );
+    expect(totals).toMatchObject({ seeds: 1, coreEvents: 30_000, simulatedMs: 60_000, faults: 4 });
+    expect(totals.of("void")).toBe(1);
+    expect(totals.coverage.get("elections")).toBe(1);
+  });
+
   test("a class of coverage at zero fails so many seeds, and not a few", () => {
     const totals = totalsOf(resultOf("passed", { elections: 1, "torn tails cut": 0 }));
     expect(exitStatusOf(totals)).toBe(0);
@@ -48,5 +65,28 @@ describe("the verdict on many seeds", () => {
       "npm run sim -- --seed 7 --bug retry-storm --without N1-loss --replicas 3 --trace",
     );
     expect(text).toMatch(/seeds\.txt: 7 {2}\d{4}-\d\d-\d\d {2}safety 1 agreement/);
+  });
+});
+
+describe("the hunt for a planted bug", () => {
+  const bug = bugNamed("quorum-off-by-one");
+  if (bug === undefined) throw new Error("there is no such bug");
+
+  test("marks what caught it and was not expected to", () => {
+    const caught = resultOf("safety", {});
+    const hunt: Hunt = { bug, caught, seeds: 2, seconds: 1 };
+    expect(formatHunt(hunt)).toMatch(/ {2}2 seeds {2}safety 1 agreement +1\.0 s$/);
+    const other: Hunt = { ...hunt, bug: { ...bug, expects: [24] } };
+    expect(formatHunt(other)).toMatch(/safety 1 agreement +1\.0 s {2}by other means$/);
+  });
+
+  test("takes a hang for a catch only where a crash is expected", () => {
+    const finding = { invariant: 0, rule: "hang", detail: "no verdict", atMs: 0 };
+    const hung: RunResult = { ...resultOf("crash", {}), finding };
+    expect(isCatch(bug, hung)).toBe(false);
+    expect(isCatch({ ...bug, expects: [0] }, hung)).toBe(true);
+    const failed = { ...hung, finding: { ...finding, rule: "assertion" } };
+    expect(isCatch(bug, failed)).toBe(true);
+    expect(isCatch(bug, resultOf("void", {}))).toBe(false);
   });
 });

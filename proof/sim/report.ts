@@ -1,5 +1,5 @@
 import type { AvailabilityReport, LongHoldReport, RunResult, Verdict } from "@cubby/simulator";
-import type { Hunt } from "./bug-hunt.ts";
+import { type Hunt, isExpected } from "./bug-hunt.ts";
 import { seedLine } from "./seed-list.ts";
 import type { Shrunk } from "./shrink.ts";
 import type { SeedTask } from "./task.ts";
@@ -28,6 +28,8 @@ export type Run = {
 
 export function exitStatusOf(totals: Totals): number {
   for (const verdict of GRAVEST) if (totals.of(verdict) > 0) return EXIT_STATUSES[verdict];
+  // Neither green nor red: a run that showed nothing covered nothing.
+  if (totals.of("passed") === 0) return EXIT_STATUSES.coverage;
   const isUncovered = totals.mustCover && totals.uncovered.length > 0;
   return isUncovered ? EXIT_STATUSES.coverage : EXIT_STATUSES.passed;
 }
@@ -116,18 +118,23 @@ export function runAsJson({ totals, seconds, cores, commit }: Run): object {
   };
 }
 
+/** What is not in `expects` is caught as well, but perhaps by luck: a mark at the end says so. */
 export function formatHunt({ bug, caught, seeds, seconds }: Hunt): string {
   const name = `${bug.name} (${bug.class})`.padEnd(56);
   const took = `${seconds.toFixed(1).padStart(6)} s`;
   if (caught === undefined) return `${name} NOT CAUGHT in ${seeds} seeds  ${took}`;
   const { verdict, finding } = caught;
   const by = `${verdict} ${finding?.invariant ?? 0} ${finding?.rule ?? ""}`;
-  return `${name} ${`${seeds}`.padStart(5)} seeds  ${by.padEnd(36)} ${took}`;
+  const mark = isExpected(bug, caught) ? "" : "  by other means";
+  return `${name} ${`${seeds}`.padStart(5)} seeds  ${by.padEnd(36)} ${took}${mark}`;
 }
 
 export function huntAsJson({ bug, caught, seeds, seconds }: Hunt): object {
   const { name, why, expects } = bug;
-  const by = caught === undefined ? undefined : { verdict: caught.verdict, ...caught.finding };
+  const by =
+    caught === undefined
+      ? undefined
+      : { verdict: caught.verdict, ...caught.finding, isExpected: isExpected(bug, caught) };
   return { name, class: bug.class, why, expects, caught: caught !== undefined, seeds, by, seconds };
 }
 

@@ -3,7 +3,7 @@ import type { RunResult, Verdict } from "@cubby/simulator";
 /** From so many seeds on, a class of coverage at zero is a simulator that no longer gets there. */
 export const COVERED_FROM_SEEDS = 2_000;
 
-/** What many seeds showed together. */
+/** What many seeds showed together. A void one showed nothing: it is counted as such, and adds nothing. */
 export class Totals {
   readonly #verdicts = new Map<Verdict, number>();
   readonly #coverage = new Map<string, number>();
@@ -17,7 +17,8 @@ export class Totals {
   add(result: RunResult): void {
     const { verdict } = result;
     this.#verdicts.set(verdict, this.of(verdict) + 1);
-    if (verdict !== "passed" && verdict !== "void") this.failures.push(result);
+    if (verdict === "void") return;
+    if (verdict !== "passed") this.failures.push(result);
     this.seeds += 1;
     this.coreEvents += result.coreEvents;
     this.simulatedMs += result.simulatedMs;

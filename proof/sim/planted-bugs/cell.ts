@@ -29,7 +29,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     find: "  node.setContents(reader.bytes());\n  node.lockDelay = readDelay(reader);",
     replace: "  node.setContents(reader.bytes());",
     why: "a lock in delay is free after a snapshot",
-    expects: [5, 9, 20],
+    expects: [5, 9, 13, 20],
     also: [
       {
         file: SNAPSHOT,
@@ -240,7 +240,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     find: "if (stored !== undefined) return",
     replace: 'if (stored !== undefined && stored.$case === "open") return',
     why: "apply runs a repeated request once more, unless its master remembers it",
-    expects: [9, 10],
+    expects: [9, 10, 13],
   },
   {
     name: "cancelled-request-runs-later",
@@ -252,7 +252,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: `if (stored === undefined) {
     return cancelled(false);`,
     why: "a request that was cancelled before it ran is run when it comes",
-    expects: [9, 10, 5],
+    expects: [9, 10, 13, 5],
   },
   {
     name: "cancelled-lock-stays-held",
@@ -312,6 +312,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     find: "if (due < this.#clock.leaseUntil && !this.#wokeLapsed) wakeAt = earliest(wakeAt, due);",
     replace: "wakeAt = earliest(wakeAt, due);",
     why: "a master without a lease is woken again and again for what it may not do",
-    expects: [0],
+    expects: [23],
   },
 ];

@@ -56,7 +56,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
       return;
     }`,
     why: "a directory that was formatted anew votes under its old replica id, unchecked by its peers",
-    expects: [3, 1],
+    expects: [3, 4, 0],
     also: [
       {
         file: REPLICA,
@@ -148,7 +148,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
       return;
     }`,
     why: "a follower believes the leader's chosen index before its log is the leader's",
-    expects: [1],
+    expects: [1, 0],
   },
   {
     name: "crash-between-truncation-and-suffix",
@@ -174,7 +174,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     find: "this.append(beyond);",
     replace: "",
     why: "slots that are learned take away what was accepted behind them",
-    expects: [1, 2],
+    expects: [1, 2, 3],
   },
   {
     name: "snapshot-over-newer-log",
@@ -199,7 +199,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     find: "this.#first = identity.slot + 1;",
     replace: "",
     why: "whoever installed a snapshot goes on asking for what it stands for",
-    expects: [0, 22, 23],
+    expects: [22, 23],
   },
   {
     name: "install-keeps-conflicting-entries",
@@ -254,7 +254,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     find: "if (this.leads) return this.quorumFollows(now);",
     replace: "if (this.leads) return true;",
     why: "a leader that too few can reach stays, and those who reach it go on following",
-    expects: [22],
+    expects: [22, 23],
   },
   {
     name: "happy-neighbors-outvoted",

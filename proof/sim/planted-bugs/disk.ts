@@ -48,7 +48,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     find: "const bad = firstBad(sectors, extent, !isTail);",
     replace: "const bad = firstBad(sectors, extent, false);",
     why: "a lost sector in the middle is taken for a torn tail, and all behind it is cut",
-    expects: [24, 1],
+    expects: [3, 24, 1],
     also: [
       {
         file: SCAN,
@@ -90,7 +90,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     find: "yield* writeZeros(this.#ids, file, range);",
     replace: "if (recycled === undefined) yield* writeZeros(this.#ids, file, range);",
     why: "records that a reused segment held in its former life are taken for new ones",
-    expects: [24, 1],
+    expects: [0, 24, 1],
     also: [
       {
         file: HEADER,

@@ -2,14 +2,16 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatReplicas } from "../../packages/cli/src/format-replicas.ts";
-import { poll } from "../../packages/cli/src/process/sleep.ts";
+import { monotonicMs } from "../../packages/cli/src/process/monotonic.ts";
+import { sleep } from "../../packages/cli/src/process/sleep.ts";
 import type { Disks } from "./disks.ts";
 import type { Address, Network } from "./network.ts";
-import { Program, type ProgramExit } from "./program.ts";
+import { type Crash, Program, type ProgramExit } from "./program.ts";
 
 const CUBBY = fileURLToPath(new URL("../../packages/cli/bin/cubby.js", import.meta.url));
 const CELL_NAME = "nemesis";
 const START_MS = 20_000;
+const SERVED_EVERY_MS = 20;
 /** Small, so that segments and snapshots come and go within a minute. */
 const SETTINGS = { segmentBytes: 1024 * 1024, snapshotEvery: 1_000, logLevel: "info" };
 
@@ -32,13 +34,12 @@ type Member = {
 
 const LINES_MAX = 500;
 
-/** A replica that ended without being asked to. */
-export type Crash = { readonly replica: number; readonly exit: ProgramExit; readonly said: string };
-
 /** Five `cubby serve` on the network of the run. */
 export class Cell {
   readonly url: string;
   readonly crashes: Crash[] = [];
+  /** Replicas that neither served nor ended, and what they had said by then. */
+  readonly stuck: string[] = [];
   readonly #options: CellOptions;
   readonly #members: ReadonlyMap<number, Member>;
 
@@ -115,17 +116,24 @@ export class Cell {
     member.program = program;
     void program.exited.then((exit) => {
       if (member.program !== program || member.isEnding) return;
-      this.crashes.push({ replica, exit, said: program.lastLines.join("\n") });
+      this.addCrash(replica, exit, program.lastLines.join("\n"));
     });
   }
 
-  /** Waits until it serves: undefined. Or until it ends: how. */
-  async served(replica: number): Promise<ProgramExit | undefined> {
+  /** Waits until it serves: undefined. Or until it ends: how. What does neither is `stuck`. */
+  async served(replica: number): Promise<ProgramExit | "stuck" | undefined> {
     const member = this.#member(replica);
-    await poll(() => member.isServing || member.program?.hasExited || undefined, {
-      timeoutMs: START_MS,
-      describe: () => `replica ${replica} neither serves nor ends`,
-    });
+    const until = monotonicMs() + START_MS;
+    while (!member.isServing && !member.program?.hasExited) {
+      if (monotonicMs() >= until) {
+        const said = member.program?.lastLines.join("\n");
+        this.stuck.push(
+          `Replica ${replica} neither served nor ended within ${START_MS} ms of its start. It said:\n${said}`,
+        );
+        return "stuck";
+      }
+      await sleep(SERVED_EVERY_MS);
+    }
     return member.program?.hasExited ? member.program.exited : undefined;
   }
 
@@ -136,7 +144,7 @@ export class Cell {
 
   /** For an end that was expected, but not like that. */
   addCrash(replica: number, exit: ProgramExit, said: string): void {
-    this.crashes.push({ replica, exit, said });
+    this.crashes.push({ process: `Replica ${replica}`, exit, said });
   }
 
   async kill(replica: number): Promise<void> {

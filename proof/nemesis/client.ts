@@ -79,7 +79,10 @@ class Worker {
         this.#isOver = true;
       }),
     );
-    await Promise.allSettled(parts);
+    for (const ended of await Promise.allSettled(parts)) {
+      // What a session comes to is one of the library's errors. Anything else is a bug of somebody.
+      if (ended.status === "rejected" && !(ended.reason instanceof CubbyError)) throw ended.reason;
+    }
   }
 
   get #goesOn(): boolean {

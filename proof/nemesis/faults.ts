@@ -22,6 +22,7 @@ export type FaultWindow = {
 export type ClientPrograms = {
   readonly endpoints: readonly number[];
   program(endpoint: number): Program | undefined;
+  kill(endpoint: number): Promise<void>;
   start(endpoint: number): void;
 };
 
@@ -41,6 +42,8 @@ const NAMED_MS = 200;
 const LOSS_EVERY_MS = 40;
 const LOSS_SHARE = 0.12;
 const FLAP_MS = { min: 100, more: 700 };
+/** The cell has put down who it was, which fails the run. */
+const STUCK = "did not come back";
 
 /** Carries out faults, heals each, and writes down when it was. */
 export class Faults {
@@ -52,6 +55,8 @@ export class Faults {
   /** What was damaged on each replica so far: old damage may show when newer data are damaged too. */
   readonly #damaged = new Map<number, Set<string>>();
   readonly current = new Map<number, FaultKind>();
+  /** By link, how many faults cut it now: the last of them heals it. */
+  readonly #cuts = new Map<string, number>();
 
   /** Once the signal is aborted faults are healed at once, and none begins. */
   constructor(victims: Victims, signal: AbortSignal) {
@@ -85,6 +90,8 @@ export class Faults {
         return this.#restartAll();
       case "isolate":
         return this.#cut(this.#split(target, fault), fault.durationMs);
+      case "quorum loss":
+        return this.#cut(this.#withoutQuorum(target, fault), fault.durationMs);
       case "one-way":
         return this.#cut(this.#oneWay(target, fault), fault.durationMs);
       case "link":
@@ -146,8 +153,7 @@ export class Faults {
     await cell.kill(replica);
     await this.#hold(ms);
     cell.start(replica);
-    await cell.served(replica);
-    return "came back";
+    return (await cell.served(replica)) === "stuck" ? STUCK : "came back";
   }
 
   async #pause(program: Program | undefined, ms: number): Promise<string> {
@@ -176,9 +182,18 @@ export class Faults {
 
   async #cut(links: readonly Link[], ms: number): Promise<string> {
     const { network } = this.#victims;
-    for (const [from, to] of links) network.cut(from, to);
+    for (const [from, to] of links) {
+      const link = `${from}>${to}`;
+      this.#cuts.set(link, (this.#cuts.get(link) ?? 0) + 1);
+      network.cut(from, to);
+    }
     await this.#hold(ms);
-    for (const [from, to] of links) network.heal(from, to);
+    for (const [from, to] of links) {
+      const link = `${from}>${to}`;
+      const left = (this.#cuts.get(link) ?? 1) - 1;
+      this.#cuts.set(link, left);
+      if (left === 0) network.heal(from, to);
+    }
     return "";
   }
 
@@ -233,8 +248,7 @@ export class Faults {
       cell.addCrash(replica, exit, program.lastLines.join("\n"));
     }
     cell.start(replica);
-    await cell.served(replica);
-    return "ended, and came back with room";
+    return (await cell.served(replica)) === "stuck" ? STUCK : "ended, and came back with room";
   }
 
   /**
@@ -257,6 +271,7 @@ export class Faults {
     cell.start(replica);
     cell.expectEnd(replica);
     const exit = await cell.served(replica);
+    if (exit === "stuck") return STUCK;
     if (exit === undefined) {
       cell.expectEnd(replica, false);
       if (damage === undefined) return "nothing to damage";
@@ -280,7 +295,7 @@ export class Faults {
   }
 
   async #killClient(client: number, ms: number): Promise<string> {
-    await this.#victims.clients.program(client)?.kill();
+    await this.#victims.clients.kill(client);
     await this.#hold(ms);
     this.#victims.clients.start(client);
     return "";
@@ -301,6 +316,17 @@ export class Faults {
       return (isBeside ? others : [target]).flatMap((replica) => bothWays(client, replica));
     });
     return [...links, ...others.flatMap((other) => bothWays(target, other))];
+  }
+
+  /** A majority, each of it cut off from every replica: nobody anywhere has a quorum. */
+  #withoutQuorum(target: number, fault: Fault): Link[] {
+    const { replicas } = this.#victims.cell;
+    const others = fault.order.filter((each) => each !== target);
+    const alone = [target, ...others.slice(0, Math.floor(replicas.length / 2))];
+    const isCut = (a: number, b: number): boolean => alone.includes(a) || alone.includes(b);
+    return replicas.flatMap((a) =>
+      replicas.flatMap((b): Link[] => (a !== b && isCut(a, b) ? [[a, b]] : [])),
+    );
   }
 
   #oneWay(target: number, fault: Fault): Link[] {

@@ -68,12 +68,14 @@ export type History = {
   readonly tallies: ReadonlyMap<string, Tally>;
   /** By error code. */
   readonly errors: ReadonlyMap<string, number>;
-  /** When operations succeeded, in order. */
+  /** When something took effect or was read, in order; an answer that refuses is none of these. */
   readonly successes: readonly Instant[];
 };
 
 type Call = Extract<HistoryLine, { readonly event: "call" }>;
 type Return = Extract<HistoryLine, { readonly event: "return" }>;
+
+const SUCCESSES: ReadonlySet<string> = new Set(["granted", "written", "contents"]);
 
 /** What is told apart in a report. */
 function kindOf(input: FileInput | LockInput): string {
@@ -142,7 +144,7 @@ class HistoryReader {
       tallies,
       errors,
       successes: [...this.#returns.values()]
-        .filter(({ outcome }) => outcome === "ok")
+        .filter(({ output }) => output !== undefined && SUCCESSES.has(output.kind))
         .map(({ at }) => at)
         .sort((a, b) => a - b),
     };

@@ -10,6 +10,9 @@ const STOP_MS = 5_000;
 
 export type ProgramExit = { readonly code: number | null; readonly signal: string | null };
 
+/** A process that ended without being asked to. */
+export type Crash = { readonly process: string; readonly exit: ProgramExit; readonly said: string };
+
 export type ProgramOptions = {
   readonly command: readonly string[];
   readonly env?: Readonly<Record<string, string>>;

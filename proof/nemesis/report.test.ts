@@ -16,7 +16,7 @@ function facts(changes: Partial<RunFacts> = {}): RunFacts {
     windows: [window, window, window],
     crashes: [],
     resource: new FencedResource(),
-    notRecovered: "",
+    notRecovered: [],
     ...changes,
   };
 }
@@ -29,7 +29,8 @@ function history(silentFrom: number, silentUntil: number) {
     const id = `1-1.${at}`;
     const input = { kind: "read" } as const;
     lines.push({ event: "call", id, at, session: "s", node: "f", input } as const);
-    lines.push({ event: "return", id, at, outcome: "ok" } as const);
+    const output = { kind: "contents", value: "", generation: 1 } as const;
+    lines.push({ event: "return", id, at, outcome: "ok", output } as const);
   }
   return readHistory(lines, () => 0);
 }
@@ -50,13 +51,30 @@ describe("a report", () => {
     expect(verdictOf(facts(), history(0, 0), undecided)).toBe("invalid");
   });
 
+  it("counts what took effect or was read, and not that a lock was busy", () => {
+    const about = { session: "s", node: "l" } as const;
+    const acquire = { kind: "acquire", holder: "a", wait: false } as const;
+    const outputs = [
+      { kind: "busy" },
+      { kind: "granted", generation: 2 },
+      { kind: "mismatch" },
+    ] as const;
+    const lines = outputs.flatMap((output, at) => [
+      { event: "call", id: `1-1.${at}`, at, ...about, input: acquire } as const,
+      { event: "return", id: `1-1.${at}`, at, outcome: "ok", output } as const,
+    ]);
+    expect(readHistory(lines, () => 0).successes).toEqual([1]);
+  });
+
   it("puts a broken promise before a crash, and a crash before too little", () => {
-    const crash = { replica: 1, exit: { code: 70, signal: null }, said: "" };
+    const crash = { process: "Client 11-1", exit: { code: 1, signal: null }, said: "TypeError" };
     const crashed = facts({ crashes: [crash], windows: [] });
-    expect(createReport(crashed, history(0, 0), NOTHING_WRONG).verdict).toBe("crash");
+    const { verdict, reasons } = createReport(crashed, history(0, 0), NOTHING_WRONG);
+    expect(verdict).toBe("crash");
+    expect(reasons[0]).toMatch(/^Client 11-1 ended with 1, which nobody asked for/);
     const broken = { ...NOTHING_WRONG, violations: ["f"] };
     expect(createReport(crashed, history(0, 0), broken).verdict).toBe("violation");
-    const stuck = facts({ notRecovered: "a client is not served" });
+    const stuck = facts({ notRecovered: ["a client is not served"] });
     expect(createReport(stuck, history(0, 0), NOTHING_WRONG).verdict).toBe("violation");
   });
 

@@ -1,7 +1,7 @@
 import { formatTable } from "../../packages/cli/src/table.ts";
-import type { Crash } from "./cell.ts";
 import type { FaultWindow } from "./faults.ts";
 import type { History, Tally } from "./history.ts";
+import type { Crash } from "./program.ts";
 import { CLIENT_FAULTS, type FaultKind, REPLICA_FAULTS } from "./schedule.ts";
 import type { Judgment } from "./verdict.ts";
 
@@ -33,8 +33,8 @@ export type RunFacts = {
     readonly refused: number;
     readonly violations: readonly string[];
   };
-  /** What was still missing when everything had been healed; empty when nothing was. */
-  readonly notRecovered: string;
+  /** Who did not come back from a fault, or was still missing when everything had been healed. */
+  readonly notRecovered: readonly string[];
 };
 
 export type FaultSummary = {
@@ -97,11 +97,13 @@ function judgeRun(
   const violations = [...judgment.violations, ...facts.resource.violations];
   if (violations.length > 0) return { verdict: "violation", reasons: violations };
   const crashes = facts.crashes.map(
-    ({ replica, exit, said }) =>
-      `Replica ${replica} ended with ${exit.code ?? exit.signal}, which nobody asked for. It said:\n${said}`,
+    ({ process, exit, said }) =>
+      `${process} ended with ${exit.code ?? exit.signal}, which nobody asked for. It said:\n${said}`,
   );
   if (crashes.length > 0) return { verdict: "crash", reasons: crashes };
-  if (facts.notRecovered !== "") return { verdict: "violation", reasons: [facts.notRecovered] };
+  if (facts.notRecovered.length > 0) {
+    return { verdict: "violation", reasons: [...facts.notRecovered] };
+  }
   const reasons = judgment.undecided.map((each) => `Not decided: ${each}`);
   if (okPerSecond < RATE_MIN) {
     reasons.push(`${okPerSecond.toFixed(1)} successes a second: at least ${RATE_MIN} are wanted.`);

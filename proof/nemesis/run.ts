@@ -12,7 +12,7 @@ import { type Beginning, type HistoryLine, readHistory } from "./history.ts";
 import { Namespaces } from "./namespaces.ts";
 import type { Network } from "./network.ts";
 import type { ObserverNews, ObserverTask } from "./observer.ts";
-import { Program } from "./program.ts";
+import { type Crash, Program } from "./program.ts";
 import { Proxies } from "./proxies.ts";
 import { createReport, type Report } from "./report.ts";
 import { FencedResource, type GuardedWrite } from "./resource.ts";
@@ -84,7 +84,10 @@ class Run {
   #master: number | undefined;
   #from = 0;
   #until = 0;
-  #notRecovered = "";
+  #notRecovered: string[] = [];
+  /** Clients, or the observer, that ended by themselves. */
+  readonly #crashes: Crash[] = [];
+  readonly #ended = new Set<Program>();
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -108,6 +111,10 @@ class Run {
       clients: {
         endpoints: CLIENTS,
         program: (client: number) => this.#clients.get(client),
+        kill: async (client: number) => {
+          const program = this.#clients.get(client);
+          if (program !== undefined) await this.#end(program);
+        },
         start: (client: number) => this.#startClient(client),
       },
       master: () => this.#master,
@@ -167,9 +174,9 @@ class Run {
       from: this.#from,
       until: this.#until,
       windows: this.#faults?.windows ?? [],
-      crashes: this.#cell?.crashes ?? [],
+      crashes: [...(this.#cell?.crashes ?? []), ...this.#crashes],
       resource: this.#resource,
-      notRecovered: this.#notRecovered,
+      notRecovered: [...(this.#cell?.stuck ?? []), ...this.#notRecovered],
     };
     return createReport(facts, history, judge(history, beginning));
   }
@@ -211,6 +218,7 @@ class Run {
     this.#endings.push(() => cell.close());
     for (const replica of REPLICAS) cell.start(replica);
     await Promise.all(REPLICAS.map((replica) => cell.served(replica)));
+    if (cell.stuck.length > 0) throw new Error(cell.stuck.join("\n"));
     return cell;
   }
 
@@ -221,7 +229,7 @@ class Run {
       files: this.#files(cell),
       locks: this.#locks(cell).map(([path]) => path),
     };
-    this.#startProgram(OBSERVER, "observer.ts", task, (message) => {
+    this.#startProgram("Observer", OBSERVER, "observer.ts", task, (message) => {
       const news = message as ObserverNews;
       if (news.kind === "made") {
         this.#beginning = news.beginning;
@@ -259,7 +267,7 @@ class Run {
       locks: this.#locks(this.#cell),
       historyFile: join(this.#options.directory, `history-${name}.jsonl`),
     };
-    const program = this.#startProgram(client, "client.ts", task, (message) => {
+    const program = this.#startProgram(`Client ${name}`, client, "client.ts", task, (message) => {
       const news = message as
         | ({ readonly kind: "write" } & GuardedWrite)
         | { readonly kind: "progress"; readonly succeeded: number };
@@ -270,6 +278,7 @@ class Run {
   }
 
   #startProgram(
+    name: string,
     endpoint: number,
     file: string,
     task: object,
@@ -284,10 +293,18 @@ class Run {
       logFile: join(this.#options.directory, `process-${endpoint}.log`),
       onMessage,
     });
-    this.#endings.push(async () => {
-      await program.kill();
+    void program.exited.then((exit) => {
+      if (this.#ended.has(program)) return;
+      this.#crashes.push({ process: name, exit, said: program.lastLines.join("\n") });
     });
+    this.#endings.push(() => this.#end(program));
     return program;
+  }
+
+  /** An end that we ask for. Whoever has ended before did so by itself, and stays a crash. */
+  async #end(program: Program): Promise<void> {
+    if (!program.hasExited) this.#ended.add(program);
+    await program.kill();
   }
 
   /** Liveness: with everything healed, all replicas answer, and every client gets its way. */
@@ -303,7 +320,8 @@ class Run {
       await sleep(1_000, this.#options.signal);
     } catch (error) {
       this.#options.signal.throwIfAborted();
-      this.#notRecovered = `Healed, but not well: ${error instanceof Error ? error.message : error}`;
+      const what = error instanceof Error ? error.message : error;
+      this.#notRecovered.push(`Healed, but not well: ${what}`);
     }
   }
 

@@ -15,7 +15,7 @@ describe("a schedule of faults", () => {
     expect(createSchedule({ ...OPTIONS, seed: "b" })).not.toEqual(createSchedule(OPTIONS));
   });
 
-  it("has every kind, for replicas in two lanes, so that a majority is never hit", () => {
+  it("has every kind, for replicas in two lanes", () => {
     const [first = [], second = [], clients = []] = createSchedule(OPTIONS);
     expect(new Set([...first, ...second].map(({ kind }) => kind))).toEqual(new Set(REPLICA_FAULTS));
     expect(new Set(clients.map(({ kind }) => kind))).toEqual(new Set(CLIENT_FAULTS));

@@ -1,11 +1,12 @@
 import { Rng } from "@cubby/base";
 
-/** Each hits one replica, or one at a time. */
+/** Each hits one replica, or one at a time; but for a quorum loss, which leaves nobody a majority. */
 export const REPLICA_FAULTS = [
   "kill",
   "pause",
   "rolling restart",
   "isolate",
+  "quorum loss",
   "one-way",
   "link",
   "slow link",
@@ -44,7 +45,7 @@ export type ScheduleOptions = {
   readonly without: ReadonlySet<FaultKind>;
 };
 
-/** Two of five replicas at most are hit at once: one lane hits one. */
+/** Two of five replicas at most are hit at once, but for a quorum loss: one lane hits one. */
 const REPLICA_LANES = 2;
 const DRAWS = 4;
 const PAUSE_BETWEEN_MS = { min: 400, max: 1_800 };
@@ -55,6 +56,7 @@ const DURATIONS_MS: Readonly<Record<FaultKind, readonly [min: number, max: numbe
   pause: [200, 4_000],
   "rolling restart": [4_000, 6_000],
   isolate: [800, 4_000],
+  "quorum loss": [800, 3_000],
   "one-way": [800, 4_000],
   link: [1_500, 5_000],
   "slow link": [2_000, 5_000],

@@ -13,10 +13,26 @@ describe("the checker of pace", () => {
 
   it("finds a request that is repeated without a pause (23)", () => {
     const pace = new PaceChecker();
-    const request = { sessionId: 3, requestNumber: 7, call: undefined } as unknown as Request;
-    for (let ms = 0; ms < 60_000; ms += 50) pace.onSend(request, ms);
+    const request = requestOf("setContents", 7);
+    for (let ms = 0; ms < 60_000; ms += 50) pace.onSend("c1", request, ms);
     expect(() => {
-      for (let ms = 60_000; ms < 60_100; ms += 1) pace.onSend(request, ms);
+      for (let ms = 60_000; ms < 60_100; ms += 1) pace.onSend("c1", request, ms);
     }).toThrow(/3.7 was sent 61 times/);
   });
+
+  it("finds a client that chases a master, and replicas that answer each other (23)", () => {
+    const pace = new PaceChecker();
+    expect(() => {
+      for (let ms = 0; ms < 900; ms += 1) pace.onSend("c1", requestOf("locate", 0), ms);
+    }).toThrow(/c1 locate 3 was sent 401 times/);
+    for (let ms = 0; ms < 900; ms += 1) pace.onSend("c2", requestOf("getStat", 0), ms);
+    expect(() => {
+      for (let ms = 0; ms < 900; ms += 1) pace.onPacket(1, 2, "nack", ms);
+    }).toThrow(/r1 to r2 nack was sent 101 times/);
+    for (let ms = 0; ms < 900; ms += 0.5) pace.onPacket(1, 2, "accept", ms);
+  });
 });
+
+function requestOf($case: string, requestNumber: number): Request {
+  return { sessionId: 3, requestNumber, call: { $case } } as unknown as Request;
+}

@@ -1,3 +1,4 @@
+import type { PaxosMessage } from "@cubby/paxos";
 import type { Request } from "@cubby/protocol";
 import { Violation } from "./violation.ts";
 
@@ -5,16 +6,35 @@ import { Violation } from "./violation.ts";
 const WAKES_PER_SECOND_MAX = 500;
 /** A request that is refused or lost is repeated after growing pauses. */
 const REPEATS_PER_SECOND_MAX = 60;
+/** What a client asks without a number, and how often it may: it may have forty sessions. */
+const ASKED_PER_SECOND_MAX: Partial<Record<CallCase, number>> = {
+  locate: 400,
+  createSession: 400,
+  keepAlive: 60,
+};
+/** What one replica tells another whatever the load is; some of it several times over when it lost. */
+const TOLD_PER_SECOND_MAX: Partial<Record<PaxosMessage["kind"], number>> = {
+  heartbeatRequest: 60,
+  heartbeatReply: 600,
+  prepare: 60,
+  promise: 60,
+  prepareRequest: 60,
+  nack: 100,
+  genesisComplete: 60,
+  leaseRelease: 60,
+};
 const SECOND_MS = 1_000;
 
 const SENDS_REMEMBERED_MAX = 4_096;
 
+type CallCase = NonNullable<Request["call"]>["$case"];
 type Count = { since: number; count: number };
 
 /** 23: no process spins, asking again and again for what it cannot have yet. */
 export class PaceChecker {
   readonly #wakes = new Map<string, Count>();
   readonly #sends = new Map<string, Count>();
+  readonly #packets = new Map<string, Count>();
 
   onWake(process: string, now: number): void {
     const count = countIn(this.#wakes, process, now);
@@ -22,14 +42,26 @@ export class PaceChecker {
     throw new Violation(23, "no-spin", `${process} was woken ${count} times in a second`);
   }
 
-  onSend({ sessionId, requestNumber, call }: Request, now: number): void {
-    if (requestNumber === 0) return;
-    if (this.#sends.size >= SENDS_REMEMBERED_MAX) this.#sends.clear();
-    const name = `${call?.$case} ${sessionId}/${requestNumber}`;
-    const count = countIn(this.#sends, name, now);
-    if (count <= REPEATS_PER_SECOND_MAX) return;
-    throw new Violation(23, "no-storm", `${name} was sent ${count} times in a second`);
+  onSend(process: string, { sessionId, requestNumber, call }: Request, now: number): void {
+    if (call === undefined) return;
+    const max = requestNumber === 0 ? ASKED_PER_SECOND_MAX[call.$case] : REPEATS_PER_SECOND_MAX;
+    if (max === undefined) return;
+    const what = requestNumber === 0 ? "" : `/${requestNumber}`;
+    countStorm(this.#sends, `${process} ${call.$case} ${sessionId}${what}`, now, max);
   }
+
+  /** Once all is well. */
+  onPacket(from: number, to: number, kind: PaxosMessage["kind"] | undefined, now: number): void {
+    const max = kind === undefined ? undefined : TOLD_PER_SECOND_MAX[kind];
+    if (max !== undefined) countStorm(this.#packets, `r${from} to r${to} ${kind}`, now, max);
+  }
+}
+
+function countStorm(counts: Map<string, Count>, name: string, now: number, max: number): void {
+  if (counts.size >= SENDS_REMEMBERED_MAX) counts.clear();
+  const count = countIn(counts, name, now);
+  if (count <= max) return;
+  throw new Violation(23, "no-storm", `${name} was sent ${count} times in a second`);
 }
 
 /** Of this one, in the second that it is in. */

@@ -48,6 +48,7 @@ export const COVERAGE_CLASSES = [
   "damaged snapshots passed over",
   "fsync errors",
   "directories refused",
+  "cells ruined",
   "wrong frames dropped",
   "crashes",
   "crashes in recovery",

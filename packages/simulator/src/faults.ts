@@ -121,7 +121,7 @@ export class Faults {
   /** Brings it back after a while, unless its directory is lost. */
   restartLater(replica: ReplicaProcess, ms: number): void {
     this.always(ms, () => {
-      if (replica.isUp || replica.isLost) return;
+      if (replica.isUp || replica.isLost || replica.staysDown) return;
       const mayCrash = !this.#isOver && this.world.plan.kinds.has("C1-crash-in-recovery");
       if (mayCrash && this.rng.chance(0.4)) {
         replica.crashInRecovery(this.rng.below(40));
@@ -499,15 +499,19 @@ function bitRot(faults: Faults): boolean {
   if (replica === undefined) return false;
   const name = someFile(faults, replica);
   if (name === undefined) return false;
-  const { rng } = faults;
-  const content = replica.disk.content(name);
+  rotOneBit(replica, name, faults.rng);
+  rebootSoon(faults, replica);
+  return true;
+}
+
+export function rotOneBit({ disk }: ReplicaProcess, name: string, rng: Rng): void {
+  const content = disk.content(name);
+  if (content.length === 0) return;
   let at = rng.below(content.length);
   // Rot in zeros, which files are full of, is rarely seen.
   const tries = rng.chance(0.9) ? ROT_TRIES_MAX : 0;
   for (let i = 0; i < tries && content[at] === 0; i += 1) at = rng.below(content.length);
   content[at] = (content[at] ?? 0) ^ (1 << rng.below(8));
-  rebootSoon(faults, replica);
-  return true;
 }
 
 /** Damage is found by who reads: the process that starts next. */
@@ -526,30 +530,36 @@ function rebootSoon(faults: Faults, replica: ReplicaProcess): void {
 function staleSector(faults: Faults): boolean {
   const replica = faults.suspect();
   if (replica === undefined) return false;
-  const name = someFile(faults, replica);
-  if (name === undefined) return false;
   const { rng } = faults;
-  const before = replica.disk.content(name).slice();
-  faults.after(rng.between(50, 2_000), () => {
-    if (!replica.disk.names().includes(name)) return;
-    const between = replica.disk.content(name).slice();
-    faults.after(rng.between(50, 2_000), () => {
-      if (!replica.disk.names().includes(name)) return;
+  const before = contentsOf(replica);
+  faults.after(rng.between(50, 1_000), () => {
+    const between = contentsOf(replica);
+    faults.after(rng.between(50, 1_000), () => {
+      const stale = [...contentsOf(replica)].flatMap(([name, content]) => {
+        const [first, second] = [before.get(name), between.get(name)];
+        if (first === undefined || second === undefined) return [];
+        const lost = writtenSectors(first, second);
+        const later = writtenSectors(second, content);
+        if (lost.length === 0 || (later.at(-1) ?? -1) <= (lost.at(-1) ?? 0)) return [];
+        return [{ name, first, at: pick(rng, lost) }];
+      });
+      if (stale.length === 0) return;
+      const { name, first, at } = pick(rng, stale);
       const content = replica.disk.content(name);
-      const lost = writtenSectors(before, between);
-      const later = writtenSectors(between, content);
-      if (lost.length === 0 || (later.at(-1) ?? -1) <= (lost.at(-1) ?? 0)) return;
-      const at = pick(rng, lost);
       if (rng.chance(0.5)) {
         const elsewhere = rng.below(Math.floor(content.length / SECTOR)) * SECTOR;
         content.copyWithin(elsewhere, at, at + SECTOR);
       }
-      content.set(before.subarray(at, at + SECTOR), at);
+      content.set(first.subarray(at, at + SECTOR), at);
       faults.happened("D4-stale-sector");
       rebootSoon(faults, replica);
     });
   });
   return false;
+}
+
+function contentsOf({ disk }: ReplicaProcess): ReadonlyMap<string, Uint8Array> {
+  return new Map(disk.names().map((name) => [name, disk.content(name).slice()]));
 }
 
 const SECTOR = 512;

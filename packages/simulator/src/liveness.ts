@@ -1,8 +1,9 @@
 import type { Rng } from "@cubby/base";
 import type { LockMode } from "@cubby/protocol";
 import { WaitChecker } from "./check-waiting.ts";
+import { pick } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
-import { drawTopology, missingLinks, quorumOf, reach } from "./topology.ts";
+import { drawTopology, linksOf, missingLinks, quorumOf, reach } from "./topology.ts";
 import { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 
@@ -25,6 +26,9 @@ const LOOK_MS = 10;
 const HANGS_MS = 1e9;
 /** 22: changes of leader while nothing is wrong. One may be on its way. */
 const ELECTIONS_MAX = 3;
+/** Two, and one that is being written. */
+const SNAPSHOTS_MAX = 3;
+const JOURNAL_BYTES_MAX = 768 << 10;
 /** 23: of all processes together; a cell under the heaviest load that is drawn stays far below. */
 const EVENTS_PER_MS_MAX = 400;
 
@@ -43,8 +47,12 @@ export function awaitLiveness(world: World, rng: Rng): void {
       (client) => client.isDead || answeredBy(world, client.id) >= (answered.get(client) ?? 0) + 3,
     );
   demand(world, CLIENTS_WITHIN_MS, 23, "clients-served", areServed, core);
-  demand(world, CLIENTS_WITHIN_MS, 23, "replicas-catch-up", () => areEqual(world, core), core);
+  const caughtUp = appliedOf(world.master());
+  demand(world, CLIENTS_WITHIN_MS, 23, "replicas-catch-up", () => haveAll(world, core, caughtUp), core);
+  const watched = appliedOf(world.master());
   watch(world);
+  demand(world, CLIENTS_WITHIN_MS, 23, "replicas-keep-up", () => haveAll(world, core, watched), core);
+  for (const replica of core) checkSizes(replica);
   const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
   const noneLeft = (): boolean => deadSessions(world).length === 0;
@@ -78,6 +86,13 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
     const detail = `${core.length} replicas are left of ${plan.replicas}`;
     throw new Violation(24, "recovers-alone", detail);
   }
+  const spare = core.length - quorum;
+  if (spare > 0 && rng.chance(0.3)) {
+    const gone = new Set(core.map((each) => each.id));
+    while (gone.size > spare) gone.delete(pick(rng, [...gone]));
+    for (const each of core) if (gone.has(each.id)) loseForGood(world, rng, each);
+    return core.filter((each) => !gone.has(each.id));
+  }
   const isWhole = core.length === plan.replicas;
   const hangs = plan.kinds.has("D5-slow-disk") && core.length > quorum;
   if (isWhole && hangs && (!plan.kinds.has("N4-partial") || rng.chance(0.5))) {
@@ -92,6 +107,22 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   network.cutAll(missingLinks(plan.replicas, links));
   // Who reaches a quorum may lead; whoever leads must bring those up to date whom it reaches.
   return led;
+}
+
+/** Of the others, a quorum is left: they must do without it, whether it is dead, deaf or dumb. */
+function loseForGood({ network, lane, plan }: World, rng: Rng, replica: ReplicaProcess): void {
+  const { id } = replica;
+  const how = pick(rng, ["down", "cut off", "deaf", "dumb"]);
+  if (how === "down") {
+    replica.staysDown = true;
+    replica.crash("killed");
+    lane.onReplicaStopped(replica, rng.chance(0.5));
+    return;
+  }
+  const links = linksOf(id, plan.replicas);
+  network.cutAll(
+    links.filter(([from, to]) => !(how === "deaf" && to !== id) && !(how === "dumb" && from !== id)),
+  );
 }
 
 /** One disk answers no more, for good: that of the master, if there is one. */
@@ -127,19 +158,19 @@ function demand(
   throw new Violation(invariant, rule, detail);
 }
 
-/** 23 and 5: those whom the master reaches have applied what it has. */
-function areEqual(world: World, core: readonly ReplicaProcess[]): boolean {
+function appliedOf(replica: ReplicaProcess | undefined): number {
+  return replica?.cell?.status(replica.localNow()).appliedIndex ?? -1;
+}
+
+/** 23 and 5: those whom the master reaches have applied what it had then. */
+function haveAll(world: World, core: readonly ReplicaProcess[], target: number): boolean {
   const master = world.master();
   if (master === undefined) return false;
-  const applied = (each: ReplicaProcess): number =>
-    each.cell?.status(each.localNow()).appliedIndex ?? -1;
-  const target = applied(master);
   const reached = core.filter(
     // One that finds out only now that its directory is refused is none of them.
     (each) => !each.isLost && (each === master || !world.network.isCut(master.id, each.id)),
   );
-  // The master moves on while the others follow: a little behind is up to date.
-  return reached.every((each) => applied(each) >= target - 200 && applied(each) >= 0);
+  return reached.every((each) => appliedOf(each) >= Math.max(0, target));
 }
 
 /** All is well, and must stay so for a while: the queues of locks move on, and nobody is deposed. */
@@ -171,6 +202,15 @@ function watch(world: World): void {
     const detail = `${elections} elections within ${WATCH_LOADED_MS + WATCH_CALM_MS} ms without a fault`;
     throw new Violation(22, "a-lasting-master", detail);
   }
+}
+
+/** 23: a journal and its snapshots are as long as what they must hold, and no longer. */
+function checkSizes(replica: ReplicaProcess): void {
+  const snapshots = replica.disk.names().filter((name) => name.startsWith("snapshot-")).length;
+  const bytes = replica.replica?.facts(replica.localNow()).journalBytes ?? 0;
+  if (snapshots <= SNAPSHOTS_MAX && bytes <= JOURNAL_BYTES_MAX) return;
+  const detail = `replica ${replica.id} keeps ${snapshots} snapshots and a journal of ${bytes} bytes`;
+  throw new Violation(23, "bounded-disk", detail);
 }
 
 /** Sessions of clients that are gone. */

@@ -147,6 +147,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const target = this.replica(to);
     const kind = messageKindOf(bytes);
     this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${kind ?? "?"} (${bytes.length} bytes)`);
+    if (!this.network.isFaulty) this.#pace.onPacket(from.id, to, kind, this.time.now);
     if (kind === "leaseRequest") this.onMoment?.(from, kind);
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
     const deliver = (arrived: Uint8Array): void => {
@@ -295,7 +296,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   send(process: ClientProcess, connection: ConnectionId, request: Request): void {
     this.chart?.(`${this.#at()}  ${process.name} --> ${describeRequest(request)}`);
-    this.#pace.onSend(request, this.time.now);
+    this.#pace.onSend(process.name, request, this.time.now);
     this.lane.send(process, connection, request);
   }
 

@@ -504,14 +504,15 @@ function bitRot(faults: Faults): boolean {
   return true;
 }
 
-export function rotOneBit({ disk }: ReplicaProcess, name: string, rng: Rng): void {
-  const content = disk.content(name);
+export function rotOneBit(replica: ReplicaProcess, name: string, rng: Rng): void {
+  const content = replica.disk.content(name);
   if (content.length === 0) return;
   let at = rng.below(content.length);
   // Rot in zeros, which files are full of, is rarely seen.
   const tries = rng.chance(0.9) ? ROT_TRIES_MAX : 0;
   for (let i = 0; i < tries && content[at] === 0; i += 1) at = rng.below(content.length);
   content[at] = (content[at] ?? 0) ^ (1 << rng.below(8));
+  replica.tampered.add(name);
 }
 
 /** Damage is found by who reads: the process that starts next. */
@@ -551,6 +552,7 @@ function staleSector(faults: Faults): boolean {
         content.copyWithin(elsewhere, at, at + SECTOR);
       }
       content.set(first.subarray(at, at + SECTOR), at);
+      replica.tampered.add(name);
       faults.happened("D4-stale-sector");
       rebootSoon(faults, replica);
     });

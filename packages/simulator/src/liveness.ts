@@ -48,10 +48,24 @@ export function awaitLiveness(world: World, rng: Rng): void {
     );
   demand(world, CLIENTS_WITHIN_MS, 23, "clients-served", areServed, core);
   const caughtUp = appliedOf(world.master());
-  demand(world, CLIENTS_WITHIN_MS, 23, "replicas-catch-up", () => haveAll(world, core, caughtUp), core);
+  demand(
+    world,
+    CLIENTS_WITHIN_MS,
+    23,
+    "replicas-catch-up",
+    () => haveAll(world, core, caughtUp),
+    core,
+  );
   const watched = appliedOf(world.master());
   watch(world);
-  demand(world, CLIENTS_WITHIN_MS, 23, "replicas-keep-up", () => haveAll(world, core, watched), core);
+  demand(
+    world,
+    CLIENTS_WITHIN_MS,
+    23,
+    "replicas-keep-up",
+    () => haveAll(world, core, watched),
+    core,
+  );
   for (const replica of core) checkSizes(replica);
   const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
@@ -121,7 +135,9 @@ function loseForGood({ network, lane, plan }: World, rng: Rng, replica: ReplicaP
   }
   const links = linksOf(id, plan.replicas);
   network.cutAll(
-    links.filter(([from, to]) => !(how === "deaf" && to !== id) && !(how === "dumb" && from !== id)),
+    links.filter(
+      ([from, to]) => !(how === "deaf" && to !== id) && !(how === "dumb" && from !== id),
+    ),
   );
 }
 

@@ -100,6 +100,8 @@ export class ReplicaProcess implements CellObserver {
   failsNext: { readonly kind: string; readonly code: string } | undefined;
   /** One has failed in this life: it may end itself. */
   hasFailed = false;
+  /** Files in which bytes were changed behind its back. */
+  readonly tampered = new Set<string>();
   /** Down for good: whoever restarts processes has given up on this one. */
   staysDown = false;
   /** Requests handed to the disk and not completed: the moment at which a crash hurts most. */
@@ -139,6 +141,7 @@ export class ReplicaProcess implements CellObserver {
     this.disk.failWith((request) => {
       if (fails === undefined || request.kind !== "read" || readsLeft-- !== 0) return undefined;
       this.failsNext = undefined;
+      this.tampered.add(request.file);
       return { code: fails.code, message: "injected" };
     });
     const result = drive(this.disk, recover({ expected }));

@@ -314,4 +314,36 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     why: "a master without a lease is woken again and again for what it may not do",
     expects: [23],
   },
+  {
+    name: "last-come-first-served",
+    class: "P23",
+    file: WAITERS,
+    find: "for (const call of queue) {",
+    replace: "for (const call of [...queue].reverse()) {",
+    why: "of those who wait for a lock the last one is woken, whoever came before",
+    expects: [23],
+  },
+  {
+    name: "condition-checked-before-the-log",
+    class: "P27",
+    file: "packages/cell/src/master/calls.ts",
+    find: "const value = { path, instance, contents, hasIfGeneration, ifGeneration };",
+    replace: `if (hasIfGeneration && handle.node.contentGeneration !== ifGeneration) {
+      const detail = "The file has another generation.";
+      this.#parts.answers.fromState(call, failure("generation_mismatch", detail));
+      return;
+    }
+    const value = { path, instance, contents, hasIfGeneration: false, ifGeneration: 0 };`,
+    why: "a compare-and-swap compares when it is proposed, and swaps when it is applied",
+    expects: [9, 10],
+  },
+  {
+    name: "results-never-forgotten",
+    class: "P31",
+    file: "packages/cell/src/state/session.ts",
+    find: "const results = this.results;\n    if (results === undefined) return;",
+    replace: "const results = this.results;\n    if (results !== null) return;",
+    why: "a session keeps every result it ever had",
+    expects: [0, 13],
+  },
 ];

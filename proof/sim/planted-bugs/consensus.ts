@@ -274,4 +274,20 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     why: "an accept whose answer was lost is not sent again",
     expects: [22, 23],
   },
+  {
+    name: "parts-left-over-in-the-next-snapshot",
+    class: "P11",
+    file: CATCH_UP,
+    find: "identity: { slot, sizeBytes, checksum, leaseMs }, parts: [],",
+    replace: "identity: { slot, sizeBytes, checksum, leaseMs }, parts: transit?.parts ?? [],",
+    why: "the parts of a snapshot that was given up are read as the beginning of the next one",
+    expects: [0, 5],
+    also: [
+      {
+        file: CATCH_UP,
+        find: "if (crc32c(bytes) !== identity.checksum) {",
+        replace: "if (bytes.length < identity.sizeBytes) {",
+      },
+    ],
+  },
 ];

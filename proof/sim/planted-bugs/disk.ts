@@ -6,6 +6,7 @@ const POOL = "packages/server/src/core/segment-pool.ts";
 const REPLAY = "packages/server/src/core/journal-replay.ts";
 const HEADER = "packages/server/src/core/segment-header.ts";
 const REPLICA = "packages/server/src/core/replica.ts";
+const STORE = "packages/server/src/core/snapshot-file-store.ts";
 
 /** Journal, segments, snapshots and recovery. */
 export const DISK_BUGS: readonly PlantedBug[] = [
@@ -173,5 +174,60 @@ export const DISK_BUGS: readonly PlantedBug[] = [
         replace: "slot: index - 1,\n      ballot: acceptedBallot,",
       },
     ],
+  },
+  {
+    name: "full-disk-goes-unnoticed",
+    class: "S5",
+    file: JOURNAL,
+    find: "if (!completion.ok) {",
+    replace: 'if (!completion.ok && completion.error.code === "EIO") {',
+    why: "a write that found no room, or was short, is taken for durable",
+    expects: [2, 24],
+  },
+  {
+    name: "header-checksum-ignored",
+    class: "S9",
+    file: "packages/server/src/core/journal-record.ts",
+    find: 'if (view.getUint32(CHECKSUM_OFFSET, true) !== hash) return { kind: "bad" };',
+    replace: "",
+    why: "a record's slot and ballot are believed though its header has rotted",
+    expects: [3, 1, 0],
+    also: [
+      {
+        file: REPLAY,
+        find: 'if (header.link.previousHash !== hash) return "recordChain";',
+        replace: "",
+      },
+    ],
+  },
+  {
+    name: "old-snapshots-removed-first",
+    class: "S13",
+    file: STORE,
+    find: "const { sizeBytes } = yield* writeSnapshotFile(ids, snapshot, identity);",
+    replace: `for (let slot = this.#slots.shift(); slot !== undefined; slot = this.#slots.shift()) {
+      yield* perform(ids, { kind: "remove", file: snapshotFile(slot) });
+    }
+    const { sizeBytes } = yield* writeSnapshotFile(ids, snapshot, identity);`,
+    why: "the snapshots there are make room for the next one before it is whole",
+    expects: [24],
+  },
+  {
+    name: "segments-never-dropped",
+    class: "P31",
+    file: POOL,
+    find: "return oldest !== undefined && oldest.life < this.#keepLife;",
+    replace: "return false;",
+    why: "the journal keeps every segment, and grows for as long as the replica lives",
+    expects: [23],
+  },
+  {
+    name: "snapshots-never-removed",
+    class: "P31",
+    file: STORE,
+    find: "if (this.#stale.length === 0) return;",
+    replace: "if (this.#stale.length >= 0) return;",
+    why: "every snapshot that was ever taken stays on the disk",
+    expects: [23],
   },
 ];

@@ -227,4 +227,13 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     why: "a deposed master goes on with reads and expiries for two more seconds",
     expects: [8, 9],
   },
+  {
+    name: "instants-of-32-bits",
+    class: "P28",
+    file: "packages/base/src/instant.ts",
+    find: "return instant(sum);",
+    replace: "return instant(sum | 0);",
+    why: "an instant is computed in 32 bits, which a machine passes that is up for 25 days",
+    expects: [0, 23, 22, 18, 8],
+  },
 ];

@@ -6,10 +6,10 @@ import { Violation } from "./violation.ts";
 const WAKES_PER_SECOND_MAX = 500;
 /** A request that is refused or lost is repeated after growing pauses. */
 const REPEATS_PER_SECOND_MAX = 60;
-/** What a client asks without a number, and how often it may: it may have forty sessions. */
+/** What a client asks without a number, and how often it may: it may have a thousand sessions. */
 const ASKED_PER_SECOND_MAX: Partial<Record<CallCase, number>> = {
   locate: 400,
-  createSession: 400,
+  createSession: 2_500,
   keepAlive: 60,
 };
 /** What one replica tells another whatever the load is; some of it several times over when it lost. */

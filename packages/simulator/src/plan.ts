@@ -63,6 +63,7 @@ export const QUIET_PLAN: Plan = {
   timerFactor: 1,
 };
 
+const CROWD = 1_000;
 const REPLICA_COUNTS = [1, 3, 3, 3, 5, 5, 5, 5, 7];
 
 /** Swarm testing: whole kinds of fault are absent in a run, so that those present can bite. */
@@ -103,7 +104,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     sessionLeaseMs: pick(rng, [2_000, 2_000, 4_000, 12_000]),
     thinkMs: isBusy ? pick(rng, [3, 10]) : pick(rng, [30, 120]),
     paths: rng.between(1, 4),
-    convoy: has("U3-convoy") ? rng.between(8, 40) : 0,
+    convoy: has("U3-convoy") ? drawConvoy(rng) : 0,
     timerFactor: 1,
   };
   return {
@@ -113,6 +114,11 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     oldPacketRate: has("N1-old-packets") ? plan.oldPacketRate : 0,
     badFrameRate: has("N6-bad-frames") ? plan.badFrameRate : 0,
   };
+}
+
+/** Mostly short ones, which cost little; and a crowd. */
+function drawConvoy(rng: Rng): number {
+  return rng.chance(0.05) ? CROWD : rng.between(8, 40);
 }
 
 export function describePlan(plan: Plan): string {

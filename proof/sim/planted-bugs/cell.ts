@@ -336,6 +336,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     const value = { path, instance, contents, hasIfGeneration: false, ifGeneration: 0 };`,
     why: "a compare-and-swap compares when it is proposed, and swaps when it is applied",
     expects: [9, 10],
+    isQuick: true,
   },
   {
     name: "results-never-forgotten",

@@ -209,7 +209,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     replace:
       "this.#delivered = slot;\n    this.#recordedChosen = slot;\n    this.#acceptedBallot = ballot;\n    this.#leaseMs",
     why: "what was accepted behind an installed snapshot counts as accepted in its ballot",
-    expects: [0, 1, 2],
+    expects: [0, 1, 2, 23],
   },
   {
     name: "parts-of-two-snapshots-put-together",
@@ -218,7 +218,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     find: "slot === snapshot.identity.slot ? offset : 0",
     replace: "offset",
     why: "a snapshot is fetched by offset alone, and a new one goes on where the last one was",
-    expects: [0, 5],
+    expects: [0, 5, 23],
     also: [
       {
         file: "packages/paxos/src/snapshot-store.ts",
@@ -287,6 +287,16 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
         file: CATCH_UP,
         find: "if (crc32c(bytes) !== identity.checksum) {",
         replace: "if (bytes.length < identity.sizeBytes) {",
+      },
+      {
+        file: "packages/paxos/src/snapshot-store.ts",
+        find: "served && !pinned ? this.#snapshot() : undefined",
+        replace: "undefined as Snapshot | undefined",
+      },
+      {
+        file: CATCH_UP,
+        find: "if (transit !== undefined && now < after(this.#progressAt, this.#retransmitMs)) return;",
+        replace: "",
       },
     ],
   },

@@ -220,6 +220,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "return false;",
     why: "the journal keeps every segment, and grows for as long as the replica lives",
     expects: [23],
+    isQuick: true,
   },
   {
     name: "snapshots-never-removed",

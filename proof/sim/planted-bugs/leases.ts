@@ -235,5 +235,6 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     replace: "return instant(sum | 0);",
     why: "an instant is computed in 32 bits, which a machine passes that is up for 25 days",
     expects: [0, 23, 22, 18, 8],
+    isQuick: true,
   },
 ];

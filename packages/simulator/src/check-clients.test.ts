@@ -6,7 +6,7 @@ import { ClientChecker } from "./check-clients.ts";
 import type { ClientProcess } from "./client-process.ts";
 import { Coverage } from "./coverage.ts";
 import { ReferenceCell } from "./reference-cell.ts";
-import type { Hold } from "./script.ts";
+import type { About, Hold } from "./script.ts";
 
 const PATH = "/ls/local/f";
 const SESSION = { sessionId: 2, isOver: false } as SessionMachine;
@@ -47,10 +47,10 @@ function written() {
 
 const CLIENT = { isDead: false, clock: { isPaused: false } } as unknown as ClientProcess;
 
-function settled(result: CallResult, number = 0): Call {
+function settled(result: CallResult, number = 0, about: Partial<About> = {}): Call {
   const owner = SESSION as unknown as ConstructorParameters<typeof Call>[0];
   const body = { $case: "getContentsAndStat", value: { handle: EMPTY_BYTES } } as const;
-  const call = new Call(owner, body, { context: { path: PATH, instance: 2 } });
+  const call = new Call(owner, body, { context: { path: PATH, instance: 2, ...about } });
   call.result = result;
   call.number = number;
   return call;
@@ -105,6 +105,22 @@ describe("the checker of clients", () => {
     letGo();
     checker.onHolds(hold(7, true));
     expect(() => checker.onHolds(hold(8, true))).toThrow(/both rely/);
+  });
+
+  it("finds a write of a leader that was succeeded when it called (14)", () => {
+    const guarded = (generation: number): Call => {
+      const stat = { instance: 2, contentGeneration: 4, lockGeneration: 2 };
+      const guardedBy = { path: "/ls/local/l", generation };
+      return settled({ $case: "setContents", value: stat } as CallResult, 3, { guardedBy });
+    };
+    const checker = written();
+    settle(checker, guarded(6));
+    const early = guarded(6);
+    checker.onCalled(CLIENT, early, 0);
+    const value = { sequencer: EMPTY_BYTES, lockGeneration: 7 };
+    settle(checker, settled({ $case: "acquire", value }, 0, { path: "/ls/local/l" }));
+    checker.onSettled(1, early);
+    expect(() => settle(checker, guarded(6))).toThrow(/at 6 after 7 was granted/);
   });
 
   it("finds a token that two holders have, and counts those that come late (14, 15)", () => {

@@ -12,6 +12,7 @@ import { Violation } from "./violation.ts";
 type Mark = { readonly instance: number; readonly generation: number };
 type Begun = {
   readonly mark: Mark;
+  /** The latest of the lock, of the guard's if there is one, that anybody had been granted. */
   readonly lockGeneration: number;
   readonly process: ClientProcess;
   readonly atMs: number;
@@ -53,9 +54,9 @@ export class ClientChecker implements Queues {
   }
 
   onCalled(process: ClientProcess, call: Call, now: number): void {
-    const { path } = call.context as About;
+    const { path, guardedBy } = call.context as About;
     const mark = this.#marks.get(path) ?? NO_MARK;
-    const lockGeneration = this.#lockMarks.get(path) ?? 0;
+    const lockGeneration = this.#lockMarks.get(guardedBy?.path ?? path) ?? 0;
     const waiter = waiterOf(call, now);
     this.#begun.set(call, { process, mark, lockGeneration, atMs: now, waiter });
   }
@@ -81,6 +82,7 @@ export class ClientChecker implements Queues {
         return;
       case "setContents":
         this.#coverage.add("writes");
+        this.#checkGuarded(call, begun);
         this.#raise(call, result.value.instance, result.value.contentGeneration);
         return;
       case "acquire":
@@ -246,6 +248,14 @@ export class ClientChecker implements Queues {
     }
     this.#lockMarks.set(path, Math.max(generation, this.#lockMarks.get(path) ?? 0));
     this.onGranted?.(path, begun.atMs);
+  }
+
+  /** SEQ-7: whoever was succeeded writes nothing more. */
+  #checkGuarded(call: Call, begun: Begun): void {
+    const { path, guardedBy } = call.context as About;
+    if (guardedBy === undefined || guardedBy.generation >= begun.lockGeneration) return;
+    const detail = `${path} was written under ${guardedBy.path} at ${guardedBy.generation} after ${begun.lockGeneration} was granted`;
+    throw new Violation(14, "guards-kept", detail);
   }
 
   #checkSequencer(call: Call, begun: Begun, valid: boolean): void {

@@ -1,8 +1,10 @@
 import { AssertionError, Rng } from "@cubby/base";
 import type { ClientProcess } from "./client-process.ts";
+import { electionScript } from "./election-script.ts";
 import { Faults } from "./faults.ts";
 import { awaitLiveness } from "./liveness.ts";
 import { describePlan, drawPlan, type Plan } from "./plan.ts";
+import { ruin } from "./ruin.ts";
 import type { Finding, RunOptions, RunResult, Verdict } from "./run-result.ts";
 import {
   churnScript,
@@ -26,6 +28,8 @@ const SAFETY_MS_MAX = 240_000;
 const SAFETY_EVENTS_MAX = 120_000;
 const SUPERVISOR_MS = 300;
 const READS_ALONE = 10;
+const RUINED_RATE = 0.3;
+const LEADER_PATH = "/ls/local/leader";
 /** So much is enough of one seed, however short its time: another one shows more. */
 const SAFETY_EVENTS_ENOUGH = 30_000;
 
@@ -71,6 +75,9 @@ export function runSeed(options: RunOptions): RunResult {
     faults.end();
     awaitLiveness(world, rng.fork("liveness"));
     world.history.search(world.coverage);
+    if (plan.kinds.has("D3-bit-rot") && rng.fork("ruin").chance(RUINED_RATE)) {
+      ruin(world, rng.fork("rot"));
+    }
   } catch (error) {
     return result(...verdictOf(error, world));
   }
@@ -106,8 +113,12 @@ function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly Scr
       lockScript(world, own.fork("lock"), drawHabits(own.fork("habits"), plan)),
     ];
     if (own.chance(0.4)) scripts.push(fileScript(world, own.fork("file 2")));
+    if (own.chance(0.3)) scripts.push(electionScript(world, own.fork("election"), LEADER_PATH));
     if (own.chance(0.5)) scripts.push(ephemeralScript(world, own.fork("ephemeral")));
-    if (own.chance(0.15)) scripts.push(recreateScript(world, own.fork("recreate"), "/ls/local/l0"));
+    if (own.chance(0.15)) {
+      const path = own.chance(0.7) ? "/ls/local/l0" : LEADER_PATH;
+      scripts.push(recreateScript(world, own.fork("recreate"), path));
+    }
     if (plan.kinds.has("U1-session-churn")) scripts.push(churnScript(world, own.fork("churn")));
     return scripts;
   });

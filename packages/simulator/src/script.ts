@@ -24,6 +24,8 @@ export type About = {
   readonly instance: number;
   /** Of the lock, where it is about a sequencer. */
   readonly generation?: number;
+  /** Of the lock whose sequencer guards the call. */
+  readonly guardedBy?: { readonly path: string; readonly generation: number };
 };
 
 /** An application as a coroutine: it asks, and goes on with the settled call. */
@@ -52,7 +54,7 @@ export type Hold = {
   readonly generation: number;
 };
 
-type Opened = { readonly handle: Uint8Array; readonly about: About; generation: number };
+export type Opened = { readonly handle: Uint8Array; readonly about: About; generation: number };
 
 const TIMEOUT_MS = 8_000;
 const FILE_BYTES_MAX = 300;
@@ -102,8 +104,13 @@ function* useFile(
       file.generation = call.result.value.contentGeneration;
     }
   }
+  if (call?.failure?.code === "generation_mismatch") file.generation = 0;
+  return isServed(call);
+}
+
+/** False when the handle that it was made with serves no more. */
+export function isServed(call: Call | undefined): boolean {
   const code = call?.failure?.code;
-  if (code === "generation_mismatch") file.generation = 0;
   return code !== "stale_handle" && code !== "forged_handle";
 }
 
@@ -152,10 +159,7 @@ function* lockOnce(
   const giveUpAfterMs = rng.below(10) < habits.givesUpOfTen ? rng.below(400) : undefined;
   const value = { handle, mode, wait };
   const call = yield ask({ $case: "acquire", value }, about, { giveUpAfterMs });
-  if (call?.result?.$case !== "acquire") {
-    const code = call?.failure?.code;
-    return code !== "stale_handle" && code !== "forged_handle";
-  }
+  if (call?.result?.$case !== "acquire") return isServed(call);
   const { sequencer, lockGeneration: generation } = call.result.value;
   const hold: Hold = { process, session, ...about, mode, generation };
   const letGo = stage.onHolds(hold);
@@ -164,7 +168,8 @@ function* lockOnce(
     yield { kind: "sleep", ms: (habits.holdMs * (50 + rng.below(100))) / 100 / uses };
     stage.use(hold);
     if (rng.chance(0.2)) yield* askAboutSequencer(sequencer, mode, { ...about, generation });
-    if (rng.chance(0.2)) yield* writeGuarded(stage, sequencer);
+    const guardedBy = { path: about.path, generation };
+    if (rng.chance(0.2)) yield* writeGuarded(stage, sequencer, guardedBy);
   }
   letGo();
   const isClosed = rng.chance(0.2);
@@ -185,12 +190,16 @@ function* askAboutSequencer(
 }
 
 /** SEQ-7: a write that counts only while the lock is held. */
-function* writeGuarded(stage: Stage, guard: Uint8Array): Generator<Ask, void, Call | undefined> {
+function* writeGuarded(
+  stage: Stage,
+  guard: Uint8Array,
+  guardedBy: NonNullable<About["guardedBy"]>,
+): Generator<Ask, void, Call | undefined> {
   const file = yield* open("/ls/local/guarded", {});
   if (file === undefined) return;
   const contents = utf8Encode(stage.uniqueText());
   const value = { handle: file.handle, contents, hasIfGeneration: false, ifGeneration: 0 };
-  yield ask({ $case: "setContents", value }, file.about, { guard });
+  yield ask({ $case: "setContents", value }, { ...file.about, guardedBy }, { guard });
 }
 
 /** Deletes a node that others lock and write, and makes it anew. */
@@ -262,7 +271,7 @@ export function ask(
   return { kind: "call", body, guard, timeoutMs: TIMEOUT_MS, giveUpAfterMs, about };
 }
 
-function think(stage: Stage, rng: Rng): number {
+export function think(stage: Stage, rng: Rng): number {
   return (stage.plan.thinkMs * stage.calm * (1 + rng.below(200))) / 100;
 }
 

@@ -211,6 +211,13 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     const { sizeBytes } = yield* writeSnapshotFile(ids, snapshot, identity);`,
     why: "the snapshots there are make room for the next one before it is whole",
     expects: [24],
+    also: [
+      {
+        file: STORE,
+        find: "return this.#slots.at(-SNAPSHOTS_KEPT) ?? 0;",
+        replace: "return this.#slots.at(-1) ?? 0;",
+      },
+    ],
   },
   {
     name: "segments-never-dropped",

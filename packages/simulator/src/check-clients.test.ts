@@ -45,12 +45,22 @@ function written() {
   return new ClientChecker(reference, new Coverage());
 }
 
-const CLIENT = { isDead: false, clock: { isPaused: false } } as unknown as ClientProcess;
+const clock = { isPaused: false };
+let localMs = 0;
+const CLIENT = {
+  name: "c",
+  isDead: false,
+  clock,
+  localNow: () => localMs,
+} as unknown as ClientProcess;
 
 function settled(result: CallResult, number = 0, about: Partial<About> = {}): Call {
   const owner = SESSION as unknown as ConstructorParameters<typeof Call>[0];
   const body = { $case: "getContentsAndStat", value: { handle: EMPTY_BYTES } } as const;
-  const call = new Call(owner, body, { context: { path: PATH, instance: 2, ...about } });
+  const call = new Call(owner, body, {
+    timeoutMs: 8_000,
+    context: { path: PATH, instance: 2, ...about },
+  });
   call.result = result;
   call.number = number;
   return call;
@@ -121,6 +131,37 @@ describe("the checker of clients", () => {
     settle(checker, settled({ $case: "acquire", value }, 0, { path: "/ls/local/l" }));
     checker.onSettled(1, early);
     expect(() => settle(checker, guarded(6))).toThrow(/at 6 after 7 was granted/);
+  });
+
+  it("finds a change that failed as not applied, and was (10)", () => {
+    const failed = (number: number): Call => {
+      const call = settled(contents("", 0), number);
+      const body = { $case: "setContents", value: {} } as unknown as Call["body"];
+      const failure = { code: "generation_mismatch", detail: "", outcome: "not-applied" };
+      return Object.assign(call, { body, result: undefined, failure });
+    };
+    settle(written(), failed(9));
+    expect(() => settle(written(), failed(3))).toThrow(/"not applied"/);
+    for (const $case of ["delete", "open", "acquire"]) {
+      const call = Object.assign(failed(3), { body: { $case, value: {} } });
+      expect(() => settle(written(), call)).toThrow(/"not applied"/);
+    }
+  });
+
+  it("finds calls whose end is overdue, by the clock of who made them (23)", () => {
+    const checker = written();
+    localMs = 1_000;
+    const call = settled(contents("new", 4));
+    checker.onCalled(CLIENT, call, 0);
+    localMs = 11_000;
+    expect(checker.overdueCalls()).toEqual([]);
+    localMs = 11_001;
+    expect(checker.overdueCalls()).toHaveLength(1);
+    clock.isPaused = true;
+    expect(checker.overdueCalls()).toEqual([]);
+    clock.isPaused = false;
+    checker.onSettled(1, call);
+    expect(checker.overdueCalls()).toEqual([]);
   });
 
   it("finds a token that two holders have, and counts those that come late (14, 15)", () => {

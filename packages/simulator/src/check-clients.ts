@@ -1,4 +1,4 @@
-import { equalBytes } from "@cubby/base";
+import { equalBytes, type Instant } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
 import { type ErrorCode, LockMode } from "@cubby/protocol";
 import type { Queues, Waiter } from "./check-waiting.ts";
@@ -16,10 +16,14 @@ type Begun = {
   readonly lockGeneration: number;
   readonly process: ClientProcess;
   readonly atMs: number;
+  /** The same instant on the process's own clock. */
+  readonly localAt: Instant;
   /** If it is one. */
   readonly waiter: Waiter | undefined;
 };
 
+/** Timers are late, and deadlines are kept in coarse steps. */
+const LATE_MS_MAX = 2_000;
 const NO_MARK: Mark = { instance: 0, generation: 0 };
 
 /**
@@ -58,7 +62,8 @@ export class ClientChecker implements Queues {
     const mark = this.#marks.get(path) ?? NO_MARK;
     const lockGeneration = this.#lockMarks.get(guardedBy?.path ?? path) ?? 0;
     const waiter = waiterOf(call, now);
-    this.#begun.set(call, { process, mark, lockGeneration, atMs: now, waiter });
+    const localAt = process.localNow();
+    this.#begun.set(call, { process, mark, lockGeneration, atMs: now, localAt, waiter });
   }
 
   onSettled(client: number, call: Call): void {
@@ -139,6 +144,23 @@ export class ClientChecker implements Queues {
     return queued;
   }
 
+  /**
+   * 23: calls that their clients should have been told the end of. Each client's own clock tells, so
+   * that its rate, and the time for which it stood still, do not count.
+   */
+  overdueCalls(): readonly string[] {
+    const overdue: string[] = [];
+    for (const [call, { process, localAt }] of this.#begun) {
+      if (call.timeoutMs === undefined || process.isDead || process.clock.isPaused) continue;
+      const lateMs = process.localNow() - localAt - call.timeoutMs;
+      if (lateMs <= LATE_MS_MAX) continue;
+      const { path } = call.context as About;
+      const what = `${call.body.$case} ${path} of ${process.name}, ${call.phase}`;
+      overdue.push(`${what}, should have ended ${lateMs} ms ago`);
+    }
+    return overdue;
+  }
+
   checkAllBeliefs(): void {
     for (const path of this.#holds.keys()) this.checkBeliefs(path);
   }
@@ -185,7 +207,7 @@ export class ClientChecker implements Queues {
     if (code === "generation_mismatch") this.#coverage.add("compare-and-swaps refused");
     if (code === "sequencer_stale") this.#coverage.add("guarded writes refused");
     if (code === "lock_held" || code === "lock_delayed") this.#coverage.add("locks refused");
-    if (outcome !== "not-applied" || call.body.$case !== "setContents") return;
+    if (outcome !== "not-applied" || !CHANGES.has(call.body.$case)) return;
     const told = this.#reference.resultOf(sessionId, call.number);
     if (told !== undefined && told.result !== "error") {
       const detail = `${call.body.$case} ${sessionId}/${call.number} failed with ${code}, "not applied"`;
@@ -292,6 +314,9 @@ function waiterOf(call: Call, now: number): Waiter | undefined {
   const name = (): string => `${session.sessionId}/${call.number}`;
   return { path: (call.context as About).path, name, mode: call.body.value.mode, begunAt: now };
 }
+
+/** Calls that do nothing when they fail. A Release or Close is done, even if nobody waits for it. */
+const CHANGES: ReadonlySet<string> = new Set(["acquire", "setContents", "delete", "open"]);
 
 /** Results that only an entry of the log can give. */
 const LOGGED: ReadonlySet<string> = new Set(["acquire", "setContents", "delete"]);

@@ -74,6 +74,8 @@ export function runSeed(options: RunOptions): RunResult {
     playSafety(world, faults, plan);
     faults.end();
     awaitLiveness(world, rng.fork("liveness"));
+    const [overdue] = world.clientChecker.overdueCalls();
+    if (overdue !== undefined) throw new Violation(23, "calls-end", overdue);
     world.history.search(world.coverage);
     if (plan.kinds.has("D3-bit-rot") && rng.fork("ruin").chance(RUINED_RATE)) {
       ruin(world, rng.fork("rot"));

@@ -185,22 +185,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [2, 24],
   },
   {
-    name: "header-checksum-ignored",
-    class: "S9",
-    file: "packages/server/src/core/journal-record.ts",
-    find: 'if (view.getUint32(CHECKSUM_OFFSET, true) !== hash) return { kind: "bad" };',
-    replace: "",
-    why: "a record's slot and ballot are believed though its header has rotted",
-    expects: [3, 1, 0],
-    also: [
-      {
-        file: REPLAY,
-        find: 'if (header.link.previousHash !== hash) return "recordChain";',
-        replace: "",
-      },
-    ],
-  },
-  {
     name: "old-snapshots-removed-first",
     class: "S13",
     file: STORE,

@@ -20,7 +20,7 @@ const DAY_MS = 24 * HOUR_MS;
 const FAULT_EVERY_MS = 6 * HOUR_MS;
 const CHECKS_A_DAY = 48;
 /** A check right at a fail-over may get no answer, and is made again at the next half hour. */
-const ANSWERED_SHARE_MIN = 0.9;
+const ANSWERED_SHARE_MIN = 0.8;
 
 /** Slow timers: a month of heartbeats is what such a run consists of. */
 const PLAN: Plan = {

@@ -1,6 +1,13 @@
 import { EMPTY_BYTES, type Instant, utf8Encode } from "@cubby/base";
 import { Call, type CallResult, type SessionMachine } from "@cubby/client/core";
-import { Command, CreateMode, encodeMessage, LockMode, NodeKind } from "@cubby/protocol";
+import {
+  Command,
+  CreateMode,
+  encodeMessage,
+  encodeSequencer,
+  LockMode,
+  NodeKind,
+} from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { ClientChecker } from "./check-clients.ts";
 import type { ClientProcess } from "./client-process.ts";
@@ -127,8 +134,12 @@ describe("the checker of clients", () => {
     settle(checker, guarded(6));
     const early = guarded(6);
     checker.onCalled(CLIENT, early, 0);
-    const value = { sequencer: EMPTY_BYTES, lockGeneration: 7 };
-    settle(checker, settled({ $case: "acquire", value }, 0, { path: "/ls/local/l" }));
+    const [name, mode, lockGeneration] = ["/ls/local/l", LockMode.EXCLUSIVE, 7];
+    const sequencer = encodeSequencer({ name, instance: 2, mode, lockGeneration });
+    const value = { sequencer, lockGeneration };
+    const acquire = settled({ $case: "acquire", value }, 0, { path: name });
+    const body = { $case: "acquire", value: { handle: EMPTY_BYTES, mode, wait: true } } as const;
+    settle(checker, Object.assign(acquire, { body }));
     checker.onSettled(1, early);
     expect(() => settle(checker, guarded(6))).toThrow(/at 6 after 7 was granted/);
   });

@@ -1,6 +1,7 @@
 import { equalBytes, type Instant } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
-import { type ErrorCode, LockMode } from "@cubby/protocol";
+import { type Acquired, type ErrorCode, LockMode } from "@cubby/protocol";
+import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
 import type { Queues, Waiter } from "./check-waiting.ts";
 import type { ClientProcess } from "./client-process.ts";
 import type { Coverage } from "./coverage.ts";
@@ -12,6 +13,8 @@ import { Violation } from "./violation.ts";
 type Mark = { readonly instance: number; readonly generation: number };
 type Begun = {
   readonly mark: Mark;
+  /** Somebody had been answered from this one. */
+  readonly index: number;
   /** The latest of the lock, of the guard's if there is one, that anybody had been granted. */
   readonly lockGeneration: number;
   readonly process: ClientProcess;
@@ -41,6 +44,7 @@ export class ClientChecker implements Queues {
   readonly #neverApplied = new Set<string>();
   readonly #resources = new Map<string, { generation: number; session: SessionMachine }>();
   readonly #answered = new Map<number, number>();
+  #seenIndex = 0;
   acknowledged = 0;
   /** Whether the lock was in a lock-delay at any time since an instant. */
   wasDelayed: (path: string, sinceMs: number) => boolean = () => true;
@@ -63,7 +67,8 @@ export class ClientChecker implements Queues {
     const lockGeneration = this.#lockMarks.get(guardedBy?.path ?? path) ?? 0;
     const waiter = waiterOf(call, now);
     const localAt = process.localNow();
-    this.#begun.set(call, { process, mark, lockGeneration, atMs: now, localAt, waiter });
+    const index = this.#seenIndex;
+    this.#begun.set(call, { process, mark, index, lockGeneration, atMs: now, localAt, waiter });
   }
 
   onSettled(client: number, call: Call): void {
@@ -78,6 +83,8 @@ export class ClientChecker implements Queues {
     } else if (failure !== undefined && call.number > 0) {
       if (failure.code === "lock_delayed") this.#checkDelayed(call, begun);
       this.#onFailure(sessionId, call, failure.code, failure.outcome);
+    } else if (failure?.code === "lock_not_held" && this.#holdOf(call) !== undefined) {
+      throw new Violation(14, "sequencers-true", "who holds the lock is given no sequencer of it");
     }
     if (result === undefined) return;
     if (call.number > 0) this.#checkNumbered(sessionId, call, expectedOf(result, "internal"));
@@ -91,8 +98,28 @@ export class ClientChecker implements Queues {
         this.#raise(call, result.value.instance, result.value.contentGeneration);
         return;
       case "acquire":
-        this.#onAcquired(call, begun, result.value.lockGeneration);
+        this.#onAcquired(call, begun, result.value);
         return;
+      case "getStat": {
+        this.#coverage.add("stats read");
+        const { instance, contentGeneration } = result.value;
+        checkStat(this.#reference, call.context as About, begun, result.value, this.#holdOf(call));
+        this.#checkMark(call, begun.mark, instance, contentGeneration);
+        return;
+      }
+      case "readDir": {
+        this.#coverage.add("directories read");
+        const { context } = call;
+        const index = checkDirectory(this.#reference, context as About, begun, result.value);
+        this.#seenIndex = Math.max(this.#seenIndex, index);
+        return;
+      }
+      case "getSequencer": {
+        this.#coverage.add("sequencers given again");
+        const { mode = LockMode.FREE, generation = 0 } = call.context as About;
+        checkToken(call.context as About, mode, generation, result.value.sequencer);
+        return;
+      }
       case "checkSequencer":
         this.#checkSequencer(call, begun, result.value.valid);
         return;
@@ -233,6 +260,7 @@ export class ClientChecker implements Queues {
     // A close of what holds nothing is answered without the log, and may be cancelled in it.
     if (told.code === "cancelled") return;
     const { index, ...expected } = told;
+    this.#seenIndex = Math.max(this.#seenIndex, index);
     if (sameResult(expected, seen)) return;
     const detail = `${where} at ${index}: told ${text(seen)}, expected ${text(expected)}`;
     throw new Violation(9, "witness", detail);
@@ -254,16 +282,22 @@ export class ClientChecker implements Queues {
       const detail = `${path} read at ${instance}/${generation}, which nobody wrote`;
       throw new Violation(9, "witness", detail);
     }
-    const { mark } = begun;
+    this.#checkMark(call, begun.mark, instance, generation);
+  }
+
+  #checkMark(call: Call, mark: Mark, instance: number, generation: number): void {
     if (isBelow({ instance, generation }, mark)) {
+      const { path } = call.context as About;
       const detail = `${path} read at ${instance}/${generation} after ${mark.instance}/${mark.generation} was seen`;
       throw new Violation(9, "no-stale-read", detail);
     }
     this.#raise(call, instance, generation);
   }
 
-  #onAcquired(call: Call, begun: Begun, generation: number): void {
+  #onAcquired(call: Call, begun: Begun, { lockGeneration: generation, sequencer }: Acquired): void {
     const { path } = call.context as About;
+    const mode = call.body.$case === "acquire" ? call.body.value.mode : LockMode.FREE;
+    checkToken(call.context as About, mode, generation, sequencer);
     if (generation < begun.lockGeneration) {
       const detail = `${path} granted at ${generation} after ${begun.lockGeneration} was seen`;
       throw new Violation(14, "sequencers-grow", detail);
@@ -287,18 +321,25 @@ export class ClientChecker implements Queues {
       const detail = `the sequencer of ${path} at ${generation} is said to be valid after ${begun.lockGeneration} was granted`;
       throw new Violation(14, "sequencers-checked", detail);
     }
-    const hold = [...(this.#holds.get(path) ?? [])].find((each) => each.session === call.session);
-    if (hold === undefined || hold.generation !== generation) return;
+    const hold = this.#holdOf(call);
+    if (!valid && hold?.generation === generation) {
+      const detail = `the sequencer of ${path} at ${hold.generation} is said to be stale, and its lock is held`;
+      throw new Violation(14, "sequencers-checked", detail);
+    }
+  }
+
+  /** What the caller believes to hold of what the call is about, and does hold. */
+  #holdOf({ context, session }: Call): Hold | undefined {
+    const { path } = context as About;
+    const hold = [...(this.#holds.get(path) ?? [])].find((each) => each.session === session);
     const node = this.#reference.nodes.get(path);
-    const isHeldHere =
+    const isHeld =
+      hold !== undefined &&
       node?.instance === hold.instance &&
       node.lockGeneration === hold.generation &&
       node.mode === hold.mode &&
       [...node.holders.values()].some((h) => h.sessionId === hold.session.sessionId);
-    if (!valid && isHeldHere) {
-      const detail = `the sequencer of ${path} at ${hold.generation} is said to be stale, and its lock is held`;
-      throw new Violation(14, "sequencers-checked", detail);
-    }
+    return isHeld ? hold : undefined;
   }
 
   #raise(call: Call, instance: number, generation: number): void {

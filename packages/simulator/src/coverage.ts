@@ -59,6 +59,9 @@ export const COVERAGE_CLASSES = [
   "holders of locks gone",
   "quorum durability looked up",
   "histories searched",
+  "stats read",
+  "directories read",
+  "sequencers given again",
 ] as const;
 
 export type CoverageClass = (typeof COVERAGE_CLASSES)[number];

@@ -36,6 +36,9 @@ export type FileVersion = {
   readonly index: number;
 };
 
+/** What a directory held from an index on: `name:instance` of each child, in order. */
+export type Listing = { readonly index: number; readonly children: string };
+
 export type Grant = {
   readonly path: string;
   readonly sessionId: number;
@@ -70,6 +73,8 @@ type RefSession = {
 type Body<C> = Extract<NonNullable<Command["body"]>, { $case: C }>;
 type Value<C> = Body<C> extends { value: infer V } ? V : never;
 
+const ROOT = "/ls/local";
+
 export class ReferenceCell {
   index = 0;
   paxosEpoch = 0;
@@ -79,6 +84,8 @@ export class ReferenceCell {
   /** Every result there ever was: what a client is told must be one of them. */
   readonly #told = new Map<number, Map<number, Told>>();
   readonly #versions = new Map<string, Map<string, FileVersion>>();
+  /** By path and instance, in order. */
+  readonly #listings = new Map<string, Listing[]>();
   readonly #highest = new Map<string, number>();
   readonly #markers = new Map<string, Delay>();
   #counter = 1;
@@ -103,6 +110,17 @@ export class ReferenceCell {
 
   version(path: string, instance: number, generation: number): FileVersion | undefined {
     return this.#versions.get(path)?.get(`${instance}/${generation}`);
+  }
+
+  /** All that a directory has held since, oldest first. */
+  listingsSince(path: string, instance: number, index: number): readonly Listing[] {
+    const listings = this.#listings.get(`${path}/${instance}`) ?? [];
+    return listings.slice(
+      Math.max(
+        0,
+        listings.findLastIndex((each) => each.index <= index),
+      ),
+    );
   }
 
   get locksHeld(): number {
@@ -211,14 +229,24 @@ export class ReferenceCell {
   }
 
   #open(session: RefSession, number: number, body: Value<"openNode">): Expected {
-    const { path } = body;
+    const { path, directoryPath, kind } = body;
+    if (
+      directoryPath !== "" &&
+      this.nodes.get(directoryPath)?.instance !== body.directoryInstance
+    ) {
+      return failed("stale_handle");
+    }
     let node = this.nodes.get(path);
     const created = node === undefined;
-    if (node !== undefined && body.create === CreateMode.MUST_CREATE) {
-      return failed("already_exists");
-    }
-    if (node === undefined) {
+    if (node !== undefined) {
+      if (body.create === CreateMode.MUST_CREATE) return failed("already_exists");
+      if (kind === NodeKind.FILE && node.kind !== kind) return failed("is_a_directory");
+      if (kind === NodeKind.DIRECTORY && node.kind !== kind) return failed("not_a_directory");
+    } else {
       if (body.create === CreateMode.NEVER) return failed("not_found");
+      const parent = this.nodes.get(parentOf(path));
+      if (parentOf(path) !== ROOT && parent === undefined) return failed("not_found");
+      if (parent?.kind === NodeKind.FILE) return failed("not_a_directory");
       node = this.#create(path, body);
     }
     if (node.ephemeral) node.openers.add(key(session.id, number));
@@ -250,6 +278,8 @@ export class ReferenceCell {
     this.#markers.delete(path);
     this.nodes.set(path, node);
     this.#record(node);
+    this.#list(parentOf(path));
+    if (!isFile) this.#list(path);
     return node;
   }
 
@@ -269,6 +299,7 @@ export class ReferenceCell {
   #delete(path: string, instance: number): Expected {
     const node = this.nodes.get(path);
     if (node === undefined || node.instance !== instance) return failed("stale_handle");
+    if (this.#childrenOf(path).length > 0) return failed("not_empty");
     this.#remove(node);
     return { result: "delete" };
   }
@@ -408,6 +439,23 @@ export class ReferenceCell {
     this.#counter = Math.max(this.#counter, node.lockGeneration, node.contentGeneration);
     if (delay !== undefined) this.#markers.set(path, delay);
     if (node.holders.size > 0) this.freed.push(path);
+    this.#list(parentOf(path));
+  }
+
+  #childrenOf(path: string): readonly RefNode[] {
+    return [...this.nodes.values()].filter((node) => parentOf(node.path) === path);
+  }
+
+  /** One command is one step: nobody sees what was between. */
+  #list(path: string): void {
+    const directory = this.nodes.get(path);
+    if (directory === undefined) return;
+    const key = `${path}/${directory.instance}`;
+    const names = this.#childrenOf(path).map((node) => listed(baseName(node.path), node.instance));
+    const listings = this.#listings.get(key) ?? [];
+    this.#listings.set(key, listings);
+    if (listings.at(-1)?.index === this.index) listings.pop();
+    listings.push({ index: this.index, children: names.sort().join(" ") });
   }
 
   /** SEQ-7: the lock must be held still, in that mode and generation. */
@@ -464,6 +512,19 @@ export function expectedOf(result: NonNullable<Reply["result"]>, code: ErrorCode
     default:
       return { result: result.$case };
   }
+}
+
+/** A child as listings have it. */
+export function listed(name: string, instance: number): string {
+  return `${name}:${instance}`;
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/"));
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 function failed(code: ErrorCode): Expected {

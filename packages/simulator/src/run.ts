@@ -1,5 +1,6 @@
 import { AssertionError, Rng } from "@cubby/base";
 import type { ClientProcess } from "./client-process.ts";
+import { directoryScript } from "./directory-script.ts";
 import { electionScript } from "./election-script.ts";
 import { Faults } from "./faults.ts";
 import { awaitLiveness } from "./liveness.ts";
@@ -116,6 +117,7 @@ function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly Scr
     ];
     if (own.chance(0.4)) scripts.push(fileScript(world, own.fork("file 2")));
     if (own.chance(0.3)) scripts.push(electionScript(world, own.fork("election"), LEADER_PATH));
+    if (own.chance(0.3)) scripts.push(directoryScript(world, own.fork("directory"), "/ls/local/d"));
     if (own.chance(0.5)) scripts.push(ephemeralScript(world, own.fork("ephemeral")));
     if (own.chance(0.15)) {
       const path = own.chance(0.7) ? "/ls/local/l0" : LEADER_PATH;

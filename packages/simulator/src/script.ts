@@ -24,6 +24,7 @@ export type About = {
   readonly instance: number;
   /** Of the lock, where it is about a sequencer. */
   readonly generation?: number;
+  readonly mode?: LockMode;
   /** Of the lock whose sequencer guards the call. */
   readonly guardedBy?: { readonly path: string; readonly generation: number };
 };
@@ -88,7 +89,9 @@ function* useFile(
   const { handle, about } = file;
   const choice = file.generation === 0 ? 0 : rng.below(10);
   let call: Call | undefined;
-  if (choice < readsOfTen) {
+  if (file.generation > 0 && rng.chance(0.05)) {
+    call = yield ask({ $case: "getStat", value: { handle } }, about);
+  } else if (choice < readsOfTen) {
     call = yield ask({ $case: "getContentsAndStat", value: { handle } }, about);
     const { result } = call ?? {};
     if (result?.$case === "getContentsAndStat") {
@@ -170,6 +173,9 @@ function* lockOnce(
     if (rng.chance(0.2)) yield* askAboutSequencer(sequencer, mode, { ...about, generation });
     const guardedBy = { path: about.path, generation };
     if (rng.chance(0.2)) yield* writeGuarded(stage, sequencer, guardedBy);
+    if (rng.chance(0.1)) yield ask({ $case: "getStat", value: { handle } }, about);
+    const token = { ...about, generation, mode };
+    if (rng.chance(0.1)) yield ask({ $case: "getSequencer", value: { handle } }, token);
   }
   letGo();
   const isClosed = rng.chance(0.2);
@@ -236,20 +242,26 @@ export function churnScript(stage: Stage, rng: Rng): ScriptStart {
   };
 }
 
-type OpenHabits = { readonly lockDelayMs?: number; readonly ephemeral?: boolean };
+type OpenHabits = {
+  readonly lockDelayMs?: number;
+  readonly ephemeral?: boolean;
+  readonly kind?: NodeKind;
+  /** Handle of the node's directory, which makes the name a relative one. */
+  readonly directory?: Uint8Array | undefined;
+};
 
 export function* open(
   path: string,
-  { lockDelayMs = 0, ephemeral = false }: OpenHabits,
+  { lockDelayMs = 0, ephemeral = false, kind = NodeKind.FILE, directory }: OpenHabits,
 ): Generator<Ask, Opened | undefined, Call | undefined> {
   const value = {
-    name: path,
-    directory: EMPTY_BYTES,
+    name: directory === undefined ? path : path.slice(path.lastIndexOf("/") + 1),
+    directory: directory ?? EMPTY_BYTES,
     read: true,
     write: true,
     changeAcl: false,
     create: CreateMode.IF_ABSENT,
-    kind: NodeKind.FILE,
+    kind,
     ephemeral,
     initialContents: EMPTY_BYTES,
     lockDelayMs,

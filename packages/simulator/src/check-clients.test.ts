@@ -84,6 +84,15 @@ function settle(checker: ClientChecker, call: Call): void {
   checker.onSettled(1, call);
 }
 
+function granted(name: string, lockGeneration: number): Call {
+  const mode = LockMode.EXCLUSIVE;
+  const sequencer = encodeSequencer({ name, instance: 2, mode, lockGeneration });
+  const value = { sequencer, lockGeneration };
+  const acquire = settled({ $case: "acquire", value }, 0, { path: name });
+  const body = { $case: "acquire", value: { handle: EMPTY_BYTES, mode, wait: true } } as const;
+  return Object.assign(acquire, { body });
+}
+
 function hold(generation: number, relies: boolean, instance = 2): Hold {
   const process = { name: "c", isDead: false, relies: () => relies } as unknown as ClientProcess;
   const session = { isOver: false, leaseDeadline: 0 as Instant } as SessionMachine;
@@ -134,12 +143,7 @@ describe("the checker of clients", () => {
     settle(checker, guarded(6));
     const early = guarded(6);
     checker.onCalled(CLIENT, early, 0);
-    const [name, mode, lockGeneration] = ["/ls/local/l", LockMode.EXCLUSIVE, 7];
-    const sequencer = encodeSequencer({ name, instance: 2, mode, lockGeneration });
-    const value = { sequencer, lockGeneration };
-    const acquire = settled({ $case: "acquire", value }, 0, { path: name });
-    const body = { $case: "acquire", value: { handle: EMPTY_BYTES, mode, wait: true } } as const;
-    settle(checker, Object.assign(acquire, { body }));
+    settle(checker, granted("/ls/local/l", 7));
     checker.onSettled(1, early);
     expect(() => settle(checker, guarded(6))).toThrow(/at 6 after 7 was granted/);
   });
@@ -173,6 +177,18 @@ describe("the checker of clients", () => {
     clock.isPaused = false;
     checker.onSettled(1, call);
     expect(checker.overdueCalls()).toEqual([]);
+  });
+
+  it("finds a lock granted while the session that holds it lives on (13)", () => {
+    const checker = written();
+    checker.onHolds({ ...hold(5, false), session: SESSION });
+    settle(checker, granted(PATH, 5));
+    const early = settled(contents("new", 4));
+    checker.onCalled(CLIENT, early, 0);
+    settle(checker, granted("/ls/local/l", 9));
+    settle(checker, granted(PATH, 6));
+    checker.onSettled(1, early);
+    expect(() => settle(checker, settled(contents("new", 4)))).toThrow(/lost .* at 5 to another/);
   });
 
   it("finds a token that two holders have, and counts those that come late (14, 15)", () => {

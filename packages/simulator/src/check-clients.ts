@@ -19,6 +19,8 @@ type Begun = {
   readonly lockGeneration: number;
   readonly process: ClientProcess;
   readonly atMs: number;
+  /** How many calls had been made before. */
+  readonly order: number;
   /** The same instant on the process's own clock. */
   readonly localAt: Instant;
   /** If it is one. */
@@ -44,6 +46,9 @@ export class ClientChecker implements Queues {
   readonly #neverApplied = new Set<string>();
   readonly #resources = new Map<string, { generation: number; session: SessionMachine }>();
   readonly #answered = new Map<number, number>();
+  /** Whoever believes to hold what others have been granted since, and the first call after that. */
+  readonly #succeeded = new Map<SessionMachine, { readonly hold: Hold; readonly order: number }>();
+  #called = 0;
   #seenIndex = 0;
   acknowledged = 0;
   /** Whether the lock was in a lock-delay at any time since an instant. */
@@ -67,6 +72,8 @@ export class ClientChecker implements Queues {
     const lockGeneration = this.#lockMarks.get(guardedBy?.path ?? path) ?? 0;
     const waiter = waiterOf(call, now);
     const localAt = process.localNow();
+    const order = this.#called;
+    this.#called += 1;
     const index = this.#seenIndex;
     this.#begun.set(call, { process, mark, index, lockGeneration, atMs: now, localAt, waiter });
   }
@@ -87,6 +94,7 @@ export class ClientChecker implements Queues {
       throw new Violation(14, "sequencers-true", "who holds the lock is given no sequencer of it");
     }
     if (result === undefined) return;
+    if (call.traits.inSession) this.#checkSucceeded(call, begun);
     if (call.number > 0) this.#checkNumbered(sessionId, call, expectedOf(result, "internal"));
     switch (result.$case) {
       case "getContentsAndStat":
@@ -295,15 +303,29 @@ export class ClientChecker implements Queues {
   }
 
   #onAcquired(call: Call, begun: Begun, { lockGeneration: generation, sequencer }: Acquired): void {
-    const { path } = call.context as About;
+    const { path, instance } = call.context as About;
     const mode = call.body.$case === "acquire" ? call.body.value.mode : LockMode.FREE;
     checkToken(call.context as About, mode, generation, sequencer);
     if (generation < begun.lockGeneration) {
       const detail = `${path} granted at ${generation} after ${begun.lockGeneration} was seen`;
       throw new Violation(14, "sequencers-grow", detail);
     }
+    for (const hold of this.#holds.get(path) ?? []) {
+      if (hold.generation >= generation || this.#succeeded.has(hold.session)) continue;
+      if (hold.instance === instance)
+        this.#succeeded.set(hold.session, { hold, order: this.#called });
+    }
     this.#lockMarks.set(path, Math.max(generation, this.#lockMarks.get(path) ?? 0));
     this.onGranted?.(path, begun.atMs);
+  }
+
+  /** 13, with no look at the log: nobody is granted what a session that lives has not given back. */
+  #checkSucceeded(call: Call, begun: Begun): void {
+    const lost = this.#succeeded.get(call.session as SessionMachine);
+    if (lost === undefined || begun.order < lost.order) return;
+    const { path, generation, process } = lost.hold;
+    const detail = `${process.name} lost ${path} at ${generation} to another, and its session lives`;
+    throw new Violation(13, "held-while-alive", detail);
   }
 
   /** SEQ-7: whoever was succeeded writes nothing more. */

@@ -31,6 +31,8 @@ export type Plan = {
   readonly thinkMs: number;
   readonly paths: number;
   readonly convoy: number;
+  /** Of writes, how many are longer than what the journal writes at once. */
+  readonly longWriteRate: number;
   /** All timers of the log engine are its defaults, times this. */
   readonly timerFactor: number;
 };
@@ -60,6 +62,7 @@ export const QUIET_PLAN: Plan = {
   thinkMs: 10,
   paths: 1,
   convoy: 0,
+  longWriteRate: 0,
   timerFactor: 1,
 };
 
@@ -105,6 +108,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     thinkMs: isBusy ? pick(rng, [3, 10]) : pick(rng, [30, 120]),
     paths: rng.between(1, 4),
     convoy: has("U3-convoy") ? drawConvoy(rng) : 0,
+    longWriteRate: pick(rng, [0, 0, 0.02]),
     timerFactor: 1,
   };
   return {

@@ -59,6 +59,8 @@ export type Opened = { readonly handle: Uint8Array; readonly about: About; gener
 
 const TIMEOUT_MS = 8_000;
 const FILE_BYTES_MAX = 300;
+/** More than a write of the journal, and less than a segment or a message holds. */
+const LONG_BYTES_MAX = 40_000;
 
 /** `readsOfTen`: of ten uses of the file, how many read it. */
 export function fileScript(stage: Stage, rng: Rng, readsOfTen = 5): ScriptStart {
@@ -98,7 +100,11 @@ function* useFile(
       file.generation = result.value.stat?.contentGeneration ?? 0;
     }
   } else {
-    const contents = padded(stage.uniqueText(), rng.below(FILE_BYTES_MAX));
+    const isLong = rng.chance(stage.plan.longWriteRate);
+    const contents = padded(
+      stage.uniqueText(),
+      rng.below(isLong ? LONG_BYTES_MAX : FILE_BYTES_MAX),
+    );
     const hasIfGeneration = rng.below(10) < 6;
     const ifGeneration = hasIfGeneration ? file.generation : 0;
     const value = { handle, contents, hasIfGeneration, ifGeneration };

@@ -48,6 +48,7 @@ const ELECTION_IS_NEWS_MS = 500;
 const MASTER_LOOK_MS = 20;
 /** State is compared at every so-manieth index. */
 const COMPARED_ONE_IN = 40;
+const SNAPSHOTS_COMPARED_ONE_IN = 5;
 
 /** What a replica has just done, or a message that has just left it. */
 export type Moment = Trace["kind"] | "leaseRequest";
@@ -250,12 +251,13 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.#onNewCommand(index, command);
       this.cellChecker.onCounts(cell.status(process.localNow()), index);
     }
-    if (index % COMPARED_ONE_IN !== 0 && !this.log.knowsState(index)) return;
+    const isOfSnapshot = index % SNAPSHOTS_COMPARED_ONE_IN === 0 && this.log.knowsState(index);
+    if (index % COMPARED_ONE_IN !== 0 && !isOfSnapshot) return;
     this.log.onState(process.id, index, cell.stateHash());
     cell.checkInvariants();
   }
 
-  /** 6: whoever comes by this index by replay is compared with it. */
+  /** 6: whoever installs it is compared with it, and many who come to its index by themselves. */
   onSnapshot(process: ReplicaProcess, index: number, bytes: Uint8Array): void {
     this.log.onState(process.id, index, checksum64(bytes));
   }

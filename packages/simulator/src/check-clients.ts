@@ -75,7 +75,16 @@ export class ClientChecker implements Queues {
     const order = this.#called;
     this.#called += 1;
     const index = this.#seenIndex;
-    this.#begun.set(call, { process, mark, index, lockGeneration, atMs: now, localAt, waiter });
+    this.#begun.set(call, {
+      process,
+      mark,
+      index,
+      order,
+      lockGeneration,
+      atMs: now,
+      localAt,
+      waiter,
+    });
   }
 
   onSettled(client: number, call: Call): void {

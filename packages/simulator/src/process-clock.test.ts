@@ -25,6 +25,17 @@ describe("the clock of a process", () => {
     expect(clock.takePause()).toEqual({ pausedMs: 0, wasSuspended: false });
   });
 
+  it("lets what waits run once, and at once, when a pause ends before its time", () => {
+    const { time, clock } = clockOf();
+    const runs: number[] = [];
+    clock.pause(90_000);
+    clock.onceRunning(() => runs.push(time.now));
+    time.runTo(100);
+    clock.resume();
+    time.runTo(200_000);
+    expect(runs).toEqual([100.04]);
+  });
+
   it("stands still in a suspend, and never goes back (T2)", () => {
     const { time, clock } = clockOf();
     time.runTo(100);

@@ -22,6 +22,8 @@ export class ProcessClock {
   /** Since its last turn the machine stood still as well, and this clock with it. */
   isSuspended = false;
   #wakeAt: number = NEVER;
+  /** What waits for the end of a pause. */
+  readonly #waiting = new Set<() => void>();
 
   constructor(time: VirtualTime, rng: Rng, plan: Plan) {
     this.#time = time;
@@ -61,6 +63,7 @@ export class ProcessClock {
   resume(): boolean {
     if (!this.isPaused) return false;
     this.#pausedUntil = this.#time.now;
+    for (const again of this.#waiting) this.#time.after(2 * TURN_MS, again);
     return true;
   }
 
@@ -93,8 +96,16 @@ export class ProcessClock {
 
   /** Now, or a little after the end of a pause: what a timer of an application does. */
   onceRunning(run: () => void): void {
-    if (this.isPaused) this.#time.at(this.#pausedUntil + 2 * TURN_MS, () => this.onceRunning(run));
-    else run();
+    if (!this.isPaused) {
+      run();
+      return;
+    }
+    // The pause may end before its time, and then nobody waits for what its end would have been.
+    const again = (): void => {
+      if (this.#waiting.delete(again)) this.onceRunning(run);
+    };
+    this.#waiting.add(again);
+    this.#time.at(this.#pausedUntil + 2 * TURN_MS, again);
   }
 
   /** Sets the one timer, unless it fires early enough already. It may be late (T3). */

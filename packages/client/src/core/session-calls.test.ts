@@ -162,6 +162,19 @@ describe("giving up", () => {
     expect(session.inFlightCount).toBe(0);
   });
 
+  it("does not call a release that was not sent yet not applied: it will be", () => {
+    const world = new World([A, "h:2"]);
+    const session = world.session();
+    world.kill(A);
+    const release = world.call(session, body.release, 1_000);
+    world.run(1_010);
+    expect(world.of("release")).toHaveLength(0);
+    expect(release.failure).toMatchObject({ code: "deadline_exceeded", outcome: "unknown" });
+    world.elect("h:2");
+    world.run(2_000);
+    expect(world.last("release")).toMatchObject({ address: "h:2" });
+  });
+
   it("sends no Cancel for a read", () => {
     const { world, session } = opened();
     const read = world.call(session, body.read);

@@ -125,8 +125,10 @@ export class SessionCalls {
 
   giveUp(now: Instant, call: Call, code: ErrorCode, detail: string): void {
     if (call.isSettled) return;
-    const outcome = call.outcomeUnanswered;
-    if (call.traits.cancellable) {
+    const { cancellable, mutating } = call.traits;
+    // What is not cancelled stays in the table, and is sent though nobody waits for it any more.
+    const outcome = mutating && !cancellable ? "unknown" : call.outcomeUnanswered;
+    if (cancellable) {
       this.#forgetSend(call);
       this.#table.onGivenUp(call);
     }

@@ -2,8 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatReplicas } from "../../packages/cli/src/format-replicas.ts";
-import { monotonicMs } from "../../packages/cli/src/process/monotonic.ts";
-import { sleep } from "../../packages/cli/src/process/sleep.ts";
+import { poll } from "../../packages/cli/src/process/sleep.ts";
 import type { Disks } from "./disks.ts";
 import type { Address, Network } from "./network.ts";
 import { type Crash, Program, type ProgramExit } from "./program.ts";
@@ -11,7 +10,6 @@ import { type Crash, Program, type ProgramExit } from "./program.ts";
 const CUBBY = fileURLToPath(new URL("../../packages/cli/bin/cubby.js", import.meta.url));
 const CELL_NAME = "nemesis";
 const START_MS = 20_000;
-const SERVED_EVERY_MS = 20;
 /** Small, so that segments and snapshots come and go within a minute. */
 const SETTINGS = { segmentBytes: 1024 * 1024, snapshotEvery: 1_000, logLevel: "info" };
 
@@ -123,16 +121,16 @@ export class Cell {
   /** Waits until it serves: undefined. Or until it ends: how. What does neither is `stuck`. */
   async served(replica: number): Promise<ProgramExit | "stuck" | undefined> {
     const member = this.#member(replica);
-    const until = monotonicMs() + START_MS;
-    while (!member.isServing && !member.program?.hasExited) {
-      if (monotonicMs() >= until) {
-        const said = member.program?.lastLines.join("\n");
-        this.stuck.push(
-          `Replica ${replica} neither served nor ended within ${START_MS} ms of its start. It said:\n${said}`,
-        );
-        return "stuck";
-      }
-      await sleep(SERVED_EVERY_MS);
+    try {
+      await poll(() => member.isServing || member.program?.hasExited || undefined, {
+        timeoutMs: START_MS,
+        describe: () => `replica ${replica} neither serves nor ends`,
+      });
+    } catch (error) {
+      // All that polling two fields can throw is that the time is over.
+      const said = member.program?.lastLines.join("\n");
+      this.stuck.push(`${error instanceof Error ? error.message : error}. It said:\n${said}`);
+      return "stuck";
     }
     return member.program?.hasExited ? member.program.exited : undefined;
   }

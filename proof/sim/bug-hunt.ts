@@ -1,4 +1,4 @@
-import type { RunResult } from "@cubby/simulator";
+import type { RunResult, Verdict } from "@cubby/simulator";
 import { type Bundle, bundle } from "./bundle.ts";
 import { Crew } from "./crew.ts";
 import type { PlantedBug } from "./planted-bug.ts";
@@ -13,6 +13,10 @@ export type Hunt = {
   readonly seconds: number;
 };
 
+function isFailure(verdict: Verdict): boolean {
+  return verdict !== "passed" && verdict !== "void";
+}
+
 /** Found by what was said to be likely to find it. */
 export function isExpected({ expects }: PlantedBug, { finding }: RunResult): boolean {
   return finding !== undefined && expects.includes(finding.invariant);
@@ -20,7 +24,7 @@ export function isExpected({ expects }: PlantedBug, { finding }: RunResult): boo
 
 /** A busy machine hangs too: a verdict that nobody gave is a catch only where a crash is expected. */
 export function isCatch({ expects }: PlantedBug, { verdict, finding }: RunResult): boolean {
-  if (verdict === "passed" || verdict === "void") return false;
+  if (!isFailure(verdict)) return false;
   const isLost = finding?.rule === "hang" || finding?.rule === "worker-died";
   return !isLost || expects.includes(0);
 }
@@ -36,7 +40,7 @@ export async function hunt(bug: PlantedBug, seedsMax: number, cores: number): Pr
 
 /** What the same seeds find without any bug: nothing, or the hunts prove nothing. */
 export async function playClean(seedsMax: number, cores: number): Promise<RunResult | undefined> {
-  const fails = ({ verdict }: RunResult): boolean => verdict !== "passed" && verdict !== "void";
+  const fails = ({ verdict }: RunResult): boolean => isFailure(verdict);
   return (await firstFailure(await bundle(undefined), seedsMax, cores, fails)).caught;
 }
 

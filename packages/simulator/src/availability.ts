@@ -237,8 +237,7 @@ function other(world: World, master: ReplicaProcess, rng: Rng): ReplicaProcess {
 }
 
 function restartAfter(world: World, replica: ReplicaProcess, ms: number): void {
-  replica.crash("killed");
-  world.lane.onReplicaStopped(replica, false);
+  world.crash(replica, "killed");
   world.time.after(ms, () => replica.start());
 }
 

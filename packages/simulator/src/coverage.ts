@@ -51,7 +51,6 @@ export const COVERAGE_CLASSES = [
   "cells ruined",
   "wrong frames dropped",
   "crashes",
-  "crashes in recovery",
   "restarts",
   "pauses",
   "suspends",

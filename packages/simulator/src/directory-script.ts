@@ -7,30 +7,21 @@ import {
   isServed,
   type Opened,
   open,
-  type Script,
   type ScriptStart,
   type Stage,
   think,
+  useAgainAndAgain,
 } from "./script.ts";
 
 const CHILDREN = 6;
 
 /** A directory whose files come and go, and that goes itself now and then, when it is empty. */
 export function directoryScript(stage: Stage, rng: Rng, path: string): ScriptStart {
-  return function* (): Script {
-    for (;;) {
-      const directory = yield* open(path, { kind: NodeKind.DIRECTORY });
-      if (directory === undefined) {
-        yield { kind: "sleep", ms: 50 };
-        continue;
-      }
-      let isGood = true;
-      while (isGood) {
-        yield { kind: "sleep", ms: 3 * think(stage, rng) };
-        isGood = yield* useDirectory(rng, directory);
-      }
-    }
-  };
+  return () =>
+    useAgainAndAgain(path, { kind: NodeKind.DIRECTORY }, function* (directory) {
+      yield { kind: "sleep", ms: 3 * think(stage, rng) };
+      return yield* useDirectory(rng, directory);
+    });
 }
 
 /** False when the handle serves no more. */

@@ -8,11 +8,10 @@ import {
   type Hold,
   isServed,
   type Opened,
-  open,
-  type Script,
   type ScriptStart,
   type Stage,
   think,
+  useAgainAndAgain,
 } from "./script.ts";
 import { Violation } from "./violation.ts";
 
@@ -28,32 +27,20 @@ type Candidate = {
 export function electionScript(stage: Stage, rng: Rng, path: string): ScriptStart {
   const lockDelayMs = pick(rng, [0, 400, 2_000]);
   let newest = 0;
-  return function* (process, session): Script {
-    for (;;) {
-      const file = yield* open(path, { lockDelayMs });
-      if (file === undefined) {
-        yield { kind: "sleep", ms: 50 };
-        continue;
+  return (process, session) =>
+    useAgainAndAgain(path, { lockDelayMs }, function* (file) {
+      yield { kind: "sleep", ms: 4 * think(stage, rng) };
+      if (rng.chance(0.6)) return yield* stand({ stage, rng, file, process, session });
+      const leader = yield* whoLeads(file);
+      if (leader === undefined) return false;
+      // 14: for everybody who looks, later leaders have later locks.
+      if (leader !== 0 && leader < newest) {
+        const detail = `${process.name} reads that ${path} is led at ${leader}, after ${newest}`;
+        throw new Violation(14, "leaders-in-order", detail);
       }
-      let isGood = true;
-      while (isGood) {
-        yield { kind: "sleep", ms: 4 * think(stage, rng) };
-        if (rng.chance(0.6)) {
-          isGood = yield* stand({ stage, rng, file, process, session });
-          continue;
-        }
-        const leader = yield* whoLeads(file);
-        isGood = leader !== undefined;
-        if (leader === undefined || leader === 0) continue;
-        // 14: for everybody who looks, later leaders have later locks.
-        if (leader < newest) {
-          const detail = `${process.name} reads that ${path} is led at ${leader}, after ${newest}`;
-          throw new Violation(14, "leaders-in-order", detail);
-        }
-        newest = leader;
-      }
-    }
-  };
+      newest = Math.max(newest, leader);
+      return true;
+    });
 }
 
 /** False when the handle serves no more. */

@@ -126,7 +126,6 @@ export class Faults {
       if (mayCrash && this.rng.chance(0.4)) {
         replica.crashInRecovery(this.rng.below(40));
         this.world.coverage.add("fault C1-crash-in-recovery");
-        this.world.coverage.add("crashes in recovery");
       }
       replica.start();
       if (!replica.isUp && !replica.isLost) this.restartLater(replica, ms);
@@ -274,8 +273,7 @@ function crashOne(
   how: "killed" | "power loss" | "torn",
   backAfterMs = pick(faults.rng, [20, 300, 1_500, 6_000]),
 ): void {
-  victim.crash(how);
-  faults.world.lane.onReplicaStopped(victim, how !== "killed");
+  faults.world.crash(victim, how);
   faults.world.coverage.add("crashes");
   faults.restartLater(victim, backAfterMs);
 }
@@ -518,8 +516,7 @@ export function rotOneBit(replica: ReplicaProcess, name: string, rng: Rng): void
 /** Damage is found by who reads: the process that starts next. */
 function rebootSoon(faults: Faults, replica: ReplicaProcess): void {
   if (!replica.isUp || !faults.rng.chance(0.7)) return;
-  replica.crash("killed");
-  faults.world.lane.onReplicaStopped(replica, false);
+  faults.world.crash(replica, "killed");
   faults.restartLater(replica, 200);
 }
 
@@ -626,10 +623,7 @@ function handOver(faults: Faults): boolean {
 function loseDirectory(faults: Faults): boolean {
   const replica = faults.suspect();
   if (replica === undefined) return false;
-  if (replica.isUp) {
-    replica.crash("power loss");
-    faults.world.lane.onReplicaStopped(replica, true);
-  }
+  if (replica.isUp) faults.world.crash(replica, "power loss");
   replica.wipe();
   faults.restartLater(replica, 500);
   return true;

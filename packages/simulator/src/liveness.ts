@@ -124,13 +124,13 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
 }
 
 /** Of the others, a quorum is left: they must do without it, whether it is dead, deaf or dumb. */
-function loseForGood({ network, lane, plan }: World, rng: Rng, replica: ReplicaProcess): void {
+function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
+  const { network, plan } = world;
   const { id } = replica;
   const how = pick(rng, ["down", "cut off", "deaf", "dumb"]);
   if (how === "down") {
     replica.staysDown = true;
-    replica.crash("killed");
-    lane.onReplicaStopped(replica, rng.chance(0.5));
+    world.crash(replica, "killed", rng.chance(0.5));
     return;
   }
   const links = linksOf(id, plan.replicas);

@@ -51,8 +51,7 @@ export function holdLock(
     const master = world.master();
     if (master !== undefined && faults % 3 === 0) master.input({ kind: "handOver" });
     else if (master !== undefined) {
-      master.crash(faults % 3 === 1 ? "killed" : "power loss");
-      world.lane.onReplicaStopped(master, faults % 3 !== 1);
+      world.crash(master, faults % 3 === 1 ? "killed" : "power loss");
       time.after(30_000, () => master.start());
     }
     time.after(FAULT_EVERY_MS, fault);

@@ -13,15 +13,12 @@ const LOOK_MS = 10;
  * cannot vote any more must say so, and where too few can, nobody may serve.
  */
 export function ruin(world: World, rng: Rng): void {
-  const { replicas, lane, suspects, coverage, time } = world;
+  const { replicas, suspects, coverage, time } = world;
   const quorum = quorumOf(replicas.length);
   const left = [...replicas];
   while (left.length > replicas.length - quorum) left.splice(rng.below(left.length), 1);
   for (const replica of replicas) {
-    if (replica.isUp) {
-      replica.crash("killed");
-      lane.onReplicaStopped(replica, false);
-    }
+    if (replica.isUp) world.crash(replica, "killed");
     if (left.includes(replica)) continue;
     suspects.add(replica.id);
     for (const name of replica.disk.names()) {

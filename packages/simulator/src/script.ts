@@ -64,21 +64,26 @@ const LONG_BYTES_MAX = 40_000;
 
 /** `readsOfTen`: of ten uses of the file, how many read it. */
 export function fileScript(stage: Stage, rng: Rng, readsOfTen = 5): ScriptStart {
-  return function* (): Script {
+  return () => {
     const path = `/ls/local/f${rng.below(stage.plan.paths)}`;
-    for (;;) {
-      const file = yield* open(path, {});
-      if (file === undefined) {
-        yield { kind: "sleep", ms: 50 };
-        continue;
-      }
-      let isGood = true;
-      while (isGood) {
-        yield { kind: "sleep", ms: think(stage, rng) };
-        isGood = yield* useFile(stage, rng, file, readsOfTen);
-      }
-    }
+    return useAgainAndAgain(path, {}, function* (file) {
+      yield { kind: "sleep", ms: think(stage, rng) };
+      return yield* useFile(stage, rng, file, readsOfTen);
+    });
   };
+}
+
+/** Opens it anew whenever a use says, by false, that the handle serves no more. */
+export function* useAgainAndAgain(
+  path: string,
+  habits: OpenHabits,
+  use: (opened: Opened) => Generator<Ask, boolean, Call | undefined>,
+): Script {
+  for (;;) {
+    const opened = yield* open(path, habits);
+    if (opened === undefined) yield { kind: "sleep", ms: 50 };
+    else while (yield* use(opened));
+  }
 }
 
 /** False when the handle serves no more. */
@@ -134,20 +139,11 @@ export type LockHabits = {
 };
 
 export function lockScript(stage: Stage, rng: Rng, habits: LockHabits): ScriptStart {
-  return function* (process, session): Script {
-    for (;;) {
-      const lock = yield* open(habits.path, { lockDelayMs: habits.lockDelayMs });
-      if (lock === undefined) {
-        yield { kind: "sleep", ms: 50 };
-        continue;
-      }
-      let isGood = true;
-      while (isGood) {
-        yield { kind: "sleep", ms: think(stage, rng) };
-        isGood = yield* lockOnce(stage, rng, habits, { process, session, lock });
-      }
-    }
-  };
+  return (process, session) =>
+    useAgainAndAgain(habits.path, { lockDelayMs: habits.lockDelayMs }, function* (lock) {
+      yield { kind: "sleep", ms: think(stage, rng) };
+      return yield* lockOnce(stage, rng, habits, { process, session, lock });
+    });
 }
 
 type Locker = {

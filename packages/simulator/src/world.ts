@@ -127,6 +127,16 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     return replica;
   }
 
+  /** The process ends, or its whole machine does: then nobody resets its connections. */
+  crash(
+    replica: ReplicaProcess,
+    how: Parameters<ReplicaProcess["crash"]>[0],
+    isMachineGone = how !== "killed",
+  ): void {
+    replica.crash(how);
+    this.lane.onReplicaStopped(replica, isMachineGone);
+  }
+
   /** The replica that would answer now, if there is one. */
   master(): ReplicaProcess | undefined {
     const serving = this.replicas.filter(

@@ -36,15 +36,22 @@ export function* removePartialSnapshots(repair: Repair): DiskTask<void> {
   if (partial.length > 0) yield* perform(repair.ids, { kind: "syncDirectory" });
 }
 
-/** Zeroes what is left of a torn write, then makes sure of the last whole one. */
+/**
+ * Zeroes what is left of a torn write, then makes sure of the last whole one. Of several writes that
+ * hold one record the last goes first: should this stop half-way, what is left has a torn end again.
+ */
 export function* repairJournal(repair: Repair, replayed: Replayed): DiskTask<void> {
   const { tear, lastWrite } = replayed;
   if (tear !== undefined) {
     const file = fileOf(tear.segment);
-    const from = tear.fromSector * SECTOR_BYTES;
-    const to = Math.ceil((tear.throughSector * SECTOR_BYTES) / PAGE_BYTES) * PAGE_BYTES;
-    yield* writeZeros(repair.ids, file, { from, to, chunkBytes: CHUNK_BYTES });
-    repair.notes.push({ kind: "tailCut", file, offset: from, bytes: to - from });
+    const end = Math.ceil((tear.throughSector * SECTOR_BYTES) / PAGE_BYTES) * PAGE_BYTES;
+    let to = end;
+    for (const sector of [...tear.writesAt].reverse()) {
+      const from = sector * SECTOR_BYTES;
+      yield* writeZeros(repair.ids, file, { from, to, chunkBytes: CHUNK_BYTES });
+      to = from;
+    }
+    repair.notes.push({ kind: "tailCut", file, offset: to, bytes: end - to });
   }
   if (lastWrite === undefined) return;
   yield* write(repair.ids, fileOf(lastWrite.segment), lastWrite.offset, lastWrite.bytes);

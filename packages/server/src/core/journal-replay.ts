@@ -35,7 +35,8 @@ import {
 /** What never completed: from the first sector of its first write to the last non-zero one. */
 export type Tear = {
   readonly segment: SegmentHeader;
-  readonly fromSector: number;
+  /** Where each of its writes begins, in order: several if a record that was cut took several. */
+  readonly writesAt: readonly [number, ...number[]];
   readonly throughSector: number;
 };
 
@@ -100,7 +101,7 @@ export class JournalReplay {
     const cursor = { sector: scan.endSector, write: scan.writes.length + 1 };
     this.#written = { segment, cursor };
     if (scan.tornThrough > scan.endSector) {
-      this.#tear = { segment, fromSector: scan.endSector, throughSector: scan.tornThrough };
+      this.#tear = { segment, writesAt: [scan.endSector], throughSector: scan.tornThrough };
     }
     this.#readWrites(segment, bytes, scan);
     if (scan.damage !== undefined) {
@@ -141,7 +142,7 @@ export class JournalReplay {
   /** A later segment was written to, so what the one before ends with was durable. */
   #endSegmentBefore(): void {
     if (this.#tear !== undefined) {
-      const offset = this.#tear.fromSector * SECTOR_BYTES;
+      const offset = this.#tear.writesAt[0] * SECTOR_BYTES;
       const { segment } = this.#tear;
       this.#tear = undefined;
       this.#damage(segment, { kind: "sectorMissing", offset, slot: this.#lastSlot, isTail: false });
@@ -172,9 +173,12 @@ export class JournalReplay {
   #cutTrain(segment: SegmentHeader, scan: SegmentScan, at: number): void {
     const first = scan.writes[at];
     assert(first !== undefined, "the train begins with a write");
-    const fromSector = first.firstSector;
-    this.#tear = { segment, fromSector, throughSector: Math.max(scan.tornThrough, scan.endSector) };
-    this.#written = { segment, cursor: { sector: fromSector, write: first.write } };
+    const { firstSector, write } = first;
+    const later = scan.writes.slice(at + 1).map((each) => each.firstSector);
+    const isTorn = scan.tornThrough > scan.endSector;
+    const writesAt = [firstSector, ...later, ...(isTorn ? [scan.endSector] : [])] as const;
+    this.#tear = { segment, writesAt, throughSector: Math.max(scan.tornThrough, scan.endSector) };
+    this.#written = { segment, cursor: { sector: firstSector, write } };
   }
 
   /** False once damage was found: what follows in this segment is not looked at. */

@@ -48,7 +48,7 @@ export class DurabilityChecker {
 
 /** Undefined for a disk that would not be let vote. */
 function voteOf(disk: SimDisk, index: number, command: Uint8Array): Vote | undefined {
-  const result = drive(disk.copy(), recover({ expected: {} }));
+  const result = drive(disk.afterPowerLoss(), recover({ expected: {} }));
   if (result.kind !== "recovered") return undefined;
   const { acceptedBallot, snapshot, entries, firstSlot } = recoveredLog(result);
   const entry = entries[index - firstSlot];

@@ -8,7 +8,7 @@ const WAKES_PER_SECOND_MAX = 500;
 const REPEATS_PER_SECOND_MAX = 60;
 /** What a client asks without a number, and how often it may: it may have a thousand sessions. */
 const ASKED_PER_SECOND_MAX: Partial<Record<CallCase, number>> = {
-  locate: 400,
+  locate: 150,
   createSession: 2_500,
   keepAlive: 60,
 };
@@ -19,7 +19,8 @@ const TOLD_PER_SECOND_MAX: Partial<Record<PaxosMessage["kind"], number>> = {
   prepare: 60,
   promise: 60,
   prepareRequest: 60,
-  nack: 100,
+  // One for each message that waited while it stood still.
+  nack: 1_000,
   genesisComplete: 60,
   leaseRelease: 60,
 };

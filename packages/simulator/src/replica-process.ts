@@ -14,6 +14,7 @@ import {
   drive,
   driveFor,
   format,
+  type InjectedError,
   type JournalOptions,
   type OutgoingReply,
   type RecoverResult,
@@ -71,7 +72,9 @@ const JOURNAL: JournalOptions = {
 
 const POWER_LOSS: CrashModel = { outcomes: ["old"] };
 const TORN: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
-const KILLED: CrashModel = { outcomes: ["new"] };
+/** The process is gone, not the machine: what its system has in memory may still get lost. */
+const KILLED: CrashModel = { outcomes: ["new"], keepsCache: true };
+const ENDED: CrashModel = { ...TORN, keepsCache: true };
 
 /**
  * One replica as a process on a machine: the production core, and around it what the shell does
@@ -191,7 +194,7 @@ export class ReplicaProcess implements CellObserver {
     this.life += 1;
     const expected = { cellName: "local", replica: this.id };
     driveFor(this.disk, recover({ expected }), requests);
-    this.disk = this.disk.crash(this.#rng, TORN);
+    this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? KILLED : TORN);
   }
 
   /** The process ends, and of the writes under way so much counts as the kind of crash leaves. */
@@ -277,8 +280,7 @@ export class ReplicaProcess implements CellObserver {
     for (const trace of output.trace) this.#house.onTrace(this, trace);
     if (output.ended !== undefined) {
       this.#stop(output.ended);
-      // The process is gone, not the machine: what the disk was given it may still do.
-      this.disk = this.disk.crash(this.#rng, TORN);
+      this.disk = this.disk.crash(this.#rng, ENDED);
       this.#house.onCrashed(this);
       return;
     }
@@ -307,7 +309,7 @@ export class ReplicaProcess implements CellObserver {
       if (failure !== undefined && failure.kind === kind) {
         this.failsNext = undefined;
         this.hasFailed = true;
-        disk.failWith(() => ({ code: failure.code, message: "injected" }));
+        disk.failWith(failed(failure.code, this.#rng));
       }
       const completion = disk.complete(index);
       disk.failWith(undefined);
@@ -374,6 +376,15 @@ export function requestInput(
 
 export function disconnectedInput(connection: number): ReplicaInput {
   return { kind: "disconnected", connection: connection as ConnectionId };
+}
+
+/** A write that could not be synced is in memory, one that ran out of room up to some byte. */
+function failed(code: string, rng: Rng): (request: DiskRequest) => InjectedError {
+  return (request) => {
+    const sizeBytes = request.kind === "write" ? request.bytes.length : 0;
+    const cachedBytes = code === "EIO" ? sizeBytes : rng.below(sizeBytes + 1);
+    return { code, message: "injected", cachedBytes };
+  };
 }
 
 /** What binds whoever says it, over all its lives. */

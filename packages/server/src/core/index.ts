@@ -13,4 +13,11 @@ export {
   type StartResult,
   startReplica,
 } from "./replica-start.ts";
-export { type CrashModel, drive, driveFor, type SectorOutcome, SimDisk } from "./simulated-disk.ts";
+export {
+  type CrashModel,
+  drive,
+  driveFor,
+  type InjectedError,
+  type SectorOutcome,
+  SimDisk,
+} from "./simulated-disk.ts";

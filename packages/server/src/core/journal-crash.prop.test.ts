@@ -1,4 +1,4 @@
-import { EMPTY_BYTES, Rng } from "@cubby/base";
+import { assert, EMPTY_BYTES, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import {
   formattedDisk,
@@ -38,7 +38,7 @@ function randomRecord(rng: Rng, model: Model): AppendedRecord {
 function live(journal: Journal, disk: SimDisk, rng: Rng, model: Model): void {
   // In this run, the n-th record of `append` has this sequence.
   const sequences: number[] = [];
-  const turns = rng.below(120);
+  const turns = rng.below(rng.chance(0.4) ? 4 : 120);
   for (let turn = 0; turn < turns; turn += 1) {
     if (rng.chance(0.4)) {
       const records = Array.from({ length: rng.between(1, 4) }, () => {
@@ -87,23 +87,30 @@ function checkRecovered(disk: SimDisk, model: Model): { journal: Journal } {
   expect(wrong).toBe(-1);
   expect(first + recovered.records.length - 1).toBe(last);
   model.log.length = last;
+  // All that a recovery gives back is durable: others may have heard of it.
   model.acknowledged = last;
+  model.snapshotSlot = recovered.snapshot?.slot ?? 0;
   return { journal };
 }
 
-function runSeed(seed: string, model: CrashModel, lives: number): void {
+function runSeed(seed: string, models: readonly CrashModel[], lives: number): void {
   const rng = new Rng(seed);
   let disk = formattedDisk();
   const state = newModel();
+  const crash = (): SimDisk => {
+    const model = models[rng.below(models.length)];
+    assert(model !== undefined, "there is a model");
+    return disk.crash(rng, model);
+  };
   for (let life = 0; life < lives; life += 1) {
     // A machine that is not well stops in the middle of recovery too.
     for (let attempts = rng.below(3); attempts > 0; attempts -= 1) {
       driveFor(disk, recover({ expected: {} }), rng.below(60));
-      disk = disk.crash(rng, model);
+      disk = crash();
     }
     const { journal } = checkRecovered(disk, state);
     live(journal, disk, rng, state);
-    disk = disk.crash(rng, model);
+    disk = crash();
   }
 }
 
@@ -111,7 +118,12 @@ describe("the journal, when the machine stops at any point", () => {
   const model: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
 
   it("gives back all that was reported persisted, in order, and nothing never appended", () => {
-    for (let n = 0; n < 25; n += 1) runSeed(`crash ${n}`, model, 6);
+    for (let n = 0; n < 25; n += 1) runSeed(`crash ${n}`, [model], 6);
+  });
+
+  it("gives back what it gave back before, when a process is killed and then its machine stops", () => {
+    const killed: CrashModel = { outcomes: ["new", "new", "old", "torn"], keepsCache: true };
+    for (let n = 0; n < 200; n += 1) runSeed(`killed ${n}`, [killed, model], 8);
   });
 
   it("names the damage, and never loses a record silently, where the disk leaves garbage", () => {

@@ -86,7 +86,7 @@ describe("an operation that fails", () => {
     const { disk, journal } = prepared();
     journal.append([record(1)]);
     settle(journal, disk);
-    failWhere(disk, isWriteTo("segment-"), "EROFS");
+    failWhere(disk, isWriteTo("segment-00000001"), "EROFS");
     expect(drive(disk, recover({ expected: {} }))).toEqual({
       kind: "failed",
       failed: {

@@ -22,6 +22,7 @@ import type { DecodedPage } from "./journal-page.ts";
 import {
   isJournalFile,
   removePartialSnapshots,
+  repairDirectory,
   repairIdentity,
   repairJournal,
   repairWitness,
@@ -146,6 +147,9 @@ class Recovery {
       this.#notes.push({ kind: "oldDamage", description });
     }
     const repair = { ids: this.#ids, files, notes: this.#notes };
+    const { free } = segments;
+    const { unused } = partSegments(segments, replayed);
+    yield* repairDirectory(repair, identity.value, { unused, free });
     yield* removePartialSnapshots(repair);
     yield* repairJournal(repair, replayed);
     yield* repairIdentity(repair, identity);
@@ -325,23 +329,31 @@ function stateOf(
   snapshots: FoundSnapshot,
   replayed: Replayed,
 ): JournalState {
-  const { written } = replayed;
-  assert(written !== undefined, "a journal without damage has a segment");
-  const isUsed = (segment: SegmentHeader) => segment.life <= written.segment.life;
+  const { used, unused, cursor } = partSegments(segments, replayed);
   return {
     ids,
     identity,
-    segments: segments.lives.filter(isUsed),
-    prepared: segments.lives.filter((segment) => !isUsed(segment)),
+    segments: used,
+    prepared: unused,
     free: segments.free,
     nextSegmentId: segments.highestId + 1,
-    cursor: written.cursor,
+    cursor,
     sequence: replayed.sequence,
     hash: replayed.hash,
     checkpoints: replayed.checkpoints,
     witness,
     snapshots: snapshots.slots,
     staleSnapshots: snapshots.badFiles,
+  };
+}
+
+function partSegments({ lives }: FoundSegments, { written }: Replayed) {
+  assert(written !== undefined, "a journal without damage has a segment");
+  const { segment, cursor } = written;
+  return {
+    used: lives.filter(({ life }) => life <= segment.life),
+    unused: lives.filter(({ life }) => life > segment.life),
+    cursor,
   };
 }
 

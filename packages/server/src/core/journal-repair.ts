@@ -6,7 +6,12 @@ import type { Replayed } from "./journal-replay.ts";
 import { fileOf, type RecoveryNote } from "./journal-state.ts";
 import { perform, type RequestIds, write, writeZeros } from "./journal-task.ts";
 import { encodeWitness, type VitalMark, WITNESS_FILES, type Witness } from "./journal-witness.ts";
-import { segmentIdOf } from "./segment-header.ts";
+import {
+  encodeSegmentHeader,
+  type SegmentHeader,
+  segmentFile,
+  segmentIdOf,
+} from "./segment-header.ts";
 import { PAGE_BYTES, SECTOR_BYTES } from "./segment-sector.ts";
 import { isPartialSnapshot, snapshotSlotOf } from "./snapshot-file.ts";
 
@@ -34,6 +39,25 @@ export function* removePartialSnapshots(repair: Repair): DiskTask<void> {
   const partial = repair.files.filter(isPartialSnapshot);
   for (const file of partial) yield* perform(repair.ids, { kind: "remove", file });
   if (partial.length > 0) yield* perform(repair.ids, { kind: "syncDirectory" });
+}
+
+/**
+ * What was read may be in the system's memory only, if the process before was killed: the names, and
+ * the last write of a file, which is its header where no records follow. Made durable before anything
+ * rests on it (reliability §5 rules 4, 6), or a power loss now would look like a lost segment.
+ */
+export function* repairDirectory(
+  repair: Repair,
+  owner: DirectoryIdentity,
+  segments: { readonly unused: readonly SegmentHeader[]; readonly free: readonly number[] },
+): DiskTask<void> {
+  yield* perform(repair.ids, { kind: "syncDirectory" });
+  for (const segment of segments.unused) {
+    yield* write(repair.ids, fileOf(segment), 0, encodeSegmentHeader(segment, owner));
+  }
+  for (const id of segments.free) {
+    yield* write(repair.ids, segmentFile(id), 0, new Uint8Array(PAGE_BYTES));
+  }
 }
 
 /**

@@ -1,7 +1,7 @@
 /** A disk in memory for tests: requests wait until the test completes, fails or loses them. */
 
 import { assert, type Rng, unreachable } from "@cubby/base";
-import type { DiskCompletion, DiskError, DiskOperation, DiskRequest, DiskTask } from "./disk.ts";
+import type { DiskCompletion, DiskError, DiskRequest, DiskTask } from "./disk.ts";
 
 /** What a sector holds after a crash in the middle of its write. */
 export type SectorOutcome = "old" | "new" | "torn" | "zero" | "garbage";
@@ -9,11 +9,22 @@ export type SectorOutcome = "old" | "new" | "torn" | "zero" | "garbage";
 export type CrashModel = {
   /** One is drawn per sector. "zero" applies only to sectors that held nothing before. */
   readonly outcomes: readonly SectorOutcome[];
+  /**
+   * Only the process ended: the next one reads what the system has in its memory, and what of that is
+   * not on the disk a later power loss takes away (reliability §5 rule 4).
+   */
+  readonly keepsCache?: boolean;
 };
 
+/** A failed write may be in the system's memory all the same, with so many of its bytes. */
+export type InjectedError = DiskError & { readonly cachedBytes?: number };
+
+/** What the disk still holds where the system's memory holds something newer. */
+type Unsynced = { readonly offset: number; readonly old: Uint8Array; readonly newBytes: number };
+
 /** `bytes` is a view of a buffer that may be longer, so that a file can grow cheaply. */
-type File = { bytes: Uint8Array };
-type DirectoryChange = Extract<DiskOperation, { kind: "create" | "rename" | "remove" }>;
+type File = { bytes: Uint8Array; unsynced: readonly Unsynced[] };
+type DirectoryChange = Extract<DiskRequest, { kind: "create" | "rename" | "remove" }>;
 
 const SECTOR = 512;
 
@@ -23,7 +34,7 @@ export class SimDisk {
   #syncedFiles = new Map<string, File>();
   #changes: DirectoryChange[] = [];
   #waiting: DiskRequest[] = [];
-  #failure: ((request: DiskRequest) => DiskError | undefined) | undefined;
+  #failure: ((request: DiskRequest) => InjectedError | undefined) | undefined;
   completedCount = 0;
 
   submit(requests: readonly DiskRequest[]): void {
@@ -35,8 +46,8 @@ export class SimDisk {
     return this.#waiting;
   }
 
-  /** Every request that the function gives an error for fails with it, without effect. */
-  failWith(failure: ((request: DiskRequest) => DiskError | undefined) | undefined): void {
+  /** Every request that the function gives an error for fails with it, and has no effect that lasts. */
+  failWith(failure: ((request: DiskRequest) => InjectedError | undefined) | undefined): void {
     this.#failure = failure;
   }
 
@@ -44,9 +55,14 @@ export class SimDisk {
     const [request] = this.#waiting.splice(index, 1);
     assert(request !== undefined, "there is a request to complete");
     this.completedCount += 1;
-    const error = this.#failure?.(request);
-    if (error !== undefined) return { id: request.id, ok: false, error };
-    return this.#carryOut(request);
+    const failure = this.#failure?.(request);
+    if (failure === undefined) return this.#carryOut(request);
+    const { code, message, cachedBytes = 0 } = failure;
+    const file = request.kind === "write" ? this.#files.get(request.file) : undefined;
+    if (request.kind === "write" && file !== undefined && cachedBytes > 0) {
+      cache(file, request.offset, request.bytes.subarray(0, cachedBytes));
+    }
+    return { id: request.id, ok: false, error: { code, message } };
   }
 
   names(): string[] {
@@ -66,7 +82,7 @@ export class SimDisk {
       this.#syncedFiles.delete(name);
       return;
     }
-    const file = { bytes };
+    const file = { bytes, unsynced: [] };
     this.#files.set(name, file);
     this.#syncedFiles.set(name, file);
   }
@@ -78,27 +94,59 @@ export class SimDisk {
     return copy;
   }
 
-  /** What a new process finds after the machine stopped: every request under way may half count. */
+  /** What must be there whatever happens: only what was synced. */
+  afterPowerLoss(): SimDisk {
+    const after = new SimDisk();
+    for (const [name, { bytes, unsynced }] of this.#syncedFiles) {
+      const file = { bytes: bytes.slice(), unsynced };
+      while (file.unsynced.length > 0) revertNewest(file);
+      after.replace(name, file.bytes);
+    }
+    return after;
+  }
+
+  /**
+   * What a new process finds after this one ended, or the machine did: every request under way may
+   * half count, and what was not synced may be gone with the machine.
+   */
   crash(rng: Rng, model: CrashModel): SimDisk {
-    const after = new Map<string, Uint8Array>();
-    const bytesOf = new Map<File, Uint8Array>();
-    const keep = (file: File): Uint8Array => {
-      const bytes = bytesOf.get(file) ?? file.bytes.slice();
-      bytesOf.set(file, bytes);
-      return bytes;
+    const { keepsCache = false } = model;
+    const copies = new Map<File, File>();
+    const copyOf = (file: File): File => {
+      const known = copies.get(file);
+      if (known !== undefined) return known;
+      const copy: File = { bytes: file.bytes.slice(), unsynced: file.unsynced };
+      while (!keepsCache && copy.unsynced.length > 0) {
+        if (rng.chance(0.5)) revertNewest(copy);
+        else copy.unsynced = copy.unsynced.slice(0, -1);
+      }
+      copies.set(file, copy);
+      return copy;
     };
     for (const request of this.#waiting) {
       if (request.kind !== "write") continue;
       const file = this.#files.get(request.file);
-      if (file !== undefined) bytesOf.set(file, tear(keep(file), request, rng, model));
+      if (file !== undefined) tear(copyOf(file), request, rng, model);
+    }
+    const disk = new SimDisk();
+    const fill = (to: Map<string, File>, from: ReadonlyMap<string, File>): void => {
+      for (const [name, file] of from) to.set(name, copyOf(file));
+    };
+    if (keepsCache) {
+      fill(disk.#files, this.#files);
+      fill(disk.#syncedFiles, this.#syncedFiles);
+      disk.#changes = [...this.#changes];
+      for (const request of this.#waiting) {
+        if (isDirectoryChange(request) && rng.chance(0.5)) disk.#carryOut(request);
+      }
+      return disk;
     }
     const directory = new Map(this.#syncedFiles);
     for (const change of [...this.#changes, ...this.#waiting]) {
-      if (rng.chance(0.5)) applyChange(directory, change, this.#files);
+      if (isDirectoryChange(change) && rng.chance(0.5)) applyChange(directory, change, this.#files);
     }
-    for (const [name, file] of directory) after.set(name, keep(file));
-    const disk = new SimDisk();
-    for (const [name, bytes] of after) disk.replace(name, bytes.slice());
+    fill(disk.#files, directory);
+    disk.#syncedFiles = new Map(disk.#files);
     return disk;
   }
 
@@ -109,6 +157,8 @@ export class SimDisk {
         const file = this.#files.get(request.file);
         if (file === undefined) return missing(id, request.file);
         file.bytes = overwrite(file.bytes, request.offset, request.bytes);
+        // A sync is of the whole file.
+        file.unsynced = [];
         return { id, ok: true };
       }
       case "read": {
@@ -126,7 +176,7 @@ export class SimDisk {
         if (this.#files.has(request.file)) {
           return { id, ok: false, error: { code: "EEXIST", message: request.file } };
         }
-        this.#files.set(request.file, { bytes: new Uint8Array(0) });
+        this.#files.set(request.file, { bytes: new Uint8Array(0), unsynced: [] });
         this.#changes.push(request);
         return { id, ok: true };
       case "rename":
@@ -175,9 +225,13 @@ function missing(id: number, file: string): DiskCompletion {
   return { id, ok: false, error: { code: "ENOENT", message: file } };
 }
 
+function isDirectoryChange(request: DiskRequest): request is DirectoryChange {
+  return request.kind === "create" || request.kind === "rename" || request.kind === "remove";
+}
+
 function applyChange(
   directory: Map<string, File>,
-  change: DiskRequest | DirectoryChange,
+  change: DirectoryChange,
   current: ReadonlyMap<string, File>,
 ): void {
   if (change.kind === "create") {
@@ -208,22 +262,39 @@ function withLength(bytes: Uint8Array, length: number): Uint8Array {
   return grown.subarray(0, length);
 }
 
+/** The system has it in memory, and has not written it. */
+function cache(file: File, offset: number, bytes: Uint8Array): void {
+  const old = file.bytes.slice(offset, offset + bytes.length);
+  file.unsynced = [...file.unsynced, { offset, old, newBytes: bytes.length }];
+  file.bytes = overwrite(file.bytes, offset, bytes);
+}
+
+function revertNewest(file: File): void {
+  const newest = file.unsynced.at(-1);
+  assert(newest !== undefined, "there is something to revert");
+  const { offset, old, newBytes } = newest;
+  const hasGrown = old.length < newBytes && offset + newBytes === file.bytes.length;
+  if (hasGrown) file.bytes = file.bytes.slice(0, offset + old.length);
+  file.bytes = overwrite(file.bytes, offset, old);
+  file.unsynced = file.unsynced.slice(0, -1);
+}
+
 function tear(
-  bytes: Uint8Array,
+  file: File,
   request: { offset: number; bytes: Uint8Array },
   rng: Rng,
   model: CrashModel,
-): Uint8Array {
-  let result = bytes;
+): void {
   for (let at = 0; at < request.bytes.length; at += SECTOR) {
     const patch = request.bytes.subarray(at, at + SECTOR);
     const offset = request.offset + at;
-    const old = bytes.slice(offset, offset + SECTOR);
+    const old = file.bytes.slice(offset, offset + SECTOR);
     const outcome = model.outcomes[rng.below(model.outcomes.length)] ?? "old";
     const left = sectorAfter(outcome, old, patch, rng);
-    if (left !== undefined) result = overwrite(result, offset, left);
+    if (left === undefined) continue;
+    if (model.keepsCache === true) cache(file, offset, left);
+    else file.bytes = overwrite(file.bytes, offset, left);
   }
-  return result;
 }
 
 function sectorAfter(

@@ -8,8 +8,8 @@ const WAKES_PER_SECOND_MAX = 500;
 const REPEATS_PER_SECOND_MAX = 60;
 /** What a client asks without a number, and how often it may: it may have a thousand sessions. */
 const ASKED_PER_SECOND_MAX: Partial<Record<CallCase, number>> = {
-  locate: 150,
-  createSession: 2_500,
+  locate: 250,
+  createSession: 10_000,
   keepAlive: 60,
 };
 /** What one replica tells another whatever the load is; some of it several times over when it lost. */

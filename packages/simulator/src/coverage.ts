@@ -6,6 +6,8 @@ import { FAULT_KINDS } from "./run-result.ts";
  */
 export const COVERAGE_CLASSES = [
   ...FAULT_KINDS.map((kind) => `fault ${kind}` as const),
+  "fault N5-narrow-link",
+  "fault N4-hub-behind",
   "elections",
   "ballot conflicts",
   "prepares kept for a lease",
@@ -48,6 +50,7 @@ export const COVERAGE_CLASSES = [
   "damaged snapshots passed over",
   "fsync errors",
   "directories refused",
+  "foreign directories refused",
   "cells ruined",
   "wrong frames dropped",
   "crashes",

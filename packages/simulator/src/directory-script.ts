@@ -1,6 +1,7 @@
 import type { Rng } from "@cubby/base";
 import type { Call } from "@cubby/client/core";
 import { NodeKind } from "@cubby/protocol";
+import { pick } from "./plan.ts";
 import {
   type Ask,
   ask,
@@ -13,7 +14,7 @@ import {
   useAgainAndAgain,
 } from "./script.ts";
 
-const CHILDREN = 6;
+const CHILDREN = ["n0", "n1", "n2", "n3", "__proto__", "toString"];
 
 /** A directory whose files come and go, and that goes itself now and then, when it is empty. */
 export function directoryScript(stage: Stage, rng: Rng, path: string): ScriptStart {
@@ -37,7 +38,7 @@ function* useDirectory(rng: Rng, directory: Opened): Generator<Ask, boolean, Cal
     const call = yield ask({ $case: "delete", value: { handle } }, about);
     return call?.result === undefined && isServed(call);
   }
-  const child = yield* open(`${about.path}/n${rng.below(CHILDREN)}`, {
+  const child = yield* open(`${about.path}/${pick(rng, CHILDREN)}`, {
     ephemeral: rng.chance(0.2),
     directory: rng.chance(0.5) ? handle : undefined,
   });

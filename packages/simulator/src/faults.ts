@@ -1,9 +1,10 @@
-import type { Rng } from "@cubby/base";
+import { equalBytes, type Rng } from "@cubby/base";
 import type { ClientProcess } from "./client-process.ts";
 import { drawExponential, pick } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import type { FaultKind } from "./run-result.ts";
-import { drawTopology, linksOf, missingLinks } from "./topology.ts";
+import { drawTopology, hubOf, linksOf, missingLinks } from "./topology.ts";
+import { Violation } from "./violation.ts";
 import type { Moment, World } from "./world.ts";
 
 type Inject = (faults: Faults) => boolean;
@@ -433,9 +434,15 @@ function flapping(faults: Faults): boolean {
 
 function partial(faults: Faults): boolean {
   const { rng, world } = faults;
-  const links = drawTopology(rng, world.plan.replicas);
+  const { replicas } = world.plan;
+  const links = drawTopology(rng, replicas, world.master()?.id);
   if (links === undefined) return false;
-  cutFor(faults, missingLinks(world.plan.replicas, links), partitionMs(rng));
+  const behindMs = pick(rng, [0, 0, 100, 700, 2_000]);
+  if (behindMs > 0) {
+    cutFor(faults, linksOf(hubOf(links, replicas), replicas), behindMs);
+    world.coverage.add("fault N4-hub-behind");
+  }
+  faults.after(behindMs, () => cutFor(faults, missingLinks(replicas, links), partitionMs(rng)));
   return true;
 }
 
@@ -453,14 +460,15 @@ function clog(faults: Faults): boolean {
   return true;
 }
 
-/** One link between replicas, all into one of them, or what a client hears. */
+/** One link between replicas, all into one of them, what a client hears, or links with little room. */
 function slowLink(faults: Faults): boolean {
   const { rng, world } = faults;
   const { network } = world;
   const link = someLink(faults);
-  const how = rng.below(3);
+  const how = rng.below(4);
   const links: [number, number][] = [];
-  if (how === 0) {
+  if (how === 3) links.push(...linksOf(someReplica(faults)?.id ?? 1, world.plan.replicas));
+  else if (how === 0) {
     const to = someReplica(faults)?.id;
     if (to !== undefined)
       links.push(...linksOf(to, world.plan.replicas).filter(([, b]) => b === to));
@@ -469,7 +477,8 @@ function slowLink(faults: Faults): boolean {
     for (const { id } of world.replicas) if (client !== undefined) links.push([id, -client.id]);
   } else if (link !== undefined) links.push(link);
   const extraMs = pick(rng, [5, 60, 200, 600]);
-  for (const [from, to] of links) network.slow(from, to, extraMs);
+  const capacity = how === 3 ? rng.between(1, 20) : undefined;
+  for (const [from, to] of links) network.slow(from, to, extraMs, capacity);
   faults.after(partitionMs(rng), () => {
     for (const [from, to] of links) network.slow(from, to, 0);
   });
@@ -620,7 +629,31 @@ function handOver(faults: Faults): boolean {
   return replica !== undefined;
 }
 
+/** D6: started on another's directory, a replica refuses it and leaves it as it is. */
+function mountAnother(faults: Faults): boolean {
+  const { rng, world } = faults;
+  const replica = someReplica(faults);
+  const others = world.replicas.filter((each) => each !== replica && !each.isLost);
+  if (replica === undefined || others.length === 0) return false;
+  crashOne(faults, replica, "killed", 200);
+  const other = pick(rng, others);
+  const mounted = other.disk.copy();
+  const result = replica.recoverFrom(mounted);
+  // What is damaged or was wiped may be refused for that.
+  if (world.suspects.has(other.id) && result.kind === "damaged") return true;
+  const isUntouched = mounted
+    .names()
+    .every((name) => equalBytes(mounted.content(name), other.disk.content(name)));
+  if (result.kind !== "mismatch" || !isUntouched) {
+    const detail = `replica ${replica.id} finds ${result.kind} in the directory of ${other.id}`;
+    throw new Violation(24, "foreign-directory-refused", detail);
+  }
+  world.coverage.add("foreign directories refused");
+  return true;
+}
+
 function loseDirectory(faults: Faults): boolean {
+  if (faults.rng.chance(0.3)) return mountAnother(faults);
   const replica = faults.suspect();
   if (replica === undefined) return false;
   if (replica.isUp) faults.world.crash(replica, "power loss");

@@ -3,7 +3,7 @@ import type { LockMode } from "@cubby/protocol";
 import { WaitChecker } from "./check-waiting.ts";
 import { pick } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
-import { drawTopology, linksOf, missingLinks, quorumOf, reach } from "./topology.ts";
+import { drawTopology, hubOf, linksOf, missingLinks, quorumOf, reach } from "./topology.ts";
 import { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 
@@ -100,6 +100,8 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
     const detail = `${core.length} replicas are left of ${plan.replicas}`;
     throw new Violation(24, "recovers-alone", detail);
   }
+  // A cell whose replicas have not all met once waits for the last of them, as it must.
+  if (world.reference.clientEpoch === 0) return core;
   const spare = core.length - quorum;
   if (spare > 0 && rng.chance(0.3)) {
     const gone = new Set(core.map((each) => each.id));
@@ -114,10 +116,17 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
     return core.filter((each) => each !== hanging);
   }
   if (!isWhole || !plan.kinds.has("N4-partial")) return core;
-  const links = drawTopology(rng, plan.replicas);
+  const links = drawTopology(rng, plan.replicas, world.master()?.id);
   const led = core.filter((each) => reach(links ?? [], each.id) + 1 >= quorum);
   // Of seven in a chain nobody reaches a quorum.
   if (links === undefined || led.length === 0) return core;
+  if (rng.chance(0.5)) {
+    const { coverage, time } = world;
+    const heal = network.cutAll(linksOf(hubOf(links, plan.replicas), plan.replicas));
+    time.runTo(time.now + pick(rng, [100, 700, 2_000]));
+    heal();
+    coverage.add("fault N4-hub-behind");
+  }
   network.cutAll(missingLinks(plan.replicas, links));
   // Who reaches a quorum may lead; whoever leads must bring those up to date whom it reaches.
   return led;

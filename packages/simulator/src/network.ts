@@ -11,6 +11,9 @@ type Link = {
   /** What comes before this instant stays in the pipe, and then all comes at once. */
   cloggedUntil: number;
   extraMs: number;
+  /** What is under way at most; what else is sent is lost. */
+  capacity: number;
+  underWay: number;
   lastArrival: number;
 };
 
@@ -40,7 +43,7 @@ export class Network {
   isFaulty = true;
   /** Packets lost, doubled, spoiled or come again. */
   faults = 0;
-  onFault: ((kind: FaultKind) => void) | undefined;
+  onFault: ((kind: FaultKind | "N5-narrow-link") => void) | undefined;
 
   constructor(time: VirtualTime, rng: Rng, plan: Plan) {
     this.#time = time;
@@ -80,8 +83,11 @@ export class Network {
     this.#link(from, to).cloggedUntil = this.#time.now + ms;
   }
 
-  slow(from: EndId, to: EndId, extraMs: number): void {
-    this.#link(from, to).extraMs = extraMs;
+  /** And, with a capacity, narrow: room for so many packets. */
+  slow(from: EndId, to: EndId, extraMs: number, capacity = Number.POSITIVE_INFINITY): void {
+    const link = this.#link(from, to);
+    link.extraMs = extraMs;
+    link.capacity = capacity;
   }
 
   /** No more faults; what is in the pipes arrives, old packets included. */
@@ -91,6 +97,7 @@ export class Network {
     for (const link of this.#links.values()) {
       link.cloggedUntil = 0;
       link.extraMs = 0;
+      link.capacity = Number.POSITIVE_INFINITY;
     }
   }
 
@@ -99,6 +106,10 @@ export class Network {
     const { lossRate, duplicateRate, oldPacketRate, badFrameRate } = this.#plan;
     if (link.cuts > 0) {
       this.faults += 1;
+      return;
+    }
+    if (link.underWay >= link.capacity) {
+      this.#happened("N5-narrow-link");
       return;
     }
     if (!this.isFaulty) {
@@ -156,7 +167,7 @@ export class Network {
     return this.#time.now + RETRANSMIT_MS * (0.5 + this.#rng.below(100) / 100);
   }
 
-  #happened(kind: FaultKind): void {
+  #happened(kind: FaultKind | "N5-narrow-link"): void {
     this.faults += 1;
     this.onFault?.(kind);
   }
@@ -167,7 +178,9 @@ export class Network {
       at = Math.max(at, link.lastArrival);
       link.lastArrival = at;
     }
+    link.underWay += 1;
     this.#time.at(at, () => {
+      link.underWay -= 1;
       if (link.cuts === 0) deliver(bytes);
       else this.faults += 1;
     });
@@ -182,7 +195,8 @@ export class Network {
     const key = (from + 4_096) * 16_384 + to + 4_096;
     const known = this.#links.get(key);
     if (known !== undefined) return known;
-    const link: Link = { cuts: 0, cloggedUntil: 0, extraMs: 0, lastArrival: 0 };
+    const capacity = Number.POSITIVE_INFINITY;
+    const link = { cuts: 0, cloggedUntil: 0, extraMs: 0, capacity, underWay: 0, lastArrival: 0 };
     this.#links.set(key, link);
     return link;
   }

@@ -113,6 +113,8 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   };
   return {
     ...plan,
+    // What a crowd has asked for at once would be learned entry by entry, for half a minute.
+    snapshotPartBytes: plan.convoy === CROWD ? 8_192 : plan.snapshotPartBytes,
     lossRate: has("N1-loss") ? plan.lossRate : 0,
     duplicateRate: has("N1-duplicates") ? plan.duplicateRate : 0,
     oldPacketRate: has("N1-old-packets") ? plan.oldPacketRate : 0,

@@ -18,6 +18,7 @@ import {
   type JournalOptions,
   type OutgoingReply,
   type RecoverResult,
+  type RecoveryOptions,
   type Replica,
   type ReplicaInput,
   type ReplicaOutput,
@@ -137,7 +138,6 @@ export class ReplicaProcess implements CellObserver {
   start(): void {
     assert(this.replica === undefined, "a replica is started once");
     this.life += 1;
-    const expected = { cellName: "local", replica: this.id };
     const fails = this.failsNext?.kind === "read" ? this.failsNext : undefined;
     // One read in so many, so that each file has its turn.
     let readsLeft = this.#rng.below(READS_OF_RECOVERY);
@@ -147,7 +147,7 @@ export class ReplicaProcess implements CellObserver {
       this.tampered.add(request.file);
       return { code: fails.code, message: "injected" };
     });
-    const result = drive(this.disk, recover({ expected }));
+    const result = this.recoverFrom(this.disk);
     this.disk.failWith(undefined);
     if (result.kind !== "recovered") {
       this.isLost = true;
@@ -188,12 +188,15 @@ export class ReplicaProcess implements CellObserver {
     this.#scheduleTurn();
   }
 
+  recoverFrom(disk: SimDisk): RecoverResult {
+    return drive(disk, recover(this.#recovery));
+  }
+
   /** A recovery that ends after so many disk requests, by a crash. */
   crashInRecovery(requests: number): void {
     assert(this.replica === undefined, "a replica is started once");
     this.life += 1;
-    const expected = { cellName: "local", replica: this.id };
-    driveFor(this.disk, recover({ expected }), requests);
+    driveFor(this.disk, recover(this.#recovery), requests);
     this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? KILLED : TORN);
   }
 
@@ -328,6 +331,10 @@ export class ReplicaProcess implements CellObserver {
     this.failsNext = undefined;
     this.#house.onStopped(this, ended);
     this.hasFailed = false;
+  }
+
+  get #recovery(): RecoveryOptions {
+    return { expected: { cellName: "local", replica: this.id } };
   }
 
   #newIdentity(): DirectoryIdentity {

@@ -3,10 +3,20 @@ import { pick } from "./plan.ts";
 
 type LinkPair = readonly [number, number];
 
-/** Partial connectivity (reliability N4 and §6): which pairs of replicas still reach each other. */
-export function drawTopology(rng: Rng, replicas: number): readonly LinkPair[] | undefined {
+/**
+ * Partial connectivity (reliability N4 and §6): which pairs of replicas still reach each other. Half
+ * of the time whoever leads stands where it reaches the fewest.
+ */
+export function drawTopology(
+  rng: Rng,
+  replicas: number,
+  leader?: number,
+): readonly LinkPair[] | undefined {
   if (replicas < 3) return undefined;
   const order = shuffled(rng, replicas);
+  if (leader !== undefined && rng.chance(0.5)) {
+    order.push(...order.splice(order.indexOf(leader), 1));
+  }
   const shapes = [quorumLoss, chain, constrained];
   if (replicas === 5) shapes.push(howardAbraham);
   return pick(rng, shapes)(order);
@@ -21,7 +31,7 @@ function chain(order: readonly number[]): readonly LinkPair[] {
   return order.slice(1).map((each, i) => [order[i] ?? 1, each] as const);
 }
 
-/** The last, probably the old leader, is cut off; only the first reaches all the others. */
+/** The last is cut off; only the first reaches all the others. */
 function constrained(order: readonly number[]): readonly LinkPair[] {
   return quorumLoss(order.slice(0, -1));
 }
@@ -61,6 +71,12 @@ export function quorumOf(replicas: number): number {
 /** How many others each replica reaches in both directions. */
 export function reach(links: readonly LinkPair[], replica: number): number {
   return links.filter(([a, b]) => a === replica || b === replica).length;
+}
+
+/** Who reaches the most: where its log is behind, whoever is to lead must learn from the others. */
+export function hubOf(links: readonly LinkPair[], replicas: number): number {
+  const ids = Array.from({ length: replicas }, (_, i) => i + 1);
+  return ids.reduce((best, id) => (reach(links, id) > reach(links, best) ? id : best));
 }
 
 /** Both directions of every pair that is not named. */

@@ -6,6 +6,8 @@ const POOL = "packages/server/src/core/segment-pool.ts";
 const REPLAY = "packages/server/src/core/journal-replay.ts";
 const HEADER = "packages/server/src/core/segment-header.ts";
 const REPLICA = "packages/server/src/core/replica.ts";
+const REPAIR = "packages/server/src/core/journal-repair.ts";
+const RECOVERY = "packages/server/src/core/journal-recovery.ts";
 const STORE = "packages/server/src/core/snapshot-file-store.ts";
 
 /** Journal, segments, snapshots and recovery. */
@@ -21,6 +23,33 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "",
     why: "a write that failed is taken for durable",
     expects: [2, 24],
+  },
+  {
+    name: "last-write-trusted-after-restart",
+    class: "S4",
+    file: REPAIR,
+    find: "yield* write(repair.ids, fileOf(lastWrite.segment), lastWrite.offset, lastWrite.bytes);",
+    replace: "",
+    why: "what a killed process had written may be in memory only, and others hear of it",
+    expects: [2, 3, 24],
+  },
+  {
+    name: "header-trusted-after-restart",
+    class: "S4",
+    file: RECOVERY,
+    find: "yield* repairDirectory(repair, identity.value, { unused, free });",
+    replace: "void [unused, free];",
+    why: "a header in memory only is witnessed, and after a power loss its segment is missed",
+    expects: [24],
+  },
+  {
+    name: "long-record-cut-at-once",
+    class: "S10",
+    file: REPAIR,
+    find: "for (const sector of [...tear.writesAt].reverse()) {",
+    replace: "for (const sector of tear.writesAt.slice(0, 1)) {",
+    why: "a crash while a record of several writes is cut leaves a hole, which is taken for damage",
+    expects: [24],
   },
   {
     name: "durable-when-submitted",

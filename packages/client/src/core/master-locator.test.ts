@@ -82,6 +82,23 @@ describe("locating the master (CELL-7)", () => {
     expect(session.state).toBe("safe");
   });
 
+  it("does not go round between replicas that name each other", () => {
+    const world = new World(FIVE);
+    world.session();
+    world.master = undefined;
+    world.hints.set(A, B).set(B, C).set(C, A);
+    const start = world.arrivals.length;
+    world.kill(A);
+    world.up.add(A);
+    world.run(1_000);
+    // Two in each step of the search, and where each of three points once in a step.
+    expect(world.arrivals.length - start).toBeLessThanOrEqual(5 * (1_000 / 15) + 5);
+    world.hints.clear();
+    world.elect(B);
+    world.run(50);
+    expect(world.connections).toEqual([B]);
+  });
+
   it("finds the master though a replica that was deposed is the first to answer", () => {
     const world = new World(FIVE);
     world.deposed.add(A);

@@ -5,6 +5,7 @@ import { parseEndpoint } from "./cell-address.ts";
 import {
   CONNECT_TIMEOUT_MS,
   ENDPOINTS_MAX,
+  FAST_PROBE_MS_MIN,
   FAST_PROBE_PHASE_MS,
   IDLE_MASTER_MS,
   LOCATE_ANSWER_MS,
@@ -37,6 +38,8 @@ type Endpoint = {
   locateSentAt: Instant | undefined;
   /** Since when it has said that it is master and has served nothing, or undefined. */
   idleSince: Instant | undefined;
+  /** When another one last had it asked out of turn, or undefined. */
+  followedAt: Instant | undefined;
   /** It claimed to be master and then refused as none: until then it is not asked again. */
   quietUntil: Instant;
 };
@@ -284,10 +287,16 @@ export class MasterLocator {
     return true;
   }
 
-  /** A replica named the master: look there now, unless that was tried a moment ago. */
+  /**
+   * A replica named the master: look there now, unless that was tried a moment ago. While an election
+   * goes on two replicas may name each other, and would be asked for as long as they do.
+   */
   #follow(now: Instant, address: string): void {
     const endpoint = this.#learn(address);
-    if (endpoint !== undefined && this.#master === undefined) this.#ask(now, endpoint);
+    if (endpoint === undefined || this.#master !== undefined) return;
+    const { followedAt } = endpoint;
+    if (followedAt !== undefined && now < after(followedAt, FAST_PROBE_MS_MIN)) return;
+    if (this.#ask(now, endpoint)) endpoint.followedAt = now;
   }
 
   #isSilent(now: Instant, endpoint: Endpoint): boolean {
@@ -346,6 +355,7 @@ export class MasterLocator {
       lastProblem: undefined,
       locateSentAt: undefined,
       idleSince: undefined,
+      followedAt: undefined,
       quietUntil: 0 as Instant,
     };
     this.#endpoints.push(endpoint);

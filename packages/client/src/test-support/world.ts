@@ -34,6 +34,8 @@ export class World {
   master: string | undefined;
   /** Whom replicas name, where that differs from the truth. */
   hint: string | undefined;
+  /** Whom each names, before the above. */
+  readonly hints = new Map<string, string>();
   epoch = 1;
   leaseMs = 12_000;
   windowMax = 256;
@@ -235,7 +237,9 @@ export class World {
 
   #located(address: string): Result {
     const isDeposed = this.deposed.has(address);
-    const masterAddress = isDeposed ? address : (this.hint ?? this.master ?? "");
+    const masterAddress = isDeposed
+      ? address
+      : (this.hints.get(address) ?? this.hint ?? this.master ?? "");
     const isMaster = isDeposed || address === this.master;
     const value = {
       cellName: "local",

@@ -4,7 +4,7 @@ export type { DiskError, DiskOperation, DiskRequest, DiskTask } from "./disk.ts"
 export type { DirectoryIdentity } from "./identity.ts";
 export { JOURNAL_DEFAULTS, type JournalOptions } from "./journal.ts";
 export { format } from "./journal-format.ts";
-export { type RecoverResult, recover } from "./journal-recovery.ts";
+export { type RecoverResult, type RecoveryOptions, recover } from "./journal-recovery.ts";
 export type { ReadMode } from "./read-confirmation.ts";
 export type { OutgoingReply, Replica, ReplicaInput, ReplicaOutput, Trace } from "./replica.ts";
 export {

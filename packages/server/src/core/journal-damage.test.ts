@@ -284,6 +284,16 @@ describe("a segment that is harmed", () => {
     }
   });
 
+  it("is named beside the one before it, if one lost its end or the other has rotted unused", () => {
+    const { disk, to } = scene("plain", "last");
+    disk.content(SEGMENT).fill(0, to - 512, to);
+    const unused = disk.content("segment-00000002");
+    unused[3 * PAGE + 100] = 1;
+    const result = recoverFrom(disk);
+    const files = result.kind === "damaged" ? result.damages.map(({ file }) => file) : [];
+    expect(files).toEqual([SEGMENT, "segment-00000002"]);
+  });
+
   it("is missed if an older state of it is put back", () => {
     const disk = formattedDisk();
     const { journal } = openJournal(disk);

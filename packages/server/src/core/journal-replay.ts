@@ -97,7 +97,12 @@ export class JournalReplay {
     const hasTrace =
       scan.writes.length > 0 || scan.tornThrough > scan.endSector || scan.damage !== undefined;
     if (!hasTrace && !isFirst) return;
-    if (hasTrace) this.#endSegmentBefore();
+    const offset = scan.endSector * SECTOR_BYTES;
+    const isTorn = hasTrace && this.#endSegmentBefore();
+    if (isTorn && scan.writes.length === 0 && scan.damage === undefined) {
+      // Or that one has a torn end, and this one was never written to and has rotted.
+      this.#damage(segment, { kind: "sectorAlien", offset, slot: this.#lastSlot, isTail: true });
+    }
     const cursor = { sector: scan.endSector, write: scan.writes.length + 1 };
     this.#written = { segment, cursor };
     if (scan.tornThrough > scan.endSector) {
@@ -139,15 +144,17 @@ export class JournalReplay {
     };
   }
 
-  /** A later segment was written to, so what the one before ends with was durable. */
-  #endSegmentBefore(): void {
-    if (this.#tear !== undefined) {
-      const offset = this.#tear.writesAt[0] * SECTOR_BYTES;
-      const { segment } = this.#tear;
-      this.#tear = undefined;
-      this.#damage(segment, { kind: "sectorMissing", offset, slot: this.#lastSlot, isTail: false });
+  /** A later segment was written to, so what the one before ends with was durable. True if it is torn. */
+  #endSegmentBefore(): boolean {
+    const tear = this.#tear;
+    this.#tear = undefined;
+    if (tear !== undefined) {
+      const offset = tear.writesAt[0] * SECTOR_BYTES;
+      const place = { offset, slot: this.#lastSlot, isTail: false };
+      this.#damage(tear.segment, { kind: "sectorMissing", ...place });
     }
     this.#damages = this.#damages.map((damage) => ({ ...damage, isTail: false }));
+    return tear !== undefined;
   }
 
   #readWrites(segment: SegmentHeader, bytes: Uint8Array, scan: SegmentScan): void {

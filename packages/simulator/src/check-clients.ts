@@ -170,8 +170,10 @@ export class ClientChecker implements Queues {
     const waiters: Waiter[] = [];
     for (const [call, { process, waiter }] of this.#begun) {
       if (waiter === undefined || process.isDead || process.clock.isPaused) continue;
-      const session = call.session as SessionMachine;
-      if (call.phase === "inFlight" && session.maySend) waiters.push(waiter);
+      const { maySend, epoch } = call.session as SessionMachine;
+      // Some of those who are at a deposed master have not noticed yet.
+      const isHeard = maySend && epoch === this.#reference.clientEpoch;
+      if (call.phase === "inFlight" && isHeard) waiters.push(waiter);
     }
     return waiters;
   }

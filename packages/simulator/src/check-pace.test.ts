@@ -24,12 +24,12 @@ describe("the checker of pace", () => {
     const pace = new PaceChecker();
     expect(() => {
       for (let ms = 0; ms < 900; ms += 1) pace.onSend("c1", requestOf("locate", 0), ms);
-    }).toThrow(/c1 locate 3 was sent 401 times/);
+    }).toThrow(/c1 locate 3 was sent 251 times/);
     for (let ms = 0; ms < 900; ms += 1) pace.onSend("c2", requestOf("getStat", 0), ms);
     expect(() => {
-      for (let ms = 0; ms < 900; ms += 1) pace.onPacket(1, 2, "nack", ms);
-    }).toThrow(/r1 to r2 nack was sent 101 times/);
-    for (let ms = 0; ms < 900; ms += 0.5) pace.onPacket(1, 2, "accept", ms);
+      for (let ms = 0; ms < 900; ms += 0.25) pace.onPacket(1, 2, "nack", ms);
+    }).toThrow(/r1 to r2 nack was sent 2001 times/);
+    for (let ms = 0; ms < 900; ms += 0.25) pace.onPacket(1, 2, "accept", ms);
   });
 });
 

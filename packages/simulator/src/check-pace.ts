@@ -12,16 +12,17 @@ const ASKED_PER_SECOND_MAX: Partial<Record<CallCase, number>> = {
   createSession: 10_000,
   keepAlive: 60,
 };
-/** What one replica tells another whatever the load is; some of it several times over when it lost. */
+/** Of what came while a process stood still, for a minute and a half, each is answered. */
+const ANSWERS_PER_SECOND_MAX = 2_000;
+/** What one replica tells another whatever the load is. */
 const TOLD_PER_SECOND_MAX: Partial<Record<PaxosMessage["kind"], number>> = {
   heartbeatRequest: 60,
-  heartbeatReply: 600,
+  heartbeatReply: ANSWERS_PER_SECOND_MAX,
   prepare: 60,
-  promise: 60,
+  promise: ANSWERS_PER_SECOND_MAX,
   prepareRequest: 60,
-  // One for each message that waited while it stood still.
-  nack: 1_000,
-  genesisComplete: 60,
+  nack: ANSWERS_PER_SECOND_MAX,
+  genesisComplete: ANSWERS_PER_SECOND_MAX,
   leaseRelease: 60,
 };
 const SECOND_MS = 1_000;

@@ -2,8 +2,8 @@
  * Reads a directory as a crash left it. The result is either everything that was ever acknowledged,
  * or a name for what is wrong; nothing is skipped, and nothing is repaired that might have been
  * acknowledged. When it ends with "recovered", all that it returns is durable: the remains of a torn
- * write are zeroed, and the last whole write is written once more, since after a failed sync it may
- * exist in memory only (reliability §5 rules 4, 10, 11).
+ * write are zeroed; the directory, the headers of unused segments and the last whole write are
+ * synced once more, since they may exist in memory only (reliability §5 rules 4, 6, 10, 11).
  */
 
 import { assert, EMPTY_BYTES } from "@cubby/base";

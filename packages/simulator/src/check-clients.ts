@@ -39,6 +39,8 @@ export class ClientChecker implements Queues {
   readonly #reference: ReferenceCell;
   readonly #coverage: Coverage;
   readonly #begun = new Map<Call, Begun>();
+  /** Of sessions that their clients have closed, and that masters may not have heard the end of. */
+  #left: { readonly sessionId: number; readonly waiter: Waiter }[] = [];
   readonly #marks = new Map<string, Mark>();
   readonly #lockMarks = new Map<string, number>();
   readonly #holds = new Map<string, Set<Hold>>();
@@ -92,7 +94,11 @@ export class ClientChecker implements Queues {
     if (begun === undefined) return;
     this.#begun.delete(call);
     const { result, failure } = call;
-    const sessionId = (call.session as SessionMachine).sessionId;
+    const { sessionId, state } = call.session as SessionMachine;
+    const isLeft = state !== "safe" && state !== "jeopardy";
+    if (begun.waiter !== undefined && result === undefined && isLeft) {
+      this.#left.push({ sessionId, waiter: begun.waiter });
+    }
     if (result !== undefined) {
       this.acknowledged += 1;
       this.#answered.set(client, this.answeredBy(client) + 1);
@@ -178,9 +184,10 @@ export class ClientChecker implements Queues {
     return waiters;
   }
 
-  /** All that a master may have in a queue: those of dead clients wait until their sessions end. */
+  /** All that a master may have in a queue: those of clients that are gone until their sessions end. */
   get queued(): readonly Waiter[] {
-    const queued: Waiter[] = [];
+    this.#left = this.#left.filter(({ sessionId }) => this.#reference.sessions.has(sessionId));
+    const queued = this.#left.map(({ waiter }) => waiter);
     for (const [call, { process, waiter }] of this.#begun) {
       const { sessionId } = call.session as SessionMachine;
       if (waiter === undefined) continue;

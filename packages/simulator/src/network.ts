@@ -6,6 +6,9 @@ import type { VirtualTime } from "./virtual-time.ts";
 /** Replicas have their ids, clients negative ones: one space of names for the ends of links. */
 export type EndId = number;
 
+/** A narrow link is one of the slow ones until it loses something. */
+type LinkFault = FaultKind | "N5-narrow-link";
+
 type Link = {
   cuts: number;
   /** What comes before this instant stays in the pipe, and then all comes at once. */
@@ -43,7 +46,7 @@ export class Network {
   isFaulty = true;
   /** Packets lost, doubled, spoiled or come again. */
   faults = 0;
-  onFault: ((kind: FaultKind | "N5-narrow-link") => void) | undefined;
+  onFault: ((kind: LinkFault) => void) | undefined;
 
   constructor(time: VirtualTime, rng: Rng, plan: Plan) {
     this.#time = time;
@@ -167,7 +170,7 @@ export class Network {
     return this.#time.now + RETRANSMIT_MS * (0.5 + this.#rng.below(100) / 100);
   }
 
-  #happened(kind: FaultKind | "N5-narrow-link"): void {
+  #happened(kind: LinkFault): void {
     this.faults += 1;
     this.onFault?.(kind);
   }

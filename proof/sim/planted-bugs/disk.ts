@@ -43,15 +43,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [24],
   },
   {
-    name: "long-record-cut-at-once",
-    class: "S10",
-    file: REPAIR,
-    find: "for (const sector of [...tear.writesAt].reverse()) {",
-    replace: "for (const sector of tear.writesAt.slice(0, 1)) {",
-    why: "a crash while a record of several writes is cut leaves a hole, which is taken for damage",
-    expects: [24],
-  },
-  {
     name: "durable-when-submitted",
     class: "S1",
     file: REPLICA,

@@ -98,15 +98,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     isQuick: true,
   },
   {
-    name: "whoever-is-named-is-asked",
-    class: "storm",
-    file: "packages/client/src/core/master-locator.ts",
-    find: "if (followedAt !== undefined && now < after(followedAt, FAST_PROBE_MS_MIN)) return;",
-    replace: "void followedAt;",
-    why: "a client goes round between two replicas that name each other, as fast as they answer",
-    expects: [23],
-  },
-  {
     name: "redirect-storm",
     class: "storm",
     file: "packages/client/src/core/master-locator.ts",

@@ -36,6 +36,17 @@ describe("the network between replicas", () => {
     expect(spoiled.some(({ length }) => length !== 4)).toBe(true);
   });
 
+  it("has room for so many on a narrow link, until all is healed (N5)", () => {
+    const narrow = play({}, 100, (network) => network.slow(1, 2, 5, 3));
+    expect(narrow.arrivals.map(({ byte }) => byte)).toEqual([0, 1, 2]);
+    expect(narrow.network.faults).toBe(97);
+    const healed = play({}, 100, (network) => {
+      network.slow(1, 2, 5, 3);
+      network.healAll();
+    });
+    expect(healed.arrivals.length).toBe(100);
+  });
+
   it("brings packets again long after they were sent (N1)", () => {
     const { arrivals } = play({ oldPacketRate: 0.2 }, 100);
     expect(arrivals.filter(({ at }) => at > 50).length).toBeGreaterThan(5);

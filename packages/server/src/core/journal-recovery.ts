@@ -2,8 +2,8 @@
  * Reads a directory as a crash left it. The result is either everything that was ever acknowledged,
  * or a name for what is wrong; nothing is skipped, and nothing is repaired that might have been
  * acknowledged. When it ends with "recovered", all that it returns is durable: the remains of a torn
- * write are zeroed; the directory, the headers of unused segments and the last whole write are
- * synced once more, since they may exist in memory only (reliability §5 rules 4, 6, 10, 11).
+ * write are zeroed; the directory and the last write of each file are synced once more, since they may
+ * exist in memory only (reliability §5 rules 4, 6, 10, 11).
  */
 
 import { assert, EMPTY_BYTES } from "@cubby/base";
@@ -20,9 +20,10 @@ import {
 import type { Damage, DamageKind } from "./journal-damage.ts";
 import type { DecodedPage } from "./journal-page.ts";
 import {
+  type Copies,
   isJournalFile,
+  makeDurable,
   removePartialSnapshots,
-  repairDirectory,
   repairIdentity,
   repairJournal,
   repairWitness,
@@ -95,12 +96,6 @@ export function* recover(options: RecoveryOptions): DiskTask<RecoverResult> {
   }
 }
 
-type Copies<T> = {
-  readonly value: T;
-  /** The files whose content is not that value. */
-  readonly others: readonly string[];
-};
-
 type FoundSnapshot = {
   readonly snapshot: (Snapshot & { stateHash: string }) | undefined;
   /** Slots of the files that are not known to be bad, oldest first. */
@@ -147,9 +142,8 @@ class Recovery {
       this.#notes.push({ kind: "oldDamage", description });
     }
     const repair = { ids: this.#ids, files, notes: this.#notes };
-    const { free } = segments;
-    const { unused } = partSegments(segments, replayed);
-    yield* repairDirectory(repair, identity.value, { unused, free });
+    const { lives, free } = segments;
+    yield* makeDurable(repair, { owner: identity.value, witness, segments: lives, free });
     yield* removePartialSnapshots(repair);
     yield* repairJournal(repair, replayed);
     yield* repairIdentity(repair, identity);
@@ -186,7 +180,8 @@ class Recovery {
     }
     const mismatch = identityMismatch(first.value, this.#options.expected);
     if (mismatch !== undefined) throw new Stop({ kind: "mismatch", mismatch });
-    return { value: first.value, others: bad.map((copy) => copy.file) };
+    const others = bad.map((copy) => copy.file);
+    return { value: first.value, others, bad: others };
   }
 
   *#readWitness(files: readonly string[], owner: DirectoryIdentity): DiskTask<Copies<Witness>> {
@@ -195,11 +190,10 @@ class Recovery {
     good.sort((a, b) => b.value.version - a.value.version);
     const [newest, second] = good;
     if (newest === undefined) throw damagedFile("amnesia", WITNESS_FILES[0], "");
-    const others = bad.map((copy) => copy.file);
-    if (second !== undefined && second.value.version < newest.value.version) {
-      others.push(second.file);
-    }
-    return { value: newest.value, others };
+    const badFiles = bad.map((copy) => copy.file);
+    const isOlder = second !== undefined && second.value.version < newest.value.version;
+    const others = isOlder ? [second.file] : badFiles;
+    return { value: newest.value, others, bad: badFiles };
   }
 
   *#readCopies<T>(
@@ -329,31 +323,23 @@ function stateOf(
   snapshots: FoundSnapshot,
   replayed: Replayed,
 ): JournalState {
-  const { used, unused, cursor } = partSegments(segments, replayed);
+  const { written } = replayed;
+  assert(written !== undefined, "a journal without damage has a segment");
+  const isUsed = (segment: SegmentHeader) => segment.life <= written.segment.life;
   return {
     ids,
     identity,
-    segments: used,
-    prepared: unused,
+    segments: segments.lives.filter(isUsed),
+    prepared: segments.lives.filter((segment) => !isUsed(segment)),
     free: segments.free,
     nextSegmentId: segments.highestId + 1,
-    cursor,
+    cursor: written.cursor,
     sequence: replayed.sequence,
     hash: replayed.hash,
     checkpoints: replayed.checkpoints,
     witness,
     snapshots: snapshots.slots,
     staleSnapshots: snapshots.badFiles,
-  };
-}
-
-function partSegments({ lives }: FoundSegments, { written }: Replayed) {
-  assert(written !== undefined, "a journal without damage has a segment");
-  const { segment, cursor } = written;
-  return {
-    used: lives.filter(({ life }) => life <= segment.life),
-    unused: lives.filter(({ life }) => life > segment.life),
-    cursor,
   };
 }
 

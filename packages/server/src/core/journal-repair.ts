@@ -22,6 +22,13 @@ export type Repair = {
   readonly notes: RecoveryNote[];
 };
 
+export type Copies<T> = {
+  readonly value: T;
+  /** The files whose content is not that value: an older one, or nothing that can be read. */
+  readonly others: readonly string[];
+  readonly bad: readonly string[];
+};
+
 const CHUNK_BYTES = 256 * 1024;
 
 /** One of the files that make up a replica's directory; the process lock is not. */
@@ -42,22 +49,32 @@ export function* removePartialSnapshots(repair: Repair): DiskTask<void> {
 }
 
 /**
- * What was read may be in the system's memory only, if the process before was killed: the names, and
- * the last write of a file, which is its header where no records follow. Made durable before anything
- * rests on it (reliability §5 rules 4, 6), or a power loss now would look like a lost segment.
+ * What was read may be in the system's memory only, if the process before was killed: names, and the
+ * last write of each file. Written once more, and with it the whole file synced, before anything rests
+ * on it or is written beside it (reliability §5 rules 4, 6).
  */
-export function* repairDirectory(
-  repair: Repair,
-  owner: DirectoryIdentity,
-  segments: { readonly unused: readonly SegmentHeader[]; readonly free: readonly number[] },
+export function* makeDurable(
+  { ids }: Repair,
+  found: {
+    readonly owner: DirectoryIdentity;
+    readonly witness: Copies<Witness>;
+    readonly segments: readonly SegmentHeader[];
+    readonly free: readonly number[];
+  },
 ): DiskTask<void> {
-  yield* perform(repair.ids, { kind: "syncDirectory" });
-  for (const segment of segments.unused) {
-    yield* write(repair.ids, fileOf(segment), 0, encodeSegmentHeader(segment, owner));
+  const { owner, witness, segments, free } = found;
+  yield* perform(ids, { kind: "syncDirectory" });
+  // An only copy is left alone until there is another one.
+  const copies = witness.bad.length > 0 ? [] : goodOf(WITNESS_FILES, witness);
+  for (const file of copies) yield* write(ids, file, 0, encodeWitness(witness.value, owner));
+  for (const segment of segments) {
+    yield* write(ids, fileOf(segment), 0, encodeSegmentHeader(segment, owner));
   }
-  for (const id of segments.free) {
-    yield* write(repair.ids, segmentFile(id), 0, new Uint8Array(PAGE_BYTES));
-  }
+  for (const id of free) yield* write(ids, segmentFile(id), 0, new Uint8Array(PAGE_BYTES));
+}
+
+function goodOf<T>(files: readonly string[], { others }: Copies<T>): readonly string[] {
+  return files.filter((file) => !others.includes(file));
 }
 
 /**
@@ -83,19 +100,20 @@ export function* repairJournal(repair: Repair, replayed: Replayed): DiskTask<voi
 
 export function* repairIdentity(
   repair: Repair,
-  identity: { readonly value: DirectoryIdentity; readonly others: readonly string[] },
+  identity: Copies<DirectoryIdentity>,
 ): DiskTask<void> {
-  for (const file of identity.others) {
-    yield* writeCopy(repair, file, encodeIdentity(identity.value));
-    repair.notes.push({ kind: "copyRepaired", file });
+  const { value, others } = identity;
+  for (const file of [...others, ...goodOf(IDENTITY_FILES, identity)]) {
+    yield* writeCopy(repair, file, encodeIdentity(value));
   }
+  for (const file of others) repair.notes.push({ kind: "copyRepaired", file });
 }
 
 /** Brings both copies up to what the journal holds: a promise may be in there and not yet here. */
 export function* repairWitness(
   repair: Repair,
   owner: DirectoryIdentity,
-  found: { readonly value: Witness; readonly others: readonly string[] },
+  found: Copies<Witness>,
   journal: { readonly life: number; readonly vital: VitalMark | undefined },
 ): DiskTask<Witness> {
   const { value, others } = found;
@@ -104,7 +122,7 @@ export function* repairWitness(
   if (isCurrent && others.length === 0) return value;
   const newest = { version: value.version + 1, life: journal.life, vital };
   // The good copy last: until another one is there, it is the only one.
-  const files = [...others, ...WITNESS_FILES.filter((file) => !others.includes(file))];
+  const files = [...others, ...goodOf(WITNESS_FILES, found)];
   for (const file of files) yield* writeCopy(repair, file, encodeWitness(newest, owner));
   for (const file of others) repair.notes.push({ kind: "copyRepaired", file });
   return newest;

@@ -20,11 +20,19 @@ export type CrashModel = {
 export type InjectedError = DiskError & { readonly cachedBytes?: number };
 
 /** What the disk still holds where the system's memory holds something newer. */
-type Unsynced = { readonly offset: number; readonly old: Uint8Array; readonly newBytes: number };
+type Unsynced = {
+  readonly offset: number;
+  readonly old: Uint8Array;
+  readonly newBytes: number;
+  /** Its sync failed: the system takes it for written, and no other sync will write it (rule 3). */
+  readonly hasFailed: boolean;
+};
 
 /** `bytes` is a view of a buffer that may be longer, so that a file can grow cheaply. */
 type File = { bytes: Uint8Array; unsynced: readonly Unsynced[] };
-type DirectoryChange = Extract<DiskRequest, { kind: "create" | "rename" | "remove" }>;
+type DirectoryRequest = Extract<DiskRequest, { kind: "create" | "rename" | "remove" }>;
+/** `file` is what was created or renamed. */
+type DirectoryChange = { readonly request: DirectoryRequest; readonly file: File | undefined };
 
 const SECTOR = 512;
 
@@ -60,7 +68,10 @@ export class SimDisk {
     const { code, message, cachedBytes = 0 } = failure;
     const file = request.kind === "write" ? this.#files.get(request.file) : undefined;
     if (request.kind === "write" && file !== undefined && cachedBytes > 0) {
-      cache(file, request.offset, request.bytes.subarray(0, cachedBytes));
+      for (let at = 0; at < cachedBytes; at += SECTOR) {
+        const bytes = request.bytes.subarray(at, Math.min(at + SECTOR, cachedBytes));
+        cache(file, request.offset + at, bytes, true);
+      }
     }
     return { id: request.id, ok: false, error: { code, message } };
   }
@@ -135,19 +146,30 @@ export class SimDisk {
     if (keepsCache) {
       fill(disk.#files, this.#files);
       fill(disk.#syncedFiles, this.#syncedFiles);
-      disk.#changes = [...this.#changes];
+      disk.#changes = this.#changes.map(({ request, file }) => ({
+        request,
+        file: file === undefined ? undefined : copyOf(file),
+      }));
       for (const request of this.#waiting) {
-        if (isDirectoryChange(request) && rng.chance(0.5)) disk.#carryOut(request);
+        if (isOfDirectory(request) && rng.chance(0.5)) disk.#carryOut(request);
       }
       return disk;
     }
     const directory = new Map(this.#syncedFiles);
-    for (const change of [...this.#changes, ...this.#waiting]) {
-      if (isDirectoryChange(change) && rng.chance(0.5)) applyChange(directory, change, this.#files);
+    for (const { request, file } of this.#changes) {
+      if (rng.chance(0.5)) applyChange(directory, request, file);
+    }
+    for (const request of this.#waiting) {
+      if (isOfDirectory(request) && rng.chance(0.5)) applyChange(directory, request, undefined);
     }
     fill(disk.#files, directory);
     disk.#syncedFiles = new Map(disk.#files);
     return disk;
+  }
+
+  #change(request: DirectoryRequest, file: File | undefined): void {
+    applyChange(this.#files, request, file);
+    this.#changes.push({ request, file });
   }
 
   #carryOut(request: DiskRequest): DiskCompletion {
@@ -157,8 +179,8 @@ export class SimDisk {
         const file = this.#files.get(request.file);
         if (file === undefined) return missing(id, request.file);
         file.bytes = overwrite(file.bytes, request.offset, request.bytes);
-        // A sync is of the whole file.
-        file.unsynced = [];
+        // A sync is of the whole file, but for what a sync before has failed to write.
+        file.unsynced = file.unsynced.filter((each) => each.hasFailed && !covers(request, each));
         return { id, ok: true };
       }
       case "read": {
@@ -176,17 +198,15 @@ export class SimDisk {
         if (this.#files.has(request.file)) {
           return { id, ok: false, error: { code: "EEXIST", message: request.file } };
         }
-        this.#files.set(request.file, { bytes: new Uint8Array(0), unsynced: [] });
-        this.#changes.push(request);
+        this.#change(request, { bytes: new Uint8Array(0), unsynced: [] });
         return { id, ok: true };
       case "rename":
         if (!this.#files.has(request.from)) return missing(id, request.from);
-        applyChange(this.#files, request, this.#files);
-        this.#changes.push(request);
+        this.#change(request, this.#files.get(request.from));
         return { id, ok: true };
       case "remove":
-        if (!this.#files.delete(request.file)) return missing(id, request.file);
-        this.#changes.push(request);
+        if (!this.#files.has(request.file)) return missing(id, request.file);
+        this.#change(request, undefined);
         return { id, ok: true };
       case "list":
         return { id, ok: true, names: this.names() };
@@ -225,25 +245,31 @@ function missing(id: number, file: string): DiskCompletion {
   return { id, ok: false, error: { code: "ENOENT", message: file } };
 }
 
-function isDirectoryChange(request: DiskRequest): request is DirectoryChange {
+function isOfDirectory(request: DiskRequest): request is DirectoryRequest {
   return request.kind === "create" || request.kind === "rename" || request.kind === "remove";
 }
 
+function covers(
+  by: { offset: number; bytes: Uint8Array },
+  { offset, newBytes }: Unsynced,
+): boolean {
+  return by.offset <= offset && offset + newBytes <= by.offset + by.bytes.length;
+}
+
+/** Each may be durable without those before it. */
 function applyChange(
   directory: Map<string, File>,
-  change: DirectoryChange,
-  current: ReadonlyMap<string, File>,
+  request: DirectoryRequest,
+  file: File | undefined,
 ): void {
-  if (change.kind === "create") {
-    const file = current.get(change.file);
-    if (file !== undefined) directory.set(change.file, file);
-  } else if (change.kind === "remove") {
-    directory.delete(change.file);
-  } else if (change.kind === "rename") {
-    const file = directory.get(change.from);
-    if (file === undefined) return;
-    directory.delete(change.from);
-    directory.set(change.to, file);
+  if (request.kind === "remove") {
+    directory.delete(request.file);
+  } else if (request.kind === "create") {
+    if (file !== undefined) directory.set(request.file, file);
+  } else {
+    const renamed = file ?? directory.get(request.from);
+    directory.delete(request.from);
+    if (renamed !== undefined) directory.set(request.to, renamed);
   }
 }
 
@@ -263,9 +289,9 @@ function withLength(bytes: Uint8Array, length: number): Uint8Array {
 }
 
 /** The system has it in memory, and has not written it. */
-function cache(file: File, offset: number, bytes: Uint8Array): void {
+function cache(file: File, offset: number, bytes: Uint8Array, hasFailed: boolean): void {
   const old = file.bytes.slice(offset, offset + bytes.length);
-  file.unsynced = [...file.unsynced, { offset, old, newBytes: bytes.length }];
+  file.unsynced = [...file.unsynced, { offset, old, newBytes: bytes.length, hasFailed }];
   file.bytes = overwrite(file.bytes, offset, bytes);
 }
 
@@ -292,7 +318,7 @@ function tear(
     const outcome = model.outcomes[rng.below(model.outcomes.length)] ?? "old";
     const left = sectorAfter(outcome, old, patch, rng);
     if (left === undefined) continue;
-    if (model.keepsCache === true) cache(file, offset, left);
+    if (model.keepsCache === true) cache(file, offset, left, false);
     else file.bytes = overwrite(file.bytes, offset, left);
   }
 }

@@ -16,6 +16,7 @@ import {
   format,
   type InjectedError,
   type JournalOptions,
+  KILLED,
   type OutgoingReply,
   type RecoverResult,
   type RecoveryOptions,
@@ -24,6 +25,7 @@ import {
   type ReplicaOutput,
   recover,
   SimDisk,
+  STOPPED,
   startReplica,
   type Trace,
 } from "@cubby/server/core";
@@ -72,10 +74,8 @@ const JOURNAL: JournalOptions = {
 };
 
 const POWER_LOSS: CrashModel = { outcomes: ["old"] };
-const TORN: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
 /** The process is gone, not the machine: what its system has in memory may still get lost. */
-const KILLED: CrashModel = { outcomes: ["new"], keepsCache: true };
-const ENDED: CrashModel = { ...TORN, keepsCache: true };
+const ENDED: CrashModel = { ...STOPPED, keepsCache: true };
 
 /**
  * One replica as a process on a machine: the production core, and around it what the shell does
@@ -197,13 +197,13 @@ export class ReplicaProcess implements CellObserver {
     assert(this.replica === undefined, "a replica is started once");
     this.life += 1;
     driveFor(this.disk, recover(this.#recovery), requests);
-    this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? KILLED : TORN);
+    this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? KILLED : STOPPED);
   }
 
   /** The process ends, and of the writes under way so much counts as the kind of crash leaves. */
   crash(how: "killed" | "power loss" | "torn"): void {
     if (this.replica === undefined) return;
-    const models = { killed: KILLED, "power loss": POWER_LOSS, torn: TORN };
+    const models = { killed: KILLED, "power loss": POWER_LOSS, torn: STOPPED };
     this.#stop(undefined);
     this.disk = this.disk.crash(this.#rng, models[how]);
     this.#house.onCrashed(this);

@@ -18,6 +18,8 @@ export {
   drive,
   driveFor,
   type InjectedError,
+  KILLED,
   type SectorOutcome,
   SimDisk,
+  STOPPED,
 } from "./simulated-disk.ts";

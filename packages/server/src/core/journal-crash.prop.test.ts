@@ -11,7 +11,7 @@ import {
 } from "./journal.test-support.ts";
 import type { AppendedRecord, Journal } from "./journal.ts";
 import { recover } from "./journal-recovery.ts";
-import { type CrashModel, driveFor, type SimDisk } from "./simulated-disk.ts";
+import { type CrashModel, driveFor, type SimDisk, STOPPED } from "./simulated-disk.ts";
 
 /** What the journal was given, in order; sequence n is at n - 1. */
 type Model = {
@@ -115,16 +115,14 @@ function runSeed(seed: string, models: readonly CrashModel[], lives: number): vo
 }
 
 describe("the journal, when the machine stops at any point", () => {
-  const model: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
-
   it("gives back all that was reported persisted, in order, and nothing never appended", () => {
-    for (let n = 0; n < 25; n += 1) runSeed(`crash ${n}`, [model], 6);
+    for (let n = 0; n < 25; n += 1) runSeed(`crash ${n}`, [STOPPED], 6);
   });
 
   it("gives back what it gave back before, when a process is killed and then its machine stops", () => {
     const killed: CrashModel = { outcomes: ["new", "new", "old", "torn"], keepsCache: true };
     // In some of these a header is in memory only, and in others a name.
-    for (let n = 150; n < 190; n += 1) runSeed(`killed ${n}`, [killed, model], 8);
+    for (let n = 150; n < 190; n += 1) runSeed(`killed ${n}`, [killed, STOPPED], 8);
   });
 
   it("names the damage, and never loses a record silently, where the disk leaves garbage", () => {

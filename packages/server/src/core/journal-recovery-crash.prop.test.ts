@@ -1,5 +1,6 @@
 import { assert, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
+import type { DiskTask } from "./disk.ts";
 import {
   formattedDisk,
   IDENTITY,
@@ -9,19 +10,16 @@ import {
   SMALL,
   settle,
 } from "./journal.test-support.ts";
+import type { Journal } from "./journal.ts";
 import { format } from "./journal-format.ts";
 import { recover } from "./journal-recovery.ts";
-import { type CrashModel, driveFor, SimDisk } from "./simulated-disk.ts";
+import { driveFor, KILLED, SimDisk, STOPPED } from "./simulated-disk.ts";
 
-const KILLED: CrashModel = { outcomes: ["new"], keepsCache: true };
-const STOPPED: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
 /** Where a recovery here has read all and writes. */
 const [REQUESTS_MIN, REQUESTS_MAX] = [8, 20];
 
 /** A journal that holds one record, and then what the scene does to it. */
-function afterRecord(
-  harm: (disk: SimDisk, journal: ReturnType<typeof openJournal>["journal"]) => void,
-) {
+function afterRecord(harm: (disk: SimDisk, journal: Journal) => void) {
   return (rng: Rng): SimDisk => {
     const disk = formattedDisk();
     const { journal } = openJournal(disk);
@@ -49,8 +47,8 @@ const SCENES: Readonly<Record<string, (rng: Rng) => SimDisk>> = {
     return disk.crash(rng, STOPPED);
   },
   "a promise of which one witness could not be synced": afterRecord((disk, journal) => {
-    disk.failWith(({ kind, ...request }) =>
-      kind === "write" && "file" in request && request.file === "witness-b"
+    disk.failWith((request) =>
+      request.kind === "write" && request.file === "witness-b"
         ? { code: "EIO", message: "as the test says", cachedBytes: 4_096 }
         : undefined,
     );
@@ -67,7 +65,7 @@ const SCENES: Readonly<Record<string, (rng: Rng) => SimDisk>> = {
   }),
 };
 
-/** Two recoveries end anywhere, by a kill or with the machine; then one must find all that one before it found. */
+/** Some recoveries end anywhere, by a kill or with the machine; then one must find all that one before it found. */
 function play(disk: SimDisk, rng: Rng): void {
   let left = disk;
   let found = 0;
@@ -104,14 +102,14 @@ describe("a recovery that does not come to its end", () => {
 
   it("leaves an identity that a later promise can rest on", () => {
     let disk = new SimDisk();
-    const killAt = (task: ReturnType<typeof format> | ReturnType<typeof recover>, file: string) => {
+    const killAt = (task: DiskTask<unknown>, file: string) => {
       for (let step = task.next([]); !step.done; ) {
         disk.submit(step.value);
         const [request] = step.value;
         if (request?.kind === "write" && request.file === file) break;
         step = task.next(step.value.map(() => disk.complete()));
       }
-      disk = disk.crash(new Rng("kill"), { outcomes: ["new"], keepsCache: true });
+      disk = disk.crash(new Rng("kill"), KILLED);
     };
     killAt(format({ identity: IDENTITY, segmentBytes: SMALL.segmentBytes }), "identity-a");
     killAt(recover({ expected: {} }), "identity-b");

@@ -16,7 +16,7 @@ import { format } from "./journal-format.ts";
 import { type RecoverResult, recover } from "./journal-recovery.ts";
 import type { OutgoingReply, Replica, ReplicaInput, ReplicaOutput, Trace } from "./replica.ts";
 import { startReplica } from "./replica-start.ts";
-import { type CrashModel, drive, SimDisk } from "./simulated-disk.ts";
+import { type CrashModel, drive, SimDisk, STOPPED } from "./simulated-disk.ts";
 import { VirtualTime } from "./virtual-time.test-support.ts";
 
 export type WorldOptions = {
@@ -66,7 +66,6 @@ const TURN_MS = 0.02;
 /** As the watchdog of the shell has them. */
 const STALL_MS = 200;
 const PERIOD_MS = 50;
-const CRASH: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
 const CELL_ID = "00112233445566778899aabbccddeeff";
 
 export class World {
@@ -170,7 +169,7 @@ export class World {
   }
 
   /** Stops the process and the machine under it: every write under way may half count. */
-  crash(id: number, model: CrashModel = CRASH): void {
+  crash(id: number, model: CrashModel = STOPPED): void {
     const host = this.host(id);
     if (host.replica === undefined) return;
     this.#stop(host);

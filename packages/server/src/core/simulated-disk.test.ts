@@ -1,9 +1,8 @@
 import { Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import type { DiskOperation } from "./disk.ts";
-import { type CrashModel, SimDisk } from "./simulated-disk.ts";
+import { type CrashModel, KILLED, SimDisk } from "./simulated-disk.ts";
 
-const KILLED: CrashModel = { outcomes: ["new"], keepsCache: true };
 const POWER_LOSS: CrashModel = { outcomes: ["old"] };
 const BYTES = new Uint8Array(1_024).fill(7);
 const OTHERS = new Uint8Array(1_024).fill(9);

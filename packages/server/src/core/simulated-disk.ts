@@ -16,6 +16,11 @@ export type CrashModel = {
   readonly keepsCache?: boolean;
 };
 
+/** The machine stops: of what is under way each sector may count, half count, or not. */
+export const STOPPED: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
+/** The process ends, and the system carries out what it was given, in its memory at least. */
+export const KILLED: CrashModel = { outcomes: ["new"], keepsCache: true };
+
 /** A failed write may be in the system's memory all the same, with so many of its bytes. */
 export type InjectedError = DiskError & { readonly cachedBytes?: number };
 

@@ -1,6 +1,6 @@
 import { equalBytes } from "@cubby/base";
 import { type Ballot, compareBallots, isCommand } from "@cubby/paxos";
-import { drive, recover, recoveredLog, type SimDisk } from "@cubby/server/core";
+import { recover, recoveredLog, type SimDisk } from "@cubby/server/core";
 import type { LogChecker } from "./check-log.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { quorumOf } from "./topology.ts";
@@ -48,7 +48,7 @@ export class DurabilityChecker {
 
 /** Undefined for a disk that would not be let vote. */
 function voteOf(disk: SimDisk, index: number, command: Uint8Array): Vote | undefined {
-  const result = drive(disk.afterPowerLoss(), recover({ expected: {} }));
+  const result = disk.findAfterPowerLoss(recover({ expected: {} }));
   if (result.kind !== "recovered") return undefined;
   const { acceptedBallot, snapshot, entries, firstSlot } = recoveredLog(result);
   const entry = entries[index - firstSlot];

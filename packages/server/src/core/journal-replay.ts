@@ -26,10 +26,10 @@ import { SEGMENT_DATA_SECTOR, type SegmentHeader, segmentSeed } from "./segment-
 import { dataOf, type ScannedWrite, type SegmentScan, scanSegment } from "./segment-scan.ts";
 import {
   dataOffset,
-  gatherData,
   isZero,
   SECTOR_BYTES,
   SECTOR_DATA_BYTES,
+  sectorData,
 } from "./segment-sector.ts";
 
 /** What never completed: from the first sector of its first write to the last non-zero one. */
@@ -297,7 +297,7 @@ function trainOf(
   assert(first !== undefined, "a train begins with a write");
   // A header lies in one sector. Only the first record of a write can be longer than it: such a
   // record is written alone.
-  const read = readRecordHeader(gatherData(bytes, first.firstSector * SECTOR_BYTES, 1), 0);
+  const read = readRecordHeader(sectorData(bytes, first.firstSector * SECTOR_BYTES), 0);
   const needed = read.kind === "ok" ? recordBytes(read.header.payloadLength) : 0;
   let count = 1;
   for (let size = first.sectorCount * SECTOR_DATA_BYTES; size < needed; count += 1) {

@@ -90,6 +90,11 @@ export function readSector(bytes: Uint8Array, at: number, place: SectorPlace): S
   return isCutStamp(bytes, at, stamp) ? { kind: "partial" } : { kind: "alien" };
 }
 
+/** The data of the sector at `at`, not a copy. */
+export function sectorData(bytes: Uint8Array, at: number): Uint8Array {
+  return bytes.subarray(at + DATA_OFFSET, at + DATA_OFFSET + SECTOR_DATA_BYTES);
+}
+
 /** The data of `count` sectors from the one at `at`, in one piece. */
 export function gatherData(bytes: Uint8Array, at: number, count: number): Uint8Array {
   const data = new Uint8Array(count * SECTOR_DATA_BYTES);

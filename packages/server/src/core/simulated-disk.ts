@@ -35,6 +35,7 @@ type Unsynced = {
 
 /** `bytes` is a view of a buffer that may be longer, so that a file can grow cheaply. */
 type File = { bytes: Uint8Array; unsynced: readonly Unsynced[] };
+type LookRequest = Extract<DiskRequest, { kind: "read" | "size" | "list" }>;
 type DirectoryRequest = Extract<DiskRequest, { kind: "create" | "rename" | "remove" }>;
 /** `file` is what was created or renamed. */
 type DirectoryChange = { readonly request: DirectoryRequest; readonly file: File | undefined };
@@ -113,12 +114,19 @@ export class SimDisk {
   /** What must be there whatever happens: only what was synced. */
   afterPowerLoss(): SimDisk {
     const after = new SimDisk();
-    for (const [name, { bytes, unsynced }] of this.#syncedFiles) {
-      const file = { bytes: bytes.slice(), unsynced };
-      while (file.unsynced.length > 0) revertNewest(file);
-      after.replace(name, file.bytes);
-    }
+    for (const [name, file] of this.#syncedFiles) after.replace(name, syncedBytes(file).slice());
     return after;
+  }
+
+  /** What a task would find after a power loss. What it writes goes nowhere: it must not read it. */
+  findAfterPowerLoss<T>(task: DiskTask<T>): T {
+    const files = new Map<string, { bytes: Uint8Array }>();
+    for (const [name, file] of this.#syncedFiles) files.set(name, { bytes: syncedBytes(file) });
+    const answer = (request: DiskRequest): DiskCompletion =>
+      isLook(request) ? look(files, request) : { id: request.id, ok: true };
+    let step = task.next([]);
+    while (!step.done) step = task.next(step.value.map(answer));
+    return step.value;
   }
 
   /**
@@ -189,16 +197,12 @@ export class SimDisk {
         return { id, ok: true };
       }
       case "read": {
-        const file = this.#files.get(request.file);
-        if (file === undefined) return missing(id, request.file);
-        const end = request.offset + request.sizeBytes;
-        return { id, ok: true, bytes: file.bytes.slice(request.offset, end) };
+        const read = look(this.#files, request);
+        return read.ok && read.bytes !== undefined ? { ...read, bytes: read.bytes.slice() } : read;
       }
-      case "size": {
-        const file = this.#files.get(request.file);
-        if (file === undefined) return missing(id, request.file);
-        return { id, ok: true, sizeBytes: file.bytes.length };
-      }
+      case "size":
+      case "list":
+        return look(this.#files, request);
       case "create":
         if (this.#files.has(request.file)) {
           return { id, ok: false, error: { code: "EEXIST", message: request.file } };
@@ -213,8 +217,6 @@ export class SimDisk {
         if (!this.#files.has(request.file)) return missing(id, request.file);
         this.#change(request, undefined);
         return { id, ok: true };
-      case "list":
-        return { id, ok: true, names: this.names() };
       case "syncDirectory":
         this.#syncedFiles = new Map(this.#files);
         this.#changes = [];
@@ -244,6 +246,24 @@ export function driveFor<T>(disk: SimDisk, task: DiskTask<T>, requests: number):
     step = task.next(step.value.map(() => disk.complete()));
   }
   return step.value;
+}
+
+function isLook(request: DiskRequest): request is LookRequest {
+  return request.kind === "read" || request.kind === "size" || request.kind === "list";
+}
+
+/** The bytes of a read are the file's own. */
+function look(
+  files: ReadonlyMap<string, { readonly bytes: Uint8Array }>,
+  request: LookRequest,
+): DiskCompletion {
+  const { id, kind } = request;
+  if (kind === "list") return { id, ok: true, names: [...files.keys()] };
+  const file = files.get(request.file);
+  if (file === undefined) return missing(id, request.file);
+  if (kind === "size") return { id, ok: true, sizeBytes: file.bytes.length };
+  const bytes = file.bytes.subarray(request.offset, request.offset + request.sizeBytes);
+  return { id, ok: true, bytes };
 }
 
 function missing(id: number, file: string): DiskCompletion {
@@ -298,6 +318,13 @@ function cache(file: File, offset: number, bytes: Uint8Array, hasFailed: boolean
   const old = file.bytes.slice(offset, offset + bytes.length);
   file.unsynced = [...file.unsynced, { offset, old, newBytes: bytes.length, hasFailed }];
   file.bytes = overwrite(file.bytes, offset, bytes);
+}
+
+function syncedBytes({ bytes, unsynced }: File): Uint8Array {
+  if (unsynced.length === 0) return bytes;
+  const file = { bytes: bytes.slice(), unsynced };
+  while (file.unsynced.length > 0) revertNewest(file);
+  return file.bytes;
 }
 
 function revertNewest(file: File): void {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync } from "node:fs";
+import { dirname } from "node:path";
 import { CubbyError } from "@cubby/protocol";
 import { type SettingName, settingOf } from "./config.ts";
 import { endOfDisk } from "./core/disk-end.ts";
@@ -35,7 +36,7 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
   checkSetting("cellName", request.cellName);
   checkSetting("replicaId", request.replicaId);
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeDirectory(dataDir);
   } catch (error) {
     throw directoryError(dataDir, error);
   }
@@ -68,6 +69,21 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
     }
   } finally {
     lock.release();
+  }
+}
+
+/** With those above it that are missing, each durable in the one above it (reliability §5 rule 4). */
+function makeDirectory(path: string): void {
+  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  const highest = realpathSync(first);
+  for (let made = realpathSync(path); made.length >= highest.length; made = dirname(made)) {
+    const descriptor = openSync(dirname(made), "r");
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 }
 

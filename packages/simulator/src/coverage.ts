@@ -49,6 +49,7 @@ export const COVERAGE_CLASSES = [
   "damaged copies repaired",
   "damaged snapshots passed over",
   "fsync errors",
+  "recoveries failed",
   "directories refused",
   "foreign directories refused",
   "cells ruined",

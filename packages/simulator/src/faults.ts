@@ -123,14 +123,24 @@ export class Faults {
   restartLater(replica: ReplicaProcess, ms: number): void {
     this.always(ms, () => {
       if (replica.isUp || replica.isLost || replica.staysDown) return;
-      const mayCrash = !this.#isOver && this.world.plan.kinds.has("C1-crash-in-recovery");
-      if (mayCrash && this.rng.chance(0.4)) {
-        replica.crashInRecovery(this.rng.below(40));
-        this.world.coverage.add("fault C1-crash-in-recovery");
-      }
+      if (!this.#isOver) this.#spoilRecovery(replica);
       replica.start();
       if (!replica.isUp && !replica.isLost) this.restartLater(replica, ms);
     });
+  }
+
+  /** One or more recoveries come to nothing before the one that counts. */
+  #spoilRecovery(replica: ReplicaProcess): void {
+    const { coverage, plan } = this.world;
+    if (plan.kinds.has("C1-crash-in-recovery") && this.rng.chance(0.4)) {
+      replica.crashInRecovery(this.rng.below(40));
+      coverage.add("fault C1-crash-in-recovery");
+    }
+    if (plan.kinds.has("D5-io-error") && this.rng.chance(0.2)) {
+      const writes = this.rng.below(WRITES_OF_RECOVERY);
+      const hasFailed = replica.failInRecovery(writes, pick(this.rng, WRITE_ERRORS));
+      if (hasFailed) coverage.add("recoveries failed");
+    }
   }
 
   /** A replica whose disk may be damaged: fewer than half of them ever are. */
@@ -588,6 +598,9 @@ export function writtenSectors(before: Uint8Array, after: Uint8Array): readonly 
   return written;
 }
 
+const WRITE_ERRORS = ["EIO", "ENOSPC", "ESHORT"];
+/** How many writes a recovery makes, about. */
+const WRITES_OF_RECOVERY = 12;
 const FAILING_OPERATIONS = ["write", "write", "write", "create", "syncDirectory", "rename", "read"];
 
 function ioError(faults: Faults): boolean {
@@ -595,7 +608,7 @@ function ioError(faults: Faults): boolean {
   if (kind === "read") return unreadable(faults);
   const replica = someReplica(faults);
   if (replica === undefined) return false;
-  const code = pick(faults.rng, ["EIO", "ENOSPC", "ESHORT"]);
+  const code = pick(faults.rng, WRITE_ERRORS);
   replica.failsNext = { kind, code };
   return true;
 }

@@ -200,6 +200,21 @@ export class ReplicaProcess implements CellObserver {
     this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? KILLED : STOPPED);
   }
 
+  /** A recovery of which a write fails, if it makes so many: true. Its machine may go as well. */
+  failInRecovery(writes: number, code: string): boolean {
+    assert(this.replica === undefined, "a replica is started once");
+    this.life += 1;
+    const fail = failed(code, this.#rng);
+    let left = writes;
+    this.disk.failWith((request) =>
+      request.kind === "write" && left-- === 0 ? fail(request) : undefined,
+    );
+    const { kind } = this.recoverFrom(this.disk);
+    this.disk.failWith(undefined);
+    this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? STOPPED : ENDED);
+    return kind === "failed";
+  }
+
   /** The process ends, and of the writes under way so much counts as the kind of crash leaves. */
   crash(how: "killed" | "power loss" | "torn"): void {
     if (this.replica === undefined) return;

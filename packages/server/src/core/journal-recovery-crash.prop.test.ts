@@ -12,11 +12,12 @@ import {
 } from "./journal.test-support.ts";
 import type { Journal } from "./journal.ts";
 import { format } from "./journal-format.ts";
-import { recover } from "./journal-recovery.ts";
+import { type RecoverResult, recover } from "./journal-recovery.ts";
 import { driveFor, KILLED, SimDisk, STOPPED } from "./simulated-disk.ts";
 
 /** Where a recovery here has read all and writes. */
 const [REQUESTS_MIN, REQUESTS_MAX] = [8, 20];
+const WRITES_MAX = 12;
 
 /** A journal that holds one record, and then what the scene does to it. */
 function afterRecord(harm: (disk: SimDisk, journal: Journal) => void) {
@@ -65,17 +66,32 @@ const SCENES: Readonly<Record<string, (rng: Rng) => SimDisk>> = {
   }),
 };
 
-/** Some recoveries end anywhere, by a kill or with the machine; then one must find all that one before it found. */
+/** A recovery of which one write fails, and may be in memory all the same. */
+function recoverWithFailure(disk: SimDisk, rng: Rng): RecoverResult {
+  let left = rng.below(WRITES_MAX);
+  disk.failWith((request) => {
+    if (request.kind !== "write" || left-- !== 0) return undefined;
+    const { length } = request.bytes;
+    const cachedBytes = rng.chance(0.5) ? length : rng.below(length);
+    return { code: "EIO", message: "as the test says", cachedBytes };
+  });
+  const result = recoverFrom(disk);
+  disk.failWith(undefined);
+  return result;
+}
+
+/**
+ * Some recoveries end anywhere, by a kill, with the machine or by a disk that fails; then one must find
+ * all that one before it found.
+ */
 function play(disk: SimDisk, rng: Rng): void {
   let left = disk;
   let found = 0;
   for (let attempt = 0; attempt < 3; attempt += 1) {
-    const result = driveFor(
-      left,
-      recover({ expected: {} }),
-      rng.between(REQUESTS_MIN, REQUESTS_MAX),
-    );
-    if (result !== undefined) {
+    const result = rng.chance(0.5)
+      ? recoverWithFailure(left, rng)
+      : driveFor(left, recover({ expected: {} }), rng.between(REQUESTS_MIN, REQUESTS_MAX));
+    if (result !== undefined && result.kind !== "failed") {
       assert(result.kind === "recovered", JSON.stringify(result));
       expect(result.journal.sequence).toBeGreaterThanOrEqual(found);
       found = result.journal.sequence;

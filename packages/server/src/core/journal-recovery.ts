@@ -28,7 +28,7 @@ import {
   repairJournal,
   repairWitness,
 } from "./journal-repair.ts";
-import { JournalReplay, type Replayed } from "./journal-replay.ts";
+import { JournalReplay, type Replayed, type Whole } from "./journal-replay.ts";
 import {
   fileOf,
   type JournalState,
@@ -142,10 +142,15 @@ class Recovery {
       this.#notes.push({ kind: "oldDamage", description });
     }
     const repair = { ids: this.#ids, files, notes: this.#notes };
+    const { written } = replayed;
+    assert(written !== undefined, "a journal without damage has a segment");
     const { lives, free } = segments;
-    yield* makeDurable(repair, { owner: identity.value, witness, segments: lives, free });
+    // Those before the one that is written were synced before it was.
+    const open = lives.slice(lives.indexOf(written.segment));
+    yield* makeDurable(repair, { owner: identity.value, witness, segments: open, free });
     yield* removePartialSnapshots(repair);
-    yield* repairJournal(repair, replayed);
+    const whole = { ...replayed, written };
+    yield* repairJournal(repair, whole, open.slice(1));
     yield* repairIdentity(repair, identity);
     const life = segments.lives.at(-1)?.life ?? 1;
     const newest = yield* repairWitness(repair, identity.value, witness, {
@@ -158,7 +163,7 @@ class Recovery {
       identity: value,
       snapshot: snapshots.snapshot,
       records: replayed.records,
-      journal: stateOf(this.#ids, value, newest, segments, snapshots, replayed),
+      journal: stateOf(this.#ids, value, newest, segments, snapshots, whole),
       notes: this.#notes,
     };
   }
@@ -321,10 +326,9 @@ function stateOf(
   witness: Witness,
   segments: FoundSegments,
   snapshots: FoundSnapshot,
-  replayed: Replayed,
+  replayed: Whole,
 ): JournalState {
   const { written } = replayed;
-  assert(written !== undefined, "a journal without damage has a segment");
   const isUsed = (segment: SegmentHeader) => segment.life <= written.segment.life;
   return {
     ids,

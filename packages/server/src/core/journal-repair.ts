@@ -2,17 +2,18 @@
 
 import type { DiskTask } from "./disk.ts";
 import { type DirectoryIdentity, encodeIdentity, IDENTITY_FILES } from "./identity.ts";
-import type { Replayed } from "./journal-replay.ts";
+import type { Whole } from "./journal-replay.ts";
 import { fileOf, type RecoveryNote } from "./journal-state.ts";
 import { perform, type RequestIds, write, writeZeros } from "./journal-task.ts";
 import { encodeWitness, type VitalMark, WITNESS_FILES, type Witness } from "./journal-witness.ts";
 import {
   encodeSegmentHeader,
+  SEGMENT_DATA_SECTOR,
   type SegmentHeader,
   segmentFile,
   segmentIdOf,
 } from "./segment-header.ts";
-import { PAGE_BYTES, SECTOR_BYTES } from "./segment-sector.ts";
+import { PAGE_BYTES, SECTOR_BYTES, WRITE_BYTES_MAX } from "./segment-sector.ts";
 import { isPartialSnapshot, snapshotSlotOf } from "./snapshot-file.ts";
 
 export type Repair = {
@@ -28,8 +29,6 @@ export type Copies<T> = {
   readonly others: readonly string[];
   readonly bad: readonly string[];
 };
-
-const CHUNK_BYTES = 256 * 1024;
 
 /** One of the files that make up a replica's directory; the process lock is not. */
 export function isJournalFile(file: string): boolean {
@@ -80,22 +79,40 @@ function goodOf<T>(files: readonly string[], { others }: Copies<T>): readonly st
 /**
  * Zeroes what is left of a torn write, then makes sure of the last whole one. Of several writes that
  * hold one record the last goes first: should this stop half-way, what is left has a torn end again.
+ * What may be behind them goes before them: it reads as zeroes also if those who wrote the zeroes
+ * failed to sync them (reliability §5 rule 3). `unwritten` are the segments that follow.
  */
-export function* repairJournal(repair: Repair, replayed: Replayed): DiskTask<void> {
-  const { tear, lastWrite } = replayed;
-  if (tear !== undefined) {
-    const file = fileOf(tear.segment);
-    const end = Math.ceil((tear.throughSector * SECTOR_BYTES) / PAGE_BYTES) * PAGE_BYTES;
-    let to = end;
-    for (const sector of [...tear.writesAt].reverse()) {
-      const from = sector * SECTOR_BYTES;
-      yield* writeZeros(repair.ids, file, { from, to, chunkBytes: CHUNK_BYTES });
-      to = from;
-    }
-    repair.notes.push({ kind: "tailCut", file, offset: to, bytes: end - to });
+export function* repairJournal(
+  repair: Repair,
+  replayed: Whole,
+  unwritten: readonly SegmentHeader[],
+): DiskTask<void> {
+  const { tear, lastWrite, written } = replayed;
+  for (const segment of unwritten) {
+    const to = Math.min(SEGMENT_DATA_SECTOR * SECTOR_BYTES + WRITE_BYTES_MAX, segment.sizeBytes);
+    yield* zero(repair, fileOf(segment), SEGMENT_DATA_SECTOR * SECTOR_BYTES, to);
   }
+  const { segment, cursor } = written;
+  const file = fileOf(segment);
+  const end = pageEnd((tear?.throughSector ?? cursor.sector) * SECTOR_BYTES);
+  const writesAt = (tear?.writesAt ?? []).map((sector) => sector * SECTOR_BYTES);
+  let to = Math.min(end + WRITE_BYTES_MAX, segment.sizeBytes);
+  for (const from of [end, ...writesAt.reverse()]) {
+    yield* zero(repair, file, from, to);
+    to = from;
+  }
+  if (tear !== undefined) repair.notes.push({ kind: "tailCut", file, offset: to, bytes: end - to });
   if (lastWrite === undefined) return;
   yield* write(repair.ids, fileOf(lastWrite.segment), lastWrite.offset, lastWrite.bytes);
+}
+
+function zero({ ids }: Repair, file: string, from: number, to: number): DiskTask<void> {
+  return writeZeros(ids, file, { from, to, chunkBytes: WRITE_BYTES_MAX });
+}
+
+/** Writes begin and end with a page. */
+function pageEnd(offset: number): number {
+  return Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES;
 }
 
 export function* repairIdentity(

@@ -61,6 +61,9 @@ export type Replayed = {
   readonly vital: VitalMark | undefined;
 };
 
+/** Without damage. */
+export type Whole = Replayed & { readonly written: NonNullable<Replayed["written"]> };
+
 type Chain = { readonly sequence: number; readonly hash: number };
 
 export class JournalReplay {

@@ -40,14 +40,14 @@ import { type FailedOperation, failedOperation, type RequestIds } from "./journa
 import { WitnessKeeper } from "./journal-witness-keeper.ts";
 import { segmentCapacity, segmentSizeFor } from "./segment-header.ts";
 import { SegmentPool } from "./segment-pool.ts";
-import { PAGE_BYTES, SECTOR_BYTES, SECTOR_DATA_BYTES } from "./segment-sector.ts";
+import { PAGE_BYTES, SECTOR_DATA_BYTES, WRITE_BYTES_MAX } from "./segment-sector.ts";
 import type { Snapshot } from "./snapshot-file.ts";
 import { SnapshotStore } from "./snapshot-file-store.ts";
 
 export type JournalOptions = {
   /** A whole number of pages. */
   readonly segmentBytes: number;
-  /** The longest single write; what does not fit waits for the next. */
+  /** The longest single write, at most 1 MiB; what does not fit waits for the next. */
   readonly writeBytesMax: number;
   readonly zeroChunkBytes: number;
   /** Journal written since the last checkpoint that makes the next snapshot due. */
@@ -58,7 +58,7 @@ export type JournalOptions = {
 
 export const JOURNAL_DEFAULTS: JournalOptions = {
   segmentBytes: 16 << 20,
-  writeBytesMax: 1 << 20,
+  writeBytesMax: WRITE_BYTES_MAX,
   zeroChunkBytes: 256 << 10,
   snapshotEveryBytes: 64 << 20,
   backlogBytesMax: 512 << 20,
@@ -395,7 +395,7 @@ function assertOptions(options: JournalOptions): void {
   assert(segmentBytes % PAGE_BYTES === 0, "a segment is whole pages");
   assert(segmentBytes >= 4 * PAGE_BYTES, "a segment has room for a few writes");
   assert(writeBytesMax % PAGE_BYTES === 0 && writeBytesMax > 0, "a write is whole pages");
-  assert(writeBytesMax / SECTOR_BYTES <= 0xffff, "a write's sectors are counted in 16 bits");
+  assert(writeBytesMax <= WRITE_BYTES_MAX, "recovery looks no further for what is left of a write");
   assert(zeroChunkBytes % PAGE_BYTES === 0 && zeroChunkBytes > 0, "zeros come in whole pages");
   assert(segmentCapacity(segmentBytes) > SECTOR_DATA_BYTES, "a segment holds records");
 }

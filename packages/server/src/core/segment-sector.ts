@@ -22,6 +22,8 @@ export const SECTOR_BYTES = 512;
 export const SECTOR_DATA_BYTES = 496;
 /** The unit of writing: what drives and file systems write at once. */
 export const PAGE_BYTES = 4096;
+/** The longest single write: as far as one that went wrong may reach. */
+export const WRITE_BYTES_MAX = 1 << 20;
 export const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
 export const PAGE_DATA_BYTES = SECTORS_PER_PAGE * SECTOR_DATA_BYTES;
 

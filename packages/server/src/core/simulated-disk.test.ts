@@ -46,6 +46,15 @@ describe("a disk whose process was killed", () => {
     expect(leftAfterPowerLoss(disk).size).toBeGreaterThan(2);
   });
 
+  it("has the first pages of a write in which it was killed", () => {
+    const disk = writing();
+    submit(disk, { kind: "write", file: "a", offset: 1_024, bytes: new Uint8Array(3 * 4_096) });
+    const lengths = Array.from({ length: 40 }, (_, n) => {
+      return disk.crash(new Rng(`${n}`), KILLED).content("a").length - 1_024;
+    });
+    expect(new Set(lengths)).toEqual(new Set([0, 4_096, 8_192, 12_288]));
+  });
+
   it("keeps it once anything of that file was written again", () => {
     const disk = writing().crash(new Rng("kill"), KILLED);
     carryOut(disk, { kind: "write", file: "a", offset: 1_024, bytes: BYTES });

@@ -18,7 +18,7 @@ export type CrashModel = {
 
 /** The machine stops: of what is under way each sector may count, half count, or not. */
 export const STOPPED: CrashModel = { outcomes: ["old", "new", "new", "torn", "zero"] };
-/** The process ends, and the system carries out what it was given, in its memory at least. */
+/** The process ends, and the system carries out what it was given, in its memory: of a write, whole pages. */
 export const KILLED: CrashModel = { outcomes: ["new"], keepsCache: true };
 
 /** A failed write may be in the system's memory all the same, with so many of its bytes. */
@@ -41,6 +41,9 @@ type DirectoryRequest = Extract<DiskRequest, { kind: "create" | "rename" | "remo
 type DirectoryChange = { readonly request: DirectoryRequest; readonly file: File | undefined };
 
 const SECTOR = 512;
+const PAGE = 4_096;
+/** How often a process is killed in the middle of a write, of those that are under way. */
+const CUT_RATE = 0.2;
 
 export class SimDisk {
   #files = new Map<string, File>();
@@ -343,7 +346,10 @@ function tear(
   rng: Rng,
   model: CrashModel,
 ): void {
-  for (let at = 0; at < request.bytes.length; at += SECTOR) {
+  const { length } = request.bytes;
+  const isCut = model.keepsCache === true && rng.chance(CUT_RATE);
+  const end = isCut ? PAGE * rng.below(Math.ceil(length / PAGE)) : length;
+  for (let at = 0; at < end; at += SECTOR) {
     const patch = request.bytes.subarray(at, at + SECTOR);
     const offset = request.offset + at;
     const old = file.bytes.slice(offset, offset + SECTOR);

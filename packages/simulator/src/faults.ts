@@ -139,7 +139,13 @@ export class Faults {
     if (plan.kinds.has("D5-io-error") && this.rng.chance(0.2)) {
       const writes = this.rng.below(WRITES_OF_RECOVERY);
       const hasFailed = replica.failInRecovery(writes, pick(this.rng, WRITE_ERRORS));
-      if (hasFailed) coverage.add("recoveries failed");
+      if (!hasFailed) return;
+      coverage.add("recoveries failed");
+      // What such a disk shows is in memory only: it matters if its machine goes soon after.
+      if (!this.rng.chance(0.5)) return;
+      this.after(this.rng.below(400), () => {
+        if (replica.isUp) crashOne(this, replica, "torn");
+      });
     }
   }
 

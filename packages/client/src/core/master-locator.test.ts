@@ -82,6 +82,24 @@ describe("locating the master (CELL-7)", () => {
     expect(session.state).toBe("safe");
   });
 
+  it("goes back at once to one whose connection broke, and ever later if it breaks again and again", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.run(5_000);
+    const attempts = (): number => world.connectAttempts.filter((a) => a.at > 6_000).length;
+    world.cut(A);
+    world.run(60);
+    expect([attempts(), session.state]).toEqual([1, "safe"]);
+    for (const end = world.now + 4_000; world.now < end; world.run(1)) world.cut(A);
+    expect(attempts()).toBeGreaterThan(6);
+    expect(attempts()).toBeLessThan(20);
+    world.run(2_000);
+    world.cut(A);
+    const before = attempts();
+    world.run(60);
+    expect(attempts()).toBe(before + 1);
+  });
+
   it("does not go round between replicas that name each other", () => {
     const world = new World(FIVE);
     world.session();

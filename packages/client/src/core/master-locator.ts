@@ -8,6 +8,7 @@ import {
   FAST_PROBE_MS_MIN,
   FAST_PROBE_PHASE_MS,
   IDLE_MASTER_MS,
+  LASTING_MS,
   LOCATE_ANSWER_MS,
   PARALLEL_PROBES_MAX,
   PROBES_PER_STEP,
@@ -31,7 +32,9 @@ type Endpoint = {
   state: "idle" | "connecting" | "connected";
   connection: ConnectionId;
   connectBy: Instant;
+  connectedAt: Instant;
   retryAt: Instant;
+  /** In a row: connections that were not made, or lasted a moment only. */
   failures: number;
   lastProblem: { code: ErrorCode; detail: string } | undefined;
   /** When the unanswered Locate was sent, or undefined. */
@@ -104,6 +107,7 @@ export class MasterLocator {
     const endpoint = this.#byConnection(connection);
     if (endpoint === undefined) return;
     endpoint.state = "connected";
+    endpoint.connectedAt = now;
     this.#locate(now, endpoint);
   }
 
@@ -123,7 +127,6 @@ export class MasterLocator {
       return;
     }
     if (this.#cellName === "") this.#cellName = located.cellName;
-    endpoint.failures = 0;
     for (const replica of located.replicas) this.#learn(replica.address);
     if (located.masterId !== 0 && located.masterId === located.replicaId) {
       this.#onMasterClaim(now, endpoint, epoch);
@@ -315,10 +318,13 @@ export class MasterLocator {
 
   #fail(now: Instant, endpoint: Endpoint, code: ErrorCode, detail: string): void {
     const wasMaster = endpoint === this.#master;
+    const { state, connectedAt } = endpoint;
+    // One that breaks as soon as it is used would be made again and again, with all calls on it.
+    const hasLasted = state === "connected" && now >= after(connectedAt, LASTING_MS);
+    endpoint.failures = hasLasted ? 1 : endpoint.failures + 1;
     endpoint.state = "idle";
     endpoint.connection = 0;
     endpoint.locateSentAt = undefined;
-    endpoint.failures += 1;
     endpoint.lastProblem = { code, detail };
     endpoint.retryAt = after(now, reconnectDelayMs(this.#rng, endpoint.failures));
     if (wasMaster) this.#lose(now);
@@ -350,6 +356,7 @@ export class MasterLocator {
       state: "idle",
       connection: 0,
       connectBy: NEVER,
+      connectedAt: NEVER,
       retryAt: 0 as Instant,
       failures: 0,
       lastProblem: undefined,

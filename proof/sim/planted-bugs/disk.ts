@@ -49,7 +49,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     find: "let to = Math.min(end + WRITE_BYTES_MAX, segment.sizeBytes);",
     replace: "let to = end;",
     why: "zeroes over a torn tail whose sync failed are in memory only; a power loss brings the tail back",
-    expects: [24],
+    expects: [24, 0],
   },
   {
     name: "durable-when-submitted",

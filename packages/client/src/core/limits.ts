@@ -16,7 +16,7 @@ export const SLOW_PROBE_MS_MAX = 1_000;
 /** A replica that refused or dropped a connection is tried again after so long, doubling. */
 export const RECONNECT_MS_FIRST = 20;
 export const RECONNECT_MS_MAX = 1_000;
-/** A connection that breaks sooner counts as one that was not made. */
+/** A connection that breaks sooner is made again ever later. */
 export const LASTING_MS = 1_000;
 /** A replica of another cell, or none of ours, is looked at again this late. */
 export const STRANGER_RETRY_MS = 5_000;

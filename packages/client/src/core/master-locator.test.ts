@@ -100,6 +100,20 @@ describe("locating the master (CELL-7)", () => {
     expect(attempts()).toBe(before + 1);
   });
 
+  it("goes back at once when one that was away for long breaks off once", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    world.kill(A);
+    world.kill(B);
+    world.run(9_000);
+    world.up.add(A).add(B);
+    world.run(1_100);
+    expect(session.epoch).toBe(1);
+    world.cut(A);
+    world.run(60);
+    expect(world.connections).toEqual([A]);
+  });
+
   it("does not go round between replicas that name each other", () => {
     const world = new World(FIVE);
     world.session();

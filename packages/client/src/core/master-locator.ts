@@ -33,9 +33,13 @@ type Endpoint = {
   connection: ConnectionId;
   connectBy: Instant;
   connectedAt: Instant;
+  /** On this connection. */
+  hasAnswered: boolean;
   retryAt: Instant;
-  /** In a row: connections that were not made, or lasted a moment only. */
+  /** In a row: connections that were not made, or brought no answer. */
   failures: number;
+  /** In a row: connections that brought an answer and then lasted a moment only. */
+  breaks: number;
   lastProblem: { code: ErrorCode; detail: string } | undefined;
   /** When the unanswered Locate was sent, or undefined. */
   locateSentAt: Instant | undefined;
@@ -122,6 +126,8 @@ export class MasterLocator {
     const endpoint = this.#byConnection(connection);
     if (endpoint === undefined) return;
     endpoint.locateSentAt = undefined;
+    endpoint.hasAnswered = true;
+    endpoint.failures = 0;
     if (this.#cellName !== "" && located.cellName !== "" && located.cellName !== this.#cellName) {
       this.#refuseStranger(now, endpoint, located.cellName);
       return;
@@ -278,6 +284,7 @@ export class MasterLocator {
     if (endpoint.state === "connected") return this.#locate(now, endpoint);
     if (endpoint.state === "connecting" || now < endpoint.retryAt) return false;
     endpoint.state = "connecting";
+    endpoint.hasAnswered = false;
     endpoint.connectBy = after(now, CONNECT_TIMEOUT_MS);
     endpoint.connection = this.#host.connect(endpoint.address);
     return true;
@@ -318,15 +325,16 @@ export class MasterLocator {
 
   #fail(now: Instant, endpoint: Endpoint, code: ErrorCode, detail: string): void {
     const wasMaster = endpoint === this.#master;
-    const { state, connectedAt } = endpoint;
+    const { hasAnswered, connectedAt } = endpoint;
+    if (!hasAnswered) endpoint.failures += 1;
     // One that breaks as soon as it is used would be made again and again, with all calls on it.
-    const hasLasted = state === "connected" && now >= after(connectedAt, LASTING_MS);
-    endpoint.failures = hasLasted ? 1 : endpoint.failures + 1;
+    else endpoint.breaks = now < after(connectedAt, LASTING_MS) ? endpoint.breaks + 1 : 1;
+    const attempts = hasAnswered ? endpoint.breaks : endpoint.failures;
     endpoint.state = "idle";
     endpoint.connection = 0;
     endpoint.locateSentAt = undefined;
     endpoint.lastProblem = { code, detail };
-    endpoint.retryAt = after(now, reconnectDelayMs(this.#rng, endpoint.failures));
+    endpoint.retryAt = after(now, reconnectDelayMs(this.#rng, attempts));
     if (wasMaster) this.#lose(now);
   }
 
@@ -338,6 +346,7 @@ export class MasterLocator {
 
   #drop(endpoint: Endpoint): void {
     if (endpoint.state !== "idle") this.#host.disconnect(endpoint.connection);
+    if (endpoint.hasAnswered) endpoint.breaks = 0;
     endpoint.state = "idle";
     endpoint.connection = 0;
     endpoint.locateSentAt = undefined;
@@ -357,8 +366,10 @@ export class MasterLocator {
       connection: 0,
       connectBy: NEVER,
       connectedAt: NEVER,
+      hasAnswered: false,
       retryAt: 0 as Instant,
       failures: 0,
+      breaks: 0,
       lastProblem: undefined,
       locateSentAt: undefined,
       idleSince: undefined,

@@ -72,18 +72,28 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
   }
 }
 
-/** With those above it that are missing, each durable in the one above it (reliability §5 rule 4). */
+/**
+ * With those above it that are missing, each durable in the one above it (reliability §5 rule 6). One that
+ * was there is the business of who made it: what is above it may not even be readable.
+ */
 function makeDirectory(path: string): void {
   const first = mkdirSync(path, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   const highest = realpathSync(first);
-  for (let made = realpathSync(path); made.length >= highest.length; made = dirname(made)) {
-    const descriptor = openSync(dirname(made), "r");
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+  let made = realpathSync(path);
+  syncDirectory(dirname(made));
+  while (made.length > highest.length) {
+    made = dirname(made);
+    syncDirectory(dirname(made));
+  }
+}
+
+function syncDirectory(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -129,7 +129,7 @@ export class Faults {
     });
   }
 
-  /** One or more recoveries come to nothing before the one that counts. */
+  /** Up to two recoveries come to nothing before the one that counts. */
   #spoilRecovery(replica: ReplicaProcess): void {
     const { coverage, plan } = this.world;
     if (plan.kinds.has("C1-crash-in-recovery") && this.rng.chance(0.4)) {

@@ -47,6 +47,12 @@ const SCENES: Readonly<Record<string, (rng: Rng) => SimDisk>> = {
     disk.submit(journal.takeRequests());
     return disk.crash(rng, STOPPED);
   },
+  "the first write of a next segment, cut short": afterRecord((disk, journal) => {
+    for (let slot = 2; slot < 5; slot += 1) journal.append([record(slot, "x".repeat(15_000))]);
+    settle(journal, disk);
+    journal.append([record(5, "x".repeat(15_500))]);
+    disk.submit(journal.takeRequests());
+  }),
   "a promise of which one witness could not be synced": afterRecord((disk, journal) => {
     disk.failWith((request) =>
       request.kind === "write" && request.file === "witness-b"

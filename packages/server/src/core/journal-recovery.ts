@@ -2,8 +2,8 @@
  * Reads a directory as a crash left it. The result is either everything that was ever acknowledged,
  * or a name for what is wrong; nothing is skipped, and nothing is repaired that might have been
  * acknowledged. When it ends with "recovered", all that it returns is durable: the remains of a torn
- * write are zeroed; the directory and the last write of each file are synced once more, since they may
- * exist in memory only (reliability §5 rules 4, 6, 10, 11).
+ * write are zeroed, and what may exist in memory only is written or synced once more: the directory, and the
+ * last write of each file that no later write vouches for (reliability §5 rules 3, 4, 6, 10, 11).
  */
 
 import { assert, EMPTY_BYTES } from "@cubby/base";
@@ -145,7 +145,6 @@ class Recovery {
     const { written } = replayed;
     assert(written !== undefined, "a journal without damage has a segment");
     const { lives, free } = segments;
-    // Those before the one that is written were synced before it was.
     const open = lives.slice(lives.indexOf(written.segment));
     yield* makeDurable(repair, { owner: identity.value, witness, segments: open, free });
     yield* removePartialSnapshots(repair);

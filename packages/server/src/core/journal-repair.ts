@@ -49,8 +49,9 @@ export function* removePartialSnapshots(repair: Repair): DiskTask<void> {
 
 /**
  * What was read may be in the system's memory only, if the process before was killed: names, and the
- * last write of each file. Written once more, and with it the whole file synced, before anything rests
- * on it or is written beside it (reliability §5 rules 4, 6).
+ * last write of a file. Written once more, and with it the whole file synced, before anything rests on it
+ * or is written beside it (reliability §5 rules 4, 6). `segments` are those from the written one on: the
+ * others were synced before that one was begun.
  */
 export function* makeDurable(
   { ids }: Repair,

@@ -112,6 +112,8 @@ export class Journal {
   /** Durable ones. */
   readonly #checkpoints: Checkpoint[];
   #checkpointBase: number;
+  /** A damaged snapshot, by recovery: an older one is gone on from, and the journal must say so first. */
+  #wasPassedOver: boolean;
   #writes = 0;
   #writtenBytes = 0;
   #fatal: FailedOperation | undefined;
@@ -128,6 +130,7 @@ export class Journal {
     this.#encoder = new BatchEncoder(state, this.#pool.active, this.#options.writeBytesMax);
     this.#checkpoints = [...state.checkpoints];
     this.#checkpointBase = state.checkpoints.at(-1)?.base ?? 0;
+    this.#wasPassedOver = state.staleSnapshots.length > 0;
     this.#isUnconfirmed = state.sequence > 0;
     this.#dropUnneeded();
   }
@@ -159,7 +162,7 @@ export class Journal {
 
   /** True from the time a snapshot is durable until a checkpoint for it is appended. */
   get needsCheckpoint(): boolean {
-    return this.#snapshots.newestSlot > this.#checkpointBase;
+    return this.#wasPassedOver || this.#snapshots.newestSlot > this.#checkpointBase;
   }
 
   get backlogBytes(): number {
@@ -183,7 +186,8 @@ export class Journal {
    */
   appendCheckpoint(record: JournalRecord): void {
     assert(record.slot <= this.snapshotSlot, "a checkpoint builds on a durable snapshot");
-    this.#checkpointBase = Math.max(this.#checkpointBase, record.slot);
+    this.#checkpointBase = record.slot;
+    this.#wasPassedOver = false;
     this.#push(record, RECORD_FLAGS.checkpoint, 0);
   }
 

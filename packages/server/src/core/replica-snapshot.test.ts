@@ -7,7 +7,7 @@ import { recover } from "./journal-recovery.ts";
 import { TestClient } from "./replica-client.test-support.ts";
 import { startReplica } from "./replica-start.ts";
 import { World } from "./replica-world.test-support.ts";
-import { drive } from "./simulated-disk.ts";
+import { drive, KILLED } from "./simulated-disk.ts";
 
 const CELL: CellOptions = {
   cellName: "local",
@@ -49,6 +49,34 @@ describe("snapshots of a replica", () => {
     world.start(laggard.id);
     world.run(1_000);
     expect(laggard.cell?.stateHash()).toBe(hashes[0]);
+  });
+
+  it("goes on from an older one if the newest is damaged, and from the next one after that", () => {
+    const journal = { snapshotEveryBytes: 1 << 20 };
+    const options = { replicas: 3, seed: "older", snapshotEverySlots: 20, journal };
+    const world = new World(options).startAll();
+    const client = new TestClient(world).connect();
+    const { handle } = client.open("file");
+    const master = world.master() ?? 0;
+    const other = world.host(world.ids.find((id) => id !== master) ?? 0);
+    const applied = () => other.cell?.status(world.localNow(other)).appliedIndex ?? 0;
+    while (applied() < 40) client.set(handle, "before");
+    world.run(100);
+    const snapshot = "snapshot-0000000000000040";
+    world.crash(other.id, KILLED);
+    const bytes = other.disk.content(snapshot);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    world.start(other.id);
+    world.crash(master, KILLED);
+    const isWriting = () => other.disk.names().some((name) => name.endsWith(".partial"));
+    expect(world.runUntil(isWriting, 5_000)).toBeDefined();
+    expect(world.runUntil(() => !isWriting(), 5_000)).toBeDefined();
+    world.crash(other.id, KILLED);
+    world.start(other.id);
+    expect(other.recovery).toBe("recovered");
+    world.start(master);
+    world.run(3_000);
+    expect(new Set(world.hosts.map((host) => host.cell?.stateHash())).size).toBe(1);
   });
 
   it("starts from one that was taken before anything was accepted, of slots learned from others", () => {

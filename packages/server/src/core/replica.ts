@@ -168,6 +168,8 @@ export class Replica {
       const { slot, bytes } = options.snapshot;
       this.#cell.onLogEvent(now, { kind: "restored", index: slot, snapshot: bytes });
     }
+    // Before any record: on an older snapshot than the last life had, less may be known to be chosen.
+    this.#checkpointIfDue();
   }
 
   /** Takes one input in. `now` was read after the input's bytes were in memory (DESIGN §3). */

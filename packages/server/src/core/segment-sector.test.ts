@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { isZero } from "./segment-sector.ts";
+import {
+  isZero,
+  PAGE_BYTES,
+  PAGE_DATA_BYTES,
+  readSector,
+  SECTOR_BYTES,
+  stampWrite,
+} from "./segment-sector.ts";
 
 describe("isZero", () => {
   test("finds one byte wherever it lies, and none outside the range, at any alignment", () => {
@@ -18,6 +25,35 @@ describe("isZero", () => {
     const bytes = new Uint8Array(new ArrayBuffer(200), 0, 100);
     expect(isZero(bytes, 0, 100)).toBe(true);
     expect(isZero(bytes, 0, 101)).toBe(false);
+  });
+});
+
+describe("readSector", () => {
+  const place = { seed: 7, sector: 8 };
+  const data = new Uint8Array(PAGE_DATA_BYTES).fill(5);
+  const page = stampWrite(data, { seed: 7, firstSector: 8, write: 1 }, new Uint8Array(PAGE_BYTES));
+  const whole = page.subarray(0, SECTOR_BYTES);
+
+  test("takes a sector for partly written, wherever its write and a zeroing after that stopped", () => {
+    for (let written = 0; written < 12; written += 1) {
+      for (let zeroed = 0; zeroed < 12; zeroed += 1) {
+        const sector = new Uint8Array(SECTOR_BYTES);
+        sector.set(whole.subarray(0, written));
+        sector.fill(0, 0, zeroed);
+        const isAllZero = sector.every((byte) => byte === 0);
+        expect(readSector(sector, 0, place).kind).toBe(isAllZero ? "zero" : "partial");
+      }
+    }
+  });
+
+  test("takes one for alien of which a byte in the stamp is another one", () => {
+    for (let at = 0; at < 4; at += 1) {
+      for (let bit = 0; bit < 8; bit += 1) {
+        const sector = whole.slice();
+        sector[at] = (sector[at] ?? 0) ^ (1 << bit);
+        expect(readSector(sector, 0, place).kind).toBe("alien");
+      }
+    }
   });
 });
 

@@ -22,7 +22,7 @@ export const SECTOR_BYTES = 512;
 export const SECTOR_DATA_BYTES = 496;
 /** The unit of writing: what drives and file systems write at once. */
 export const PAGE_BYTES = 4096;
-/** The longest single write: as far as one that went wrong may reach. */
+/** The longest single write of a journal: as far as one that went wrong may reach. */
 export const WRITE_BYTES_MAX = 1 << 20;
 export const SECTORS_PER_PAGE = PAGE_BYTES / SECTOR_BYTES;
 export const PAGE_DATA_BYTES = SECTORS_PER_PAGE * SECTOR_DATA_BYTES;
@@ -134,19 +134,20 @@ export function isZero(bytes: Uint8Array, from: number, to: number): boolean {
 }
 
 /**
- * A write that stopped inside the stamp leaves its first bytes and zeros; a zeroing that stopped in
- * it, or later, leaves zeros and then what was there.
+ * A write that stopped inside the stamp leaves some of its bytes and zeros, also if a zeroing stopped in it
+ * later; a zeroing of a whole sector that stopped in the stamp leaves zeros and then what was there.
  */
 function isCutStamp(bytes: Uint8Array, at: number, stamp: number): boolean {
-  let matching = 0;
-  while (matching < 4 && bytes[at + matching] === ((stamp >>> (8 * matching)) & 0xff))
-    matching += 1;
-  if (matching > 0) return isZero(bytes, at + matching, at + SECTOR_BYTES);
+  const isWritten = (i: number): boolean => bytes[at + i] === ((stamp >>> (8 * i)) & 0xff);
+  const isBlank = (i: number): boolean => bytes[at + i] === 0;
+  if (isZero(bytes, at + 4, at + SECTOR_BYTES)) {
+    return [0, 1, 2, 3].every((i) => isBlank(i) || isWritten(i));
+  }
   let zeros = 0;
-  while (zeros < 4 && bytes[at + zeros] === 0) zeros += 1;
+  while (zeros < 4 && isBlank(zeros)) zeros += 1;
   if (zeros === 0) return false;
   for (let i = zeros; i < 4; i += 1) {
-    if (bytes[at + i] !== ((stamp >>> (8 * i)) & 0xff)) return false;
+    if (!isWritten(i)) return false;
   }
   return true;
 }

@@ -160,7 +160,7 @@ export class Journal {
     return this.#bytesSinceCheckpoint() >= dueBytes;
   }
 
-  /** True from the time a snapshot is durable until a checkpoint for it is appended. */
+  /** True from the time a snapshot is durable, or a damaged one was passed over, until a checkpoint is appended. */
   get needsCheckpoint(): boolean {
     return this.#wasPassedOver || this.#snapshots.newestSlot > this.#checkpointBase;
   }

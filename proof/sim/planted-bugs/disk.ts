@@ -43,15 +43,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [24],
   },
   {
-    name: "zeroes-trusted-after-restart",
-    class: "S3",
-    file: REPAIR,
-    find: "let to = Math.min(end + WRITE_BYTES_MAX, segment.sizeBytes);",
-    replace: "let to = end;",
-    why: "zeroes over a torn tail whose sync failed are in memory only; a power loss brings the tail back",
-    expects: [24, 0],
-  },
-  {
     name: "durable-when-submitted",
     class: "S1",
     file: REPLICA,

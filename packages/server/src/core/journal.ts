@@ -13,10 +13,11 @@
  *
  * Snapshots: when `wantsSnapshot` is true the host calls `writeSnapshot`. Once that is durable
  * (`snapshotSlot`), `needsCheckpoint` turns true, and the host calls `appendCheckpoint` with a record
- * that says all that the journal holds beyond the snapshot. When the checkpoint is durable, segments
- * that neither of the two newest snapshots needs are taken back. A snapshot that came from a peer is
- * given to `writeSnapshot` too, and the record that names it to `append` with `afterSnapshot`: the
- * journal holds it, and all that follows, back until the file is there.
+ * that says all that the journal holds beyond the snapshot; after a recovery that passed over a
+ * damaged one, before any other record. When the checkpoint is durable, segments that neither of the
+ * two newest snapshots needs are taken back. A snapshot that came from a peer is given to
+ * `writeSnapshot` too, and the record that names it to `append` with `afterSnapshot`: the journal
+ * holds it, and all that follows, back until the file is there.
  *
  * A record longer than a write goes alone, in several; one longer than a segment gets a segment of
  * its own size. Both are atomic: a record counts only when all of it is there.

@@ -127,9 +127,7 @@ export class SimDisk {
     for (const [name, file] of this.#syncedFiles) files.set(name, { bytes: syncedBytes(file) });
     const answer = (request: DiskRequest): DiskCompletion =>
       isLook(request) ? look(files, request) : { id: request.id, ok: true };
-    let step = task.next([]);
-    while (!step.done) step = task.next(step.value.map(answer));
-    return step.value;
+    return answerAll(task, (requests) => requests.map(answer));
   }
 
   /**
@@ -232,11 +230,18 @@ export class SimDisk {
 
 /** Runs a task to its end, each request completed at once. */
 export function drive<T>(disk: SimDisk, task: DiskTask<T>): T {
+  return answerAll(task, (requests) => {
+    disk.submit(requests);
+    return requests.map(() => disk.complete());
+  });
+}
+
+function answerAll<T>(
+  task: DiskTask<T>,
+  answer: (requests: readonly DiskRequest[]) => DiskCompletion[],
+): T {
   let step = task.next([]);
-  while (!step.done) {
-    disk.submit(step.value);
-    step = task.next(step.value.map(() => disk.complete()));
-  }
+  while (!step.done) step = task.next(answer(step.value));
   return step.value;
 }
 

@@ -38,6 +38,7 @@ describe("recovery", () => {
       leaseMs: 0,
       genesis: { members: members(3), complete: true },
       snapshot: undefined,
+      reachesSnapshot: true,
       firstSlot: 1,
       entries: [{ kind: "masterLease", leaseMs: 600 }, ...commands("a", "x")],
     });
@@ -60,17 +61,17 @@ describe("recovery", () => {
     });
   });
 
-  it("goes on from a snapshot that was ahead of what was durable in an earlier life", () => {
+  it("tells whether the records alone say what was chosen up to the snapshot", () => {
     const records: PaxosRecord[] = [
-      { kind: "synchronised", ballot: ballot(1, 1), firstSlot: 1, entries: commands("a") },
-      // The host's snapshot of slot 5 was durable, and slots 2 to 5 were not; then it went on.
-      { kind: "appended", ballot: ballot(1, 1), firstSlot: 6, entries: commands("f") },
+      { kind: "synchronised", ballot: ballot(1, 1), firstSlot: 1, entries: commands("a", "b") },
+      { kind: "chosen", slot: 1 },
     ];
-    expect(recoverLog(snapshotAt(5), records)).toMatchObject({
-      chosen: 5,
-      firstSlot: 6,
-      entries: commands("f"),
-    });
+    // What is accepted at slot 2 may not be what the snapshot holds.
+    expect([1, 2, 3].map((slot) => recoverLog(snapshotAt(slot), records).reachesSnapshot)).toEqual([
+      true,
+      false,
+      false,
+    ]);
   });
 
   it("takes a checkpoint for all that went before it", () => {

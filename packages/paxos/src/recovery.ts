@@ -23,6 +23,11 @@ export type RecoveredLog = {
   readonly leaseMs: number;
   readonly genesis: Genesis | undefined;
   readonly snapshot: RecoveredSnapshot | undefined;
+  /**
+   * False if the records alone do not say what was chosen up to the snapshot's slot: the host's next
+   * record is then a checkpoint, and must say that nothing can take the snapshot's place.
+   */
+  readonly reachesSnapshot: boolean;
   /** The slot of `entries[0]`: the one after the snapshot's. */
   readonly firstSlot: Slot;
   readonly entries: readonly LogEntry[];
@@ -43,6 +48,7 @@ export function emptyLog(): RecoveredLog {
     leaseMs: 0,
     genesis: undefined,
     snapshot: undefined,
+    reachesSnapshot: true,
     firstSlot: 1,
     entries: [],
   };
@@ -53,7 +59,7 @@ export function recoverLog(
   snapshot: RecoveredSnapshot | undefined,
   records: Iterable<PaxosRecord>,
 ): RecoveredLog {
-  const fold = new Fold(snapshot?.slot ?? 0);
+  const fold = new Fold();
   for (const record of records) fold.apply(record);
   return fold.finish(snapshot);
 }
@@ -66,11 +72,6 @@ class Fold {
   #leaseMs = 0;
   #genesis: Genesis | undefined;
   #log = new EntryLog(0, []);
-  readonly #snapshotSlot: Slot;
-
-  constructor(snapshotSlot: Slot) {
-    this.#snapshotSlot = snapshotSlot;
-  }
 
   apply(record: PaxosRecord): void {
     switch (record.kind) {
@@ -78,7 +79,6 @@ class Fold {
         this.#promise(record.ballot);
         return;
       case "appended":
-        this.#coverGap(record.firstSlot);
         expect(record.firstSlot === this.#log.length + 1, "an append starts where the log ends");
         expect(
           compareBallots(record.ballot, this.#acceptedBallot) === 0,
@@ -93,7 +93,6 @@ class Fold {
         this.#learn(record.firstSlot, record.entries);
         return;
       case "chosen":
-        this.#coverGap(record.slot + 1);
         expect(record.slot <= this.#log.length, "what is chosen is in the log");
         this.#chosen = Math.max(this.#chosen, record.slot);
         return;
@@ -130,6 +129,8 @@ class Fold {
       leaseMs: this.#leaseMs,
       genesis: this.#genesis,
       snapshot,
+      // Not by the length: what was accepted up to there may be of an old ballot, and not chosen.
+      reachesSnapshot: this.#chosen >= slot,
       firstSlot: slot + 1,
       entries: this.#log.length > slot ? this.#log.slice(slot + 1, this.#log.length) : [],
     };
@@ -142,7 +143,6 @@ class Fold {
 
   #synchronise(ballot: Ballot, firstSlot: Slot, entries: readonly LogEntry[]): void {
     this.#promise(ballot);
-    this.#coverGap(firstSlot);
     expect(firstSlot > this.#chosen, "nothing chosen is cut off");
     expect(firstSlot <= this.#log.length + 1, "the log stays gapless");
     this.#log.truncateFrom(firstSlot);
@@ -151,21 +151,10 @@ class Fold {
   }
 
   #learn(firstSlot: Slot, entries: readonly LogEntry[]): void {
-    this.#coverGap(firstSlot);
     expect(firstSlot > this.#log.dropped, "a snapshot is not overwritten");
     expect(firstSlot <= this.#log.length + 1, "the log stays gapless");
     this.#log.overwrite(firstSlot, entries);
     this.#chosen = Math.max(this.#chosen, firstSlot + entries.length - 1);
-  }
-
-  /**
-   * A host may have made a snapshot of chosen slots that were not durable here yet; the life after
-   * that crash went on from the snapshot, and so the records leave out what it holds.
-   */
-  #coverGap(firstSlot: Slot): void {
-    if (firstSlot <= this.#log.length + 1 || firstSlot - 1 > this.#snapshotSlot) return;
-    this.#log.dropThrough(firstSlot - 1);
-    this.#chosen = Math.max(this.#chosen, firstSlot - 1);
   }
 
   #startOver(record: CheckpointRecord): void {

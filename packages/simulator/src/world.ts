@@ -219,16 +219,14 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       if (!process.isWiped) this.log.onRecovered(process.id, recoveredLog(result));
       return;
     }
+    const damages = result.kind === "damaged" ? result.damages : [];
     if (this.suspects.has(process.id)) {
-      if (result.kind !== "damaged") return;
       // A segment whose old header came back is missed, and only the directory can be named.
-      const named = result.damages.map(({ file }) => file);
-      if (named.some((file) => file === "." || process.tampered.has(file))) return;
-      const detail = `replica ${process.id} blames ${JSON.stringify(result.damages)}, and ${[...process.tampered]} were damaged`;
+      if (damages.some(({ file }) => file === "." || process.tampered.has(file))) return;
+      const detail = `replica ${process.id} finds ${result.kind}, blames ${JSON.stringify(damages)}, and ${[...process.tampered]} were damaged`;
       throw new Violation(24, "damage-named", detail);
     }
-    const why = result.kind === "damaged" ? JSON.stringify(result.damages[0]) : "";
-    const detail = `replica ${process.id} finds ${result.kind} on a disk that was not damaged ${why}`;
+    const detail = `replica ${process.id} finds ${result.kind} on a disk that was not damaged ${JSON.stringify(damages)}`;
     throw new Violation(24, "recovers-alone", detail);
   }
 

@@ -105,18 +105,15 @@ export class SimulatedDisk {
         this.promised = record.ballot;
         break;
       case "synchronised":
-        this.#coverGap(record.firstSlot);
         this.promised = record.ballot;
         this.acceptedBallot = record.ballot;
         this.#log.truncateFrom(Math.max(record.firstSlot, this.#log.dropped + 1));
         this.#appendFrom(record.firstSlot, record.entries);
         break;
       case "appended":
-        this.#coverGap(record.firstSlot);
         this.#appendFrom(record.firstSlot, record.entries);
         break;
       case "learned":
-        this.#coverGap(record.firstSlot);
         if (record.firstSlot > this.#log.dropped) {
           this.#log.overwrite(record.firstSlot, record.entries);
         }
@@ -130,13 +127,6 @@ export class SimulatedDisk {
   #appendFrom(firstSlot: Slot, entries: readonly LogEntry[]): void {
     const skip = Math.max(0, this.#log.length + 1 - firstSlot);
     this.#log.append(entries.slice(skip));
-  }
-
-  #coverGap(firstSlot: Slot): void {
-    const slot = this.#snapshot?.slot ?? 0;
-    if (firstSlot > this.#log.length + 1 && firstSlot - 1 <= slot) {
-      this.#log.dropThrough(firstSlot - 1);
-    }
   }
 }
 

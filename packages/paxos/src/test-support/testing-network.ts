@@ -115,6 +115,7 @@ export class TestingNetwork {
       recovered,
       this.#localNow(host),
     );
+    if (!recovered.reachesSnapshot) host.disk.startSegment(host.engine.checkpoint());
     this.#step(host, { kind: "wake" });
   }
 

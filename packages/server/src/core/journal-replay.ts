@@ -252,14 +252,14 @@ export class JournalReplay {
     if ((header.flags & RECORD_FLAGS.vital) !== 0) {
       this.#vital = { sequence, hash, type, slot, ballot };
     }
+    if ((header.flags & RECORD_FLAGS.restores) !== 0 && slot > this.#snapshotSlot) {
+      this.#damage(segment, { kind: "unreachable", offset, slot, isTail: false });
+    }
     if (isCheckpoint) {
       this.#checkpoints.push({ sequence, base: slot, life: segment.life });
       // On an older snapshot the records before a checkpoint are needed, and say all that it does.
       if (slot > this.#snapshotSlot) return;
       this.#startOver();
-    }
-    if ((header.flags & RECORD_FLAGS.restores) !== 0 && slot > this.#snapshotSlot) {
-      this.#damage(segment, { kind: "unreachable", offset, slot, isTail: false });
     }
     this.#records.push({ type, slot, ballot, payload, sequence, isCheckpoint });
   }

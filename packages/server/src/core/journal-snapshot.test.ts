@@ -175,6 +175,30 @@ describe("snapshots of the journal", () => {
     ]);
   });
 
+  it("that a checkpoint rests on, because the records before it end earlier, cannot be replaced by them", () => {
+    const disk = formattedDisk();
+    const first = openJournal(disk).journal;
+    first.append([record(1)]);
+    settle(first, disk);
+    take(first, disk, 1);
+    first.append([record(2)]);
+    first.writeSnapshot(snapshotAt(50));
+    settle(first, disk);
+    const { journal } = openJournal(disk);
+    journal.appendCheckpoint(record(50, "checkpoint at 50"), { restores: true });
+    journal.append([record(51)]);
+    settle(journal, disk);
+    expect(mustRecover(disk.copy()).records.map((found) => found.slot)).toEqual([50, 51]);
+    harm(disk, snapshotFile(50));
+    const result = recoverFrom(disk);
+    const named =
+      result.kind === "damaged" ? result.damages.map(({ kind, file }) => [kind, file]) : [];
+    expect(named).toEqual([
+      ["unreachable", expect.stringMatching(/^segment-/)],
+      ["snapshot", snapshotFile(50)],
+    ]);
+  });
+
   it("leave nothing behind when the process stops in the middle of writing one", () => {
     const disk = formattedDisk();
     const { journal } = openJournal(disk);

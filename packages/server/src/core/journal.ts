@@ -183,13 +183,15 @@ export class Journal {
 
   /**
    * `record.slot` is that of the snapshot it builds on: together they are all that the records up
-   * to here amount to. It has no index of its own.
+   * to here amount to; `restores`: and more than that, so that nothing can take the snapshot's
+   * place. It has no index of its own.
    */
-  appendCheckpoint(record: JournalRecord): void {
+  appendCheckpoint(record: JournalRecord, { restores = false } = {}): void {
     assert(record.slot <= this.snapshotSlot, "a checkpoint builds on a durable snapshot");
     this.#checkpointBase = record.slot;
     this.#wasPassedOver = false;
-    this.#push(record, RECORD_FLAGS.checkpoint, 0);
+    const restoresFlag = restores ? RECORD_FLAGS.restores : 0;
+    this.#push(record, RECORD_FLAGS.checkpoint | restoresFlag, 0);
   }
 
   /**

@@ -1,12 +1,13 @@
 import { instant } from "@cubby/base";
 import { Cell, type CellOptions, type ReplicatedLog } from "@cubby/cell";
 import { replicaId } from "@cubby/paxos";
+import { Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { SMALL } from "./journal.test-support.ts";
 import { recover } from "./journal-recovery.ts";
 import { TestClient } from "./replica-client.test-support.ts";
-import { startReplica } from "./replica-start.ts";
-import { World } from "./replica-world.test-support.ts";
+import { recoveredLog, startReplica } from "./replica-start.ts";
+import { type ClientEnd, World } from "./replica-world.test-support.ts";
 import { drive, KILLED } from "./simulated-disk.ts";
 
 const CELL: CellOptions = {
@@ -15,6 +16,24 @@ const CELL: CellOptions = {
   replicas: [],
   keyMaterial: new Uint8Array(16),
 };
+
+/** A master that nobody hears accepts these by itself; they are never asked of another one. */
+function proposeInVain(
+  world: World,
+  replica: number,
+  client: TestClient,
+  handle: Uint8Array,
+  count: number,
+): void {
+  const end: ClientEnd = { onReply: () => undefined, onClosed: () => undefined };
+  const { sessionId, epoch: clientEpoch } = client;
+  const value = { handle, contents: new Uint8Array(9), hasIfGeneration: false, ifGeneration: 0 };
+  const call = { $case: "setContents", value } as const;
+  for (let n = 0; n < count; n += 1) {
+    const numbers = { tag: n + 1, requestNumber: 1_000 + n, lowestUnanswered: 1_000 };
+    world.request(end, replica, { ...Request.create(), ...numbers, sessionId, clientEpoch, call });
+  }
+}
 
 describe("snapshots of a replica", () => {
   it("goes on when a peer's snapshot arrives while one of its own is being written", () => {
@@ -78,6 +97,55 @@ describe("snapshots of a replica", () => {
     world.run(3_000);
     expect(new Set(world.hosts.map((host) => host.cell?.stateHash())).size).toBe(1);
   });
+
+  for (const accepted of ["nothing", "what was never chosen"]) {
+    it(`refuses, and names the snapshot, if it is damaged and the records say ${accepted} of its slots`, () => {
+      const engine = { retainSlots: 4 };
+      const options = { replicas: 3, seed: "torn away", snapshotEverySlots: 40, engine };
+      const world = new World(options).startAll();
+      const client = new TestClient(world).connect();
+      const { handle } = client.open("file");
+      client.set(handle, "before");
+      const another = new TestClient(world).connect();
+      const { handle: own } = another.open("file");
+      const master = world.master();
+      const isMaster = accepted !== "nothing";
+      const laggard = world.host(world.ids.find((id) => (id === master) === isMaster) ?? 0);
+      for (const id of world.ids) {
+        world.cut(id, laggard.id);
+        world.cut(laggard.id, id);
+      }
+      if (isMaster) proposeInVain(world, laggard.id, another, own, 100);
+      for (let n = 0; n < 60; n += 1) client.set(handle, `meanwhile ${n}`);
+      const snapshots = () => laggard.disk.names().filter((name) => name.startsWith("snapshot-"));
+      expect(snapshots()).toEqual([]);
+      world.heal();
+      // The file is there for good, and the record that names it is not.
+      const isFileDurable = () =>
+        snapshots().some((name) => !name.endsWith(".partial")) &&
+        laggard.disk.waiting.some(
+          (request) => request.kind === "write" && request.file.startsWith("segment-"),
+        );
+      expect(world.runUntil(isFileDurable, 5_000)).toBeDefined();
+      world.crash(laggard.id, { outcomes: ["old"] });
+      const [snapshot = ""] = snapshots();
+      const begun = world.start(laggard.id);
+      if (begun.kind !== "recovered") throw new Error(begun.kind);
+      const { reachesSnapshot, entries } = recoveredLog(begun);
+      expect([reachesSnapshot, entries.length > 0]).toEqual([false, isMaster]);
+      client.set(handle, "after");
+      world.run(1_000);
+      expect(new Set(world.hosts.map((host) => host.cell?.stateHash())).size).toBe(1);
+      world.crash(laggard.id, KILLED);
+      expect(snapshots()).toEqual([snapshot]);
+      const bytes = laggard.disk.content(snapshot);
+      bytes[100] = (bytes[100] ?? 0) ^ 1;
+      const result = world.start(laggard.id);
+      const named =
+        result.kind === "damaged" ? result.damages.map(({ file }) => file) : result.kind;
+      expect(named).toEqual([expect.stringMatching(/^segment-/), snapshot]);
+    });
+  }
 
   it("starts from one that was taken before anything was accepted, of slots learned from others", () => {
     const world = new World({ replicas: 1, seed: "learned", snapshotEverySlots: 5 }).startAll();

@@ -67,6 +67,7 @@ export function startReplica(
       snapshotEverySlots: settings.snapshotEverySlots,
       reads: settings.reads ?? "lease",
       snapshot: snapshot === undefined ? undefined : { slot: snapshot.slot, bytes: snapshot.state },
+      reachesSnapshot: log.reachesSnapshot,
     },
     now,
   );

@@ -95,6 +95,8 @@ export type ReplicaOptions = {
   readonly reads: ReadMode;
   /** What recovery found: state up to this slot. */
   readonly snapshot: { readonly slot: number; readonly bytes: Uint8Array } | undefined;
+  /** False if nothing in the journal can take the snapshot's place. */
+  readonly reachesSnapshot: boolean;
 };
 
 /** Rounds in which engine, cell and journal hand work to each other; more is a livelock. */
@@ -168,8 +170,9 @@ export class Replica {
       const { slot, bytes } = options.snapshot;
       this.#cell.onLogEvent(now, { kind: "restored", index: slot, snapshot: bytes });
     }
-    // Before any record: on an older snapshot than the last life had, less may be known to be chosen.
-    this.#checkpointIfDue();
+    // Before any record: on an older snapshot than the last life had, less may be known to be
+    // chosen; and where the records end before the snapshot, those that follow leave a gap.
+    this.#checkpointIfDue({ restores: !options.reachesSnapshot });
   }
 
   /** Takes one input in. `now` was read after the input's bytes were in memory (DESIGN §3). */
@@ -428,10 +431,13 @@ export class Replica {
    * The engine's checkpoint builds on the last snapshot that it has, which may be a peer's that is
    * still being written: then it waits for that one.
    */
-  #checkpointIfDue(): void {
+  #checkpointIfDue({ restores } = { restores: false }): void {
     const journal = this.#journal;
-    if (!journal.needsCheckpoint || journal.snapshotSlot < this.#snapshotReported) return;
-    journal.appendCheckpoint(checkpointToJournal(this.#engine.checkpoint()));
+    if (!journal.needsCheckpoint || journal.snapshotSlot < this.#snapshotReported) {
+      assert(!restores, "a snapshot that the records do not reach has no checkpoint yet");
+      return;
+    }
+    journal.appendCheckpoint(checkpointToJournal(this.#engine.checkpoint()), { restores });
   }
 
   /** At most one snapshot is being written; the next waits until it is durable. */

@@ -42,7 +42,7 @@ export class Faults {
     this.world.onMoment = (replica, moment) => {
       if (this.#isOver || !this.rng.chance(failpointRate * (RATE_FACTORS[moment] ?? 1))) return;
       const kind = pick(this.rng, local);
-      if (kind === "C2-client-pause" && moment !== "expiryDecided") return;
+      if (ONLY_AT[kind] !== undefined && ONLY_AT[kind] !== moment) return;
       // Before its first write is done, as often as a little later.
       const withinMs = this.rng.chance(0.5) ? 0.3 : 3;
       this.after((withinMs * this.rng.below(1_000)) / 1_000, () => {
@@ -150,13 +150,13 @@ export class Faults {
   }
 
   /** A replica whose disk may be damaged: fewer than half of them ever are. */
-  suspect(): ReplicaProcess | undefined {
+  suspect(among = this.world.replicas): ReplicaProcess | undefined {
     const { world, rng } = this;
     const { suspects } = world;
     // Before all have met once, a lost directory is a cell that was never formed.
     if (world.reference.clientEpoch === 0) return undefined;
     const mayAdd = suspects.size < Math.floor((world.plan.replicas - 1) / 2);
-    const eligible = world.replicas.filter(
+    const eligible = among.filter(
       (each) => !each.isLost && (suspects.has(each.id) || mayAdd),
     );
     if (eligible.length === 0) return undefined;
@@ -219,6 +219,12 @@ const RATE_FACTORS: Partial<Record<Moment, number>> = {
   adopted: 3,
   synchronised: 3,
   expiryDecided: 6,
+  snapshotInstalled: 6,
+};
+
+const ONLY_AT: Partial<Record<FaultKind, Moment>> = {
+  "C2-client-pause": "expiryDecided",
+  "D3-bit-rot": "snapshotInstalled",
 };
 
 const LOST_REPLY_RATE = 0.03;
@@ -239,6 +245,7 @@ const AT_A_MOMENT: Partial<Record<FaultKind, AtAMoment>> = {
   "T2-suspend": (faults, replica) => replica.clock.suspend(pick(faults.rng, [400, 2_000])),
   "N2-partition": (faults, replica) => cutOffOrBack(faults, replica),
   "D5-slow-disk": (faults, replica) => slowDown(faults, replica),
+  "D3-bit-rot": (faults, replica) => rotInstalledSnapshot(faults, replica),
   "N1-old-packets": (faults, replica) => {
     faults.world.network.replay(replica.id);
     return false; // The network counts it.
@@ -536,6 +543,24 @@ export function rotOneBit(replica: ReplicaProcess, name: string, rng: Rng): void
   for (let i = 0; i < tries && content[at] === 0; i += 1) at = rng.below(content.length);
   content[at] = (content[at] ?? 0) ^ (1 << rng.below(8));
   replica.tampered.add(name);
+}
+
+/** Of one that stopped while a peer's snapshot became durable; later the file rots. */
+function rotInstalledSnapshot(faults: Faults, replica: ReplicaProcess): boolean {
+  if (faults.suspect([replica]) === undefined) return false;
+  crashOne(faults, replica, "torn", 20);
+  faults.after(faults.rng.between(100, 2_000), () => {
+    const newest = replica.disk.names().filter(isSnapshot).sort().at(-1);
+    if (newest === undefined) return;
+    rotOneBit(replica, newest, faults.rng);
+    faults.happened("D3-bit-rot");
+    rebootSoon(faults, replica);
+  });
+  return false; // It is counted when it happens.
+}
+
+function isSnapshot(name: string): boolean {
+  return name.startsWith("snapshot-") && !name.endsWith(".partial");
 }
 
 /** Damage is found by who reads: the process that starts next. */

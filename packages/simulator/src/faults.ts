@@ -156,9 +156,7 @@ export class Faults {
     // Before all have met once, a lost directory is a cell that was never formed.
     if (world.reference.clientEpoch === 0) return undefined;
     const mayAdd = suspects.size < Math.floor((world.plan.replicas - 1) / 2);
-    const eligible = among.filter(
-      (each) => !each.isLost && (suspects.has(each.id) || mayAdd),
-    );
+    const eligible = among.filter((each) => !each.isLost && (suspects.has(each.id) || mayAdd));
     if (eligible.length === 0) return undefined;
     const chosen = pick(rng, eligible);
     suspects.add(chosen.id);

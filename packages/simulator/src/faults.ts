@@ -547,7 +547,7 @@ export function rotOneBit(replica: ReplicaProcess, name: string, rng: Rng): void
 function rotInstalledSnapshot(faults: Faults, replica: ReplicaProcess): boolean {
   if (faults.suspect([replica]) === undefined) return false;
   crashOne(faults, replica, "torn", 20);
-  faults.after(faults.rng.between(100, 2_000), () => {
+  faults.after(faults.rng.between(50, 500), () => {
     const newest = replica.disk.names().filter(isSnapshot).sort().at(-1);
     if (newest === undefined) return;
     rotOneBit(replica, newest, faults.rng);

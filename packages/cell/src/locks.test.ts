@@ -271,11 +271,137 @@ describe("waiters", () => {
     );
     const second = harness.send(again, 2);
     holder[0].release(holder[1]);
-    expect(harness.replyTo(first)).toBe(undefined);
+    // Nobody listens on the first one any more; but the master cannot know which one that is.
+    expect(harness.replyTo(first)?.to).toBe(1);
     const reply = harness.replyTo(second);
     expect([reply?.to, codeOf(reply?.reply.result)]).toEqual([2, "acquire"]);
     // Once more: the one result, from the table.
     expect(harness.resultOf(harness.send(again, 3))).toEqual(reply?.reply.result);
+  });
+
+  it("are refused when there are as many as may be, and nothing else is", () => {
+    const harness = new Harness();
+    const holder = new TestSession(harness, { leaseMs: 60_000 });
+    const held = Array.from({ length: 16 }, (_, i) => holder.open(`${PATH}${i}`).handle);
+    for (const handle of held) holder.acquire(handle);
+    let full: [TestSession, Uint8Array] | undefined;
+    let waiting = 0;
+    for (let i = 0; full === undefined; i += 1) {
+      const session = new TestSession(harness, { leaseMs: 60_000 });
+      const { handle } = session.open(`${PATH}${i % held.length}`);
+      for (let n = 0; n < 128 && full === undefined; n += 1) {
+        const refusal = harness.replyTo(session.beginAcquire(handle))?.reply.result;
+        if (refusal === undefined) waiting += 1;
+        else full = [session, handle];
+      }
+    }
+    expect(waiting).toBe(131_072);
+    const [last] = full;
+    const free = holder.open(`${PATH}-of-nobody`).handle;
+    const [released, closed] = held;
+    if (released === undefined || closed === undefined) throw new Error("sixteen handles");
+    expect([
+      codeOf(
+        last.call({ $case: "acquire", value: { handle: full[1], mode: EXCLUSIVE, wait: true } }),
+      ),
+      codeOf(
+        holder.call({ $case: "acquire", value: { handle: free, mode: EXCLUSIVE, wait: false } }),
+      ),
+      codeOf(last.end()),
+      codeOf(holder.release(released)),
+      codeOf(holder.close(closed)),
+      codeOf(holder.end()),
+    ]).toEqual(["overloaded", "acquire", "endSession", "release", "close", "endSession"]);
+  });
+});
+
+describe("a Release and an Acquire of one handle under way together", () => {
+  it("free what was held before, and never what a later Acquire was granted", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    a[0].acquire(a[1]);
+    // Refused for a moment as the master had too much to do, and repeated behind the Acquire.
+    const requestNumber = a[0].next++;
+    expect(codeOf(a[0].acquire(a[1]))).toBe("acquire");
+    const release = a[0].envelope({ $case: "release", value: { handle: a[1] } }, { requestNumber });
+    expect(codeOf(harness.resultOf(harness.send(release)))).toBe("release");
+    expect(codeOf(b[0].acquire(b[1]))).toBe("lock_held");
+    a[0].release(a[1]);
+    expect(codeOf(b[0].acquire(b[1]))).toBe("acquire");
+  });
+
+  it("let those who wait already come first", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    a[0].acquire(a[1]);
+    const waiting = b[0].beginAcquire(b[1]);
+    harness.isHeldBack = true;
+    a[0].begin({ $case: "release", value: { handle: a[1] } });
+    const again = a[0].beginAcquire(a[1]);
+    const attempt = a[0].begin({
+      $case: "acquire",
+      value: { handle: a[1], mode: EXCLUSIVE, wait: false },
+    });
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
+    expect(codeOf(harness.resultOf(attempt))).toBe("lock_held");
+    expect(harness.replyTo(again)).toBe(undefined);
+    b[0].release(b[1]);
+    expect(codeOf(harness.resultOf(again))).toBe("acquire");
+  });
+
+  it("grant what is asked for behind it, if nobody else wants the lock", () => {
+    const harness = new Harness();
+    const [a] = sessions(harness, 1);
+    if (!a) throw new Error("a session");
+    for (const wait of [true, false]) {
+      a[0].acquire(a[1]);
+      harness.isHeldBack = true;
+      a[0].begin({ $case: "release", value: { handle: a[1] } });
+      const again = a[0].begin({
+        $case: "acquire",
+        value: { handle: a[1], mode: SHARED, wait },
+      });
+      harness.isHeldBack = false;
+      harness.settle();
+      expect(codeOf(harness.resultOf(again))).toBe("acquire");
+      a[0].release(a[1]);
+    }
+  });
+
+  it("wait for other holders when the mode is another one", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    for (const [session, handle] of [a, b]) session.acquire(handle, SHARED);
+    harness.isHeldBack = true;
+    a[0].begin({ $case: "release", value: { handle: a[1] } });
+    const again = a[0].beginAcquire(a[1], EXCLUSIVE);
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(harness.replyTo(again)).toBe(undefined);
+    b[0].release(b[1]);
+    expect(codeOf(harness.resultOf(again))).toBe("acquire");
+  });
+
+  it("keep a place in the queue for a hold that is lost while it is asked for again", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    const number = a[0].next;
+    a[0].begin({ $case: "acquire", value: { handle: a[1], mode: SHARED, wait: true } });
+    b[0].acquire(b[1], SHARED);
+    harness.isHeldBack = true;
+    a[0].begin({ $case: "cancel", value: { requestNumber: number } });
+    const again = a[0].beginAcquire(a[1], EXCLUSIVE);
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(harness.replyTo(again)).toBe(undefined);
+    b[0].release(b[1]);
+    expect(codeOf(harness.resultOf(again))).toBe("acquire");
   });
 });
 

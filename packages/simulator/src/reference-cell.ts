@@ -217,7 +217,7 @@ export class ReferenceCell {
       case "acquireLock":
         return this.#acquire(session, number, body.value);
       case "releaseLock":
-        return this.#release(session.id, body.value.handleId);
+        return this.#release(session.id, number, body.value.handleId);
       case "cancel":
         return this.#cancel(session, body.value.requestNumber);
       case "endSession":
@@ -336,12 +336,14 @@ export class ReferenceCell {
     return { result: "acquire", lockGeneration: generation };
   }
 
-  #release(sessionId: number, handleId: number): Expected {
+  #release(sessionId: number, number: number, handleId: number): Expected {
     for (const node of this.nodes.values()) {
-      if (node.holders.has(key(sessionId, handleId))) {
-        this.#free(node, key(sessionId, handleId));
-        return { result: "release" };
-      }
+      const holder = node.holders.get(key(sessionId, handleId));
+      if (holder === undefined) continue;
+      // Behind a later claim of the handle it gives back what is its own only.
+      holder.claims = holder.claims.filter((claim) => claim > number);
+      if (holder.claims.length === 0) this.#free(node, key(sessionId, handleId));
+      return { result: "release" };
     }
     return failed("lock_not_held");
   }

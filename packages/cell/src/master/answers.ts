@@ -1,4 +1,4 @@
-import { NEVER } from "@cubby/base";
+import { type Instant, NEVER } from "@cubby/base";
 import type { Result } from "../state/result.ts";
 import type { Call } from "./call.ts";
 import type { MasterSession } from "./master-session.ts";
@@ -19,12 +19,12 @@ export class Answers {
 
   /** What is read from state holds as long as no other master can be. */
   fromState(call: Call, result: Result): void {
-    this.#outbox.reply(call.to, call.tag, this.#clientEpoch, result, this.#clock.leaseUntil);
+    this.#answer(call, result, this.#clock.leaseUntil);
   }
 
   /** What has been applied, or is wrong with the call itself, holds whoever is master. */
   asFact(call: Call, result: Result): void {
-    this.#outbox.reply(call.to, call.tag, this.#clientEpoch, result, NEVER);
+    this.#answer(call, result, NEVER);
   }
 
   /**
@@ -35,5 +35,11 @@ export class Answers {
     session.answered ??= new Map();
     session.answered.set(call.number, result);
     this.fromState(call, result);
+  }
+
+  #answer(call: Call, result: Result, validUntil: Instant): void {
+    for (const { to, tag } of call.addresses) {
+      this.#outbox.reply(to, tag, this.#clientEpoch, result, validUntil);
+    }
   }
 }

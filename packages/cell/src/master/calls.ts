@@ -105,6 +105,7 @@ export class Calls {
         const handle = this.#handle(session, call, body.value.handle, 0);
         if (handle === undefined) return;
         const { handleId } = handle.token;
+        call.releases = handleId;
         this.#intake.propose(session, call, { $case: "releaseLock", value: { handleId } });
         return;
       }
@@ -142,6 +143,7 @@ export class Calls {
     proposals.proposeFor(call, { $case: "beginSession", value: { leaseMs, caches, clientName } });
   }
 
+  /** Answered once: were it to come again when the node is gone, or another, it would do something. */
   #onOpen(session: MasterSession, call: Call, open: Open): void {
     const { answers, state } = this.#parts;
     let base: OpenHandle | undefined;
@@ -157,22 +159,22 @@ export class Calls {
     const handlesMax = state.quotas.handlesPerSessionMax;
     if ((session.handles?.size ?? 0) >= handlesMax) {
       const detail = `The session has ${handlesMax} handles open, as many as the quota allows.`;
-      answers.asFact(call, failure("quota_exceeded", detail));
+      answers.onceFromState(session, call, failure("quota_exceeded", detail));
       return;
     }
     const node = state.namespace.get(target.path);
     const mayCreate = open.create !== CreateMode.NEVER;
     if (node !== undefined && !node.isEphemeral) {
-      const result = this.#openPermanent(session, call, node, target);
-      // Were it to come once more after the node is gone, it would create one.
-      if (mayCreate) answers.onceFromState(session, call, result);
-      else answers.fromState(call, result);
+      answers.onceFromState(session, call, this.#openPermanent(session, call, node, target));
       return;
     }
     const body: CommandBody = { $case: "openNode", value: target };
     if (mayCreate) this.#intake.proposeGated(session, call, body);
     else if (node !== undefined) this.#intake.propose(session, call, body);
-    else answers.fromState(call, failure("not_found", `${quoted(target.path)} does not exist.`));
+    else {
+      const detail = `${quoted(target.path)} does not exist.`;
+      answers.onceFromState(session, call, failure("not_found", detail));
+    }
   }
 
   /** API-1: opening what exists changes nothing, so it needs no command. */

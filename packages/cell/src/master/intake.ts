@@ -6,7 +6,7 @@ import type { MasterSession } from "./master-session.ts";
 import type { MasterParts } from "./parts.ts";
 import type { CommandBody } from "./proposals.ts";
 
-/** Requests of all sessions that may be proposed or waiting at once. */
+/** Requests of all sessions that may be proposed at once. */
 const CALLS_MAX = 131_072;
 /**
  * Bytes of commands under way. Below what a log has to take in while it waits for a slow disk or for
@@ -23,8 +23,8 @@ export class Intake {
   }
 
   get isOverloaded(): boolean {
-    const { proposals, waiters } = this.#parts;
-    return proposals.size + waiters.size >= CALLS_MAX || proposals.bytes >= PROPOSED_BYTES_MAX;
+    const { proposals } = this.#parts;
+    return proposals.size >= CALLS_MAX || proposals.bytes >= PROPOSED_BYTES_MAX;
   }
 
   /**
@@ -52,9 +52,7 @@ export class Intake {
     }
     const underWay = session.calls?.get(number);
     if (underWay !== undefined) {
-      // The client repeats it, so this is where it listens now.
-      underWay.to = call.to;
-      underWay.tag = call.tag;
+      underWay.addCopy(call);
       return false;
     }
     if (number >= session.lowestSeen + IN_FLIGHT_MAX) {
@@ -72,7 +70,7 @@ export class Intake {
   }
 
   holdAtGate(call: Call): void {
-    const isHeld = this.#parts.gate.hold(call.to, call.request);
+    const isHeld = this.#parts.gate.hold(call.from, call.request);
     if (!isHeld) this.refuseOverloaded(call);
   }
 

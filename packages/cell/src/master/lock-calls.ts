@@ -32,15 +32,15 @@ export class LockCalls {
       wait: asked.wait,
       lockDelayMs: token.lockDelayMs,
     };
-    const held = session.session.handles?.get(token.handleId)?.holds ?? LockMode.FREE;
-    if (held !== LockMode.FREE || (!asked.wait && this.#mayTry(node, asked.mode))) {
-      this.#intake.propose(session, call, { $case: "acquireLock", value: claim });
-    } else if (!asked.wait) {
-      const result = isGrantable(node, asked.mode)
-        ? failure("lock_held", `Others wait for ${quoted(node.path)} already.`)
-        : lockFailure(node, asked.mode);
-      this.#parts.answers.onceFromState(session, call, result);
-    } else this.#wait(session, call, node, claim);
+    const isHeld = staysHeld(session, token.handleId);
+    if (asked.wait) this.#wait(session, call, node, claim, isHeld);
+    else if (isHeld) this.#try(session, call, claim);
+    else if (!isGrantable(node, asked.mode) && !isReleaseUnderWay(session, token.handleId)) {
+      this.#parts.answers.onceFromState(session, call, lockFailure(node, asked.mode));
+    } else if (this.#parts.waiters.mustQueue(node, asked.mode)) {
+      const detail = `Others wait for ${quoted(node.path)} already.`;
+      this.#parts.answers.onceFromState(session, call, failure("lock_held", detail));
+    } else this.#try(session, call, claim);
   }
 
   /** Proposes the claim of a waiter whose turn has come. */
@@ -62,9 +62,7 @@ export class LockCalls {
   hasClaimUnderWay(session: MasterSession, handleId: number): boolean {
     if (session.calls === undefined) return false;
     for (const call of session.calls.values()) {
-      if (!call.isProposed || call.request.call?.$case !== "acquire") continue;
-      // A try is not queued, so its claim is not kept: it may be of this handle.
-      if (call.claim === undefined || call.claim.handleId === handleId) return true;
+      if (call.isProposed && call.claim?.handleId === handleId) return true;
     }
     return false;
   }
@@ -95,14 +93,20 @@ export class LockCalls {
     if (call.node === undefined) this.#intake.settle(call, closedWhileWaiting());
   }
 
-  #wait(session: MasterSession, call: Call, node: Node, claim: AcquireLock): void {
+  /** A claim that is not queued: it is granted or refused when it is applied. */
+  #try(session: MasterSession, call: Call, claim: AcquireLock): void {
+    call.claim = claim;
+    this.#intake.propose(session, call, { $case: "acquireLock", value: claim });
+  }
+
+  #wait(session: MasterSession, call: Call, node: Node, claim: AcquireLock, isHeld: boolean): void {
     const { answers, state, waiters } = this.#parts;
     const guard = guardFailure(state, call.request.guard);
     if (guard !== undefined) {
       answers.fromState(call, guard);
       return;
     }
-    if (waiters.isFull(node) || this.#intake.isOverloaded) {
+    if ((!isHeld && waiters.isFull(node)) || this.#intake.isOverloaded) {
       this.#intake.refuseOverloaded(call);
       return;
     }
@@ -110,11 +114,24 @@ export class LockCalls {
     call.node = node;
     call.claim = claim;
     waiters.add(node, call);
+    // LCK-11: nobody is waited for, but it has a place, should the lock be lost meanwhile.
+    if (isHeld && !call.isProposed) this.proposeClaim(call);
   }
+}
 
-  #mayTry(node: Node, mode: LockMode): boolean {
-    return isGrantable(node, mode) && !this.#parts.waiters.mustQueue(node, mode);
+/** True when the handle holds its lock, and nothing in the log is to give it back. */
+function staysHeld(session: MasterSession, handleId: number): boolean {
+  const held = session.session.handles?.get(handleId)?.holds ?? LockMode.FREE;
+  return held !== LockMode.FREE && !isReleaseUnderWay(session, handleId);
+}
+
+function isReleaseUnderWay(session: MasterSession, handleId: number): boolean {
+  const claims = session.session.handles?.get(handleId)?.claims ?? [];
+  for (const { number, releases } of session.calls?.values() ?? []) {
+    // One that was overtaken by a later claim does not free the lock.
+    if (releases === handleId && claims.every((claim) => claim < number)) return true;
   }
+  return false;
 }
 
 function closedWhileWaiting(): Result {

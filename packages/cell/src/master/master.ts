@@ -224,7 +224,9 @@ export class Master {
     for (const call of this.#proposals.calls()) {
       proposed += 1;
       const detail = "Mastership was lost with the request under way: repeat it at the new master.";
-      this.#outbox.reply(call.to, call.tag, 0, failure("connection_lost", detail));
+      for (const { to, tag } of call.addresses) {
+        this.#outbox.reply(to, tag, 0, failure("connection_lost", detail));
+      }
     }
     for (const held of this.#parked.takeAll()) redirect(held.from, held.request.tag);
     if (this.#serving !== undefined) {
@@ -238,7 +240,7 @@ export class Master {
         if (session.calls === undefined) continue;
         for (const call of session.calls.values()) {
           if (call.isProposed) continue;
-          redirect(call.to, call.tag);
+          for (const { to, tag } of call.addresses) redirect(to, tag);
           waiting += 1;
         }
       }

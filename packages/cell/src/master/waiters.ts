@@ -6,6 +6,8 @@ import type { Call } from "./call.ts";
 
 /** Blocking Acquires of one lock that may be unanswered at once. */
 export const WAITERS_PER_LOCK_MAX = 16_384;
+/** Of all locks. They have a limit of their own: what would free a lock must not be refused for them. */
+const WAITERS_MAX = 131_072;
 
 /**
  * Those who wait for locks, first in first out (GAP-7): a shared request does not overtake an older
@@ -22,11 +24,8 @@ export class Waiters {
     this.#propose = propose;
   }
 
-  get size(): number {
-    return this.#size;
-  }
-
   isFull(node: Node): boolean {
+    if (this.#size >= WAITERS_MAX) return true;
     return (this.#queues.get(node)?.size ?? 0) >= WAITERS_PER_LOCK_MAX;
   }
 

@@ -42,11 +42,24 @@ export function applyAcquireLock(
   return acquired(node);
 }
 
-/** LCK-6: free at once, no delay. */
-export function applyReleaseLock(state: CellState, session: Session, body: ReleaseLock): Result {
+/**
+ * LCK-6: free at once, no delay. A Release that was refused for a moment may come behind a later
+ * Acquire of its handle: what that one was granted is not its to give back.
+ */
+export function applyReleaseLock(
+  state: CellState,
+  session: Session,
+  number: number,
+  body: ReleaseLock,
+): Result {
   const record = session.handles?.get(body.handleId);
   if (record === undefined || record.holds === LockMode.FREE) {
     return failure("lock_not_held", "This handle does not hold its lock.");
+  }
+  const later = record.claims.filter((claim) => claim > number);
+  if (later.length > 0) {
+    record.claims = later;
+    return done("release");
   }
   giveBack(state, record);
   settleRecord(session, record);

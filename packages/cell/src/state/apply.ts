@@ -129,7 +129,7 @@ function run(
     case "acquireLock":
       return applyAcquireLock(state, session, number, body.value);
     case "releaseLock":
-      return applyReleaseLock(state, session, body.value);
+      return applyReleaseLock(state, session, number, body.value);
     case "cancel":
       return applyCancel(state, session, body.value);
     case "endSession":

@@ -211,6 +211,25 @@ describe("a master whose lease has lapsed", () => {
   });
 });
 
+describe("session time (FO-0)", () => {
+  // Guard: a stall told in a lapse takes out the lapse too (SessionClock.onStall).
+  it("stands still in a lapse of the master lease, whether or not it ends in a stall", () => {
+    for (const stalledMs of [0, 60]) {
+      const harness = new Harness();
+      const session = new TestSession(harness);
+      harness.lease(600);
+      const leftMs = () => (harness.cell.sessionUntil(session.id) ?? 0) - harness.now;
+      harness.advance(600);
+      const before = leftMs();
+      harness.advance(20_000);
+      harness.cell.onStall(harness.now, stalledMs);
+      harness.lease(600);
+      harness.advance(0);
+      expect(leftMs()).toBe(before);
+    }
+  });
+});
+
 describe("stretched leases (SES-5)", () => {
   it("are replicated before the first is granted", () => {
     const harness = new Harness(1, { stretchAboveSessions: 2 });

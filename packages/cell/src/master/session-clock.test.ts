@@ -27,6 +27,32 @@ describe("SessionClock", () => {
     expect(clock.onStall(instant(5_020), 4_000)).toBe(10);
   });
 
+  // Guard: a stall told in a lapse takes the lapse out as far as it has come (SessionClock.onStall).
+  it("takes out a lapse with all the stalls that there were in it", () => {
+    const clock = new SessionClock(instant(0), instant(100));
+    expect(clock.onStall(instant(20_100), 60)).toBe(20_000);
+    expect(clock.read(instant(20_100))).toBe(100);
+    expect(clock.onStall(instant(20_300), 150)).toBe(200);
+    expect(clock.read(instant(20_350))).toBe(100);
+    expect(clock.onLease(instant(20_400), instant(20_800))).toBe(100);
+    expect(clock.read(instant(20_450))).toBe(150);
+  });
+
+  it("takes out a stall that began before the lapse, and the lapse, once", () => {
+    const clock = new SessionClock(instant(0), instant(100));
+    expect(clock.onStall(instant(150), 80)).toBe(80);
+    expect([clock.read(instant(150)), clock.read(instant(160))]).toEqual([70, 70]);
+    expect(clock.onLease(instant(160), instant(800))).toBe(10);
+    expect(clock.read(instant(170))).toBe(80);
+  });
+
+  it("takes out of a stall only what came after it was made, lease or no lease", () => {
+    const clock = new SessionClock(instant(1_000), instant(1_000));
+    expect(clock.onStall(instant(1_010), 500)).toBe(10);
+    expect(clock.onLease(instant(1_020), instant(1_600))).toBe(10);
+    expect(clock.read(instant(1_030))).toBe(1_010);
+  });
+
   it("never goes backwards", () => {
     const clock = new SessionClock(instant(0), instant(600));
     let before = clock.read(instant(0));

@@ -1,4 +1,4 @@
-import { after, type Instant, instant } from "@cubby/base";
+import { after, earliest, type Instant, instant } from "@cubby/base";
 
 /**
  * Session time: the master's clock, less all the time in which it could not have answered. Session
@@ -45,7 +45,8 @@ export class SessionClock {
 
   /** The loop stood still for `stalledMs` up to now. How far deadlines moved. */
   onStall(now: Instant, stalledMs: number): number {
-    return this.#takeOut(after(now, -stalledMs), now);
+    // In a lapse all of it goes, or what came before the stall would never be taken out.
+    return this.#takeOut(earliest(after(now, -stalledMs), this.#leaseUntil), now);
   }
 
   #takeOut(from: Instant, until: Instant): number {

@@ -271,4 +271,43 @@ describe("stretched leases (SES-5)", () => {
     harness.advance(1);
     expect(harness.trace).toContainEqual(lowered);
   });
+
+  // Guard: no more is granted than a successor is sure to find (Stretch.leaseMsFor), and a change
+  // that was applied is followed by a new look (Master.onApplied).
+  it("are not granted while the stretch is being lowered, but again once it is raised", () => {
+    const harness = new Harness(1, { stretchAboveSessions: 2 });
+    const [first, ...others] = Array.from({ length: 3 }, () => new TestSession(harness));
+    if (!first) throw new Error("three sessions");
+    const leaseMs = () => keptAlive(harness, first.keepAlive(0, true))?.leaseMs;
+    const stretched = () => harness.trace.filter((event) => event.kind === "stretched");
+    const { log } = harness.pair(0);
+    const chooseNext = () => {
+      harness.choose(log.proposed.shift() ?? new Uint8Array(0));
+      harness.settle();
+    };
+    expect(leaseMs()).toBe(60_000);
+    for (const other of others) other.end();
+    expect(leaseMs()).toBe(12_000);
+    for (let i = 0; i < 9; i += 1) {
+      first.keepAlive();
+      harness.advance(7_000);
+    }
+    // As many as there may be without a stretch; one more is on its way before the lowering.
+    new TestSession(harness);
+    harness.isHeldBack = true;
+    harness.send({
+      call: { $case: "createSession", value: { leaseMs: 0, caches: false, clientName: "" } },
+    });
+    first.keepAlive();
+    harness.advance(6_500);
+    expect(stretched().map(({ stretchMs }) => stretchMs)).toEqual([60_000, 0]);
+    chooseNext();
+    expect(leaseMs()).toBe(12_000);
+    chooseNext();
+    expect(leaseMs()).toBe(12_000);
+    expect(stretched().map(({ stretchMs }) => stretchMs)).toEqual([60_000, 0, 60_000]);
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(leaseMs()).toBe(60_000);
+  });
 });

@@ -206,7 +206,10 @@ export class Master {
     if (command.paxosEpoch !== this.#paxosEpoch) return;
     const call = this.#proposals.take(command);
     if (body?.$case === "expireSession") this.#expiriesUnderWay -= 1;
-    if (body?.$case === "setStretch") serving.stretch.onApplied();
+    if (body?.$case === "setStretch") {
+      serving.stretch.onApplied();
+      this.#adjustStretch(now, serving);
+    }
     if (outcome.kind === "result") {
       this.#onResult(now, serving, command, call, outcome.result, outcome.isReplay);
     } else if (outcome.kind === "blocked" && call !== undefined) serving.locks.onBlocked(call);

@@ -1,4 +1,4 @@
-import { type Instant, NEVER } from "@cubby/base";
+import { assert, type Instant, NEVER } from "@cubby/base";
 import { SESSION_LEASE_MS_MAX } from "@cubby/protocol";
 import type { CellState } from "../state/cell-state.ts";
 import { masterLeaseMs } from "./keep-alive.ts";
@@ -20,7 +20,8 @@ export class Stretch {
   readonly #clock: SessionClock;
   readonly #above: number;
   #isWanted = false;
-  #isProposed = false;
+  /** The stretch that is on its way through the log. */
+  #proposedMs: number | undefined;
   /** Session time at which no lease is left that was longer than its session asked for. */
   #runOutAt: number;
 
@@ -34,14 +35,16 @@ export class Stretch {
 
   /** When `next` may have something to say that it has not now. */
   get wakeAt(): Instant {
-    const mayLower = !this.#isWanted && !this.#isProposed && this.#state.stretchMs > 0;
+    const isIdle = this.#proposedMs === undefined;
+    const mayLower = !this.#isWanted && isIdle && this.#state.stretchMs > 0;
     return mayLower ? this.#clock.instantOf(this.#runOutAt) : NEVER;
   }
 
   /** The lease to grant now. */
   leaseMsFor(now: Instant, session: MasterSession): number {
     const askedMs = session.session.leaseMs;
-    const stretchMs = this.#state.stretchMs;
+    // A successor finds this one or the one proposed: nothing is granted beyond the lesser.
+    const stretchMs = Math.min(this.#state.stretchMs, this.#proposedMs ?? SESSION_LEASE_MS_MAX);
     this.#count();
     if (!this.#isWanted || stretchMs <= askedMs) return askedMs;
     this.#runOutAt = this.#clock.read(now) + masterLeaseMs(stretchMs);
@@ -51,7 +54,7 @@ export class Stretch {
   /** The stretch to propose now, if it should change. */
   next(now: Instant): number | undefined {
     this.#count();
-    if (this.#isProposed) return undefined;
+    if (this.#proposedMs !== undefined) return undefined;
     const stretchMs = this.#state.stretchMs;
     if (this.#isWanted)
       return stretchMs < SESSION_LEASE_MS_MAX ? this.#begin(SESSION_LEASE_MS_MAX) : undefined;
@@ -59,9 +62,10 @@ export class Stretch {
     return stretchMs > 0 && isOver ? this.#begin(0) : undefined;
   }
 
-  /** What was proposed has been applied. */
+  /** What was proposed has been applied. What `next` says may have changed on the way. */
   onApplied(): void {
-    this.#isProposed = false;
+    assert(this.#proposedMs === this.#state.stretchMs, "a master applies the stretch it proposed");
+    this.#proposedMs = undefined;
   }
 
   #count(): void {
@@ -71,7 +75,7 @@ export class Stretch {
   }
 
   #begin(stretchMs: number): number {
-    this.#isProposed = true;
+    this.#proposedMs = stretchMs;
     return stretchMs;
   }
 }

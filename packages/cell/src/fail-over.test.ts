@@ -110,6 +110,21 @@ describe("fail-over", () => {
     expect(codeOf(harness.resultOf(other.keepAlive()))).toBe("session_expired");
   });
 
+  // Guard: the successor's own, shorter lease takes nothing back (KeepAlives.#startLease).
+  it("keeps that session as long, though it grants a shorter lease itself (FO-3)", () => {
+    const harness = new Harness(2, { stretchAboveSessions: 1 });
+    const [session, other] = [new TestSession(harness), new TestSession(harness)];
+    expect(harness.resultOf(session.keepAlive(0, true))).toMatchObject({
+      value: { leaseMs: 60_000 },
+    });
+    other.end();
+    harness.elect(1);
+    const sentAt = harness.now;
+    expect(harness.resultOf(session.acknowledge())).toMatchObject({ value: { leaseMs: 12_000 } });
+    // The client goes by the longer one, and its next KeepAlive is lost.
+    expect(harness.cell.sessionUntil(session.id)).toBeGreaterThanOrEqual(sentAt + 60_000);
+  });
+
   it("opens for KeepAlives only, and tells each of the fail-over at once (FO-4, FO-5)", () => {
     const harness = new Harness(2);
     const session = new TestSession(harness);

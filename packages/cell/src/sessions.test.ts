@@ -310,4 +310,20 @@ describe("stretched leases (SES-5)", () => {
     harness.settle();
     expect(leaseMs()).toBe(60_000);
   });
+
+  // Guard: a shorter lease takes nothing back of a longer one (KeepAlives.#startLease).
+  it("bind the master until they have run out, though a shorter lease was granted since", () => {
+    const harness = new Harness(1, { stretchAboveSessions: 2 });
+    const [first, ...others] = Array.from({ length: 3 }, () => new TestSession(harness));
+    if (!first) throw new Error("three sessions");
+    expect(keptAlive(harness, first.keepAlive(0, true))?.leaseMs).toBe(60_000);
+    for (const other of others) other.end();
+    harness.advance(5_000);
+    expect(keptAlive(harness, first.keepAlive(0, true))?.leaseMs).toBe(12_000);
+    const decided = { kind: "expiryDecided", sessionId: first.id };
+    harness.advance(60_999);
+    expect(harness.trace).not.toContainEqual(decided);
+    harness.advance(1);
+    expect(harness.trace).toContainEqual(decided);
+  });
 });

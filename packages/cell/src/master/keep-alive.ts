@@ -162,10 +162,14 @@ export class KeepAlives {
     this.#startLease(now, session, heldMs);
   }
 
-  /** SES-10: the master is bound by a lease before the client can hear of it. */
+  /**
+   * SES-10: the master is bound by a lease before the client can hear of it, and stays bound by an
+   * earlier one that ends later: the client relies on whichever is the longest.
+   */
   #startLease(now: Instant, session: MasterSession, heldMs: number): void {
     session.repliedAt = now;
-    session.deadline = this.#clock.read(now) + masterLeaseMs(session.leaseMs, heldMs);
+    const end = this.#clock.read(now) + masterLeaseMs(session.leaseMs, heldMs);
+    session.deadline = Math.max(session.deadline, end);
     this.#deadlines.add(session, session.deadline);
   }
 

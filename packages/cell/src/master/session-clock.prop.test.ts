@@ -5,7 +5,7 @@ import { SessionClock } from "./session-clock.ts";
 
 const BEGIN = 1_000;
 
-/** What happens once `afterMs` have passed: a stall is the last `ms` of it, a lease the next `ms`. */
+/** What happens once `afterMs` have passed: a stall of the last `ms`, a lease for the next `ms`. */
 const anyStep = fc.record({
   kind: fc.constantFrom("lease", "stall", "read"),
   afterMs: fc.integer({ min: 0, max: 40 }),

@@ -42,6 +42,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
   #guard: Uint8Array = EMPTY_BYTES;
   readonly #calls = new Set<Call>();
   readonly #locks = new Set<Lock>();
+  /** Grants that were released before anybody had them in hand. */
+  readonly #releasedGrants = new WeakSet<CallResult>();
   #refusal: { code: ErrorCode; detail: string } | undefined;
   #close: Promise<void> | undefined;
 
@@ -131,8 +133,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** API-12. */
   release(options?: CallOptions): Promise<void> {
-    for (const lock of this.#locks) lock.markReleased();
-    this.#forgetLocks();
+    this.#markReleased();
     return this.#call({ $case: "release", value: { handle: this.#token } }, nothing, options);
   }
 
@@ -180,9 +181,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** For `Lock.release`: never rejects. */
   async releaseQuietly(): Promise<boolean> {
-    // A handle holds its lock once, however often it was acquired.
-    for (const lock of this.#locks) lock.markReleased();
-    this.#forgetLocks();
+    this.#markReleased();
     try {
       const body: CallBody = { $case: "release", value: { handle: this.#token } };
       await this.#session.call(body, nothing, { timeoutMs: GIVE_BACK_MS });
@@ -247,6 +246,10 @@ export class Handle implements AsyncDisposable, PendingOwner {
         lock.lose("its handle was closed");
         return lock;
       }
+      if (this.#releasedGrants.has(result)) {
+        lock.markReleased();
+        return lock;
+      }
       this.#locks.add(lock);
       this.#session.addLock(lock, this);
       return lock;
@@ -255,8 +258,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   async #closeNow(): Promise<void> {
     this.#refuse("stale_handle", `The handle of ${quoted(this.path)} was closed.`);
-    for (const lock of this.#locks) lock.markReleased();
-    this.#forgetLocks();
+    this.#markReleased();
     try {
       const body: CallBody = { $case: "close", value: { handle: this.#token } };
       await this.#session.call(body, nothing, { timeoutMs: GIVE_BACK_MS });
@@ -277,6 +279,16 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   #refusalError(refusal: { code: ErrorCode; detail: string }): CubbyError {
     return this.#session.endingError() ?? new CubbyError(refusal.code, refusal.detail);
+  }
+
+  /** A handle holds its lock once, however often it was acquired. */
+  #markReleased(): void {
+    for (const lock of this.#locks) lock.markReleased();
+    this.#forgetLocks();
+    // A grant may have arrived in this very turn, for a Lock that is not made yet.
+    for (const { result } of this.#calls) {
+      if (result !== undefined) this.#releasedGrants.add(result);
+    }
   }
 
   #loseLocks(why: string): void {

@@ -1,11 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { CubbyError } from "@cubby/protocol";
+import { CubbyError, type Request } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
 import { ConnectionPool } from "./pool.ts";
 import { FakeReplica, failure } from "./test-support/fake-replica.ts";
 
 const PATH = "/ls/local/a";
+const GRANTED = {
+  $case: "acquire",
+  value: { sequencer: new Uint8Array([1]), lockGeneration: 9 },
+} as const;
 
 let replica: FakeReplica;
 
@@ -372,6 +376,79 @@ describe("a lock", () => {
     expect(await two.release()).toBe(false);
     expect(replica.numbersOf("release")).toHaveLength(1);
   });
+
+  it("that is asked for while it is released is asked for behind the others that wait", async () => {
+    await using cell = await connect(replica.url);
+    await using other = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    await using otherFile = await other.open(PATH, { write: true });
+    const first = await file.acquire();
+    const others = otherFile.acquire();
+    await until(() => replica.numbersOf("acquire").length === 2);
+    // Two users of one handle: what the first one lets go, the second one never had.
+    const again = file.acquire();
+    const releasing = first.release();
+    const theirs = await others;
+    expect(await releasing).toBe(true);
+    expect(theirs.held).toBe(true);
+    expect(await file.tryAcquire()).toBeUndefined();
+    await theirs.release();
+    const ours = await again;
+    expect(ours.held).toBe(true);
+    expect(await otherFile.tryAcquire()).toBeUndefined();
+  });
+
+  it("that is released by who hears of a loss is not held although its grant came with the news", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    await using node = await cell.open("/ls/local/b", { create: true });
+    const lock = await file.acquire();
+    const lost = await node.acquire();
+    lost.signal.addEventListener("abort", () => void lock.release());
+    let acquire: Request | undefined;
+    replica.intercept = (request) => {
+      if (request.call?.$case === "getStat") {
+        const socket = replica.openSockets[0];
+        // Both answers arrive in one chunk.
+        socket?.cork();
+        if (socket !== undefined) replica.reply(socket, request, failure("stale_handle"));
+        if (socket !== undefined && acquire !== undefined) replica.reply(socket, acquire, GRANTED);
+        socket?.uncork();
+        return undefined;
+      }
+      if (request.call?.$case !== "acquire") return "default";
+      acquire = request;
+      return undefined;
+    };
+    const again = file.acquire();
+    await until(() => acquire !== undefined);
+    await node.getStat().catch(() => undefined);
+    expect((await again).held).toBe(false);
+  });
+
+  for (const refusedMs of [5, 2_300]) {
+    it(`is held by one only, though a release was refused for ${refusedMs} ms`, async () => {
+      await using cell = await connect(replica.url);
+      await using other = await connect(replica.url);
+      await using file = await cell.open(PATH, { create: true });
+      await using otherFile = await other.open(PATH, { write: true });
+      const lock = await file.acquire();
+      const since = performance.now();
+      let isCarriedOut = false;
+      replica.intercept = ({ call }) => {
+        if (call?.$case !== "release") return "default";
+        isCarriedOut = performance.now() - since >= refusedMs;
+        return isCarriedOut ? "default" : failure("overloaded");
+      };
+      const releasing = lock.release();
+      if (refusedMs > 2_000) expect(await releasing).toBe(false);
+      const again = await file.acquire();
+      await until(() => isCarriedOut);
+      expect(again.held).toBe(true);
+      expect(await otherFile.tryAcquire()).toBeUndefined();
+      expect(await again.release()).toBe(true);
+    });
+  }
 
   it("that is granted while its handle closes is not held", async () => {
     await using cell = await connect(replica.url);

@@ -8,7 +8,14 @@ import { SessionMachine } from "./session-machine.ts";
 
 const ADDRESSES = ["h:1", "h:2", "h:3"];
 
-type Made = { readonly call: Call; readonly id: string; readonly session: SessionMachine };
+type Made = {
+  readonly call: Call;
+  readonly id: string;
+  readonly session: SessionMachine;
+  /** In the order of everything that the application does and hears. */
+  readonly madeAs: number;
+  settledAs: number;
+};
 type Event = { readonly at: number; readonly run: () => void };
 
 /** A client, a model of a cell, and a network with delays and breaks, all from one seed. */
@@ -20,6 +27,7 @@ class Chaos {
   readonly made: Made[] = [];
   now: Instant = instant(1_000);
   #events: Event[] = [];
+  #serial = 0;
   readonly #links = new Map<number, { address: string; out: number; back: number }>();
 
   constructor(seed: string) {
@@ -35,7 +43,8 @@ class Chaos {
     const session = this.sessions[this.rng.below(this.sessions.length)];
     assert(session !== undefined, "there is a session");
     const call = new Call(session, body, { timeoutMs });
-    this.made.push({ call, id, session });
+    this.made.push({ call, id, session, madeAs: this.#serial, settledAs: 0 });
+    this.#serial += 1;
     this.core.step(this.now, { kind: "call", call });
     this.#carryOut();
   }
@@ -90,6 +99,12 @@ class Chaos {
   #carryOut(): void {
     for (;;) {
       const output = this.core.take();
+      for (const call of output.settled) {
+        const made = this.made.find((other) => other.call === call);
+        if (made === undefined) continue;
+        made.settledAs = this.#serial;
+        this.#serial += 1;
+      }
       for (const id of output.disconnects) this.#links.delete(id);
       for (const { connection, address } of output.connects) {
         this.#links.set(connection, { address, out: 0, back: 0 });
@@ -188,12 +203,32 @@ function checkOutcomes(chaos: Chaos, seed: string): void {
   }
 }
 
+/** Whoever was granted the lock, and has not called Release since, has it. */
+function checkHolders(chaos: Chaos, seed: string): void {
+  for (const { call, id, session, settledAs } of chaos.made) {
+    if (call.result?.$case !== "acquire" || call.body.$case !== "acquire") continue;
+    const key = handleOf(session, call.body.value.handle);
+    const isReleased = chaos.made.some(
+      (other) =>
+        other.call.body.$case === "release" &&
+        other.madeAs > settledAs &&
+        handleOf(other.session, other.call.body.value.handle) === key,
+    );
+    if (!isReleased) expect(chaos.cell.holder?.key, `${seed} ${id}`).toBe(key);
+  }
+}
+
+function handleOf(session: SessionMachine, handle: Uint8Array): string {
+  return `${session.sessionId}/${new TextDecoder().decode(handle)}`;
+}
+
 describe("a client between failing masters", () => {
   it("runs everything at most once, tells outcomes truly, and leaves no lock with who gave up", () => {
     for (let i = 0; i < 150; i += 1) {
       const seed = `chaos ${i}`;
       const chaos = play(seed, { expiries: false });
       checkOutcomes(chaos, seed);
+      checkHolders(chaos, seed);
       for (const { call, id } of chaos.made) {
         // Whoever still waits, waits for the lock.
         if (!call.waitsForOthers) expect(call.isSettled, `${seed} ${id}`).toBe(true);

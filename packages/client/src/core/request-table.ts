@@ -1,6 +1,7 @@
 import { assert } from "@cubby/base";
 import type { Call } from "./call.ts";
 import { QUEUED_CALLS_MAX } from "./limits.ts";
+import { ReleaseOrder } from "./release-order.ts";
 
 /**
  * The unanswered requests of one session, and the calls that wait for room among them.
@@ -22,6 +23,8 @@ export class RequestTable {
   readonly #toCancel = new Set<number>();
   #queue: Call[] = [];
   #queueHead = 0;
+  /** Queued calls that must not be sent yet wait in it, beside the queue. */
+  readonly #releaseOrder = new ReleaseOrder();
   #queuedCount = 0;
   /** Calls in flight that are not on their way to the master now. */
   #unsentCount = 0;
@@ -61,6 +64,7 @@ export class RequestTable {
       if (this.#waiterCount >= this.waitersMax) return false;
       this.#waiterCount += 1;
     }
+    if (call.body.$case === "release") this.#releaseOrder.begin(call);
     call.phase = "queued";
     this.#queue.push(call);
     this.#queuedCount += 1;
@@ -91,7 +95,7 @@ export class RequestTable {
     if (this.#toCancel.size === 0) return undefined;
     let lowest = Number.MAX_SAFE_INTEGER;
     for (const number of this.#toCancel) lowest = Math.min(lowest, number);
-    const kept = lowest === this.#lowest ? 0 : Math.floor(this.#windowMax / 32);
+    const kept = lowest === this.#lowest ? 0 : Math.ceil(this.#windowMax / 32);
     return this.#span < this.#windowMax - kept ? lowest : undefined;
   }
 
@@ -154,6 +158,7 @@ export class RequestTable {
       const call = this.#queue[i];
       if (call?.phase === "queued") yield call;
     }
+    yield* this.#releaseOrder.heldBack();
   }
 
   /** Its answer has come: the number is done with, and so is the one that it cancels. */
@@ -163,11 +168,14 @@ export class RequestTable {
     if (call.number === 0) this.#unnumbered.delete(call);
     else this.#forget(call.number);
     if (call.body.$case === "cancel") this.#forget(call.body.value.requestNumber);
+    if (call.body.$case !== "release") return;
+    for (const next of this.#releaseOrder.end(call)) this.#queue.push(next);
   }
 
   /** The caller has given it up: if it may have been carried out, its number is to be cancelled. */
   onGivenUp(call: Call): void {
     if (call.phase === "queued") {
+      this.#releaseOrder.forget(call);
       this.#queuedCount -= 1;
       if (call.waitsForOthers) this.#waiterCount -= 1;
     } else if (call.phase === "inFlight") {
@@ -200,6 +208,7 @@ export class RequestTable {
     this.#toCancel.clear();
     this.#queue = [];
     this.#queueHead = 0;
+    this.#releaseOrder.clear();
     this.#queuedCount = 0;
     this.#unsentCount = 0;
     this.#waiterCount = 0;
@@ -236,7 +245,7 @@ export class RequestTable {
   #firstQueued(): Call | undefined {
     while (this.#queueHead < this.#queue.length) {
       const call = this.#queue[this.#queueHead];
-      if (call?.phase === "queued") return call;
+      if (call?.phase === "queued" && !this.#releaseOrder.holdsBack(call)) return call;
       this.#queueHead += 1;
     }
     this.#compactQueue();

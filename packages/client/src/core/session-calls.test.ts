@@ -76,6 +76,19 @@ describe("request numbers", () => {
     expect(acquire.isSettled).toBe(false);
   });
 
+  it("keep a place for the Cancel that makes room, when many acquires are given up", () => {
+    const { world, session } = opened(16);
+    const acquires = Array.from({ length: 8 }, () => world.call(session, body.acquire));
+    for (let i = 0; i < 4; i += 1) world.call(session, body.write);
+    for (const acquire of acquires.slice(1)) world.abort(acquire);
+    if (acquires[0] !== undefined) world.abort(acquires[0]);
+    for (let turns = 0; turns < 8; turns += 1) {
+      for (const cancel of world.of("cancel")) world.reply(cancel, answer.cancelled);
+    }
+    for (const arrival of world.of("setContents")) world.reply(arrival, written);
+    expect(session.inFlightCount).toBe(0);
+  });
+
   it("limit how many locks a session waits for, so that the rest of it lives", () => {
     const { world, session } = opened(16);
     const waiting = Array.from({ length: 9 }, () => world.call(session, body.acquire));
@@ -84,6 +97,104 @@ describe("request numbers", () => {
     expect(world.of("setContents")).toHaveLength(1);
     world.reply(world.last("setContents"), written);
     expect(write.result).toEqual(written);
+  });
+});
+
+describe("an acquire and a release of the same handle", () => {
+  const numbersOf = (world: World, kind: string): number[] =>
+    world.of(kind).map((a) => a.request.requestNumber);
+
+  it("do not change places when the release is refused for the moment", () => {
+    const { world, session } = opened();
+    world.call(session, body.release);
+    world.refuse(world.last("release"), "overloaded");
+    // The handle holds its lock still: this would be granted at once, and then freed.
+    const acquire = world.call(session, body.acquire);
+    world.run(100);
+    expect(numbersOf(world, "release")).toEqual([1, 1]);
+    expect(world.of("acquire")).toHaveLength(0);
+    world.reply(world.last("release"), answer.released);
+    world.reply(world.last("acquire"), answer.acquired);
+    expect(acquire.result).toEqual(answer.acquired);
+  });
+
+  it("do not change places when the connection breaks", () => {
+    const { world, session } = opened();
+    world.call(session, body.release);
+    world.call(session, body.acquire);
+    world.cut(A);
+    world.run(100);
+    expect(numbersOf(world, "release")).toEqual([1, 1]);
+    expect(world.of("acquire")).toHaveLength(0);
+    world.reply(world.last("release"), answer.released);
+    expect(numbersOf(world, "acquire")).toEqual([2]);
+  });
+
+  it("do not change places although nobody waits for the release any more", () => {
+    const { world, session } = opened();
+    const release = world.call(session, body.release, 2_000);
+    world.run(2_010);
+    expect(release.failure?.code).toBe("deadline_exceeded");
+    const acquire = world.call(session, body.acquire, 3_000);
+    world.run(3_010);
+    expect(world.of("acquire")).toHaveLength(0);
+    expect(acquire.failure).toMatchObject({ code: "deadline_exceeded", outcome: "not-applied" });
+    world.reply(world.last("release"), answer.released);
+    expect(session.inFlightCount + session.queuedCount).toBe(0);
+  });
+
+  it("leave other handles and other calls alone", () => {
+    const { world, session } = opened();
+    world.call(session, body.release);
+    world.call(session, body.acquire);
+    const handle = new Uint8Array([9]);
+    world.call(session, { $case: "acquire", value: { ...body.acquire.value, handle } });
+    world.call(session, body.write);
+    expect(numbersOf(world, "acquire")).toEqual([2]);
+    expect(numbersOf(world, "setContents")).toEqual([3]);
+  });
+
+  it("keep a close behind a try that is held back, and only there", () => {
+    const { world, session } = opened();
+    world.call(session, body.release);
+    world.call(session, body.tryAcquire);
+    world.call(session, body.close);
+    expect(world.of("close")).toHaveLength(0);
+    world.reply(world.last("release"), answer.released);
+    expect(numbersOf(world, "acquire")).toEqual([2]);
+    expect(numbersOf(world, "close")).toEqual([3]);
+    world.reply(world.last("acquire"), answer.acquired);
+    world.call(session, body.release);
+    world.call(session, body.close);
+    expect(world.of("close")).toHaveLength(2);
+  });
+
+  for (const call of [body.acquire, body.tryAcquire]) {
+    it(`ask anew behind the release for what was under way (wait: ${call.value.wait})`, () => {
+      const { world, session } = opened();
+      const acquire = world.call(session, call);
+      const before = world.last("acquire");
+      world.call(session, body.release);
+      // It was granted what the handle held, which is then freed: it must not believe that.
+      world.reply(before, answer.acquired);
+      expect(acquire.isSettled).toBe(false);
+      const cancel = world.last("cancel");
+      expect(cancel.request.call?.value).toEqual({ requestNumber: 1 });
+      world.reply(cancel, answer.cancelled);
+      world.reply(world.last("release"), answer.released);
+      expect(numbersOf(world, "acquire")).toEqual([1, 4]);
+      world.reply(world.last("acquire"), answer.acquired);
+      expect(acquire.result).toEqual(answer.acquired);
+    });
+  }
+
+  it("fail together when the session ends", () => {
+    const { world, session } = opened();
+    world.call(session, body.release);
+    const acquire = world.call(session, body.acquire);
+    world.refuse(world.last("keepAlive"), "session_expired");
+    expect(acquire.failure).toMatchObject({ code: "session_expired", outcome: "not-applied" });
+    expect(session.inFlightCount + session.queuedCount).toBe(0);
   });
 });
 

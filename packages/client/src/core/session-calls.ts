@@ -1,4 +1,4 @@
-import { after, earliest, type Instant, NEVER, type Rng } from "@cubby/base";
+import { after, earliest, equalBytes, type Instant, NEVER, type Rng } from "@cubby/base";
 import {
   ERROR_CODES,
   type ErrorCode,
@@ -108,6 +108,7 @@ export class SessionCalls {
   /** Takes it in and sends it when it may, or settles it at once with the reason why not. */
   add(now: Instant, call: Call): void {
     if (this.#table.enqueue(call)) {
+      if (call.body.$case === "release") this.#callBackAcquires(call.body.value.handle);
       this.pump(now);
       return;
     }
@@ -246,6 +247,18 @@ export class SessionCalls {
     this.#forgetSend(waiter);
     this.#table.renumber(waiter);
     this.#sendCancels(now);
+  }
+
+  /**
+   * A Release may come before them or after them and free what they were granted: Acquires of its
+   * handle without an answer are asked anew behind it, like those that are made from now on.
+   */
+  #callBackAcquires(handle: Uint8Array): void {
+    for (const call of [...this.#table.inFlight()]) {
+      if (call.body.$case !== "acquire" || !equalBytes(call.body.value.handle, handle)) continue;
+      this.#forgetSend(call);
+      this.#table.renumber(call);
+    }
   }
 
   /** Every request of the session says which of its numbers are answered. */

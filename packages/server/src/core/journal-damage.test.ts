@@ -9,10 +9,18 @@
 
 import { EMPTY_BYTES, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
-import { formattedDisk, openJournal, record, recoverFrom, settle } from "./journal.test-support.ts";
+import {
+  formattedDisk,
+  mustRecover,
+  openJournal,
+  record,
+  recoverFrom,
+  settle,
+} from "./journal.test-support.ts";
 import type { Journal } from "./journal.ts";
 import { describeDamage } from "./journal-damage.ts";
 import { recover } from "./journal-recovery.ts";
+import { segmentFile } from "./segment-header.ts";
 import { driveFor, type SimDisk } from "./simulated-disk.ts";
 
 const PAGE = 4096;
@@ -237,6 +245,24 @@ describe("damage", () => {
     if (result.kind !== "recovered") return;
     expect(result.records.map((found) => found.slot)).toEqual([29]);
     expect(result.notes.map((note) => note.kind)).toEqual(["oldDamage"]);
+  });
+
+  it("is noted where the header of a segment is lost that only an older snapshot needs", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    for (let slot = 1; slot < 40; slot += 1) {
+      journal.append([record(slot, "x".repeat(5_000))]);
+      settle(journal, disk);
+      if (slot % 13 > 0) continue;
+      snapshot(journal, disk, slot);
+      journal.appendCheckpoint(record(slot, "checkpoint"));
+      settle(journal, disk);
+    }
+    const [oldest] = mustRecover(disk.copy()).journal.segments;
+    const file = segmentFile(oldest?.id ?? 0);
+    const bytes = disk.content(file);
+    bytes[20] = (bytes[20] ?? 0) ^ 1;
+    expect(mustRecover(disk).notes).toEqual([{ kind: "headerUnreadable", file }]);
   });
 
   it("is what a sector that cannot be read is", () => {

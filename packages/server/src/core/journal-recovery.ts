@@ -141,6 +141,9 @@ class Recovery {
     for (const description of replayed.oldDamages) {
       this.#notes.push({ kind: "oldDamage", description });
     }
+    for (const { file } of segments.unreadable) {
+      this.#notes.push({ kind: "headerUnreadable", file });
+    }
     const repair = { ids: this.#ids, files, notes: this.#notes };
     const { written } = replayed;
     assert(written !== undefined, "a journal without damage has a segment");

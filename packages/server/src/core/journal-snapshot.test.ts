@@ -244,6 +244,32 @@ describe("snapshots of the journal", () => {
   });
 });
 
+describe("a checkpoint", () => {
+  it("is asked for if the snapshot of the last one is gone, whatever is there in its place", () => {
+    const { disk } = threeTens();
+    disk.replace(snapshotFile(20), undefined);
+    const { journal } = openJournal(disk);
+    expect([journal.snapshotSlot, journal.needsCheckpoint]).toEqual([10, true]);
+    // A power loss takes the checkpoint, and leaves a snapshot before the one that is gone.
+    journal.writeSnapshot(snapshotAt(15));
+    settle(journal, disk);
+    const next = openJournal(disk).journal;
+    expect([next.snapshotSlot, next.needsCheckpoint]).toEqual([15, true]);
+    next.appendCheckpoint(record(15));
+    settle(next, disk);
+    expect(openJournal(disk).journal.needsCheckpoint).toBe(false);
+  });
+
+  it("may be longer than all that may wait to be written, with more behind it", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk, { backlogBytesMax: 128 * 1024 });
+    journal.appendCheckpoint(record(0, "x".repeat(300_000)));
+    journal.append([record(1)]);
+    settle(journal, disk);
+    expect(mustRecover(disk).records.map((found) => found.slot)).toEqual([0, 1]);
+  });
+});
+
 describe("old segments", () => {
   it("go only when a durable checkpoint and two snapshots make them unnecessary", () => {
     const disk = formattedDisk();

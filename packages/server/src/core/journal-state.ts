@@ -61,6 +61,8 @@ export type RecoveryNote =
       readonly problem: string;
       readonly offset: number;
     }
+  /** Nothing needs the segment now: a crash while it was prepared leaves this, or damage. */
+  | { readonly kind: "headerUnreadable"; readonly file: string }
   /** Damage in records that a later checkpoint makes unnecessary. */
   | { readonly kind: "oldDamage"; readonly description: string };
 

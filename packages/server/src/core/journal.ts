@@ -13,8 +13,8 @@
  *
  * Snapshots: when `wantsSnapshot` is true the host calls `writeSnapshot`. Once that is durable
  * (`snapshotSlot`), `needsCheckpoint` turns true, and the host calls `appendCheckpoint` with a record
- * that says all that the journal holds beyond the snapshot; after a recovery that passed over a
- * damaged one, before any other record. When the checkpoint is durable, segments that neither of the
+ * that says all that the journal holds beyond the snapshot; after a recovery that passed over one,
+ * before any other record. When the checkpoint is durable, segments that neither of the
  * two newest snapshots needs are taken back. A snapshot that came from a peer is given to
  * `writeSnapshot` too, and the record that names it to `append` with `afterSnapshot`: the journal
  * holds it, and all that follows, back until the file is there.
@@ -113,7 +113,7 @@ export class Journal {
   /** Durable ones. */
   readonly #checkpoints: Checkpoint[];
   #checkpointBase: number;
-  /** A damaged snapshot, by recovery: an older one is gone on from, and the journal must say so first. */
+  /** A snapshot that is damaged or gone: an older one is gone on from, and the journal must say so first. */
   #wasPassedOver: boolean;
   #writes = 0;
   #writtenBytes = 0;
@@ -131,7 +131,8 @@ export class Journal {
     this.#encoder = new BatchEncoder(state, this.#pool.active, this.#options.writeBytesMax);
     this.#checkpoints = [...state.checkpoints];
     this.#checkpointBase = state.checkpoints.at(-1)?.base ?? 0;
-    this.#wasPassedOver = state.staleSnapshots.length > 0;
+    this.#wasPassedOver =
+      state.staleSnapshots.length > 0 || this.#checkpointBase > this.#snapshots.newestSlot;
     this.#isUnconfirmed = state.sequence > 0;
     this.#dropUnneeded();
   }
@@ -161,7 +162,7 @@ export class Journal {
     return this.#bytesSinceCheckpoint() >= dueBytes;
   }
 
-  /** True from the time a snapshot is durable, or a damaged one was passed over, until a checkpoint is appended. */
+  /** True from the time a snapshot is durable, or one was passed over, until a checkpoint is appended. */
   get needsCheckpoint(): boolean {
     return this.#wasPassedOver || this.#snapshots.newestSlot > this.#checkpointBase;
   }
@@ -265,12 +266,13 @@ export class Journal {
   #push(record: JournalRecord, flags: number, afterSnapshot: number): void {
     assert(record.payload.length <= RECORD_PAYLOAD_BYTES_MAX, "a record is at most 1 GiB");
     const size = recordBytes(record.payload.length);
-    this.#pendingBytes += size;
+    const pending = { record, flags, size, index: this.#appended, afterSnapshot };
+    this.#pendingBytes += backlogBytesOf(pending);
     assert(
       this.#pendingBytes <= this.#options.backlogBytesMax || this.#pending.length === 0,
       "the host holds back when the disk is slow",
     );
-    this.#pending.push({ record, flags, size, index: this.#appended, afterSnapshot });
+    this.#pending.push(pending);
   }
 
   /** Everything that waits, as far as one write goes. */
@@ -280,7 +282,7 @@ export class Journal {
     if (count === 0) return;
     const records = this.#pending.slice(0, count);
     this.#pending = this.#pending.slice(count);
-    for (const { size } of records) this.#pendingBytes -= size;
+    for (const each of records) this.#pendingBytes -= backlogBytesOf(each);
     this.#start(this.#encoder.encode(records));
   }
 
@@ -395,6 +397,11 @@ export class Journal {
     this.#fatal ??= failed;
     this.#requests = [];
   }
+}
+
+/** The host cannot hold back a checkpoint, which is as long as its log. */
+function backlogBytesOf({ flags, size }: PendingRecord): number {
+  return (flags & RECORD_FLAGS.checkpoint) === 0 ? size : 0;
 }
 
 function assertOptions(options: JournalOptions): void {

@@ -70,33 +70,37 @@ describe("snapshots of a replica", () => {
     expect(laggard.cell?.stateHash()).toBe(hashes[0]);
   });
 
-  it("goes on from an older one if the newest is damaged, and from the next one after that", () => {
-    const journal = { snapshotEveryBytes: 1 << 20 };
-    const options = { replicas: 3, seed: "older", snapshotEverySlots: 20, journal };
-    const world = new World(options).startAll();
-    const client = new TestClient(world).connect();
-    const { handle } = client.open("file");
-    const master = world.master() ?? 0;
-    const other = world.host(world.ids.find((id) => id !== master) ?? 0);
-    const applied = () => other.cell?.status(world.localNow(other)).appliedIndex ?? 0;
-    while (applied() < 40) client.set(handle, "before");
-    world.run(100);
-    const snapshot = "snapshot-0000000000000040";
-    world.crash(other.id, KILLED);
-    const bytes = other.disk.content(snapshot);
-    bytes[100] = (bytes[100] ?? 0) ^ 1;
-    world.start(other.id);
-    world.crash(master, KILLED);
-    const isWriting = () => other.disk.names().some((name) => name.endsWith(".partial"));
-    expect(world.runUntil(isWriting, 5_000)).toBeDefined();
-    expect(world.runUntil(() => !isWriting(), 5_000)).toBeDefined();
-    world.crash(other.id, KILLED);
-    world.start(other.id);
-    expect(other.recovery).toBe("recovered");
-    world.start(master);
-    world.run(3_000);
-    expect(new Set(world.hosts.map((host) => host.cell?.stateHash())).size).toBe(1);
-  });
+  it.each(["damaged", "gone"])(
+    "goes on from an older one if the newest is %s, and from the next one after that",
+    (how) => {
+      const journal = { snapshotEveryBytes: 1 << 20 };
+      const options = { replicas: 3, seed: "older", snapshotEverySlots: 20, journal };
+      const world = new World(options).startAll();
+      const client = new TestClient(world).connect();
+      const { handle } = client.open("file");
+      const master = world.master() ?? 0;
+      const other = world.host(world.ids.find((id) => id !== master) ?? 0);
+      const applied = () => other.cell?.status(world.localNow(other)).appliedIndex ?? 0;
+      while (applied() < 40) client.set(handle, "before");
+      world.run(100);
+      const snapshot = "snapshot-0000000000000040";
+      world.crash(other.id, KILLED);
+      const bytes = other.disk.content(snapshot);
+      bytes[100] = (bytes[100] ?? 0) ^ 1;
+      if (how === "gone") other.disk.replace(snapshot, undefined);
+      world.start(other.id);
+      world.crash(master, KILLED);
+      const isWriting = () => other.disk.names().some((name) => name.endsWith(".partial"));
+      expect(world.runUntil(isWriting, 5_000)).toBeDefined();
+      expect(world.runUntil(() => !isWriting(), 5_000)).toBeDefined();
+      world.crash(other.id, KILLED);
+      world.start(other.id);
+      expect(other.recovery).toBe("recovered");
+      world.start(master);
+      world.run(3_000);
+      expect(new Set(world.hosts.map((host) => host.cell?.stateHash())).size).toBe(1);
+    },
+  );
 
   for (const accepted of ["nothing", "what was never chosen"]) {
     it(`refuses, and names the snapshot, if it is damaged and the records say ${accepted} of its slots`, () => {

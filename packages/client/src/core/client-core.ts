@@ -5,6 +5,7 @@ import { DeadlineQueue } from "./deadline-queue.ts";
 import { SILENCE_MS } from "./limits.ts";
 import { type LocatorHost, MasterLocator } from "./master-locator.ts";
 import type { Control, SessionEvent, SessionHost, SessionMachine } from "./session-machine.ts";
+import { freeTagFrom, tagAfter } from "./tag.ts";
 
 export type ClientCoreOptions = {
   /** `host:port` of replicas. */
@@ -64,8 +65,6 @@ type Connection = {
   checkedAt: Instant;
 };
 
-/** A tag is a uint32. */
-const TAG_MAX = 0xffff_ffff;
 /** Deadlines of calls are kept to this, those of sessions more finely. */
 const CALL_DEADLINE_BUCKET_MS = 8;
 const SESSION_WAKE_BUCKET_MS = 2;
@@ -380,8 +379,8 @@ export class ClientCore implements SessionHost, LocatorHost {
   }
 
   #nextTag(connection: Connection): number {
-    const tag = connection.nextTag;
-    connection.nextTag = tag === TAG_MAX ? 1 : tag + 1;
+    const tag = freeTagFrom(connection.nextTag, connection.waiting);
+    connection.nextTag = tagAfter(tag);
     return tag;
   }
 }

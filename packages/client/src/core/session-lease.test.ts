@@ -42,6 +42,19 @@ describe("the client's lease (SES-11)", () => {
     expect(lease.deadline).toBe(before);
   });
 
+  it("begins with the session when nothing was granted, and is not live", () => {
+    const lease = new SessionLease();
+    lease.voidAt(at(1_000_000));
+    lease.extend(at(1_000_100), at(999_000), 12_000, 0);
+    lease.beginAt(at(1_000_100));
+    expect(lease.deadline).toBe(1_000_100);
+    expect(lease.isLiveAt(at(1_000_100))).toBe(false);
+    lease.extend(at(1_000_200), at(1_000_100), 12_000, 0);
+    const granted = lease.deadline;
+    lease.beginAt(at(1_000_200));
+    expect(lease.deadline).toBe(granted);
+  });
+
   it("takes no word of the master beyond what can be true here", () => {
     const lease = new SessionLease();
     lease.extend(at(1_100), at(1_000), 10_000_000, 10_000_000);

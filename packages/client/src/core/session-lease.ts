@@ -33,6 +33,11 @@ export class SessionLease {
     if (sentAt >= this.#trustedFrom && deadline > this.#deadline) this.#deadline = deadline;
   }
 
+  /** There is a session from `now` on: what it waits for is counted from here, not from 0. */
+  beginAt(now: Instant): void {
+    if (this.#deadline < now) this.#deadline = now;
+  }
+
   /** The clock is in doubt: nothing asked for so far counts from `now` on. */
   voidAt(now: Instant): void {
     this.#trustedFrom = now;

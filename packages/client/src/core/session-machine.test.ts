@@ -165,6 +165,35 @@ describe("a suspended machine", () => {
   });
 });
 
+describe("a machine that is suspended while a session is opened", () => {
+  it("leaves the session in jeopardy until its first KeepAlive, for the whole grace period", () => {
+    // Asleep, the clock stands still: it may show the same instant before and after.
+    for (const [sleepMs, isAnswered] of [
+      [0, true],
+      [0, false],
+      [1, true],
+      [1, false],
+    ] as const) {
+      const world = new World([A]);
+      // Longer up than the grace period lasts.
+      world.stall(1_000_000);
+      world.creates = "later";
+      const session = world.session();
+      world.stall(sleepMs);
+      world.suspend();
+      world.answerCreate();
+      const openedAt = world.now;
+      expect(session.state).toBe("jeopardy");
+      world.run(44_000);
+      expect(session.state).toBe("jeopardy");
+      if (isAnswered) world.answerKeepAlive(0);
+      else world.run(1_005);
+      expect(session.state).toBe(isAnswered ? "safe" : "expired");
+      expect(world.events.slice(0, 2)).toEqual([`${openedAt}:opened`, `${openedAt}:jeopardy`]);
+    }
+  });
+});
+
 describe("a change of master", () => {
   it("repeats what is unanswered under the same numbers and in order, after acknowledging", () => {
     const world = new World([A, B, C]);

@@ -57,6 +57,8 @@ export type Control = {
   readonly call: ControlCall;
   readonly session: SessionMachine;
   readonly sentAt: Instant;
+  /** The machine slept since, on a clock that stood still: the answer grants nothing. */
+  isVoid: boolean;
 };
 
 /** What a session asks of the client around it. */
@@ -278,6 +280,7 @@ export class SessionMachine implements CallingSession {
   /** The machine slept while the clock stood still: no lease counts until it is granted anew. */
   onSuspended(now: Instant): void {
     this.#lease.voidAt(now);
+    if (this.#control !== undefined) this.#control.isVoid = true;
     this.#advance(now);
     if (this.#state !== "jeopardy" || this.#link === 0) return;
     // The KeepAlive that is out was sent before the sleep: its answer proves nothing about it.
@@ -343,7 +346,7 @@ export class SessionMachine implements CallingSession {
   }
 
   #send(now: Instant, call: ControlCall, body: CallBody, number = 0): Control {
-    const control: Control = { kind: "control", call, session: this, sentAt: now };
+    const control: Control = { kind: "control", call, session: this, sentAt: now, isVoid: false };
     this.#host.send(this.#link, this.#calls.request(body, number, EMPTY_BYTES), control);
     return control;
   }
@@ -382,7 +385,9 @@ export class SessionMachine implements CallingSession {
     this.#epoch = Math.max(this.#epoch, epoch);
     this.#createdEpoch = this.#epoch;
     if (created.inFlightMax > 0) this.#calls.setWindow(created.inFlightMax);
-    this.#lease.extend(now, control.sentAt, created.leaseMs, 0);
+    if (!control.isVoid) this.#lease.extend(now, control.sentAt, created.leaseMs, 0);
+    // Where that grants nothing, the first KeepAlive's answer will.
+    this.#lease.beginAt(now);
     this.#state = "safe";
     this.#giveUpAt = NEVER;
     this.#isGateOpen = true;

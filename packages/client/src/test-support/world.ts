@@ -39,6 +39,8 @@ export class World {
   epoch = 1;
   leaseMs = 12_000;
   windowMax = 256;
+  /** "later": CreateSession waits for `answerCreate`. */
+  creates: "atOnce" | "later" = "atOnce";
   /** Sessions that have acknowledged the present epoch, or were created in it. */
   readonly acknowledged = new Set<number>();
   readonly arrivals: Arrival[] = [];
@@ -128,6 +130,10 @@ export class World {
     this.reply(arrival, { $case: "keepAlive", value: { leaseMs, heldMs, failOverEpoch: 0 } });
   }
 
+  answerCreate(): void {
+    this.reply(this.last("createSession"), this.#created());
+  }
+
   last(kind: string): Arrival {
     const arrival = this.arrivals.findLast((a) => a.kind === kind);
     if (arrival === undefined) throw new Error(`no ${kind} has arrived`);
@@ -210,7 +216,9 @@ export class World {
     if (this.deposed.has(address)) return errorResult("no_quorum");
     if (this.confused.has(address)) return errorResult("not_master", address);
     if (address !== this.master) return errorResult("not_master", this.hint ?? this.master);
-    if (call?.$case === "createSession") return this.#created();
+    if (call?.$case === "createSession") {
+      return this.creates === "atOnce" ? this.#created() : undefined;
+    }
     if (request.sessionId === 0) return undefined;
     if (request.clientEpoch !== this.epoch) return errorResult("stale_epoch");
     const hasAcknowledged = this.acknowledged.has(request.sessionId);

@@ -25,6 +25,11 @@ export const CONNECT_TIMEOUT_MS = 2_000;
 export const LOCATE_ANSWER_MS = 1_000;
 /** A replica that claims to be master and serves nothing is believed for so long. */
 export const IDLE_MASTER_MS = 1_000;
+/**
+ * When masters have shown only past epochs for so long, the cell has begun anew. By then the sessions
+ * of the old one are over, with the usual lease and grace period.
+ */
+export const PAST_EPOCH_MS = 60_000;
 /** With prompt calls waiting and not a byte received for so long, the master is asked to answer. */
 export const SILENCE_MS = 1_000;
 

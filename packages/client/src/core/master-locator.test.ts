@@ -201,6 +201,66 @@ describe("locating the master (CELL-7)", () => {
   });
 });
 
+describe("a cell that has begun anew, with its epochs", () => {
+  const begunAnew = (world: World): void => {
+    world.cut(A);
+    world.epoch = 1;
+    world.acknowledged.clear();
+  };
+
+  it("is found by the next session when there was none meanwhile", () => {
+    const world = new World([A]);
+    world.epoch = 5;
+    world.close(world.session());
+    begunAnew(world);
+    const session = world.session();
+    expect(session.state).toBe("safe");
+    expect(session.epoch).toBe(1);
+  });
+
+  it("is found after a while by a client that has never been without a session", () => {
+    const world = new World([A]);
+    world.epoch = 5;
+    const old = world.session();
+    begunAnew(world);
+    const session = world.session({ openWithinMs: 600_000 });
+    world.run(59_000);
+    expect(session.state).toBe("opening");
+    expect(old.state).toBe("expired");
+    world.run(3_000);
+    expect(session.state).toBe("safe");
+    expect(session.epoch).toBe(1);
+  });
+
+  it("is told from one whose master shows a past epoch once in a while", () => {
+    const world = new World([A]);
+    world.epoch = 5;
+    const session = world.session();
+    for (let i = 0; i < 4; i += 1) {
+      world.cut(A);
+      world.epoch = 4;
+      world.run(20_000);
+      world.epoch = 5;
+      world.run(2_000);
+      world.answerKeepAlive(0);
+    }
+    expect(session.state).toBe("safe");
+    expect(world.of("keepAlive").every((a) => a.request.clientEpoch === 5)).toBe(true);
+  });
+
+  it("takes a session that was asked for before it, and not made", () => {
+    const world = new World([A]);
+    world.epoch = 5;
+    world.creates = "later";
+    const session = world.session({ openWithinMs: 600_000 });
+    begunAnew(world);
+    world.creates = "atOnce";
+    world.run(62_000);
+    expect(session.state).toBe("safe");
+    expect(session.epoch).toBe(1);
+  });
+});
+
 describe("a master that falls silent", () => {
   it("is asked to answer, and left for another one long before the session is lost", () => {
     const world = new World([A, B]);

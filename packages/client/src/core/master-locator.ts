@@ -11,6 +11,7 @@ import {
   LASTING_MS,
   LOCATE_ANSWER_MS,
   PARALLEL_PROBES_MAX,
+  PAST_EPOCH_MS,
   PROBES_PER_STEP,
   STRANGER_RETRY_MS,
 } from "./limits.ts";
@@ -67,6 +68,8 @@ export class MasterLocator {
   #masterEpoch = 0;
   /** Highest epoch that any replica has shown: one that claims less has been deposed. */
   #highestEpoch = 0;
+  /** Since when masters have shown lower ones only, or undefined. */
+  #pastEpochsSince: Instant | undefined;
   #seekingSince = 0 as Instant;
   #probeAt: Instant = NEVER;
   #probeSteps = 0;
@@ -103,6 +106,11 @@ export class MasterLocator {
       return;
     }
     this.#master = undefined;
+    this.#masterEpoch = 0;
+    // Whoever comes next has no session yet: no master that was deposed can make one for him, and the
+    // cell may have begun anew by then.
+    this.#highestEpoch = 0;
+    this.#pastEpochsSince = undefined;
     this.#probeAt = NEVER;
     for (const endpoint of this.#endpoints) this.#drop(endpoint);
   }
@@ -211,8 +219,7 @@ export class MasterLocator {
   }
 
   #onMasterClaim(now: Instant, endpoint: Endpoint, epoch: number): void {
-    // A deposed master that does not know it yet shows an epoch that is already past.
-    if (epoch !== 0 && epoch < this.#highestEpoch) {
+    if (this.#isPast(now, epoch)) {
       if (endpoint === this.#master) this.#lose(now);
       return;
     }
@@ -222,7 +229,10 @@ export class MasterLocator {
       return;
     }
     endpoint.lastProblem = undefined;
-    this.#highestEpoch = Math.max(this.#highestEpoch, epoch);
+    if (epoch !== 0) {
+      this.#highestEpoch = epoch;
+      this.#pastEpochsSince = undefined;
+    }
     if (this.#master === endpoint && this.#masterEpoch === epoch) return;
     this.#master = endpoint;
     this.#masterEpoch = epoch;
@@ -232,6 +242,18 @@ export class MasterLocator {
       if (other !== endpoint) this.#drop(other);
     }
     this.#host.onMasterFound(now, endpoint.connection, epoch);
+  }
+
+  /**
+   * A master shows its epoch while its lease is live. A past one was shown before another master was
+   * elected and has been long on its way; or, if nothing else is shown for a while, the cell has begun
+   * anew or was restored from a backup, and its epochs with it. Should that be wrong, nothing is lost
+   * but time: a session speaks under its own epoch, and a master without a lease serves none.
+   */
+  #isPast(now: Instant, epoch: number): boolean {
+    if (epoch === 0 || epoch >= this.#highestEpoch) return false;
+    this.#pastEpochsSince ??= now;
+    return now < after(this.#pastEpochsSince, PAST_EPOCH_MS);
   }
 
   /**

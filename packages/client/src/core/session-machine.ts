@@ -202,7 +202,8 @@ export class SessionMachine implements CallingSession {
     this.#keepAlive = undefined;
     this.#control = undefined;
     this.#quickKeepAlives = 0;
-    if (this.#state === "opening") this.#epoch = Math.max(this.#epoch, epoch);
+    // There is nothing yet that belongs to an epoch: the cell may have begun anew.
+    if (this.#state === "opening") this.#epoch = epoch;
     else if (epoch > this.#epoch) this.#adoptEpoch(epoch);
     this.#isGateOpen = this.#hasAcknowledged();
     this.#sendControl(now);

@@ -35,6 +35,8 @@ export type Plan = {
   readonly longWriteRate: number;
   /** All timers of the log engine are its defaults, times this. */
   readonly timerFactor: number;
+  /** More sessions than this are granted the longest lease there is. */
+  readonly stretchAboveSessions: number;
 };
 
 /** No fault at all: what other than runs of seeds begin from. */
@@ -64,6 +66,7 @@ export const QUIET_PLAN: Plan = {
   convoy: 0,
   longWriteRate: 0,
   timerFactor: 1,
+  stretchAboveSessions: 20_000,
 };
 
 const CROWD = 1_000;
@@ -110,6 +113,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     convoy: has("U3-convoy") ? drawConvoy(rng) : 0,
     longWriteRate: pick(rng, [0, 0, 0.02]),
     timerFactor: 1,
+    stretchAboveSessions: rng.chance(0.2) ? pick(rng, [2, 3, 5]) : QUIET_PLAN.stretchAboveSessions,
   };
   return {
     ...plan,

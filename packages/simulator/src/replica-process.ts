@@ -363,7 +363,8 @@ export class ReplicaProcess implements CellObserver {
       address: addressOf(i + 1),
     }));
     const keyMaterial = this.#rng.bytes(16);
-    return { cellName: "local", replicaId: this.id, replicas, keyMaterial };
+    const { stretchAboveSessions } = this.#house.plan;
+    return { cellName: "local", replicaId: this.id, replicas, keyMaterial, stretchAboveSessions };
   }
 }
 

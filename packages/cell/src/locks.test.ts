@@ -387,6 +387,49 @@ describe("a Release and an Acquire of one handle under way together", () => {
     expect(codeOf(harness.resultOf(again))).toBe("acquire");
   });
 
+  it("let those come first who waited, also behind an Acquire that is on its way before it", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    for (const isCancelled of [false, true]) {
+      const first = a[0].next;
+      a[0].beginAcquire(a[1]);
+      const waiting = b[0].beginAcquire(b[1]);
+      harness.isHeldBack = true;
+      if (isCancelled) {
+        a[0].begin({ $case: "cancel", value: { requestNumber: first } });
+      } else {
+        a[0].beginAcquire(a[1]);
+        a[0].begin({ $case: "release", value: { handle: a[1] } });
+      }
+      const again = a[0].beginAcquire(a[1]);
+      harness.isHeldBack = false;
+      harness.settle();
+      expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
+      expect(harness.replyTo(again)).toBe(undefined);
+      b[0].release(b[1]);
+      expect(codeOf(harness.resultOf(again))).toBe("acquire");
+      a[0].release(a[1]);
+    }
+  });
+
+  it("are granted at once when the lock is not given back after all", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2, `${PATH}-guard`);
+    if (!a || !b) throw new Error("two sessions");
+    const guard = sequencerOf(b[0].acquire(b[1]));
+    const { handle } = a[0].open(PATH);
+    a[0].acquire(handle);
+    harness.isHeldBack = true;
+    b[0].begin({ $case: "release", value: { handle: b[1] } });
+    const release = a[0].begin({ $case: "release", value: { handle } }, { guard });
+    const again = a[0].beginAcquire(handle);
+    harness.isHeldBack = false;
+    harness.settle();
+    expect(codeOf(harness.resultOf(release))).toBe("sequencer_stale");
+    expect(codeOf(harness.resultOf(again))).toBe("acquire");
+  });
+
   it("keep a place in the queue for a hold that is lost while it is asked for again", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);

@@ -38,8 +38,8 @@ export class Answers {
   }
 
   #answer(call: Call, result: Result, validUntil: Instant): void {
-    for (const { to, tag } of call.addresses) {
+    call.tellAll((to, tag) => {
       this.#outbox.reply(to, tag, this.#clientEpoch, result, validUntil);
-    }
+    });
   }
 }

@@ -1,24 +1,21 @@
-import { assert } from "@cubby/base";
 import type { AcquireLock, Request } from "@cubby/protocol";
 import type { ConnectionId } from "../options.ts";
 import type { Node } from "../state/node.ts";
 import type { MasterSession } from "./master-session.ts";
 
-/** Copies of a request on more connections than this are of a client that has left all but the last. */
-const ADDRESSES_MAX = 8;
+/** A client that sent copies on more connections than this has left all but the last. */
+const COPIES_MAX = 7;
 
-type Address = { readonly to: ConnectionId; readonly tag: number };
+type Address = { to: ConnectionId; tag: number };
 
 /** A request at a serving master. It may be answered at once, be proposed, or wait for a lock. */
 export class Call {
   readonly session: MasterSession | undefined;
-  readonly from: ConnectionId;
   readonly request: Request;
-  /**
-   * Where the answer goes: to every connection that the request came on. The last one to arrive need
-   * not be the one that the client listens on: a copy may be late, on a connection that was given up.
-   */
-  #addresses: readonly Address[];
+  /** Where the answer goes, and to the copies. */
+  readonly to: ConnectionId;
+  #tag: number;
+  #copies: Address[] | undefined = undefined;
   /** Of a blocking Acquire: the lock. Of any: the claim to propose when it may be granted. */
   node: Node | undefined = undefined;
   claim: AcquireLock | undefined = undefined;
@@ -31,21 +28,31 @@ export class Call {
 
   constructor(session: MasterSession | undefined, from: ConnectionId, request: Request) {
     this.session = session;
-    this.from = from;
+    this.to = from;
     this.request = request;
-    this.#addresses = [{ to: from, tag: request.tag }];
+    this.#tag = request.tag;
   }
 
-  get addresses(): readonly Address[] {
-    return this.#addresses;
+  /**
+   * The same request came once more. The last one to arrive need not be the one whose connection the
+   * client listens on: a copy may be late, on a connection that was given up. So all are answered.
+   */
+  addCopy({ to, request: { tag } }: Call): void {
+    if (to === this.to) {
+      this.#tag = tag;
+      return;
+    }
+    this.#copies ??= [];
+    const known = this.#copies.find((copy) => copy.to === to);
+    if (known !== undefined) known.tag = tag;
+    else this.#copies.push({ to, tag });
+    if (this.#copies.length > COPIES_MAX) this.#copies.shift();
   }
 
-  /** The same request came once more. */
-  addCopy(copy: Call): void {
-    const [added] = copy.addresses;
-    assert(added !== undefined, "a request came from somewhere");
-    const others = this.#addresses.filter(({ to }) => to !== added.to);
-    this.#addresses = [...others, added].slice(-ADDRESSES_MAX);
+  /** Tells every connection that the request came on. */
+  tellAll(tell: (to: ConnectionId, tag: number) => void): void {
+    tell(this.to, this.#tag);
+    for (const { to, tag } of this.#copies ?? []) tell(to, tag);
   }
 
   get number(): number {

@@ -70,7 +70,7 @@ export class Intake {
   }
 
   holdAtGate(call: Call): void {
-    const isHeld = this.#parts.gate.hold(call.from, call.request);
+    const isHeld = this.#parts.gate.hold(call.to, call.request);
     if (!isHeld) this.refuseOverloaded(call);
   }
 
@@ -101,7 +101,7 @@ export class Intake {
   }
 
   refuseOverloaded(call: Call): void {
-    const detail = "The master has as many requests at hand as it may have.";
+    const detail = "The master has as many requests at hand, or waiting, as it may have.";
     this.#parts.answers.asFact(call, failure("overloaded", detail));
   }
 

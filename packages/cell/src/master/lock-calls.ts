@@ -1,5 +1,5 @@
 import { assert } from "@cubby/base";
-import { type Acquire, type AcquireLock, LockMode, quoted } from "@cubby/protocol";
+import { type Acquire, type AcquireLock, quoted } from "@cubby/protocol";
 import { guardFailure } from "../state/apply.ts";
 import { lockFailure } from "../state/apply-lock.ts";
 import { isGrantable } from "../state/locks.ts";
@@ -10,6 +10,8 @@ import type { Intake } from "./intake.ts";
 import type { MasterSession } from "./master-session.ts";
 import type { OpenHandle } from "./open-handles.ts";
 import type { MasterParts } from "./parts.ts";
+
+const MOVES_LOCKS: ReadonlySet<string | undefined> = new Set(["acquire", "release", "cancel"]);
 
 /** Acquire, and the claims that wait or are under way. */
 export class LockCalls {
@@ -32,10 +34,12 @@ export class LockCalls {
       wait: asked.wait,
       lockDelayMs: token.lockDelayMs,
     };
-    const isHeld = staysHeld(session, token.handleId);
+    const { claims = [] } = session.session.handles?.get(token.handleId) ?? {};
+    const isGivenBack = mayBeGivenBack(session, token.handleId, claims);
+    const isHeld = claims.length > 0 && !isGivenBack;
     if (asked.wait) this.#wait(session, call, node, claim, isHeld);
     else if (isHeld) this.#try(session, call, claim);
-    else if (!isGrantable(node, asked.mode) && !isReleaseUnderWay(session, token.handleId)) {
+    else if (!isGrantable(node, asked.mode) && !isGivenBack) {
       this.#parts.answers.onceFromState(session, call, lockFailure(node, asked.mode));
     } else if (this.#parts.waiters.mustQueue(node, asked.mode)) {
       const detail = `Others wait for ${quoted(node.path)} already.`;
@@ -49,12 +53,15 @@ export class LockCalls {
     this.#parts.proposals.proposeFor(call, { $case: "acquireLock", value: call.claim });
   }
 
-  /** LCK-11: what the handle that has just been granted its lock asks for once more is granted too. */
-  proposeClaimsOf(granted: Call): void {
-    if (granted.claim === undefined || granted.session?.calls === undefined) return;
-    for (const call of granted.session.calls.values()) {
-      const isSame = call.claim?.handleId === granted.claim.handleId;
-      if (isSame && !call.isProposed) this.proposeClaim(call);
+  /**
+   * LCK-11: what a handle asks for once more is granted too, as soon as it holds its lock, and as soon
+   * as what might have given the lock back has not.
+   */
+  onSettled({ session, request: { call: settled } }: Call): void {
+    if (session?.calls === undefined || !MOVES_LOCKS.has(settled?.$case)) return;
+    for (const call of session.calls.values()) {
+      if (call.claim === undefined || call.isProposed) continue;
+      if (staysHeld(session, call.claim.handleId)) this.proposeClaim(call);
     }
   }
 
@@ -119,17 +126,24 @@ export class LockCalls {
   }
 }
 
-/** True when the handle holds its lock, and nothing in the log is to give it back. */
+/** True when the handle holds its lock, and nothing in the log may give it back. */
 function staysHeld(session: MasterSession, handleId: number): boolean {
-  const held = session.session.handles?.get(handleId)?.holds ?? LockMode.FREE;
-  return held !== LockMode.FREE && !isReleaseUnderWay(session, handleId);
+  const { claims = [] } = session.session.handles?.get(handleId) ?? {};
+  return claims.length > 0 && !mayBeGivenBack(session, handleId, claims);
 }
 
-function isReleaseUnderWay(session: MasterSession, handleId: number): boolean {
-  const claims = session.session.handles?.get(handleId)?.claims ?? [];
-  for (const { number, releases } of session.calls?.values() ?? []) {
-    // One that was overtaken by a later claim does not free the lock.
+/** True when something in the log may give the lock back that the handle holds by these claims. */
+function mayBeGivenBack(
+  session: MasterSession,
+  handleId: number,
+  claims: readonly number[],
+): boolean {
+  if (claims.length === 0) return false;
+  for (const { number, releases, request } of session.calls?.values() ?? []) {
+    // A Release that was overtaken by a later claim does not free the lock.
     if (releases === handleId && claims.every((claim) => claim < number)) return true;
+    const { call } = request;
+    if (call?.$case === "cancel" && claims.includes(call.value.requestNumber)) return true;
   }
   return false;
 }

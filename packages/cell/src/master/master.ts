@@ -227,9 +227,8 @@ export class Master {
     for (const call of this.#proposals.calls()) {
       proposed += 1;
       const detail = "Mastership was lost with the request under way: repeat it at the new master.";
-      for (const { to, tag } of call.addresses) {
-        this.#outbox.reply(to, tag, 0, failure("connection_lost", detail));
-      }
+      const unknown = failure("connection_lost", detail);
+      call.tellAll((to, tag) => this.#outbox.reply(to, tag, 0, unknown));
     }
     for (const held of this.#parked.takeAll()) redirect(held.from, held.request.tag);
     if (this.#serving !== undefined) {
@@ -243,7 +242,7 @@ export class Master {
         if (session.calls === undefined) continue;
         for (const call of session.calls.values()) {
           if (call.isProposed) continue;
-          for (const { to, tag } of call.addresses) redirect(to, tag);
+          call.tellAll(redirect);
           waiting += 1;
         }
       }
@@ -323,7 +322,7 @@ export class Master {
     if (call === undefined) return;
     parts.waiters.remove(call);
     serving.intake.settle(call, result);
-    if (result.$case === "acquire") serving.locks.proposeClaimsOf(call);
+    serving.locks.onSettled(call);
     // Behind one that was granted, all that can be granted with it has been proposed already.
     if (call.node !== undefined && result.$case !== "acquire") parts.waiters.pump(call.node);
   }

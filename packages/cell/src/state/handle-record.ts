@@ -19,7 +19,7 @@ export class HandleRecord {
   /**
    * Numbers of the requests that were answered "you hold it" and that may yet be cancelled; 0 stands
    * for all those whose answer the client has taken. A cancelled request gives the lock back only if
-   * no other has a claim to it.
+   * no other has a claim to it, and a Release only if no later one has.
    */
   claims: number[] = [];
 

@@ -450,14 +450,96 @@ describe("a lock", () => {
     });
   }
 
-  it("that is granted while its handle closes is not held", async () => {
+  it("that is granted while its handle closes is given back by a Cancel, ahead of the Close", async () => {
     await using cell = await connect(replica.url);
     const file = await cell.open(PATH, { create: true });
+    const holdersThen: number[] = [];
+    replica.intercept = ({ call }) => {
+      if (call?.$case === "cancel" || call?.$case === "close") {
+        holdersThen.push(replica.holders.size);
+      }
+      return "default";
+    };
     const trying = file.tryAcquire();
     const closing = file.close();
+    await expect(trying).rejects.toMatchObject({ code: "cancelled", outcome: "unknown" });
+    await closing;
+    expect(holdersThen).toEqual([1, 0]);
+    const kinds = replica.requests.map(({ call }) => call?.$case).slice(-3);
+    expect(kinds).toEqual(["acquire", "cancel", "close"]);
+  });
+
+  it("that was granted as its handle is closed is not held, and the Close frees it", async () => {
+    await using cell = await connect(replica.url);
+    const file = await cell.open(PATH, { create: true });
+    await using node = await cell.open("/ls/local/b", { create: true });
+    const lost = await node.acquire();
+    let closing: Promise<void> | undefined;
+    lost.signal.addEventListener("abort", () => {
+      closing = file.close();
+    });
+    let acquire: Request | undefined;
+    replica.intercept = (request) => {
+      const socket = replica.openSockets[0];
+      if (request.call?.$case === "getStat" && socket !== undefined && acquire !== undefined) {
+        replica.intercept = () => "default";
+        // Both answers arrive in one chunk.
+        socket.cork();
+        replica.reply(socket, request, failure("stale_handle"));
+        replica.reply(socket, acquire);
+        socket.uncork();
+        return undefined;
+      }
+      if (request.call?.$case !== "acquire") return "default";
+      acquire = request;
+      return undefined;
+    };
+    const trying = file.tryAcquire();
+    await until(() => acquire !== undefined);
+    await node.getStat().catch(() => undefined);
     const lock = await trying;
     expect(lock?.held).toBe(false);
+    expect(replica.holders.has(PATH)).toBe(true);
     await closing;
+    expect(replica.holders.has(PATH)).toBe(false);
+    expect(await lock?.release()).toBe(false);
+  });
+
+  for (const answer of [undefined, failure("overloaded")]) {
+    const fate = answer === undefined ? "lost" : "refused for the moment";
+    it(`that was asked for once, ${fate}, is not asked for again after its handle was closed`, async () => {
+      await using cell = await connect(replica.url);
+      const file = await cell.open(PATH, { create: true });
+      replica.intercept = ({ call }) => (call?.$case === "acquire" ? answer : "default");
+      const trying = file.tryAcquire();
+      await until(() => replica.numbersOf("acquire").length === 1);
+      const closing = file.close();
+      await expect(trying).rejects.toMatchObject({ code: "cancelled" });
+      await closing;
+      // A master that did not see the Close knows the handle by its token, and would grant it (FO-8).
+      replica.intercept = () => "default";
+      replica.cut();
+      await cell.open(PATH);
+      await delay(50);
+      expect(replica.numbersOf("acquire")).toHaveLength(1);
+      expect(replica.holders.size).toBe(0);
+    });
+  }
+
+  it("is not waited for by a close while the cell is away, and is given back later", async () => {
+    await using cell = await connect(replica.url);
+    const file = await cell.open(PATH, { create: true });
+    replica.intercept = () => undefined;
+    const trying = file.tryAcquire();
+    await until(() => replica.numbersOf("acquire").length === 1);
+    replica.cut();
+    const closing = file.close();
+    await expect(trying).rejects.toMatchObject({ code: "cancelled", outcome: "unknown" });
+    await closing;
+    replica.intercept = () => "default";
+    await until(() => replica.numbersOf("close").length > 0);
+    expect(replica.numbersOf("cancel")).not.toEqual([]);
+    expect(replica.numbersOf("acquire")).toHaveLength(1);
     expect(replica.holders.size).toBe(0);
   });
 

@@ -42,7 +42,7 @@ export class Faults {
     this.world.onMoment = (replica, moment) => {
       if (this.#isOver || !this.rng.chance(failpointRate * (RATE_FACTORS[moment] ?? 1))) return;
       const kind = pick(this.rng, local);
-      if (ONLY_AT[kind] !== undefined && ONLY_AT[kind] !== moment) return;
+      if ((ONLY_AT[kind] ?? moment) !== moment) return;
       // Before its first write is done, as often as a little later.
       const withinMs = this.rng.chance(0.5) ? 0.3 : 3;
       this.after((withinMs * this.rng.below(1_000)) / 1_000, () => {

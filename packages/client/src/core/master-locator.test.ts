@@ -248,6 +248,32 @@ describe("a cell that has begun anew, with its epochs", () => {
     expect(world.of("keepAlive").every((a) => a.request.clientEpoch === 5)).toBe(true);
   });
 
+  it("is told from one that showed a past epoch long ago, before a master that showed none", () => {
+    const world = new World([A]);
+    world.epoch = 6;
+    const session = world.session();
+    world.cut(A);
+    world.epoch = 5;
+    world.run(100);
+    // For a moment the master has no lease, and shows no epoch.
+    world.deposed.add(A);
+    world.master = undefined;
+    world.epoch = 6;
+    world.run(100);
+    world.deposed.delete(A);
+    world.master = A;
+    for (let i = 0; i < 20; i += 1) {
+      world.run(6_000);
+      world.answerKeepAlive(6_000);
+    }
+    world.cut(A);
+    world.epoch = 5;
+    const lostAt = world.now;
+    world.run(3_000);
+    expect(world.arrivals.filter((a) => a.at > lostAt && a.kind !== "locate")).toEqual([]);
+    expect(session.state).toBe("safe");
+  });
+
   it("takes a session that was asked for before it, and not made", () => {
     const world = new World([A]);
     world.epoch = 5;

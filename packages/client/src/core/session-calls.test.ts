@@ -1,3 +1,4 @@
+import { LockMode } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { answer, body, World, written } from "../test-support/world.ts";
 import type { SessionMachine } from "./session-machine.ts";
@@ -154,19 +155,38 @@ describe("an acquire and a release of the same handle", () => {
     expect(numbersOf(world, "setContents")).toEqual([3]);
   });
 
-  it("keep a close behind a try that is held back, and only there", () => {
-    const { world, session } = opened();
+  it("go ahead of what was called for later, once the release is answered", () => {
+    const { world, session } = opened(16);
     world.call(session, body.release);
+    for (let i = 0; i < 11; i += 1) world.call(session, body.write);
     world.call(session, body.tryAcquire);
+    // There is no room for it, so that what follows is not even looked at.
+    world.call(session, body.write);
     world.call(session, body.close);
-    expect(world.of("close")).toHaveLength(0);
     world.reply(world.last("release"), answer.released);
-    expect(numbersOf(world, "acquire")).toEqual([2]);
-    expect(numbersOf(world, "close")).toEqual([3]);
-    world.reply(world.last("acquire"), answer.acquired);
+    for (const arrival of world.of("setContents")) world.reply(arrival, written);
+    expect(numbersOf(world, "acquire")).toEqual([13]);
+    expect(numbersOf(world, "setContents").at(-1)).toBe(14);
+    expect(numbersOf(world, "close")).toEqual([15]);
+  });
+
+  it("leave two acquires of the handle in their order", () => {
+    const { world, session } = opened(16);
     world.call(session, body.release);
-    world.call(session, body.close);
-    expect(world.of("close")).toHaveLength(2);
+    for (let i = 0; i < 11; i += 1) world.call(session, body.write);
+    const acquireIn = (mode: number): void => {
+      const value = { ...body.acquire.value, mode };
+      world.call(session, { $case: "acquire", value });
+    };
+    acquireIn(LockMode.SHARED);
+    world.call(session, body.write);
+    acquireIn(LockMode.EXCLUSIVE);
+    world.reply(world.last("release"), answer.released);
+    for (const arrival of world.of("setContents")) world.reply(arrival, written);
+    const modes = world.of("acquire").map(({ request }) => {
+      return request.call?.$case === "acquire" ? request.call.value.mode : undefined;
+    });
+    expect(modes).toEqual([LockMode.SHARED, LockMode.EXCLUSIVE]);
   });
 
   for (const call of [body.acquire, body.tryAcquire]) {
@@ -244,6 +264,19 @@ describe("giving up", () => {
       requestNumber: 3,
       lowestUnanswered: 3,
     });
+  });
+
+  it("cancels a try before a close that came after it, though the window is full", () => {
+    const { world, session } = opened(16);
+    const attempt = world.call(session, body.tryAcquire);
+    for (let i = 0; i < 11; i += 1) world.call(session, body.write);
+    world.abort(attempt);
+    world.call(session, body.close);
+    expect(world.last("cancel").request.requestNumber).toBe(13);
+    expect(world.of("close")).toHaveLength(0);
+    world.reply(world.last("cancel"), answer.cancelled);
+    for (const arrival of world.of("setContents")) world.reply(arrival, written);
+    expect(world.last("close").request.requestNumber).toBe(14);
   });
 
   it("repeats the Cancel at a new master, and not the acquire", () => {

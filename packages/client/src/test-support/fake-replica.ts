@@ -26,6 +26,8 @@ export class FakeReplica {
   readonly files = new Map<string, { contents: Uint8Array; generation: number }>();
   /** Path to the token that holds its lock. */
   readonly holders = new Map<string, string>();
+  /** Path to the session and number of the request that its lock was granted to. */
+  readonly #grants = new Map<string, string>();
   readonly #waiters: { path: string; socket: Socket; request: Request }[] = [];
   /** Looks at a request first: an answer, or "default". */
   intercept: (request: Request) => Answer | "default" = () => "default";
@@ -125,7 +127,7 @@ export class FakeReplica {
         return { $case: "endSession", value: {} };
       case "cancel":
         this.#removeWaiter(request.sessionId, call.value.requestNumber);
-        return { $case: "cancel", value: { released: true } };
+        return this.#takeBack(`${request.sessionId}.${call.value.requestNumber}`);
       case "close":
         this.#free(pathOf(call.value.handle), tokenOf(call.value.handle));
         return { $case: "close", value: {} };
@@ -163,6 +165,9 @@ export class FakeReplica {
           this.#waiters.push({ path, socket, request });
           return undefined;
         }
+        if (holder === undefined) {
+          this.#grants.set(path, `${request.sessionId}.${request.requestNumber}`);
+        }
         this.holders.set(path, token);
         this.#lockGeneration += 1;
         const lockGeneration = this.#lockGeneration;
@@ -184,10 +189,18 @@ export class FakeReplica {
   #free(path: string, token: string): void {
     if (this.holders.get(path) !== token) return;
     this.holders.delete(path);
+    this.#grants.delete(path);
     const next = this.#waiters.find((waiter) => waiter.path === path);
     if (next === undefined) return;
     this.#removeWaiter(next.request.sessionId, next.request.requestNumber);
     this.reply(next.socket, next.request);
+  }
+
+  #takeBack(grant: string): Answer {
+    const [path = ""] = [...this.#grants].find(([, other]) => other === grant) ?? [];
+    const token = this.holders.get(path);
+    if (token !== undefined) this.#free(path, token);
+    return { $case: "cancel", value: { released: token !== undefined } };
   }
 
   #removeWaiter(sessionId: number, number: number): void {

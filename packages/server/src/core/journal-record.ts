@@ -30,7 +30,7 @@ const CHECKSUM_OFFSET = 64;
 export const RECORD_PAYLOAD_BYTES_MAX = 1 << 30;
 
 export const RECORD_FLAGS = {
-  /** Holds all that the records before it amount to, on top of a snapshot at `slot` or later. */
+  /** Holds all that the records before it amount to, or more, on top of a snapshot at `slot` or later. */
   checkpoint: 1,
   /** Also kept in the witness: losing it must never go unnoticed. */
   vital: 2,

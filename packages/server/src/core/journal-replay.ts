@@ -257,7 +257,8 @@ export class JournalReplay {
     }
     if (isCheckpoint) {
       this.#checkpoints.push({ sequence, base: slot, life: segment.life });
-      // On an older snapshot the records before a checkpoint are needed, and say all that it does.
+      // On an older snapshot the records before a checkpoint are needed, and say all that it does:
+      // one that says more is the damage that was just found.
       if (slot > this.#snapshotSlot) return;
       this.#startOver();
     }

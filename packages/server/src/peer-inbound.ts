@@ -58,9 +58,11 @@ export class InboundLink {
     );
   }
 
+  /** Also of a connection that was refused: whoever was is free not to hang up. */
   close(reason: string): void {
-    if (this.#stage === "closed") return;
-    this.#context.log.debug({ peer: this.#replicaId, reason }, "peer lane: closing");
+    if (this.#stage !== "closed") {
+      this.#context.log.debug({ peer: this.#replicaId, reason }, "peer lane: closing");
+    }
     this.#stage = "closed";
     this.#socket.destroy();
   }

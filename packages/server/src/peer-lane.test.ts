@@ -72,14 +72,24 @@ function acquaint(...replicas: Replica[]): void {
 }
 
 /** A socket that pretends to be a replica. */
-function impostor(address: Address): { socket: Socket; received: PeerHello[] } {
-  const socket = connect(address);
+function impostor(
+  address: Address,
+  options: { allowHalfOpen?: boolean } = {},
+): { socket: Socket; received: PeerHello[] } {
+  const socket = connect({ ...address, ...options });
   const received: PeerHello[] = [];
   const decoder = new FrameDecoder();
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk) => decoder.push(chunk, (bytes) => received.push(decodeHello(bytes))));
   open.push({ close: () => socket.destroy() });
   return { socket, received };
+}
+
+/** One that is refused, and does not hang up. */
+function clinging(address: Address): ReturnType<typeof impostor> {
+  const one = impostor(address, { allowHalfOpen: true });
+  one.socket.write("GET / HTTP/1.1\r\n\r\n");
+  return one;
 }
 
 function hello(fields: Partial<PeerHello & { kind: "hello" }> = {}): Uint8Array {
@@ -216,6 +226,25 @@ describe("a peer lane", () => {
     await eventually(() => received.length === 1);
     expect(received[0]?.kind).toBe("refused");
     expect(one.lane.counters.refusedTotal).toBe(1);
+  });
+
+  test("closes though a connection that it refused stays open on its other side", async () => {
+    const one = await startReplica(1);
+    const { socket, received } = clinging(one.address);
+    await eventually(() => received.length === 1);
+    await one.lane.close();
+    await eventually(() => socket.readableEnded);
+  });
+
+  test("keeps no refused connection that made room for another", async () => {
+    const one = await startReplica(1);
+    const refused = Array.from({ length: 70 }, () => clinging(one.address));
+    await eventually(() => one.lane.counters.refusedTotal === 70);
+    // A socket that is gone there resets who writes to it.
+    await eventually(() => {
+      for (const { socket } of refused) if (!socket.destroyed) socket.write("x");
+      return refused.filter(({ socket }) => socket.destroyed).length === 6;
+    });
   });
 
   test("refuses a frame beyond the cap by its header, after a good hello", async () => {

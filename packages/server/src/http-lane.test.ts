@@ -493,6 +493,20 @@ describe("an HTTP lane", () => {
   });
 
   test.each([
+    ["headers that do not end", "GET / HTTP/1.1\r\nHost: local"],
+    ["garbage", "garbage\r\n\r\n"],
+  ])("hangs up after %s on a client that does not", async (_what, bytes) => {
+    const { address, lane } = await startLane(cancelled, {
+      limits: { headersMs: 30, lingerMs: 30 },
+    });
+    const socket = connect({ ...address, allowHalfOpen: true });
+    open.push({ close: () => socket.destroy() });
+    socket.write(bytes);
+    expect(await textOf(socket)).toContain('"code":"bad_frame"');
+    await eventually(() => lane.counters.connections === 0);
+  });
+
+  test.each([
     ["garbage", "\x00\x01\x02\x03\r\n\r\n", "400"],
     ["the session lane", "CUBBY/1 session\n\x00\x00", "400"],
     ["endless headers", `GET / HTTP/1.1\r\nX: ${"x".repeat(20_000)}\r\n\r\n`, "431"],

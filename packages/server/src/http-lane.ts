@@ -45,6 +45,8 @@ export type HttpLaneLimits = {
   readonly requestMs: number;
   /** An answer that its client does not read for so long ends the connection. */
   readonly unreadMs: number;
+  /** From the answer to what was no request to the end of its connection. */
+  readonly lingerMs: number;
   readonly idleMs: number;
   readonly sweepMs: number;
 };
@@ -57,6 +59,7 @@ export const HTTP_LANE_LIMITS: HttpLaneLimits = {
   headersMs: 5_000,
   requestMs: 10_000,
   unreadMs: 30_000,
+  lingerMs: 1_000,
   idleMs: 5_000,
   sweepMs: 1_000,
 };
@@ -353,6 +356,8 @@ export class HttpLane {
       "Connection: close",
     ];
     socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+    // The server's sockets allow half-open connections: a client that does not hang up would stay.
+    setTimeout(() => socket.destroy(), this.#limits.lingerMs).unref();
   }
 }
 

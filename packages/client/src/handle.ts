@@ -161,8 +161,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
   }
 
   /**
-   * API-2: never fails. Calls that wait for the lock end with `cancelled`, and a lock that is held
-   * is released, without lock-delay (GAP-6).
+   * API-2: never fails. Every `acquire` and `tryAcquire` without an answer ends with `cancelled` and
+   * leaves nothing held, and a lock that is held is released, without lock-delay (GAP-6).
    */
   close(): Promise<void> {
     this.#close ??= this.#closeNow();
@@ -242,7 +242,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
       const grant = { mode, sequencer: new Uint8Array(sequencer), lockGeneration };
       const lock = new Lock(this.#session, this, grant);
       if (this.#close !== undefined) {
-        // The Close went out behind it, and gives the lock back.
+        // It was granted already when the handle was closed: the Close gives the lock back.
         lock.lose("its handle was closed");
         return lock;
       }
@@ -267,13 +267,17 @@ export class Handle implements AsyncDisposable, PendingOwner {
     }
   }
 
-  /** Ends the calls under way and refuses later ones. */
+  /** Refuses later calls and ends those under way; on closing, only those that may leave a lock. */
   #refuse(code: ErrorCode, detail: string): void {
     const isClosing = code !== "handle_poisoned";
     this.#refusal = { code, detail };
     for (const call of [...this.#calls]) {
       if (!isClosing) this.#session.giveUp(call, code, detail);
-      else if (call.waitsForOthers) this.#session.giveUp(call, "cancelled", detail);
+      else if (call.body.$case === "acquire") {
+        // Asked for again at a master that knows of no Close, it would be granted (FO-8): its Cancel
+        // keeps it from that, and gives back what it was granted.
+        this.#session.giveUp(call, "cancelled", detail);
+      }
     }
   }
 

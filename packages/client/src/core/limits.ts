@@ -26,8 +26,9 @@ export const LOCATE_ANSWER_MS = 1_000;
 /** A replica that claims to be master and serves nothing is believed for so long. */
 export const IDLE_MASTER_MS = 1_000;
 /**
- * When masters have shown only past epochs for so long, the cell has begun anew. By then the sessions
- * of the old one are over, with the usual lease and grace period.
+ * When masters have shown only past epochs for so long, the cell is taken to have begun anew. With the
+ * usual lease and grace period the sessions of the old one are over by then; with longer ones they may
+ * not be, and go on asking under their own epoch until they are.
  */
 export const PAST_EPOCH_MS = 60_000;
 /** With prompt calls waiting and not a byte received for so long, the master is asked to answer. */

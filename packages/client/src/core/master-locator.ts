@@ -66,9 +66,12 @@ export class MasterLocator {
   #isWanted = false;
   #master: Endpoint | undefined;
   #masterEpoch = 0;
-  /** Highest epoch that any replica has shown: one that claims less has been deposed. */
+  /**
+   * The last epoch that a master was accepted with: one that claims less has been deposed. It goes
+   * down only when the cell is taken to have begun anew.
+   */
   #highestEpoch = 0;
-  /** Since when masters have shown lower ones only, or undefined. */
+  /** Since when masters have shown lower ones and none has been accepted, or undefined. */
   #pastEpochsSince: Instant | undefined;
   #seekingSince = 0 as Instant;
   #probeAt: Instant = NEVER;
@@ -229,10 +232,9 @@ export class MasterLocator {
       return;
     }
     endpoint.lastProblem = undefined;
-    if (epoch !== 0) {
-      this.#highestEpoch = epoch;
-      this.#pastEpochsSince = undefined;
-    }
+    if (epoch !== 0) this.#highestEpoch = epoch;
+    // Also at epoch 0: it may serve for hours, and none of what was shown before it counts then.
+    this.#pastEpochsSince = undefined;
     if (this.#master === endpoint && this.#masterEpoch === epoch) return;
     this.#master = endpoint;
     this.#masterEpoch = epoch;

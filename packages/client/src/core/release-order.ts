@@ -16,37 +16,35 @@ export class ReleaseOrder {
   /** From now until its answer has come, Acquires of its handle are held back. */
   begin(release: Call): void {
     const key = keyOf(release);
-    assert(key !== undefined, "a Release has a handle");
     const unanswered = this.#handles.get(key);
     if (unanswered === undefined) this.#handles.set(key, { releases: 1, behind: new Set() });
     else unanswered.releases += 1;
   }
 
-  /** Its answer has come: what may go now, in the order in which it was held back. */
+  /** Its answer has come: what may go now, in the order that it had in the queue. */
   end(release: Call): Iterable<Call> {
     const key = keyOf(release);
-    const unanswered = key === undefined ? undefined : this.#handles.get(key);
-    assert(key !== undefined && unanswered !== undefined, "a Release is answered once");
+    const unanswered = this.#handles.get(key);
+    assert(unanswered !== undefined, "a Release is answered once");
     unanswered.releases -= 1;
     if (unanswered.releases > 0) return [];
     this.#handles.delete(key);
     return unanswered.behind;
   }
 
-  /** True when the call must wait here. A Close does only behind a try that is kept here. */
+  /** True when the call must wait here. */
   holdsBack(call: Call): boolean {
-    const kind = call.body.$case;
-    if (this.#handles.size === 0 || (kind !== "acquire" && kind !== "close")) return false;
-    const unanswered = this.#handles.get(keyOf(call) ?? "");
+    if (this.#handles.size === 0 || call.body.$case !== "acquire") return false;
+    const unanswered = this.#handles.get(keyOf(call));
     if (unanswered === undefined) return false;
-    if (kind === "close" && unanswered.behind.size === 0) return false;
     unanswered.behind.add(call);
     return true;
   }
 
   /** The caller has given it up. */
   forget(call: Call): void {
-    if (this.#handles.size > 0) this.#handles.get(keyOf(call) ?? "")?.behind.delete(call);
+    if (this.#handles.size === 0 || call.body.$case !== "acquire") return;
+    this.#handles.get(keyOf(call))?.behind.delete(call);
   }
 
   *heldBack(): IterableIterator<Call> {
@@ -58,13 +56,7 @@ export class ReleaseOrder {
   }
 }
 
-function keyOf({ body }: Call): string | undefined {
-  switch (body.$case) {
-    case "acquire":
-    case "release":
-    case "close":
-      return toHex(body.value.handle);
-    default:
-      return undefined;
-  }
+function keyOf({ body }: Call): string {
+  assert(body.$case === "acquire" || body.$case === "release", "no other call has an order here");
+  return toHex(body.value.handle);
 }

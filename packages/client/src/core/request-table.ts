@@ -169,7 +169,8 @@ export class RequestTable {
     else this.#forget(call.number);
     if (call.body.$case === "cancel") this.#forget(call.body.value.requestNumber);
     if (call.body.$case !== "release") return;
-    for (const next of this.#releaseOrder.end(call)) this.#queue.push(next);
+    // What is still in the queue came into it later.
+    this.#queue.splice(this.#queueHead, 0, ...this.#releaseOrder.end(call));
   }
 
   /** The caller has given it up: if it may have been carried out, its number is to be cancelled. */

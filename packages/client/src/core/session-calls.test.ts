@@ -174,7 +174,7 @@ describe("an acquire and a release of the same handle", () => {
     const { world, session } = opened(16);
     world.call(session, body.release);
     for (let i = 0; i < 11; i += 1) world.call(session, body.write);
-    const acquireIn = (mode: number): void => {
+    const acquireIn = (mode: LockMode): void => {
       const value = { ...body.acquire.value, mode };
       world.call(session, { $case: "acquire", value });
     };

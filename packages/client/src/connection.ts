@@ -68,6 +68,11 @@ export class Connection {
   close(): void {
     this.#isOver = true;
     this.#outbox = [];
+    if (this.#socket.connecting) {
+      // Where nobody answers, connecting takes minutes, in which the process could not end.
+      this.#socket.destroy();
+      return;
+    }
     this.#socket.end();
     this.#socket.destroySoon();
   }

@@ -1,6 +1,7 @@
+import { CubbyError } from "@cubby/protocol";
 import type { Duration } from "./duration.ts";
+import type { Handle } from "./handle.ts";
 import type { Lock } from "./lock.ts";
-import { ignore } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 
 export type ElectOptions = {
@@ -23,6 +24,25 @@ export type LeaderContext = {
 /** How long resigning may take: what is not cleared by then is overwritten by the next leader. */
 const RESIGN_MS = 5_000;
 
+const LOST: ReadonlySet<string> = new Set(["sequencer_stale", "stale_handle"]);
+
+/** Why the leadership was not there to the end, if it is known to be lost. */
+async function resign(file: Handle, lock: Lock): Promise<CubbyError | undefined> {
+  try {
+    // By the clock: what aborts the signal is a timer, which waits for a loop that was blocked.
+    lock.assertHeld();
+    await file.setContents("", { timeoutMs: RESIGN_MS });
+  } catch (error) {
+    if (!(error instanceof CubbyError)) throw error;
+    if (error.code === "lock_lost") return error;
+    // Another leads, or could. Other errors say nothing of the lock: the next leader writes over it.
+    if (LOST.has(error.code)) return new CubbyError("lock_lost", error.message);
+  } finally {
+    await lock.release();
+  }
+  return undefined;
+}
+
 export async function elect<T>(
   session: CubbySession,
   path: string,
@@ -44,15 +64,16 @@ export async function elect<T>(
     await file.setContents(value, { signal });
     const signals = signal === undefined ? [lock.signal] : [lock.signal, signal];
     const context = { signal: AbortSignal.any(signals), sequencer: lock.sequencer, lock };
+    let loss: CubbyError | undefined;
+    let result: T;
     try {
-      const result = await lead(context);
-      // Whoever counts on having led to the end must hear that it was not so.
-      if (lock.signal.aborted) throw lock.signal.reason;
-      return result;
+      result = await lead(context);
     } finally {
-      if (lock.held) await file.setContents("", { timeoutMs: RESIGN_MS }).catch(ignore);
-      await lock.release();
+      loss = await resign(file, lock);
     }
+    // Whoever counts on having led to the end must hear that it was not so.
+    if (loss !== undefined) throw loss;
+    return result;
   } finally {
     await file.close();
   }

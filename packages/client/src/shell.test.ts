@@ -611,6 +611,28 @@ describe("an election", () => {
     await expect(running).rejects.toMatchObject({ code: "lock_lost" });
   });
 
+  it("fails with lock_lost when it was lost while the leader kept all timers waiting", async () => {
+    await using cell = await connect(replica.url, { leaseMs: 2_000, gracePeriodMs: 100 });
+    const running = cell.elect(PATH, { value: "x" }, () => {
+      for (const until = performance.now() + 2_500; performance.now() < until; );
+      return 1;
+    });
+    await expect(running).rejects.toMatchObject({ code: "lock_lost" });
+  });
+
+  it.each(["stale_handle", "sequencer_stale"] as const)(
+    "fails with lock_lost when the last write is refused as %s",
+    async (code) => {
+      await using cell = await connect(replica.url);
+      const running = cell.elect(PATH, { value: "x" }, () => {
+        replica.intercept = ({ call }) =>
+          call?.$case === "setContents" ? failure(code, "another leads") : "default";
+        return 1;
+      });
+      await expect(running).rejects.toMatchObject({ code: "lock_lost" });
+    },
+  );
+
   function contentsOf(path: string): string {
     return new TextDecoder().decode(replica.files.get(path)?.contents);
   }

@@ -225,3 +225,93 @@ describe("a wiped directory under an old id", () => {
     expect(network.master()).toBeUndefined();
   });
 });
+
+describe("a snapshot that is durable before the promise under which its slots were learned", () => {
+  // Guard: `#onLogMessage` learns nothing before the promise is durable. Without it the old leader is
+  // told that its own log is chosen so far.
+  it.each(["s1", "s2", "s3", "s4"])("never makes an old leader's log chosen (%s)", (seed) => {
+    const network = new TestingNetwork({ replicas: 5, seed, snapshotEvery: 4 });
+    const late = network.ids[4] ?? r1;
+    const others = network.ids.filter((id) => id !== late);
+    // It promises, and is never synchronised, since nobody hears it.
+    const silenced = new Set(["promise", "accepted", "fetch"]);
+    network.filter = (from, _, { kind }) => from !== late || !silenced.has(kind);
+    network.startAll();
+    network.run(3_000);
+    const old = network.master() ?? late;
+    expect(old).not.toBe(late);
+    network.propose(old, "one", "two");
+    network.run(200);
+    isolate(network, old);
+    network.propose(old, "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8");
+    network.run(20);
+    isolate(network, late);
+    network.run(4_000);
+    const next = network.master() ?? old;
+    expect(next).not.toBe(old);
+    network.propose(next, "x1", "x2", "x3", "x4", "x5");
+    network.run(200);
+    // Its journal hangs; what it hears of the new leader would be in memory, and in a snapshot, alone.
+    network.slowDisk(late, 100_000);
+    network.filter = undefined;
+    network.heal();
+    isolate(network, old);
+    network.run(400);
+    network.crash(late, 0);
+    network.slowDisk(late, undefined);
+    network.heal();
+    for (const id of others) {
+      if (id === old) continue;
+      network.cutBoth(id, old);
+      network.cutBoth(id, late);
+    }
+    network.start(late);
+    network.run(3_000);
+    network.heal();
+    network.run(3_000);
+    const delivered = network.ids.map((id) => network.engine(id).status().delivered);
+    expect(new Set(delivered).size).toBe(1);
+  });
+});
+
+describe("a follower that has the snapshot, and lost the rest of the synchronisation", () => {
+  it.each(["a", "b", "c", "d", "e", "f"])(
+    "is brought to the log though the leader offers the snapshot again (%s)",
+    (seed) => {
+      const network = new TestingNetwork({ replicas: 3, seed, paxos: { retainSlots: 0 } });
+      network.startAll();
+      network.run(2_000);
+      const leader = network.master() ?? r1;
+      const [follower = r1, third = r1] = network.ids.filter((id) => id !== leader);
+      isolate(network, follower);
+      network.propose(leader, "a", "b", "c", "d", "e", "f");
+      network.run(300);
+      // They end when their first snapshot is durable and its checkpoint is not: the lease's length is gone.
+      for (const id of [leader, third]) {
+        const { delivered: slot, acceptedBallot } = network.engine(id).status();
+        const bytes = utf8Encode("state".padEnd(100, "."));
+        network.disk(id).putSnapshot({ slot, ballot: acceptedBallot, bytes });
+        network.crash(id, 0);
+      }
+      network.crash(follower, 0);
+      network.heal();
+      network.start(leader);
+      network.start(follower);
+      network.filter = (from, to, message) => {
+        if (message.kind === "fetch") return message.from <= 2;
+        return from !== leader || to !== follower || message.kind !== "logPart";
+      };
+      const isInstalled = () =>
+        network.disk(follower).idle &&
+        network.traces.some(
+          ({ replica, event }) => replica === follower && event.kind === "snapshotInstalled",
+        );
+      network.runUntil(isInstalled, 8_000);
+      network.run(5);
+      network.crash(follower);
+      network.filter = undefined;
+      network.start(follower);
+      expect(network.runUntil(() => network.master() !== undefined, 10_000)).toBeDefined();
+    },
+  );
+});

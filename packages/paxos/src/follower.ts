@@ -102,7 +102,11 @@ export class Follower {
       this.#sendAccepted(from);
       return;
     }
-    if (message.slot <= chosen) return;
+    if (message.slot <= chosen) {
+      // Liveness: a leader that takes it for needed offers nothing else, and waits to be asked.
+      if (!this.#isSynchronised()) this.#follow(now, from);
+      return;
+    }
     this.#catchUp ??= this.#begin(now, from, this.#isSynchronised() ? "extend" : "follow");
     this.#catchUp.onSnapshotPart(now, message);
     this.#maybeSynchronise(now);

@@ -27,6 +27,7 @@ function follower(): LoneEngine {
 function synchronised(): LoneEngine {
   const lone = follower();
   lone.hear(1, prepare(1, 1));
+  lone.persist();
   lone.hear(1, {
     kind: "logPart",
     ballot: ballot(1, 1),

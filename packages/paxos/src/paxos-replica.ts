@@ -299,6 +299,9 @@ export class PaxosReplica {
       this.#requestPrepare(from, ballot);
       return;
     }
+    // Safety: a snapshot of what is learned in a ballot may be durable before its promise is, and we
+    // would tell a leader of an older ballot that its log is chosen so far.
+    if (!this.#acceptor.promiseIsDurable) return;
     switch (message.kind) {
       case "accept":
         this.#follower.onAccept(now, from, message);

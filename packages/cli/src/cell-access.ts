@@ -40,11 +40,16 @@ export interface OpenNode {
   close(): Promise<void>;
 }
 
-/** A lock in hand. */
-export type HeldLock = {
+/** A lock in hand, as far as a command that runs under it is concerned. */
+export type Hold = {
   readonly sequencerText: string;
   /** Aborts when the lock is lost. */
   readonly signal: AbortSignal;
+  /** Throws lock_lost once it is lost, and session_jeopardy while nobody knows. */
+  assertHeld(): void;
+};
+
+export type HeldLock = Hold & {
   /** True when the cell has said so; never throws. */
   release(): Promise<boolean>;
 };
@@ -52,13 +57,11 @@ export type HeldLock = {
 export interface CellSession {
   /** Expired or closed: nothing can be done with it any more. */
   readonly over: boolean;
+  /** As the clock has it now, whatever `onState` has told of it. */
+  readonly inJeopardy: boolean;
   open(path: string, request: OpenRequest): Promise<OpenNode>;
   /** Waits to be elected, then runs `lead` and gives its answer. */
-  elect<T>(
-    path: string,
-    request: ElectRequest,
-    lead: (lock: { readonly sequencerText: string; readonly signal: AbortSignal }) => Promise<T>,
-  ): Promise<T>;
+  elect<T>(path: string, request: ElectRequest, lead: (hold: Hold) => Promise<T>): Promise<T>;
   /** Hears "jeopardy", "safe" and whatever else the session comes to; returns what ends that. */
   onState(listener: (state: string) => void): () => void;
   checkSequencer(

@@ -6,8 +6,14 @@ function run(script: string, signal = new AbortController().signal, graceMs = 5_
     command: ["/bin/sh", "-c", script],
     env: { PATH: process.env["PATH"], CUBBY_SEQUENCER: "cs1.abc" },
     signal,
+    assertHeld,
     graceMs,
   });
+}
+
+/** A lock that is never in doubt. */
+function assertHeld(): void {
+  // Throws nothing.
 }
 
 describe("a command that runs under a lock", () => {
@@ -26,7 +32,7 @@ describe("a command that runs under a lock", () => {
   it("answers 127 for a program that is not there", async () => {
     const command = ["/nonexistent/program"];
     const signal = new AbortController().signal;
-    expect(await runGuardedCommand({ command, env: {}, signal, graceMs: 0 })).toBe(127);
+    expect(await runGuardedCommand({ command, env: {}, signal, assertHeld, graceMs: 0 })).toBe(127);
   });
 
   it("is told to end when the lock is lost, and the loss is the answer", async () => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
-import { CubbyError } from "@cubby/protocol";
 import { DeadManSwitch } from "./process/dead-man-switch.ts";
+import { lossOf, whenHeld } from "./when-held.ts";
 
 /** Passed on to the command, which decides what they mean to it. */
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
@@ -13,6 +13,8 @@ export type GuardedCommand = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the lock is lost. */
   readonly signal: AbortSignal;
+  /** Throws while the lock may not be relied on. */
+  readonly assertHeld: () => void;
   /** Between SIGTERM and SIGKILL after a loss. */
   readonly graceMs: number;
 };
@@ -20,10 +22,12 @@ export type GuardedCommand = {
 /**
  * Runs a command that must not outlive a lock. Returns its exit code, 128 + n when signal n ended
  * it. When the lock is lost the command's whole process group is told to end, then made to, and
- * the answer is the error lock_lost. If this process is killed the group is killed too.
+ * the answer is the error lock_lost. It is not started while the lock is in doubt. If this process is killed the group is killed too.
  */
 export async function runGuardedCommand(guarded: GuardedCommand): Promise<number> {
   const [program = "", ...args] = guarded.command;
+  // We may have been stopped since the grant was sent: by now it may be another's.
+  await whenHeld(guarded.assertHeld, guarded.signal);
   // Before the command runs: what is sent to us from now on is for it.
   const forwarding = new SignalForwarding();
   const child = spawn(program, args, { stdio: "inherit", env: guarded.env, detached: true });
@@ -46,11 +50,7 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   if (guarded.signal.aborted) onLoss();
   try {
     const code = await ended;
-    if (guarded.signal.aborted) {
-      const { reason } = guarded.signal;
-      const detail = "The command was ended, since its lock was lost or may be.";
-      throw reason instanceof CubbyError ? reason : new CubbyError("lock_lost", detail);
-    }
+    if (guarded.signal.aborted) throw lossOf(guarded.signal);
     return code;
   } finally {
     guarded.signal.removeEventListener("abort", onLoss);

@@ -28,6 +28,10 @@ class ClientSession implements CellSession {
     return this.#session.state === "expired" || this.#session.state === "closed";
   }
 
+  get inJeopardy(): boolean {
+    return this.#session.state === "jeopardy";
+  }
+
   open: CellSession["open"] = async (path, request) => {
     const { create, mustCreate, kind, lockDelayMs, contents, write } = request;
     const handle = await this.#session.open(path, {
@@ -44,7 +48,12 @@ class ClientSession implements CellSession {
     this.#session.elect(
       path,
       { value, signal, ...(lockDelayMs === undefined ? {} : { lockDelay: lockDelayMs }) },
-      ({ lock, signal }) => lead({ sequencerText: lock.sequencerText, signal }),
+      ({ lock, signal }) =>
+        lead({
+          sequencerText: lock.sequencerText,
+          signal,
+          assertHeld: () => lock.assertHeld(),
+        }),
     );
 
   onState: CellSession["onState"] = (listener) => this.#session.onState(listener);

@@ -10,6 +10,8 @@ const ASK_EVERY_MS = 3_000;
  * been in jeopardy for so long that another may be granted the lock.
  */
 export class HoldWatch implements Disposable {
+  readonly #session: CellSession;
+  readonly #graceMs: number;
   readonly #loss = new AbortController();
   readonly #end = new AbortController();
   readonly #stopListening: () => void;
@@ -19,8 +21,12 @@ export class HoldWatch implements Disposable {
     session: CellSession,
     hold: { readonly path: string; readonly sequencerText: string; readonly graceMs: number },
   ) {
-    this.#stopListening = session.onState((state) => this.#onState(state, hold.graceMs));
-    this.#ask(session, hold.path, hold.sequencerText).catch((error: unknown) => {
+    this.#session = session;
+    this.#graceMs = hold.graceMs;
+    this.#stopListening = session.onState((state) => this.#onState(state));
+    // The grant may have come with the news of the jeopardy, for which nobody listened yet.
+    if (session.inJeopardy) this.#onState("jeopardy");
+    this.#ask(hold.path, hold.sequencerText).catch((error: unknown) => {
       if (!this.#end.signal.aborted) this.#loss.abort(error);
     });
   }
@@ -36,23 +42,30 @@ export class HoldWatch implements Disposable {
     clearTimeout(this.#doubt);
   }
 
-  async #ask(session: CellSession, path: string, sequencerText: string): Promise<void> {
+  async #ask(path: string, sequencerText: string): Promise<void> {
     for (;;) {
       await sleep(ASK_EVERY_MS, this.#end.signal);
       // A cell that does not answer has said nothing.
-      const verdict = await session.checkSequencer(path, sequencerText).catch(() => undefined);
+      const verdict = await this.#session
+        .checkSequencer(path, sequencerText)
+        .catch(() => undefined);
       if (verdict?.valid === false) {
         throw new CubbyError("lock_lost", `The command was ended: ${verdict.reason}.`);
       }
     }
   }
 
-  #onState(state: string, graceMs: number): void {
+  #onState(state: string): void {
     clearTimeout(this.#doubt);
     if (state !== "jeopardy") return;
+    this.#doubt = setTimeout(() => this.#loseByDoubt(), this.#graceMs);
+  }
+
+  #loseByDoubt(): void {
+    // A jeopardy that the clock alone knew of ends without a notice.
+    if (!this.#session.inJeopardy) return;
     const detail =
       "The command was ended: the cell does not answer, and another may be granted the lock.";
-    const lose = (): void => this.#loss.abort(new CubbyError("lock_lost", detail));
-    this.#doubt = setTimeout(lose, graceMs);
+    this.#loss.abort(new CubbyError("lock_lost", detail));
   }
 }

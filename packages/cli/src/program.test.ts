@@ -1,8 +1,11 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { utf8Decode, utf8Encode } from "@cubby/base";
 import type { NodeStat } from "@cubby/client";
 import { CubbyError, type ErrorCode, Status } from "@cubby/protocol";
-import { describe, expect, it } from "vitest";
-import type { CellSession, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
+import { afterAll, describe, expect, it } from "vitest";
+import type { CellSession, Hold, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
 import type { Context } from "./context.ts";
 import { runCubby } from "./program.ts";
 
@@ -31,6 +34,9 @@ class FakeWorld {
   answers: ReplicaAnswer[] = [];
   readonly loss = new AbortController();
   sequencerValid = true;
+  /** How many looks at the lock find it in doubt. */
+  doubts = 0;
+  isLost = false;
 
   readonly context: Context = {
     env: { PATH: process.env["PATH"], CUBBY_CELL: "cubby://127.0.0.1:7999/local" },
@@ -45,7 +51,7 @@ class FakeWorld {
       connect: async (url) => {
         this.asked.push(["connect", url]);
         if (this.failure === "unreachable") throw new CubbyError("unreachable", "Nobody is there.");
-        return this.#session;
+        return { ...this.#session, inJeopardy: this.doubts > 0 };
       },
       statuses: async (url) => {
         this.asked.push(["statuses", url]);
@@ -74,8 +80,7 @@ class FakeWorld {
       this.asked.push(["acquire", { mode, waitMs }]);
       this.#mayFail();
       return {
-        sequencerText: "cs1.token",
-        signal: this.loss.signal,
+        ...this.#hold(),
         release: async () => {
           this.asked.push(["release"]);
           return true;
@@ -86,6 +91,7 @@ class FakeWorld {
 
   readonly #session: CellSession = {
     over: false,
+    inJeopardy: false,
     onState: () => () => undefined,
     open: async (path: string, request: OpenRequest) => {
       this.asked.push(["open", path, request]);
@@ -93,13 +99,24 @@ class FakeWorld {
     },
     elect: async (path, { value }, lead) => {
       this.asked.push(["elect", path, utf8Decode(value)]);
-      return lead({ sequencerText: "cs1.token", signal: this.loss.signal });
+      return lead(this.#hold());
     },
     checkSequencer: async () => ({ valid: this.sequencerValid, reason: "Generation 4 is over." }),
     close: async () => {
       this.asked.push(["close"]);
     },
   };
+
+  #hold(): Hold {
+    return {
+      sequencerText: "cs1.token",
+      signal: this.loss.signal,
+      assertHeld: () => {
+        if (this.doubts-- > 0) throw new CubbyError("session_jeopardy", "As the test has it.");
+        if (this.isLost) throw new CubbyError("lock_lost", "As the test has it.");
+      },
+    };
+  }
 
   async run(...args: string[]): Promise<number> {
     return runCubby(args, this.context);
@@ -233,6 +250,10 @@ describe("exit codes", () => {
 });
 
 describe("lock and elect on the command line", () => {
+  const directory = mkdtempSync(join(tmpdir(), "cubby-lock-"));
+  const mark = join(directory, "started");
+  const started = ["--", "/usr/bin/env", "touch", mark];
+  afterAll(() => rmSync(directory, { recursive: true }));
   const succeed = ["--", "/bin/sh", "-c", 'test "$CUBBY_SEQUENCER $CUBBY_LOCK_PATH" = "$0"'];
 
   it("runs the command with the sequencer in its environment, and gives the lock back", async () => {
@@ -275,6 +296,30 @@ describe("lock and elect on the command line", () => {
     world.loss.abort();
     expect(await world.run("lock", "/ls/local/a", "--", "sleep", "30")).toBe(81);
     expect(world.asked.slice(-2)).toEqual([["release"], ["close"]]);
+  });
+
+  it("starts nothing on a grant that came too late: the lock is lost by then", async () => {
+    for (const how of ["lock", "elect"]) {
+      const world = new FakeWorld();
+      world.isLost = true;
+      expect(await world.run(how, "/ls/local/a", ...started)).toBe(81);
+    }
+    expect(existsSync(mark)).toBe(false);
+  });
+
+  it("starts nothing while the session is in jeopardy, and gives up when that has no end", async () => {
+    const world = new FakeWorld();
+    world.doubts = Number.POSITIVE_INFINITY;
+    expect(await world.run("lock", "/ls/local/a", "--grace", "50ms", ...started)).toBe(81);
+    expect(world.error).toContain("another may be granted the lock");
+    expect(existsSync(mark)).toBe(false);
+  });
+
+  it("starts its command once the session is safe again", async () => {
+    const world = new FakeWorld();
+    world.doubts = 2;
+    expect(await world.run("lock", "/ls/local/a", ...started)).toBe(0);
+    expect(existsSync(mark)).toBe(true);
   });
 
   it("stands for election with what the winner writes", async () => {

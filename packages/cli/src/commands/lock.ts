@@ -6,7 +6,7 @@ import {
   LOCK_DELAY_MS_MAX,
 } from "@cubby/protocol";
 import type { Command } from "commander";
-import type { CellSession } from "../cell-access.ts";
+import type { CellSession, Hold } from "../cell-access.ts";
 import { runGuardedCommand } from "../child-command.ts";
 import type { Context } from "../context.ts";
 import { parseDurationMs } from "../duration.ts";
@@ -32,9 +32,6 @@ type LockOptions = GuardOptions & {
   readonly wait?: string | false;
 };
 type ElectOptions = GuardOptions & { readonly value?: string };
-
-/** A lock in hand, as far as a command that runs under it is concerned. */
-type Guard = { readonly sequencerText: string; readonly signal: AbortSignal };
 
 /** `lock` and `elect`. Both answer with the exit code of the command that they ran. */
 export function addLockCommands(
@@ -145,22 +142,23 @@ function sayWaiting(path: string, context: Context, options: GuardOptions): void
 
 async function runUnder(
   session: CellSession,
-  lock: Guard,
+  hold: Hold,
   path: string,
   command: readonly string[],
   context: Context,
   options: GuardOptions,
 ): Promise<number> {
   if (options.json === true) {
-    const held = { held: path, sequencer: lock.sequencerText };
+    const held = { held: path, sequencer: hold.sequencerText };
     context.writeError(`${JSON.stringify(held)}\n`);
   }
-  const { sequencerText } = lock;
+  const { sequencerText } = hold;
   using watch = new HoldWatch(session, { path, sequencerText, graceMs: graceMsOf(options) });
   return await runGuardedCommand({
     command,
     env: { ...context.env, CUBBY_SEQUENCER: sequencerText, CUBBY_LOCK_PATH: path },
-    signal: AbortSignal.any([lock.signal, watch.signal]),
+    signal: AbortSignal.any([hold.signal, watch.signal]),
+    assertHeld: () => hold.assertHeld(),
     graceMs: killAfterMsOf(options),
   });
 }

@@ -659,6 +659,8 @@ function slowDisk(faults: Faults): boolean {
 
 function slowDown(faults: Faults, replica: ReplicaProcess): void {
   replica.diskMs = pick(faults.rng, [5, 40, 300, 2_500]);
+  // A journal that is behind while snapshots are quick makes these durable before what they rest on.
+  replica.slowFiles = faults.rng.chance(0.3) ? "segment-" : "";
   faults.after(pick(faults.rng, [500, 3_000, 8_000]), () => {
     replica.diskMs = undefined;
   });

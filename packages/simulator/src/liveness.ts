@@ -93,6 +93,7 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   for (const replica of world.replicas) {
     if (replica.isLost) continue;
     replica.diskMs = undefined;
+    replica.slowFiles = "";
     replica.failsNext = undefined;
     replica.resume();
     if (!replica.isUp) replica.start();

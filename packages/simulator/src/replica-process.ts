@@ -100,6 +100,8 @@ export class ReplicaProcess implements CellObserver {
   #isTurnDue = false;
   /** How long a disk request takes; undefined: drawn for each. */
   diskMs: number | undefined;
+  /** Only requests on files whose names begin so take as long as that. */
+  slowFiles = "";
   /** The next request of that kind fails. */
   failsNext: { readonly kind: string; readonly code: string } | undefined;
   /** One has failed in this life: it may end itself. */
@@ -315,9 +317,12 @@ export class ReplicaProcess implements CellObserver {
     });
   }
 
-  #completeLater({ id, kind }: DiskRequest): void {
+  #completeLater(request: DiskRequest): void {
     const { disk, life } = this;
-    const delayMs = this.diskMs ?? 0.1 + this.#rng.below(300) / 1000;
+    const { id, kind } = request;
+    const isSlow = "file" in request && request.file.startsWith(this.slowFiles);
+    const slowMs = isSlow || this.slowFiles === "" ? this.diskMs : undefined;
+    const delayMs = slowMs ?? 0.1 + this.#rng.below(300) / 1000;
     if (kind === "write") this.pendingWrites += 1;
     this.#house.time.after(delayMs, () => {
       if (this.disk !== disk || this.life !== life) return;

@@ -1,97 +1,129 @@
 /**
- * One process per directory (reliability §5 rule 16). The file `lock` names its holder by process
- * id, start time and boot, so that a number used again by another process is not taken for it.
- * It appears complete or not at all: written aside, then linked, which fails if the name is taken.
+ * One process per directory (reliability §5 rule 16). The file `lock` says who holds it, and on which
+ * socket beside it that process listens. It appears complete or not at all, and when the socket
+ * listens: written aside, then linked, which fails if the name is taken.
  */
 
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { linkSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { decodeHolder, describeSelf, encodeHolder, judge, readIfThere } from "./lock-holder.ts";
+import { askSocket, type LockSocket, listenInDirectory } from "./lock-socket.ts";
+import { platformCode } from "./platform-errors.ts";
 
 export type LockResult =
   | { readonly kind: "locked"; release(): void }
-  | { readonly kind: "held"; readonly pid: number; readonly file: string }
+  | Held
   /** A process died in the middle of taking over, which leaves a file for the operator to remove. */
   | { readonly kind: "stuck"; readonly file: string };
 
+type Held = {
+  readonly kind: "held";
+  /** Its number where it runs: "elsewhere" and "unseen" are not of this PID namespace. */
+  readonly pid: number;
+  readonly where: "here" | "elsewhere" | "unseen";
+  readonly file: string;
+};
+
 const LOCK_FILE = "lock";
 const TAKEOVER_FILE = "lock.takeover";
+/** What one process puts beside the lock; no two use the same, since all may be process 1. */
+const OWN_FILE = /^lock\.[0-9a-f]{16}(\.sock)?$/;
+const SOCKET_SUFFIX = ".sock";
+/** From one's own files to the lock takes milliseconds: older ones are of a process that was killed. */
+const OWN_FILE_MS_MAX = 60_000;
 
-/** Throws what the file system throws: EACCES, ENOENT, EROFS, … */
-export function lockDirectory(directory: string): LockResult {
-  const file = join(directory, LOCK_FILE);
-  const mine = describeProcess(process.pid) ?? `${process.pid} unknown unknown`;
-  const aside = join(directory, `${LOCK_FILE}.${process.pid}`);
-  writeFileSync(aside, mine, { mode: 0o600 });
+type Claim = {
+  readonly directory: string;
+  readonly content: string;
+  /** Holds the content, to be linked. */
+  readonly aside: string;
+  readonly socket: LockSocket | undefined;
+};
+
+/** Rejects with what the file system throws: EACCES, ENOENT, EROFS, … */
+export async function lockDirectory(directory: string): Promise<LockResult> {
+  const name = `${LOCK_FILE}.${randomBytes(8).toString("hex")}`;
+  const socketName = `${name}${SOCKET_SUFFIX}`;
+  const socket = await listenInDirectory(directory, socketName);
+  const content = encodeHolder(describeSelf(socket === undefined ? undefined : socketName));
+  const claim: Claim = { directory, content, aside: join(directory, name), socket };
+  let result: LockResult | undefined;
   try {
-    if (tryLink(aside, file)) return locked(file, mine);
-    const holder = aliveHolder(file);
-    if (holder !== undefined) return { kind: "held", pid: holder, file };
-    return takeOver(directory, aside, mine);
+    writeFileSync(claim.aside, content, { mode: 0o600 });
+    result = await take(claim);
   } finally {
-    unlinkSync(aside);
+    unlinkIfThere(claim.aside);
+    if (result?.kind !== "locked") socket?.close();
   }
+  if (result.kind === "locked") removeLeftovers(directory, socketName);
+  return result;
+}
+
+async function take(claim: Claim): Promise<LockResult> {
+  const file = join(claim.directory, LOCK_FILE);
+  if (tryLink(claim.aside, file)) return locked(claim, file);
+  return (await heldBy(claim.directory, file)) ?? takeOver(claim, file);
 }
 
 /** Two processes may both find a dead holder: only one of them may remove its lock. */
-function takeOver(directory: string, aside: string, mine: string): LockResult {
-  const file = join(directory, LOCK_FILE);
-  const guard = join(directory, TAKEOVER_FILE);
-  if (!tryLink(aside, guard)) {
-    const pid = aliveHolder(guard);
-    return pid === undefined ? { kind: "stuck", file: guard } : { kind: "held", pid, file };
+async function takeOver(claim: Claim, file: string): Promise<LockResult> {
+  const guard = join(claim.directory, TAKEOVER_FILE);
+  if (!tryLink(claim.aside, guard)) {
+    return (await heldBy(claim.directory, guard)) ?? { kind: "stuck", file: guard };
   }
   try {
-    const holder = aliveHolder(file);
-    if (holder !== undefined) return { kind: "held", pid: holder, file };
-    unlinkIfThere(file);
-    if (tryLink(aside, file)) return locked(file, mine);
-    return { kind: "held", pid: aliveHolder(file) ?? 0, file };
+    const held = await heldBy(claim.directory, file);
+    if (held !== undefined) return held;
+    removeLock(claim.directory, file);
+    if (tryLink(claim.aside, file)) return locked(claim, file);
+    return (await heldBy(claim.directory, file)) ?? { kind: "held", pid: 0, where: "here", file };
   } finally {
-    unlinkSync(guard);
+    unlinkIfThere(guard);
   }
 }
 
-function locked(file: string, mine: string): LockResult {
+function locked(claim: Claim, file: string): LockResult {
   const release = () => {
-    if (readIfThere(file) === mine) unlinkIfThere(file);
+    if (readIfThere(file) === claim.content) unlinkIfThere(file);
+    claim.socket?.close();
   };
   return { kind: "locked", release };
 }
 
-/** The holder's process id, if the very process that took the lock is still there. */
-function aliveHolder(file: string): number | undefined {
-  const content = readIfThere(file);
-  if (content === undefined) return undefined;
-  const pid = Number(content.split(" ")[0]);
-  if (!Number.isSafeInteger(pid) || pid <= 0) return undefined;
-  const now = describeProcess(pid);
-  // Without /proc only the number can be asked for.
-  if (now === undefined) return hasProc() ? undefined : signalable(pid);
-  return now === content ? pid : undefined;
+/** Undefined if the very process that took the lock is gone for certain. */
+async function heldBy(directory: string, file: string): Promise<Held | undefined> {
+  const holder = decodeHolder(readIfThere(file) ?? "");
+  if (holder === undefined) return undefined;
+  const answer = isSocketName(holder.socket)
+    ? await askSocket(directory, holder.socket)
+    : "missing";
+  const judgement = judge(holder, answer);
+  return judgement.kind === "gone" ? undefined : { ...judgement, file };
 }
 
-/** Process id, start time in ticks since boot, and the boot; undefined if there is none (or no /proc). */
-function describeProcess(pid: number): string | undefined {
-  const stat = readIfThere(`/proc/${pid}/stat`);
-  const boot = readIfThere("/proc/sys/kernel/random/boot_id");
-  if (stat === undefined || boot === undefined) return undefined;
-  // The second field is the command in parentheses and may hold anything, even parentheses.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const state = fields[0];
-  if (state === "Z" || state === "X") return undefined;
-  return `${pid} ${fields[19]} ${boot.trim()}`;
+/** With the socket that its holder left behind. */
+function removeLock(directory: string, file: string): void {
+  const socket = decodeHolder(readIfThere(file) ?? "")?.socket ?? "";
+  if (isSocketName(socket)) unlinkIfThere(join(directory, socket));
+  unlinkIfThere(file);
 }
 
-function hasProc(): boolean {
-  return readIfThere("/proc/self/stat") !== undefined;
+/** What is read from the file becomes a path. */
+function isSocketName(name: string): boolean {
+  return OWN_FILE.test(name) && name.endsWith(SOCKET_SUFFIX);
 }
 
-function signalable(pid: number): number | undefined {
+/** Of processes that were killed before they had the lock. What cannot be removed does no harm. */
+function removeLeftovers(directory: string, mine: string): void {
   try {
-    process.kill(pid, 0);
-    return pid;
+    for (const name of readdirSync(directory)) {
+      if (!OWN_FILE.test(name) || name === mine) continue;
+      const path = join(directory, name);
+      if (Date.now() - statSync(path).mtimeMs > OWN_FILE_MS_MAX) unlinkSync(path);
+    }
   } catch (error) {
-    return codeOf(error) === "EPERM" ? pid : undefined;
+    if (platformCode(error) === "") throw error;
   }
 }
 
@@ -100,17 +132,7 @@ function tryLink(from: string, to: string): boolean {
     linkSync(from, to);
     return true;
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw error;
-  }
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    // ESRCH: the process ended between opening and reading its entry in /proc.
-    if (codeOf(error) === "ENOENT" || codeOf(error) === "ESRCH") return undefined;
+    if (platformCode(error) === "EEXIST") return false;
     throw error;
   }
 }
@@ -119,10 +141,6 @@ function unlinkIfThere(file: string): void {
   try {
     unlinkSync(file);
   } catch (error) {
-    if (codeOf(error) !== "ENOENT") throw error;
+    if (platformCode(error) !== "ENOENT") throw error;
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

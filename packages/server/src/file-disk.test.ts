@@ -1,13 +1,4 @@
-import { spawn } from "node:child_process";
-import {
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -18,7 +9,6 @@ import { format } from "./core/journal-format.ts";
 import { recover } from "./core/journal-recovery.ts";
 import { FileDisk } from "./file-disk.ts";
 import { driveOnDirectory } from "./file-disk-drive.ts";
-import { lockDirectory } from "./file-disk-lock.ts";
 
 let directory = "";
 
@@ -135,52 +125,5 @@ describe("FileDisk", () => {
     expect(await runJournal(slots)).toBe(200);
     expect(await runJournal([1])).toBe(400);
     expect(statSync(join(directory, "segment-00000001")).size).toBe(SMALL.segmentBytes);
-  });
-});
-
-describe("the process lock", () => {
-  it("refuses a second holder while the first one lives", () => {
-    const first = lockDirectory(directory);
-    expect(first.kind).toBe("locked");
-    expect(lockDirectory(directory)).toEqual({
-      kind: "held",
-      pid: process.pid,
-      file: join(directory, "lock"),
-    });
-    if (first.kind === "locked") first.release();
-    expect(lockDirectory(directory).kind).toBe("locked");
-  });
-
-  it("takes over from a process that is gone, or whose number another one has now", () => {
-    for (const holder of ["999999999 1 boot", `${process.pid} 1 boot`, "", "garbage"]) {
-      writeFileSync(join(directory, "lock"), holder);
-      const lock = lockDirectory(directory);
-      expect(lock.kind).toBe("locked");
-      if (lock.kind === "locked") lock.release();
-    }
-    expect(readdirSync(directory)).toEqual([]);
-  });
-
-  it("is held by another process until that one is gone", async () => {
-    const child = spawn("sleep", ["60"], { stdio: "ignore" });
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    const pid = child.pid ?? 0;
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const startedAt = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    writeFileSync(join(directory, "lock"), `${pid} ${startedAt} ${boot}`);
-    expect(lockDirectory(directory)).toEqual({ kind: "held", pid, file: join(directory, "lock") });
-    child.kill("SIGKILL");
-    await ended;
-    expect(lockDirectory(directory).kind).toBe("locked");
-  });
-
-  it("names the file that a take-over cut short leaves behind", () => {
-    writeFileSync(join(directory, "lock"), "999999999 1 boot");
-    writeFileSync(join(directory, "lock.takeover"), "999999998 1 boot");
-    expect(lockDirectory(directory)).toEqual({
-      kind: "stuck",
-      file: join(directory, "lock.takeover"),
-    });
   });
 });

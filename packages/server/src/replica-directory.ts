@@ -40,7 +40,7 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
   } catch (error) {
     throw directoryError(dataDir, error);
   }
-  const lock = lockOrThrow(dataDir);
+  const lock = await lockOrThrow(dataDir);
   try {
     const identity: DirectoryIdentity = {
       cellId: request.cellId ?? randomBytes(16).toString("hex"),
@@ -110,7 +110,7 @@ export async function openDirectory(
   dataDir: string,
   expected: ExpectedIdentity,
 ): Promise<OpenDirectory> {
-  const lock = lockOrThrow(dataDir);
+  const lock = await lockOrThrow(dataDir);
   try {
     const result = await driveOnDirectory(dataDir, recover({ expected }));
     if (result.kind === "recovered") return { lock, recovered: result };
@@ -121,10 +121,10 @@ export async function openDirectory(
   }
 }
 
-function lockOrThrow(dataDir: string): DirectoryLock {
+async function lockOrThrow(dataDir: string): Promise<DirectoryLock> {
   let result: LockResult;
   try {
-    result = lockDirectory(dataDir);
+    result = await lockDirectory(dataDir);
   } catch (error) {
     // A directory that is not there has not been formatted either.
     if (platformCode(error) === "ENOENT") throw notFormatted(dataDir);
@@ -134,15 +134,26 @@ function lockOrThrow(dataDir: string): DirectoryLock {
     case "locked":
       return result;
     case "held":
-      throw new CubbyError(
-        "directory_in_use",
-        `${dataDir} is in use by process ${result.pid} (${result.file}). Stop it first.`,
-      );
+      throw new CubbyError("directory_in_use", `${dataDir} ${describeHolder(result)}`);
     case "stuck":
       throw new CubbyError(
         "directory_in_use",
         `A process died while it took ${dataDir} over. Make sure that none uses it, then remove ` +
           `${result.file}.`,
+      );
+  }
+}
+
+function describeHolder({ pid, where, file }: Extract<LockResult, { kind: "held" }>): string {
+  switch (where) {
+    case "here":
+      return `is in use by process ${pid} (${file}). Stop it first.`;
+    case "elsewhere":
+      return `is in use by process ${pid} of another container or PID namespace (${file}). Stop it first.`;
+    case "unseen":
+      return (
+        `may be in use by process ${pid} of another container or PID namespace, which cannot be ` +
+        `seen from here. Make sure that no replica runs on it, then remove ${file}.`
       );
   }
 }

@@ -245,6 +245,15 @@ describe("a directory that a replica must not run on", () => {
     expect(() => readdirSync(dataDir)).toThrow("ENOENT");
   });
 
+  test("is refused where a process may run on it that cannot be seen, with what to do", async () => {
+    const dataDir = freshDirectory();
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    writeFileSync(join(dataDir, "lock"), `1 1 ${boot} pid:[1] -`);
+    const error = await refusal(configOf(dataDir));
+    expect(error.code).toBe("directory_in_use");
+    expect(error.message).toContain(`Make sure that no replica runs on it, then remove ${dataDir}`);
+  });
+
   test("is refused while another process runs on it, and taken over once that is killed", async () => {
     const dataDir = freshDirectory();
     const other = spawned(dataDir);

@@ -1,9 +1,23 @@
-import { describe, expect, it } from "vitest";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CubbyError, type ErrorCode } from "@cubby/protocol";
+import { afterAll, describe, expect, it } from "vitest";
 import { runGuardedCommand } from "./child-command.ts";
+import { poll } from "./process/sleep.ts";
 
-function run(script: string, signal = new AbortController().signal, graceMs = 5_000) {
+const directory = mkdtempSync(join(tmpdir(), "cubby-command-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function run(
+  script: string,
+  signal = new AbortController().signal,
+  graceMs = 5_000,
+  assertHeld = alwaysHeld,
+) {
   return runGuardedCommand({
-    command: ["/bin/sh", "-c", script],
+    command: ["/bin/sh", "-c", script, directory],
     env: { PATH: process.env["PATH"], CUBBY_SEQUENCER: "cs1.abc" },
     signal,
     assertHeld,
@@ -11,9 +25,19 @@ function run(script: string, signal = new AbortController().signal, graceMs = 5_
   });
 }
 
-/** A lock that is never in doubt. */
-function assertHeld(): void {
+function alwaysHeld(): void {
   // Throws nothing.
+}
+
+/** Settles when the process that wrote its id into the file is stopped. */
+async function stopped(file: string): Promise<void> {
+  const isStopped = (): true | undefined => {
+    const pid = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
+    if (pid === "") return undefined;
+    const state = spawnSync("ps", ["-o", "state=", "-p", pid], { encoding: "utf8" }).stdout;
+    return state.startsWith("T") ? true : undefined;
+  };
+  await poll(isStopped, { timeoutMs: 10_000, describe: () => "the command is not stopped" });
 }
 
 describe("a command that runs under a lock", () => {
@@ -32,7 +56,9 @@ describe("a command that runs under a lock", () => {
   it("answers 127 for a program that is not there", async () => {
     const command = ["/nonexistent/program"];
     const signal = new AbortController().signal;
-    expect(await runGuardedCommand({ command, env: {}, signal, assertHeld, graceMs: 0 })).toBe(127);
+    expect(
+      await runGuardedCommand({ command, env: {}, signal, assertHeld: alwaysHeld, graceMs: 0 }),
+    ).toBe(127);
   });
 
   it("is told to end when the lock is lost, and the loss is the answer", async () => {
@@ -46,6 +72,36 @@ describe("a command that runs under a lock", () => {
     const loss = new AbortController();
     const ended = run("trap '' TERM; while :; do sleep 0.05; done", loss.signal, 50);
     loss.abort();
+    await expect(ended).rejects.toMatchObject({ code: "lock_lost" });
+  });
+
+  it("is continued after Ctrl-Z once the lock is known to be held, and not before", async () => {
+    let problem: ErrorCode | undefined;
+    let looks = 0;
+    const ended = run('echo $$ > "$0/a"; kill -STOP $$; exit 7', undefined, undefined, () => {
+      looks++;
+      if (problem !== undefined) throw new CubbyError(problem, "As the test has it.");
+    });
+    await stopped(join(directory, "a"));
+    problem = "session_jeopardy";
+    const looksBefore = looks;
+    process.emit("SIGCONT", "SIGCONT");
+    const hasLooked = (): true | undefined => (looks >= looksBefore + 3 ? true : undefined);
+    await poll(hasLooked, { timeoutMs: 10_000, describe: () => "nobody looked at the lock" });
+    await stopped(join(directory, "a"));
+    problem = undefined;
+    expect(await ended).toBe(7);
+  });
+
+  it("is lost when a look at the lock after Ctrl-Z says so", async () => {
+    let problem: ErrorCode | undefined;
+    const script = 'echo $$ > "$0/b"; kill -STOP $$; exit 7';
+    const ended = run(script, undefined, undefined, () => {
+      if (problem !== undefined) throw new CubbyError(problem, "As the test has it.");
+    });
+    await stopped(join(directory, "b"));
+    problem = "lock_lost";
+    process.emit("SIGCONT", "SIGCONT");
     await expect(ended).rejects.toMatchObject({ code: "lock_lost" });
   });
 });

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { DeadManSwitch } from "./process/dead-man-switch.ts";
+import { signalGroup } from "./process/signal-group.ts";
+import { SignalForwarding } from "./signal-forwarding.ts";
 import { lossOf, whenHeld } from "./when-held.ts";
 
-/** Passed on to the command, which decides what they mean to it. */
-const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 /** As shells have it: a command that cannot be found. */
 const EXIT_NOT_FOUND = 127;
 
@@ -22,14 +22,23 @@ export type GuardedCommand = {
 /**
  * Runs a command that must not outlive a lock. Returns its exit code, 128 + n when signal n ended
  * it. When the lock is lost the command's whole process group is told to end, then made to, and
- * the answer is the error lock_lost. It is not started while the lock is in doubt. If this process is killed the group is killed too.
+ * the answer is the error lock_lost. While the lock is in doubt it is neither started nor, after a
+ * Ctrl-Z, continued. If this process is killed the group is killed too.
  */
 export async function runGuardedCommand(guarded: GuardedCommand): Promise<number> {
   const [program = "", ...args] = guarded.command;
   // We may have been stopped since the grant was sent: by now it may be another's.
   await whenHeld(guarded.assertHeld, guarded.signal);
   // Before the command runs: what is sent to us from now on is for it.
-  const forwarding = new SignalForwarding();
+  const found = new AbortController();
+  const signal = AbortSignal.any([guarded.signal, found.signal]);
+  const forwarding = new SignalForwarding({
+    assertHeld: () => {
+      if (signal.aborted) throw lossOf(signal);
+      guarded.assertHeld();
+    },
+    onLost: (error) => found.abort(error),
+  });
   const child = spawn(program, args, { stdio: "inherit", env: guarded.env, detached: true });
   const ended = exitCodeOf(child, program);
   const { pid } = child;
@@ -41,23 +50,28 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   const deadMan = DeadManSwitch.arm({ pid, wholeGroup: true });
   let killTimer: NodeJS.Timeout | undefined;
   const onLoss = (): void => {
+    if (forwarding.isStopped) {
+      // Continued, to end by itself, it would run while another holds the lock.
+      signalGroup(pid, "SIGKILL");
+      return;
+    }
     signalGroup(pid, "SIGTERM");
-    // A stopped process takes its SIGTERM only once it runs.
+    // A process that somebody else stopped takes its SIGTERM only once it runs.
     signalGroup(pid, "SIGCONT");
     killTimer = setTimeout(() => signalGroup(pid, "SIGKILL"), guarded.graceMs);
   };
-  guarded.signal.addEventListener("abort", onLoss, { once: true });
-  if (guarded.signal.aborted) onLoss();
+  signal.addEventListener("abort", onLoss, { once: true });
+  if (signal.aborted) onLoss();
   try {
     const code = await ended;
-    if (guarded.signal.aborted) throw lossOf(guarded.signal);
+    if (signal.aborted) throw lossOf(signal);
     return code;
   } finally {
-    guarded.signal.removeEventListener("abort", onLoss);
+    signal.removeEventListener("abort", onLoss);
     clearTimeout(killTimer);
     forwarding.stop();
     // What the command left behind in its group goes with the lock that it was started under.
-    if (guarded.signal.aborted) signalGroup(pid, "SIGKILL");
+    if (signal.aborted) signalGroup(pid, "SIGKILL");
     deadMan.disarm();
   }
 }
@@ -72,46 +86,4 @@ function exitCodeOf(child: ChildProcess, program: string): Promise<number> {
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
     });
   });
-}
-
-/** Hands signals on to a process group, once it is known. */
-class SignalForwarding {
-  readonly #handlers: (readonly [NodeJS.Signals, () => void])[];
-  #pid: number | undefined;
-
-  constructor() {
-    this.#handlers = [
-      ...FORWARDED.map((signal) => [signal, () => this.#send(signal)] as const),
-      // Ctrl-Z stops the command with us: it must not run on while nobody renews the session.
-      [
-        "SIGTSTP",
-        () => {
-          this.#send("SIGSTOP");
-          process.kill(process.pid, "SIGSTOP");
-        },
-      ],
-      ["SIGCONT", () => this.#send("SIGCONT")],
-    ];
-    for (const [signal, handler] of this.#handlers) process.on(signal, handler);
-  }
-
-  to(pid: number): void {
-    this.#pid = pid;
-  }
-
-  stop(): void {
-    for (const [signal, handler] of this.#handlers) process.off(signal, handler);
-  }
-
-  #send(signal: NodeJS.Signals): void {
-    if (this.#pid !== undefined) signalGroup(this.#pid, signal);
-  }
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // The group has ended: there is nobody to tell.
-  }
 }

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -126,6 +126,21 @@ describe("lock, on a cell of one replica", () => {
     const { code, error } = await run.ended;
     expect(error).toContain("[lock_lost]");
     expect(code).toBe(81);
+  });
+
+  it("kills a command that Ctrl-Z stopped, when another was granted the lock before fg", async () => {
+    const lines = join(directory, "stopped-lines");
+    const script = 'trap "" TERM; echo ready; while :; do echo line >> "$0"; sleep 0.02; done';
+    const options = ["--session-lease", "2s", "--lock-delay", "0"];
+    const command = ["--", "/bin/sh", "-c", script, lines];
+    const run = start(["lock", "/ls/local/fg", ...options, ...command]);
+    await new Promise((resolve) => run.child.stdout.once("data", resolve));
+    run.child.kill("SIGTSTP");
+    expect((await cubby("lock", "/ls/local/fg", "-w", "10", "--", "true")).code).toBe(0);
+    const before = readFileSync(lines, "utf8");
+    run.child.kill("SIGCONT");
+    expect((await run.ended).code).toBe(81);
+    expect(readFileSync(lines, "utf8")).toBe(before);
   });
 
   it("ends the command when its lock is broken by deleting the file, and exits 81", async () => {

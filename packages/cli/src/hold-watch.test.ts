@@ -53,6 +53,15 @@ describe("a watch over a lock", () => {
     expect(held.signal.aborted).toBe(false);
   });
 
+  it("is not appeased by a new master, which is news of another kind", () => {
+    const session = new FakeSession();
+    using held = watch(session);
+    session.tell("jeopardy");
+    session.tell("fail-over");
+    vi.advanceTimersByTime(GRACE_MS);
+    expect(held.signal.aborted).toBe(true);
+  });
+
   it("knows of a jeopardy that began before it did", () => {
     const session = new FakeSession();
     session.tell("jeopardy");

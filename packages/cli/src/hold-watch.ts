@@ -3,6 +3,8 @@ import type { CellSession } from "./cell-access.ts";
 import { sleep } from "./process/sleep.ts";
 
 const ASK_EVERY_MS = 3_000;
+/** A session that is over has lost its lock, whose own signal tells it. */
+const NO_DOUBT_IN: ReadonlySet<string> = new Set(["safe", "expired", "closed"]);
 
 /**
  * Notices what a lock's own signal tells too late for a command that cannot hold its work: that the
@@ -39,7 +41,7 @@ export class HoldWatch implements Disposable {
   [Symbol.dispose](): void {
     this.#end.abort();
     this.#stopListening();
-    clearTimeout(this.#doubt);
+    this.#endDoubt();
   }
 
   async #ask(path: string, sequencerText: string): Promise<void> {
@@ -56,12 +58,20 @@ export class HoldWatch implements Disposable {
   }
 
   #onState(state: string): void {
+    if (state === "jeopardy") {
+      this.#doubt ??= setTimeout(() => this.#loseByDoubt(), this.#graceMs);
+    } else if (NO_DOUBT_IN.has(state)) {
+      this.#endDoubt();
+    }
+  }
+
+  #endDoubt(): void {
     clearTimeout(this.#doubt);
-    if (state !== "jeopardy") return;
-    this.#doubt = setTimeout(() => this.#loseByDoubt(), this.#graceMs);
+    this.#doubt = undefined;
   }
 
   #loseByDoubt(): void {
+    this.#doubt = undefined;
     // A jeopardy that the clock alone knew of ends without a notice.
     if (!this.#session.inJeopardy) return;
     const detail =

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -11,8 +12,24 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type LockResult, lockDirectory } from "./file-disk-lock.ts";
+import type * as LockSocketModule from "./lock-socket.ts";
+
+/** What others do between the answer of a socket and what follows from it. */
+const meanwhile = vi.hoisted(() => ({ onAnswer: (): void => undefined }));
+
+vi.mock("./lock-socket.ts", async (importOriginal) => {
+  const original = await importOriginal<typeof LockSocketModule>();
+  return {
+    ...original,
+    askSocket: async (directory: string, name: string) => {
+      const answer = await original.askSocket(directory, name);
+      meanwhile.onAnswer();
+      return answer;
+    },
+  };
+});
 
 const NAMESPACE = ["unshare", "-Urpf", "--mount-proc"];
 const HAS_NAMESPACES = spawnSync("unshare", ["-Urpf", "--mount-proc", "true"]).status === 0;
@@ -31,6 +48,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const child of children) await kill(child);
   children = [];
+  meanwhile.onAnswer = () => undefined;
   rmSync(directory, { recursive: true });
 });
 
@@ -176,6 +194,30 @@ describe("the process lock", () => {
     expect(await lockAndRelease()).toBe("locked");
     expect(readdirSync(directory)).toEqual([]);
     directory = top;
+  });
+
+  it("leaves a lock alone that was taken while its holder before was found to be gone", async () => {
+    writeFileSync(file(), `1 1 ${BOOT} ${ELSEWHERE} ${SOCKET}`);
+    writeFileSync(join(directory, SOCKET), "");
+    const taken = `2 1 ${BOOT} ${ELSEWHERE} -`;
+    meanwhile.onAnswer = () => {
+      if (existsSync(join(directory, "lock.takeover"))) writeFileSync(file(), taken);
+    };
+    expect(await lockDirectory(directory)).toEqual({
+      kind: "held",
+      pid: 2,
+      where: "unseen",
+      file: file(),
+    });
+    expect(readFileSync(file(), "utf8")).toBe(taken);
+  });
+
+  it("speaks of no take-over cut short where another has just ended", async () => {
+    const guard = join(directory, "lock.takeover");
+    writeFileSync(file(), "999999999 1 boot");
+    writeFileSync(guard, `1 1 ${BOOT} ${ELSEWHERE} ${SOCKET}`);
+    meanwhile.onAnswer = () => rmSync(guard);
+    expect(await lockDirectory(directory)).toMatchObject({ kind: "held", where: "changing" });
   });
 
   it("removes what processes left that were killed before they had it", async () => {

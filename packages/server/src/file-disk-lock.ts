@@ -7,8 +7,15 @@
 import { randomBytes } from "node:crypto";
 import { linkSync, readdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { decodeHolder, describeSelf, encodeHolder, judge, readIfThere } from "./lock-holder.ts";
-import { askSocket, type LockSocket, listenInDirectory } from "./lock-socket.ts";
+import {
+  decodeHolder,
+  describeSelf,
+  encodeHolder,
+  type Holder,
+  judge,
+  readIfThere,
+} from "./lock-holder.ts";
+import { askSocket, type LockSocket, listenInDirectory, type SocketAnswer } from "./lock-socket.ts";
 import { platformCode } from "./platform-errors.ts";
 
 export type LockResult =
@@ -19,9 +26,9 @@ export type LockResult =
 
 type Held = {
   readonly kind: "held";
-  /** Its number where it runs: "elsewhere" and "unseen" are not of this PID namespace. */
+  /** Its number where it runs: "elsewhere" and "unseen" are not of this PID namespace; 0 if "changing". */
   readonly pid: number;
-  readonly where: "here" | "elsewhere" | "unseen";
+  readonly where: "here" | "elsewhere" | "unseen" | "changing";
   readonly file: string;
 };
 
@@ -32,6 +39,10 @@ const OWN_FILE = /^lock\.[0-9a-f]{16}(\.sock)?$/;
 const SOCKET_SUFFIX = ".sock";
 /** From one's own files to the lock takes milliseconds: older ones are of a process that was killed. */
 const OWN_FILE_MS_MAX = 60_000;
+
+/** Of a lock that changes hands while it is looked at. */
+const LOOKS_MAX = 5;
+const UNSETTLED = { kind: "held", pid: 0, where: "changing" } as const;
 
 type Claim = {
   readonly directory: string;
@@ -63,21 +74,24 @@ export async function lockDirectory(directory: string): Promise<LockResult> {
 async function take(claim: Claim): Promise<LockResult> {
   const file = join(claim.directory, LOCK_FILE);
   if (tryLink(claim.aside, file)) return locked(claim, file);
-  return (await heldBy(claim.directory, file)) ?? takeOver(claim, file);
+  const found = await look(claim.directory, file);
+  return found.kind === "held" ? found : takeOver(claim, file);
 }
 
 /** Two processes may both find a dead holder: only one of them may remove its lock. */
 async function takeOver(claim: Claim, file: string): Promise<LockResult> {
-  const guard = join(claim.directory, TAKEOVER_FILE);
+  const { directory } = claim;
+  const guard = join(directory, TAKEOVER_FILE);
   if (!tryLink(claim.aside, guard)) {
-    return (await heldBy(claim.directory, guard)) ?? { kind: "stuck", file: guard };
+    const other = await look(directory, guard);
+    if (other.kind === "absent") return { ...UNSETTLED, file };
+    return other.kind === "held" ? other : { kind: "stuck", file: guard };
   }
   try {
-    const held = await heldBy(claim.directory, file);
-    if (held !== undefined) return held;
-    removeLock(claim.directory, file);
-    if (tryLink(claim.aside, file)) return locked(claim, file);
-    return (await heldBy(claim.directory, file)) ?? { kind: "held", pid: 0, where: "here", file };
+    const found = await look(directory, file);
+    if (found.kind === "held") return found;
+    if (found.kind === "left") removeLock(directory, file);
+    return tryLink(claim.aside, file) ? locked(claim, file) : { ...UNSETTLED, file };
   } finally {
     unlinkIfThere(guard);
   }
@@ -85,21 +99,36 @@ async function takeOver(claim: Claim, file: string): Promise<LockResult> {
 
 function locked(claim: Claim, file: string): LockResult {
   const release = () => {
+    // While a socket that is closed is named in the lock, its holder counts as gone: so this order.
     if (readIfThere(file) === claim.content) unlinkIfThere(file);
     claim.socket?.close();
   };
   return { kind: "locked", release };
 }
 
-/** Undefined if the very process that took the lock is gone for certain. */
-async function heldBy(directory: string, file: string): Promise<Held | undefined> {
-  const holder = decodeHolder(readIfThere(file) ?? "");
-  if (holder === undefined) return undefined;
-  const answer = isSocketName(holder.socket)
-    ? await askSocket(directory, holder.socket)
-    : "missing";
-  const judgement = judge(holder, answer);
-  return judgement.kind === "gone" ? undefined : { ...judgement, file };
+/**
+ * "left" is by one who is gone for certain, and was still there after that was found out: only who
+ * has the guard may remove it, so that it stays until then.
+ */
+async function look(
+  directory: string,
+  file: string,
+): Promise<Held | { readonly kind: "absent" } | { readonly kind: "left" }> {
+  for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+    const content = readIfThere(file);
+    if (content === undefined) return { kind: "absent" };
+    const holder = decodeHolder(content);
+    const judgement =
+      holder === undefined ? undefined : judge(holder, await ask(directory, holder));
+    // Released while it was looked at, and perhaps taken by another.
+    if (readIfThere(file) !== content) continue;
+    return judgement?.kind === "held" ? { ...judgement, file } : { kind: "left" };
+  }
+  return { ...UNSETTLED, file };
+}
+
+async function ask(directory: string, { socket }: Holder): Promise<SocketAnswer> {
+  return isSocketName(socket) ? askSocket(directory, socket) : "missing";
 }
 
 /** With the socket that its holder left behind. */

@@ -150,6 +150,8 @@ function describeHolder({ pid, where, file }: Extract<LockResult, { kind: "held"
       return `is in use by process ${pid} (${file}). Stop it first.`;
     case "elsewhere":
       return `is in use by process ${pid} of another container or PID namespace (${file}). Stop it first.`;
+    case "changing":
+      return `is being taken by another process (${file}). Stop it first.`;
     case "unseen":
       return (
         `may be in use by process ${pid} of another container or PID namespace, which cannot be ` +

@@ -67,6 +67,7 @@ export interface CellSession {
   checkSequencer(
     path: string,
     sequencerText: string,
+    options?: { readonly timeoutMs?: number | undefined },
   ): Promise<{ readonly valid: boolean; readonly reason: string }>;
   close(): Promise<void>;
 }

@@ -58,8 +58,8 @@ class ClientSession implements CellSession {
 
   onState: CellSession["onState"] = (listener) => this.#session.onState(listener);
 
-  checkSequencer: CellSession["checkSequencer"] = (path, sequencerText) =>
-    this.#session.checkSequencer(path, sequencerText);
+  checkSequencer: CellSession["checkSequencer"] = (path, sequencerText, options) =>
+    this.#session.checkSequencer(path, sequencerText, options);
 
   close(): Promise<void> {
     return this.#session.close();

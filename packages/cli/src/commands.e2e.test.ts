@@ -154,6 +154,21 @@ describe("lock, on a cell of one replica", () => {
     expect(code).toBe(81);
   });
 
+  it("exits 81 when another held the lock meanwhile, of which nobody told its command", async () => {
+    for (const how of ["lock", "elect"]) {
+      const path = `/ls/local/meanwhile-${how}`;
+      const env = { ...process.env, CUBBY_CELL: cell?.url };
+      const args = [CUBBY, how, path, ...holdUntilTold];
+      const holder = spawn(process.execPath, args, { env, stdio: ["pipe", "pipe", "ignore"] });
+      const ended = new Promise<number | null>((resolve) => holder.once("exit", resolve));
+      await new Promise((resolve) => holder.stdout.once("data", resolve));
+      expect((await cubby("rm", path)).code).toBe(0);
+      expect((await cubby("lock", path, "-n", "--", "true")).code).toBe(0);
+      holder.stdin.end("go\n");
+      expect(await ended).toBe(81);
+    }
+  });
+
   it("ends the command while nobody else can have the lock, when the cell does not answer", async () => {
     const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
     const terms = ["--session-lease", "2s", "--lock-delay", "2s", "--kill-after", "500ms"];

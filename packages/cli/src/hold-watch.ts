@@ -3,8 +3,17 @@ import type { CellSession } from "./cell-access.ts";
 import { sleep } from "./process/sleep.ts";
 
 const ASK_EVERY_MS = 3_000;
+/** How long the exit code may wait for a cell that does not answer. */
+const LAST_WORD_MS = 2_000;
 /** A session that is over has lost its lock, whose own signal tells it. */
 const NO_DOUBT_IN: ReadonlySet<string> = new Set(["safe", "expired", "closed"]);
+
+type WatchedHold = {
+  readonly path: string;
+  readonly sequencerText: string;
+  /** How long the session may be in jeopardy. */
+  readonly graceMs: number;
+};
 
 /**
  * Notices what a lock's own signal tells too late for a command that cannot hold its work: that the
@@ -13,22 +22,19 @@ const NO_DOUBT_IN: ReadonlySet<string> = new Set(["safe", "expired", "closed"]);
  */
 export class HoldWatch implements Disposable {
   readonly #session: CellSession;
-  readonly #graceMs: number;
+  readonly #hold: WatchedHold;
   readonly #loss = new AbortController();
   readonly #end = new AbortController();
   readonly #stopListening: () => void;
   #doubt: NodeJS.Timeout | undefined;
 
-  constructor(
-    session: CellSession,
-    hold: { readonly path: string; readonly sequencerText: string; readonly graceMs: number },
-  ) {
+  constructor(session: CellSession, hold: WatchedHold) {
     this.#session = session;
-    this.#graceMs = hold.graceMs;
+    this.#hold = hold;
     this.#stopListening = session.onState((state) => this.#onState(state));
     // The grant may have come with the news of the jeopardy, for which nobody listened yet.
     if (session.inJeopardy) this.#onState("jeopardy");
-    this.#ask(hold.path, hold.sequencerText).catch((error: unknown) => {
+    this.#ask().catch((error: unknown) => {
       if (!this.#end.signal.aborted) this.#loss.abort(error);
     });
   }
@@ -38,28 +44,39 @@ export class HoldWatch implements Disposable {
     return this.#loss.signal;
   }
 
+  /** For when the command has ended: throws lock_lost if the lock had gone by then, and nobody saw it. */
+  async assertHeldToTheEnd(): Promise<void> {
+    const loss = await this.#lossReason(LAST_WORD_MS);
+    if (loss === undefined) return;
+    throw new CubbyError("lock_lost", `The lock was lost while the command ran: ${loss}.`);
+  }
+
   [Symbol.dispose](): void {
     this.#end.abort();
     this.#stopListening();
     this.#endDoubt();
   }
 
-  async #ask(path: string, sequencerText: string): Promise<void> {
+  async #ask(): Promise<void> {
     for (;;) {
       await sleep(ASK_EVERY_MS, this.#end.signal);
-      // A cell that does not answer has said nothing.
-      const verdict = await this.#session
-        .checkSequencer(path, sequencerText)
-        .catch(() => undefined);
-      if (verdict?.valid === false) {
-        throw new CubbyError("lock_lost", `The command was ended: ${verdict.reason}.`);
-      }
+      const loss = await this.#lossReason();
+      if (loss !== undefined) throw new CubbyError("lock_lost", `The command was ended: ${loss}.`);
     }
+  }
+
+  /** A cell that does not answer has said nothing. */
+  async #lossReason(timeoutMs?: number): Promise<string | undefined> {
+    const { path, sequencerText } = this.#hold;
+    const verdict = await this.#session
+      .checkSequencer(path, sequencerText, { timeoutMs })
+      .catch(() => undefined);
+    return verdict?.valid === false ? verdict.reason : undefined;
   }
 
   #onState(state: string): void {
     if (state === "jeopardy") {
-      this.#doubt ??= setTimeout(() => this.#loseByDoubt(), this.#graceMs);
+      this.#doubt ??= setTimeout(() => this.#loseByDoubt(), this.#hold.graceMs);
     } else if (NO_DOUBT_IN.has(state)) {
       this.#endDoubt();
     }

@@ -34,6 +34,7 @@ class FakeWorld {
   answers: ReplicaAnswer[] = [];
   readonly loss = new AbortController();
   sequencerValid = true;
+  sequencerFailure: ErrorCode | undefined;
   /** How many looks at the lock find it in doubt. */
   doubts = 0;
   isLost = false;
@@ -101,7 +102,12 @@ class FakeWorld {
       this.asked.push(["elect", path, utf8Decode(value)]);
       return lead(this.#hold());
     },
-    checkSequencer: async () => ({ valid: this.sequencerValid, reason: "Generation 4 is over." }),
+    checkSequencer: async () => {
+      if (this.sequencerFailure !== undefined) {
+        throw new CubbyError(this.sequencerFailure, "As the test has it.");
+      }
+      return { valid: this.sequencerValid, reason: "Generation 4 is over." };
+    },
     close: async () => {
       this.asked.push(["close"]);
     },
@@ -320,6 +326,21 @@ describe("lock and elect on the command line", () => {
     world.doubts = 2;
     expect(await world.run("lock", "/ls/local/a", ...started)).toBe(0);
     expect(existsSync(mark)).toBe(true);
+  });
+
+  it("exits 81 when the lock had gone before the command ended by itself", async () => {
+    for (const how of ["lock", "elect"]) {
+      const world = new FakeWorld();
+      world.sequencerValid = false;
+      expect(await world.run(how, "/ls/local/a", "--", "true")).toBe(81);
+      expect(world.error).toContain("Generation 4 is over.");
+    }
+  });
+
+  it("says nothing of a lock that it cannot ask for in the end", async () => {
+    const world = new FakeWorld();
+    world.sequencerFailure = "unreachable";
+    expect(await world.run("lock", "/ls/local/a", "--", "/bin/sh", "-c", "exit 9")).toBe(9);
   });
 
   it("stands for election with what the winner writes", async () => {

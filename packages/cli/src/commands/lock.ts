@@ -19,6 +19,7 @@ import {
   withSession,
 } from "../options.ts";
 import { type ToldToEnd, whenToldToEnd } from "../process/told-to-end.ts";
+import { lossOf } from "../when-held.ts";
 
 type GuardOptions = CellOptions & {
   readonly killAfter: string;
@@ -154,13 +155,17 @@ async function runUnder(
   }
   const { sequencerText } = hold;
   using watch = new HoldWatch(session, { path, sequencerText, graceMs: graceMsOf(options) });
-  return await runGuardedCommand({
+  const code = await runGuardedCommand({
     command,
     env: { ...context.env, CUBBY_SEQUENCER: sequencerText, CUBBY_LOCK_PATH: path },
     signal: AbortSignal.any([hold.signal, watch.signal]),
     assertHeld: () => hold.assertHeld(),
     graceMs: killAfterMsOf(options),
   });
+  await watch.assertHeldToTheEnd();
+  // What was asked may have been answered with the end of the session.
+  if (hold.signal.aborted) throw lossOf(hold.signal);
+  return code;
 }
 
 function killAfterMsOf(options: GuardOptions): number {

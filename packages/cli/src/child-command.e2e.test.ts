@@ -6,6 +6,7 @@ import { CubbyError, type ErrorCode } from "@cubby/protocol";
 import { afterAll, describe, expect, it } from "vitest";
 import { runGuardedCommand } from "./child-command.ts";
 import { poll } from "./process/sleep.ts";
+import { whenToldToEnd } from "./process/told-to-end.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "cubby-command-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -20,6 +21,7 @@ function run(
     command: ["/bin/sh", "-c", script, directory],
     env: { PATH: process.env["PATH"], CUBBY_SEQUENCER: "cs1.abc" },
     signal,
+    waiting: whenToldToEnd(),
     assertHeld,
     graceMs,
   });
@@ -54,11 +56,15 @@ describe("a command that runs under a lock", () => {
   });
 
   it("answers 127 for a program that is not there", async () => {
-    const command = ["/nonexistent/program"];
-    const signal = new AbortController().signal;
-    expect(
-      await runGuardedCommand({ command, env: {}, signal, assertHeld: alwaysHeld, graceMs: 0 }),
-    ).toBe(127);
+    const guarded = {
+      command: ["/nonexistent/program"],
+      env: {},
+      signal: new AbortController().signal,
+      waiting: whenToldToEnd(),
+      assertHeld: alwaysHeld,
+      graceMs: 0,
+    };
+    expect(await runGuardedCommand(guarded)).toBe(127);
   });
 
   it("is told to end when the lock is lost, and the loss is the answer", async () => {

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { constants } from "node:os";
 import { DeadManSwitch } from "./process/dead-man-switch.ts";
+import { loopTurn } from "./process/loop-turn.ts";
 import { signalGroup } from "./process/signal-group.ts";
+import type { ToldToEnd } from "./process/told-to-end.ts";
 import { SignalForwarding } from "./signal-forwarding.ts";
 import { lossOf, whenHeld } from "./when-held.ts";
 
@@ -13,6 +15,8 @@ export type GuardedCommand = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the lock is lost. */
   readonly signal: AbortSignal;
+  /** The wait for the lock, which a signal ends until the command is started. */
+  readonly waiting: ToldToEnd;
   /** Throws while the lock may not be relied on. */
   readonly assertHeld: () => void;
   /** Between SIGTERM and SIGKILL after a loss. */
@@ -27,25 +31,24 @@ export type GuardedCommand = {
  */
 export async function runGuardedCommand(guarded: GuardedCommand): Promise<number> {
   const [program = "", ...args] = guarded.command;
-  // We may have been stopped since the grant was sent: by now it may be another's.
-  await whenHeld(guarded.assertHeld, guarded.signal);
-  // Before the command runs: what is sent to us from now on is for it.
+  const { waiting } = guarded;
   const found = new AbortController();
   const signal = AbortSignal.any([guarded.signal, found.signal]);
-  const forwarding = new SignalForwarding({
-    assertHeld: () => {
-      if (signal.aborted) throw lossOf(signal);
-      guarded.assertHeld();
-    },
-    onLost: (error) => found.abort(error),
-  });
+  const assertHeld = (): void => {
+    if (signal.aborted) throw lossOf(signal);
+    guarded.assertHeld();
+  };
+  // Before the wait stops listening: a signal that nobody listens for in between would be dropped.
+  using forwarding = new SignalForwarding({ assertHeld, onLost: (error) => found.abort(error) });
+  await loopTurn();
+  // We may have been stopped since the grant was sent: by now it may be another's.
+  await whenHeld(assertHeld, AbortSignal.any([signal, waiting.signal]));
+  // What is sent to us from now on is for the command.
+  waiting.stopListening();
   const child = spawn(program, args, { stdio: "inherit", env: guarded.env, detached: true });
   const ended = exitCodeOf(child, program);
   const { pid } = child;
-  if (pid === undefined) {
-    forwarding.stop();
-    return ended;
-  }
+  if (pid === undefined) return await ended;
   forwarding.to(pid);
   const deadMan = DeadManSwitch.arm({ pid, wholeGroup: true });
   let killTimer: NodeJS.Timeout | undefined;
@@ -69,7 +72,6 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   } finally {
     signal.removeEventListener("abort", onLoss);
     clearTimeout(killTimer);
-    forwarding.stop();
     // What the command left behind in its group goes with the lock that it was started under.
     if (signal.aborted) signalGroup(pid, "SIGKILL");
     deadMan.disarm();

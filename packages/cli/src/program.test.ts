@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { utf8Decode, utf8Encode } from "@cubby/base";
 import type { NodeStat } from "@cubby/client";
 import { CubbyError, type ErrorCode, Status } from "@cubby/protocol";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { CellSession, Hold, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
 import type { Context } from "./context.ts";
 import { runCubby } from "./program.ts";
@@ -38,6 +38,8 @@ class FakeWorld {
   /** How many looks at the lock find it in doubt. */
   doubts = 0;
   isLost = false;
+  signalWithGrant: NodeJS.Signals | undefined;
+  signalInDoubt: NodeJS.Signals | undefined;
 
   readonly context: Context = {
     env: { PATH: process.env["PATH"], CUBBY_CELL: "cubby://127.0.0.1:7999/local" },
@@ -114,10 +116,14 @@ class FakeWorld {
   };
 
   #hold(): Hold {
+    // Its handler runs in a later turn of the loop.
+    if (this.signalWithGrant !== undefined) process.kill(process.pid, this.signalWithGrant);
     return {
       sequencerText: "cs1.token",
       signal: this.loss.signal,
       assertHeld: () => {
+        if (this.signalInDoubt !== undefined) process.kill(process.pid, this.signalInDoubt);
+        this.signalInDoubt = undefined;
         if (this.doubts-- > 0) throw new CubbyError("session_jeopardy", "As the test has it.");
         if (this.isLost) throw new CubbyError("lock_lost", "As the test has it.");
       },
@@ -259,6 +265,7 @@ describe("lock and elect on the command line", () => {
   const directory = mkdtempSync(join(tmpdir(), "cubby-lock-"));
   const mark = join(directory, "started");
   const started = ["--", "/usr/bin/env", "touch", mark];
+  beforeEach(() => rmSync(mark, { force: true }));
   afterAll(() => rmSync(directory, { recursive: true }));
   const succeed = ["--", "/bin/sh", "-c", 'test "$CUBBY_SEQUENCER $CUBBY_LOCK_PATH" = "$0"'];
 
@@ -341,6 +348,23 @@ describe("lock and elect on the command line", () => {
     const world = new FakeWorld();
     world.sequencerFailure = "unreachable";
     expect(await world.run("lock", "/ls/local/a", "--", "/bin/sh", "-c", "exit 9")).toBe(9);
+  });
+
+  it("is ended by a signal that comes together with the grant, and starts nothing", async () => {
+    for (const how of ["lock", "elect"]) {
+      const world = new FakeWorld();
+      world.signalWithGrant = "SIGTERM";
+      expect(await world.run(how, "/ls/local/a", ...started)).toBe(143);
+    }
+    expect(existsSync(mark)).toBe(false);
+  });
+
+  it("is ended by a signal while it waits for the session to be safe", async () => {
+    const world = new FakeWorld();
+    world.doubts = Number.POSITIVE_INFINITY;
+    world.signalInDoubt = "SIGINT";
+    expect(await world.run("lock", "/ls/local/a", ...started)).toBe(130);
+    expect(existsSync(mark)).toBe(false);
   });
 
   it("stands for election with what the winner writes", async () => {

@@ -5,9 +5,11 @@ import { whenHeld } from "./when-held.ts";
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
 /** Hands the signals that come to us on to a process group, once it is known. */
-export class SignalForwarding {
+export class SignalForwarding implements Disposable {
   readonly #handlers: (readonly [NodeJS.Signals, () => void])[];
   readonly #end = new AbortController();
+  /** What came before there was a command to hand it to. */
+  readonly #early = new Set<NodeJS.Signals>();
   readonly #guard: { assertHeld: () => void; onLost: (error: unknown) => void };
   #pid: number | undefined;
   #isStopped = false;
@@ -15,7 +17,7 @@ export class SignalForwarding {
   constructor(guard: { assertHeld: () => void; onLost: (error: unknown) => void }) {
     this.#guard = guard;
     this.#handlers = [
-      ...FORWARDED.map((signal) => [signal, () => this.#send(signal)] as const),
+      ...FORWARDED.map((signal) => [signal, () => this.#forward(signal)] as const),
       ["SIGTSTP", () => this.#stopWithUs()],
       ["SIGCONT", () => void this.#goOn()],
     ];
@@ -29,9 +31,10 @@ export class SignalForwarding {
 
   to(pid: number): void {
     this.#pid = pid;
+    for (const signal of this.#early) this.#send(signal);
   }
 
-  stop(): void {
+  [Symbol.dispose](): void {
     this.#end.abort();
     for (const [signal, handler] of this.#handlers) process.off(signal, handler);
   }
@@ -55,6 +58,11 @@ export class SignalForwarding {
       if (this.#isStopped) this.#send("SIGKILL");
       this.#guard.onLost(error);
     }
+  }
+
+  #forward(signal: NodeJS.Signals): void {
+    if (this.#pid === undefined) this.#early.add(signal);
+    else this.#send(signal);
   }
 
   #send(signal: NodeJS.Signals): void {

@@ -59,8 +59,7 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
         if (waitMs !== 0) sayWaiting(path, context, options);
         const lock = await node.acquire({ mode, waitMs, signal: waiting.signal });
         try {
-          waiting.stopListening();
-          return await runUnder(session, lock, path, words, context, options);
+          return await runUnder(session, lock, waiting, path, words, context, options);
         } finally {
           await lock.release();
         }
@@ -87,10 +86,9 @@ function addElect(program: Command, context: Context, onExitCode: (code: number)
       const code = await waitAndRun(context, options, (session, waiting) => {
         sayWaiting(path, context, options);
         const candidacy = { value, ...lockDelay, signal: waiting.signal };
-        return session.elect(path, candidacy, (lock) => {
-          waiting.stopListening();
-          return runUnder(session, lock, path, words, context, options);
-        });
+        return session.elect(path, candidacy, (hold) =>
+          runUnder(session, hold, waiting, path, words, context, options),
+        );
       });
       onExitCode(code);
     });
@@ -144,6 +142,7 @@ function sayWaiting(path: string, context: Context, options: GuardOptions): void
 async function runUnder(
   session: CellSession,
   hold: Hold,
+  waiting: ToldToEnd,
   path: string,
   command: readonly string[],
   context: Context,
@@ -159,6 +158,7 @@ async function runUnder(
     command,
     env: { ...context.env, CUBBY_SEQUENCER: sequencerText, CUBBY_LOCK_PATH: path },
     signal: AbortSignal.any([hold.signal, watch.signal]),
+    waiting,
     assertHeld: () => hold.assertHeld(),
     graceMs: killAfterMsOf(options),
   });

@@ -14,7 +14,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 function run(
   script: string,
   signal = new AbortController().signal,
-  graceMs = 5_000,
+  killAfterMs = 5_000,
   assertHeld = alwaysHeld,
 ) {
   return runGuardedCommand({
@@ -23,7 +23,7 @@ function run(
     signal,
     waiting: whenToldToEnd(),
     assertHeld,
-    graceMs,
+    killAfterMs: () => killAfterMs,
   });
 }
 
@@ -62,7 +62,7 @@ describe("a command that runs under a lock", () => {
       signal: new AbortController().signal,
       waiting: whenToldToEnd(),
       assertHeld: alwaysHeld,
-      graceMs: 0,
+      killAfterMs: () => 0,
     };
     expect(await runGuardedCommand(guarded)).toBe(127);
   });

@@ -19,8 +19,8 @@ export type GuardedCommand = {
   readonly waiting: ToldToEnd;
   /** Throws while the lock may not be relied on. */
   readonly assertHeld: () => void;
-  /** Between SIGTERM and SIGKILL after a loss. */
-  readonly graceMs: number;
+  /** Between SIGTERM and SIGKILL; asked for when the lock is lost. */
+  readonly killAfterMs: () => number;
 };
 
 /**
@@ -61,7 +61,7 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
     signalGroup(pid, "SIGTERM");
     // A process that somebody else stopped takes its SIGTERM only once it runs.
     signalGroup(pid, "SIGCONT");
-    killTimer = setTimeout(() => signalGroup(pid, "SIGKILL"), guarded.graceMs);
+    killTimer = setTimeout(() => signalGroup(pid, "SIGKILL"), guarded.killAfterMs());
   };
   signal.addEventListener("abort", onLoss, { once: true });
   if (signal.aborted) onLoss();

@@ -26,6 +26,7 @@ export class HoldWatch implements Disposable {
   readonly #loss = new AbortController();
   readonly #end = new AbortController();
   readonly #stopListening: () => void;
+  #isLostByDoubt = false;
   #doubt: NodeJS.Timeout | undefined;
 
   constructor(session: CellSession, hold: WatchedHold) {
@@ -42,6 +43,11 @@ export class HoldWatch implements Disposable {
   /** Aborts with lock_lost as the reason. */
   get signal(): AbortSignal {
     return this.#loss.signal;
+  }
+
+  /** Nobody has said that the lock is lost. */
+  get isLostByDoubt(): boolean {
+    return this.#isLostByDoubt;
   }
 
   /** For when the command has ended: throws lock_lost if the lock had gone by then, and nobody saw it. */
@@ -93,6 +99,7 @@ export class HoldWatch implements Disposable {
     if (!this.#session.inJeopardy) return;
     const detail =
       "The command was ended: the cell does not answer, and another may be granted the lock.";
+    this.#isLostByDoubt = !this.#loss.signal.aborted;
     this.#loss.abort(new CubbyError("lock_lost", detail));
   }
 }

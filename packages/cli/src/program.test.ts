@@ -7,6 +7,7 @@ import { CubbyError, type ErrorCode, Status } from "@cubby/protocol";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { CellSession, Hold, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
 import type { Context } from "./context.ts";
+import { poll } from "./process/sleep.ts";
 import { runCubby } from "./program.ts";
 
 const STAT: NodeStat = {
@@ -54,7 +55,8 @@ class FakeWorld {
       connect: async (url) => {
         this.asked.push(["connect", url]);
         if (this.failure === "unreachable") throw new CubbyError("unreachable", "Nobody is there.");
-        return { ...this.#session, inJeopardy: this.doubts > 0 };
+        this.#session.inJeopardy = this.doubts > 0;
+        return this.#session;
       },
       statuses: async (url) => {
         this.asked.push(["statuses", url]);
@@ -62,6 +64,8 @@ class FakeWorld {
       },
     },
   };
+
+  readonly #listeners = new Set<(state: string) => void>();
 
   readonly #node: OpenNode = {
     created: false,
@@ -92,10 +96,13 @@ class FakeWorld {
     },
   };
 
-  readonly #session: CellSession = {
+  readonly #session: Omit<CellSession, "inJeopardy"> & { inJeopardy: boolean } = {
     over: false,
     inJeopardy: false,
-    onState: () => () => undefined,
+    onState: (listener) => {
+      this.#listeners.add(listener);
+      return () => this.#listeners.delete(listener);
+    },
     open: async (path: string, request: OpenRequest) => {
       this.asked.push(["open", path, request]);
       return this.#node;
@@ -114,6 +121,13 @@ class FakeWorld {
       this.asked.push(["close"]);
     },
   };
+
+  /** From now on, without end. */
+  beginJeopardy(): void {
+    this.doubts = Number.POSITIVE_INFINITY;
+    this.#session.inJeopardy = true;
+    for (const listener of this.#listeners) listener("jeopardy");
+  }
 
   #hold(): Hold {
     // Its handler runs in a later turn of the loop.
@@ -365,6 +379,18 @@ describe("lock and elect on the command line", () => {
     world.signalInDoubt = "SIGINT";
     expect(await world.run("lock", "/ls/local/a", ...started)).toBe(130);
     expect(existsSync(mark)).toBe(false);
+  });
+
+  it("kills a command in doubt before the lock-delay is over, however long --kill-after is", async () => {
+    const world = new FakeWorld();
+    const script = 'trap "" TERM; touch "$0"; while :; do sleep 0.05; done';
+    const options = ["--lock-delay", "0s", "--kill-after", "60s"];
+    const command = ["--", "/bin/sh", "-c", script, mark];
+    const code = world.run("lock", "/ls/local/a", ...options, ...command);
+    const isStarted = (): true | undefined => (existsSync(mark) ? true : undefined);
+    await poll(isStarted, { timeoutMs: 5_000, describe: () => "the command is not started" });
+    world.beginJeopardy();
+    expect(await code).toBe(81);
   });
 
   it("stands for election with what the winner writes", async () => {

@@ -160,7 +160,7 @@ async function runUnder(
     signal: AbortSignal.any([hold.signal, watch.signal]),
     waiting,
     assertHeld: () => hold.assertHeld(),
-    graceMs: killAfterMsOf(options),
+    killAfterMs: () => (watch.isLostByDoubt ? killAfterDoubtMsOf(options) : killAfterMsOf(options)),
   });
   await watch.assertHeldToTheEnd();
   // What was asked may have been answered with the end of the session.
@@ -178,8 +178,17 @@ function killAfterMsOf(options: GuardOptions): number {
  */
 function graceMsOf(options: GuardOptions): number {
   if (options.grace !== undefined) return parseDurationMs(options.grace, "--grace");
+  return surelyClosedMsOf(options) - killAfterDoubtMsOf(options);
+}
+
+function killAfterDoubtMsOf(options: GuardOptions): number {
+  return Math.min(killAfterMsOf(options), surelyClosedMsOf(options));
+}
+
+/** The lock-delay by the clock of a machine that may be slow. */
+function surelyClosedMsOf(options: GuardOptions): number {
   const { lockDelayMs = LOCK_DELAY_MS_DEFAULT } = lockDelayMsOf(options);
-  return Math.max(0, Math.floor(lockDelayMs * (1 - CLOCK_RATE_ERROR)) - killAfterMsOf(options));
+  return Math.floor(lockDelayMs * (1 - CLOCK_RATE_ERROR));
 }
 
 function lockDelayMsOf(options: GuardOptions): { lockDelayMs?: number } {

@@ -437,14 +437,76 @@ describe("an HTTP lane", () => {
     expect([lane.has(1), lane.has(2)]).toEqual([false, false]);
   });
 
-  test("tells the core of a client that leaves, with all calls that it had pipelined", async () => {
+  test("tells the core of a client that leaves", async () => {
     const { address, requests, disconnected, lane } = await startLane(() => undefined);
     const socket = raw(address);
-    socket.write(`${head("/v1/KeepAlive", 0)}${head("/v1/KeepAlive", 0)}`);
-    await eventually(() => requests.length === 2);
+    socket.write(head("/v1/KeepAlive", 0));
+    await eventually(() => requests.length === 1);
     socket.destroy();
-    await eventually(() => disconnected.length === 2);
+    await eventually(() => disconnected.length === 1);
     lane.send(1, { tag: 1, clientEpoch: 0, result: { $case: "endSession", value: {} } });
+  });
+
+  test("refuses a call behind one that is held, once that is answered, and hangs up", async () => {
+    const held: (() => void)[] = [];
+    const { address, lane } = await startLane((_lane, connection, request) => {
+      held.push(() => cancelled(lane, connection, request));
+    });
+    const socket = raw(address);
+    socket.write(`${head("/v1/KeepAlive", 0)}${head("/v1/Cancel", 0)}`);
+    const all = allOf(socket);
+    await eventually(() => lane.counters.badTotal === 1);
+    expect(held).toHaveLength(1);
+    held[0]?.();
+    const [, first, second] = (await all).split("HTTP/1.1 ");
+    expect(first).toMatch(/^200 /);
+    expect(second).toMatch(/^503 /);
+    expect(second).toContain('"code":"overloaded"');
+  });
+
+  test("hangs up on a client that sends calls without end and waits for no answer", async () => {
+    const { address, requests, lane } = await startLane(() => undefined);
+    const socket = raw(address);
+    socket.write(head("/v1/KeepAlive", 0) + head("/v1/GetContentsAndStat", 0).repeat(399));
+    expect(await allOf(socket)).toBe("");
+    expect([requests.length <= 1, lane.has(1)]).toEqual([true, false]);
+  });
+
+  test("takes one call after the other on a connection, and cuts none that is held", async () => {
+    const { address, requests, lane } = await startLane(
+      (on, connection, request) => {
+        if (request.call?.$case === "cancel") cancelled(on, connection, request);
+      },
+      { limits: { unreadMs: 30 } },
+    );
+    const socket = raw(address);
+    for (let calls = 0; calls < 20; calls += 1) {
+      socket.write(head("/v1/Cancel", 0));
+      expect(await textOf(socket)).toContain("HTTP/1.1 200");
+    }
+    socket.write(head("/v1/KeepAlive", 0));
+    await eventually(() => requests.length === 21);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(lane.has(21)).toBe(true);
+  });
+
+  test("bounds the memory of unfinished bodies over all connections", async () => {
+    const { address, requests } = await startLane(cancelled, {
+      limits: { bodyTotalBytesMax: 1_000 },
+    });
+    const sockets = [raw(address), raw(address)];
+    for (const socket of sockets) socket.write(head("/v1/Cancel", 601) + " ".repeat(600));
+    const refused = await Promise.race(
+      sockets.map(async (each) => ({ each, text: await textOf(each) })),
+    );
+    expect(refused.text).toContain('"code":"overloaded"');
+    for (const socket of sockets.filter((each) => each !== refused.each)) socket.destroy();
+    // What was held for them is free again.
+    const padded = `{}${" ".repeat(898)}`;
+    const free = async () => (await ask(address, "/v1/Cancel", { body: padded })).status === 200;
+    while (!(await free())) await new Promise(setImmediate);
+    expect(await free()).toBe(true);
+    expect(requests).toHaveLength(2);
   });
 
   test("turns away calls above the cap", async () => {
@@ -534,6 +596,17 @@ function raw(address: Address): Socket {
 
 function head(path: string, bodyBytes: number): string {
   return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${bodyBytes}\r\n\r\n`;
+}
+
+/** What comes until the other side hangs up. */
+function allOf(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    socket.on("data", (chunk) => {
+      text += chunk.toString("latin1");
+    });
+    socket.on("close", () => resolve(text));
+  });
 }
 
 /** What comes until an answer is whole: its headers, and a body that ends in a brace. */

@@ -39,6 +39,8 @@ export type HttpLaneLimits = {
   /** Calls that have not been answered, over all connections. */
   readonly callsMax: number;
   readonly bodyBytesMax: number;
+  /** Of the bodies that have not come to their end, over all connections. */
+  readonly bodyTotalBytesMax: number;
   readonly headerBytesMax: number;
   readonly headersMs: number;
   /** From the first byte of a request to its last. A held call is not bound by it. */
@@ -55,6 +57,7 @@ export const HTTP_LANE_LIMITS: HttpLaneLimits = {
   connectionsMax: 1_024,
   callsMax: 4_096,
   bodyBytesMax: FRAME_BYTES_MAX,
+  bodyTotalBytesMax: 64 * 1024 * 1024,
   headerBytesMax: 16 * 1024,
   headersMs: 5_000,
   requestMs: 10_000,
@@ -94,6 +97,9 @@ export class HttpLane {
   readonly #now: Clock;
   readonly #server: Server;
   readonly #calls = new Map<number, HeldCall>();
+  /** Requests of a connection that have no answer yet. */
+  readonly #unanswered = new WeakMap<Socket, number>();
+  #bodyBytes = 0;
   #loopbackOnly = true;
 
   constructor(options: HttpLaneOptions) {
@@ -163,12 +169,10 @@ export class HttpLane {
   #onConnection(socket: Socket): void {
     this.counters.connectionsTotal += 1;
     this.counters.connections += 1;
-    // Pipelined calls behind the first hear of the end only here: their responses have no socket.
     socket.on("close", () => {
       this.counters.connections -= 1;
       this.counters.bytesIn += socket.bytesRead;
       this.counters.bytesOut += socket.bytesWritten;
-      for (const [id, call] of this.#calls) if (call.socket === socket) this.#finish(id);
     });
   }
 
@@ -176,6 +180,7 @@ export class HttpLane {
     // Errors of a request end as "close" or in `clientError`.
     request.on("error", (error) => this.#log.debug({ error }, "HTTP request"));
     response.on("error", (error) => this.#log.debug({ error }, "HTTP response"));
+    if (!this.#takesTurn(request, response)) return;
     const problem = this.#originProblem(request);
     if (problem !== undefined) {
       this.#reject(request, response, new CubbyError("permission_denied", problem));
@@ -190,6 +195,31 @@ export class HttpLane {
     } else {
       this.#reject(request, response, new CubbyError("not_found", `No call ${shown(path)}.`));
     }
+  }
+
+  /**
+   * One request at a time: the answers to those behind a held call would pile up here, and be bound
+   * by no time. No client in use sends so; one that does may ask once too often, not without end.
+   */
+  #takesTurn(request: IncomingMessage, response: ServerResponse): boolean {
+    const { socket } = request;
+    const before = this.#unanswered.get(socket) ?? 0;
+    this.#unanswered.set(socket, before + 1);
+    if (before === 0) {
+      response.on("finish", () => {
+        // After a refusal this connection has had its last turn.
+        if (this.#unanswered.get(socket) === 1) this.#unanswered.delete(socket);
+      });
+      return true;
+    }
+    if (before === 1) {
+      response.setHeader("Connection", "close");
+      const detail = "Send one request at a time on a connection, or use several.";
+      this.#reject(request, response, new CubbyError("overloaded", detail));
+    } else {
+      socket.destroy();
+    }
+    return false;
   }
 
   /**
@@ -213,16 +243,35 @@ export class HttpLane {
       return;
     }
     const chunks: Uint8Array[] = [];
-    let bodyBytes = 0;
+    let heldBytes = 0;
+    const letGo = (): void => {
+      this.#bodyBytes -= heldBytes;
+      heldBytes = 0;
+      chunks.length = 0;
+    };
     request.on("data", (chunk: Uint8Array) => {
-      bodyBytes += chunk.length;
-      if (bodyBytes <= this.#limits.bodyBytesMax) chunks.push(chunk);
-      else if (!response.headersSent) this.#reject(request, response, this.#tooLong());
+      if (response.headersSent) return;
+      heldBytes += chunk.length;
+      this.#bodyBytes += chunk.length;
+      chunks.push(chunk);
+      const excess = this.#bodyExcess(heldBytes);
+      if (excess === undefined) return;
+      letGo();
+      this.#reject(request, response, excess);
     });
     request.on("end", () => {
+      const body = Buffer.concat(chunks, heldBytes);
+      letGo();
       if (response.headersSent || request.socket.destroyed) return;
-      this.#onBody(name, request.socket, response, Buffer.concat(chunks, bodyBytes));
+      this.#onBody(name, request.socket, response, body);
     });
+    request.on("close", letGo);
+  }
+
+  #bodyExcess(heldBytes: number): CubbyError | undefined {
+    if (heldBytes > this.#limits.bodyBytesMax) return this.#tooLong();
+    if (this.#bodyBytes <= this.#limits.bodyTotalBytesMax) return undefined;
+    return new CubbyError("overloaded", "Too many bodies are under way here.");
   }
 
   /** What can be refused before a byte of the body is read. */

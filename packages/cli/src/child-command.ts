@@ -40,6 +40,8 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   };
   // Before the wait stops listening: a signal that nobody listens for in between would be dropped.
   using forwarding = new SignalForwarding({ assertHeld, onLost: (error) => found.abort(error) });
+  // Before the command, which would outlive us if we were killed between the two.
+  using deadMan = DeadManSwitch.ready();
   await loopTurn();
   // We may have been stopped since the grant was sent: by now it may be another's.
   await whenHeld(assertHeld, AbortSignal.any([signal, waiting.signal]));
@@ -49,8 +51,8 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   const ended = exitCodeOf(child, program);
   const { pid } = child;
   if (pid === undefined) return await ended;
+  deadMan.arm({ pid, wholeGroup: true });
   forwarding.to(pid);
-  const deadMan = DeadManSwitch.arm({ pid, wholeGroup: true });
   let killTimer: NodeJS.Timeout | undefined;
   const onLoss = (): void => {
     if (forwarding.isStopped) {
@@ -74,7 +76,6 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
     clearTimeout(killTimer);
     // What the command left behind in its group goes with the lock that it was started under.
     if (signal.aborted) signalGroup(pid, "SIGKILL");
-    deadMan.disarm();
   }
 }
 

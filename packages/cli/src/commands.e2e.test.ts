@@ -143,6 +143,15 @@ describe("lock, on a cell of one replica", () => {
     expect(readFileSync(lines, "utf8")).toBe(before);
   });
 
+  it("takes the command with it when it is killed", async () => {
+    const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+    const run = start(["lock", "/ls/local/killed", "--", "/bin/sh", "-c", script]);
+    await new Promise((resolve) => run.child.stdout.once("data", resolve));
+    run.child.kill("SIGKILL");
+    // The command has the same standard output, which closes with the last of them.
+    expect((await run.ended).code).toBe(null);
+  });
+
   it("ends the command when its lock is broken by deleting the file, and exits 81", async () => {
     const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
     const options = ["--kill-after", "100ms"];

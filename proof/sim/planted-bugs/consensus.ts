@@ -187,8 +187,8 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     also: [
       {
         file: FOLLOWER,
-        find: "if (message.slot <= chosen) return;",
-        replace: "",
+        find: "if (message.slot <= chosen) {",
+        replace: "if (message.slot < 0) {",
       },
     ],
   },

@@ -141,8 +141,8 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     also: [
       {
         file: "packages/cell/src/master/answers.ts",
-        find: "this.#outbox.reply(call.to, call.tag, this.#clientEpoch, result, this.#clock.leaseUntil);",
-        replace: "this.#outbox.reply(call.to, call.tag, this.#clientEpoch, result, NEVER);",
+        find: "this.#answer(call, result, this.#clock.leaseUntil);",
+        replace: "this.#answer(call, result, NEVER);",
       },
     ],
   },
@@ -166,9 +166,9 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     name: "session-lease-from-the-arrival",
     class: "P22",
     file: KEEP_ALIVE,
-    find: "session.deadline = this.#clock.read(now) + masterLeaseMs(session.leaseMs, heldMs);",
+    find: "const end = this.#clock.read(now) + masterLeaseMs(session.leaseMs, heldMs);",
     replace:
-      "session.deadline = this.#clock.read(session.keepAliveAt) + masterLeaseMs(session.leaseMs, 0);",
+      "const end = this.#clock.read(session.keepAliveAt) + masterLeaseMs(session.leaseMs, 0);",
     why: "the master counts a session's lease from when the KeepAlive came, and not from its answer",
     expects: [18],
     isQuick: true,

@@ -40,7 +40,7 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   };
   // Before the wait stops listening: a signal that nobody listens for in between would be dropped.
   using forwarding = new SignalForwarding({ assertHeld, onLost: (error) => found.abort(error) });
-  // Before the command, which would outlive us if we were killed between the two.
+  // Before the command, which outlives us if we are killed before the line that arms it.
   using deadMan = DeadManSwitch.ready();
   await loopTurn();
   // We may have been stopped since the grant was sent: by now it may be another's.
@@ -48,10 +48,10 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   // What is sent to us from now on is for the command.
   waiting.stopListening();
   const child = spawn(program, args, { stdio: "inherit", env: guarded.env, detached: true });
-  const ended = exitCodeOf(child, program);
   const { pid } = child;
-  if (pid === undefined) return await ended;
+  if (pid === undefined) return await exitCodeOf(child, program);
   deadMan.arm({ pid, wholeGroup: true });
+  const ended = exitCodeOf(child, program);
   forwarding.to(pid);
   let killTimer: NodeJS.Timeout | undefined;
   const onLoss = (): void => {

@@ -144,7 +144,8 @@ describe("lock, on a cell of one replica", () => {
   });
 
   it("takes the command with it when it is killed", async () => {
-    const script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
+    // Not at once: `cubby` is to know by then whom it started.
+    const script = "trap '' TERM; sleep 1; echo ready; while :; do sleep 0.05; done";
     const run = start(["lock", "/ls/local/killed", "--", "/bin/sh", "-c", script]);
     await new Promise((resolve) => run.child.stdout.once("data", resolve));
     run.child.kill("SIGKILL");

@@ -4,7 +4,6 @@ const GRANTOR = "packages/paxos/src/lease-grantor.ts";
 const MASTER_LEASE = "packages/paxos/src/master-lease.ts";
 const LEADER = "packages/paxos/src/leader.ts";
 const KEEP_ALIVE = "packages/cell/src/master/keep-alive.ts";
-const STRETCH = "packages/cell/src/master/stretch.ts";
 const MASTER = "packages/cell/src/master/master.ts";
 const REPLICA = "packages/server/src/core/replica.ts";
 
@@ -200,24 +199,6 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
       const master = new MasterSession(session, now, false, shortMs);`,
     why: "a new master gives sessions less than its predecessor may have granted",
     expects: [18],
-  },
-  {
-    name: "shorter-lease-takes-back",
-    class: "lease",
-    file: KEEP_ALIVE,
-    find: "session.deadline = Math.max(session.deadline, end);",
-    replace: "session.deadline = end;",
-    why: "a session is over when its last lease is, and its client relies on the longest",
-    expects: [18, 16],
-  },
-  {
-    name: "long-lease-while-lowering",
-    class: "lease",
-    file: STRETCH,
-    find: "const stretchMs = Math.min(this.#state.stretchMs, this.#proposedMs ?? SESSION_LEASE_MS_MAX);",
-    replace: "const { stretchMs } = this.#state;",
-    why: "a lease is granted that the next master will not know to wait for",
-    expects: [18, 16],
   },
   {
     name: "keep-alive-after-expiry-decision",

@@ -43,15 +43,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [24],
   },
   {
-    name: "snapshot-ahead-not-marked",
-    class: "S11",
-    file: REPLICA,
-    find: "this.#checkpointIfDue({ restores: !options.reachesSnapshot });",
-    replace: "this.#checkpointIfDue();",
-    why: "a snapshot whose slots a crash took from the records rots, and older records fill its place",
-    expects: [24, 4, 0],
-  },
-  {
     name: "durable-when-submitted",
     class: "S1",
     file: REPLICA,

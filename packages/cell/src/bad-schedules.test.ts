@@ -38,8 +38,7 @@ describe("bad schedules", () => {
     harness.isHeldBack = true;
     const acquire = session.beginAcquire(handle);
     const cancel = session.begin({ $case: "cancel", value: { requestNumber: session.next - 1 } });
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(acquire))).toBe("acquire");
     expect(harness.resultOf(cancel)).toEqual({ $case: "cancel", value: { released: true } });
     expect(session.stat(handle).lockMode).toBe(LockMode.FREE);
@@ -68,8 +67,7 @@ describe("bad schedules", () => {
     if (claim === undefined) throw new Error("the waiter's claim is expected");
     harness.choose(expiry);
     harness.choose(claim);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(release))).toBe("release");
     expect(codeOf(harness.resultOf(tag))).toBe("session_expired");
     expect(holder.stat(held).lockMode).toBe(LockMode.FREE);
@@ -159,8 +157,7 @@ describe("bad schedules", () => {
     harness.advance(101);
     const { log } = harness.pair(0);
     expect(log.proposed.length).toBe(2);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(c.stat(handle).lockDelayed).toBe(true);
     const tag = c.beginAcquire(handle);
     harness.advance(9_000);
@@ -178,8 +175,7 @@ describe("bad schedules", () => {
     harness.isHeldBack = true;
     session.begin({ $case: "acquire", value: { handle, mode: LockMode.EXCLUSIVE, wait: false } });
     session.begin({ $case: "close", value: { handle } });
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(session.stat(witness).lockMode).toBe(LockMode.FREE);
   });
 

@@ -360,8 +360,7 @@ describe("typed errors", () => {
     const refused = write();
     expect(tags.map((tag) => harness.resultOf(tag))).toEqual(Array(fit).fill(undefined));
     expect(codeOf(harness.resultOf(refused))).toBe("overloaded");
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(tags.at(-1) ?? 0))).toBe("setContents");
     expect(codeOf(session.call(call))).toBe("setContents");
   });

@@ -49,8 +49,7 @@ describe("exactly once (GAP-11)", () => {
     const first = harness.send(write, 1);
     const second = harness.send(write, 2);
     expect(harness.pair(0).log.proposed.length).toBe(1);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     // The one to arrive last may be a late copy on a connection that the client has left.
     expect(harness.replyTo(first)?.to).toBe(1);
     expect(harness.replyTo(second)?.to).toBe(2);

@@ -79,8 +79,7 @@ describe("fail-over", () => {
       }),
     ];
     expect(tags.map((tag) => harness.replyTo(tag))).toEqual([undefined, undefined, undefined]);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(tags.map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
       "stale_epoch",
       "keepAlive",
@@ -330,8 +329,7 @@ describe("fail-over", () => {
     const entry = harness.pair(0).log.proposed[0] ?? new Uint8Array(0);
     harness.elect(1);
     harness.choose(entry);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     session.acknowledge();
     const generation = session.stat(handle).contentGeneration;
     const again = harness.resultOf(

@@ -199,8 +199,7 @@ describe("waiters", () => {
     });
     const tag1 = first[0].beginAcquire(first[1]);
     const tag2 = second[0].beginAcquire(second[1]);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(stolen))).toBe("acquire");
     expect([harness.replyTo(tag1), harness.replyTo(tag2)]).toEqual([undefined, undefined]);
     thief[0].release(thief[1]);
@@ -344,8 +343,7 @@ describe("a Release and an Acquire of one handle under way together", () => {
       $case: "acquire",
       value: { handle: a[1], mode: EXCLUSIVE, wait: false },
     });
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
     expect(codeOf(harness.resultOf(attempt))).toBe("lock_held");
     expect(harness.replyTo(again)).toBe(undefined);
@@ -365,8 +363,7 @@ describe("a Release and an Acquire of one handle under way together", () => {
         $case: "acquire",
         value: { handle: a[1], mode: SHARED, wait },
       });
-      harness.isHeldBack = false;
-      harness.settle();
+      harness.letGo();
       expect(codeOf(harness.resultOf(again))).toBe("acquire");
       a[0].release(a[1]);
     }
@@ -380,8 +377,7 @@ describe("a Release and an Acquire of one handle under way together", () => {
     harness.isHeldBack = true;
     a[0].begin({ $case: "release", value: { handle: a[1] } });
     const again = a[0].beginAcquire(a[1], EXCLUSIVE);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(harness.replyTo(again)).toBe(undefined);
     b[0].release(b[1]);
     expect(codeOf(harness.resultOf(again))).toBe("acquire");
@@ -403,8 +399,7 @@ describe("a Release and an Acquire of one handle under way together", () => {
         a[0].begin({ $case: "release", value: { handle: a[1] } });
       }
       const again = a[0].beginAcquire(a[1]);
-      harness.isHeldBack = false;
-      harness.settle();
+      harness.letGo();
       expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
       expect(harness.replyTo(again)).toBe(undefined);
       b[0].release(b[1]);
@@ -424,8 +419,7 @@ describe("a Release and an Acquire of one handle under way together", () => {
     b[0].begin({ $case: "release", value: { handle: b[1] } });
     const release = a[0].begin({ $case: "release", value: { handle } }, { guard });
     const again = a[0].beginAcquire(handle);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(release))).toBe("sequencer_stale");
     expect(codeOf(harness.resultOf(again))).toBe("acquire");
   });
@@ -440,8 +434,7 @@ describe("a Release and an Acquire of one handle under way together", () => {
     harness.isHeldBack = true;
     a[0].begin({ $case: "cancel", value: { requestNumber: number } });
     const again = a[0].beginAcquire(a[1], EXCLUSIVE);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(harness.replyTo(again)).toBe(undefined);
     b[0].release(b[1]);
     expect(codeOf(harness.resultOf(again))).toBe("acquire");
@@ -617,8 +610,7 @@ describe("sequencers", () => {
       },
       { guard },
     );
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(write))).toBe("sequencer_stale");
   });
 });

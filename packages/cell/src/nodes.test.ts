@@ -93,8 +93,7 @@ describe("nodes", () => {
     harness.isHeldBack = true;
     session.begin({ $case: "delete", value: { handle: empty } });
     const open = session.beginOpen("x", { directory: empty });
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(codeOf(harness.resultOf(open))).toBe("stale_handle");
   });
 

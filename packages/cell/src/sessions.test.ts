@@ -126,8 +126,7 @@ describe("sessions", () => {
     harness.isHeldBack = true;
     harness.advance(2_200);
     expect(harness.pair(0).log.proposed.length).toBe(1_024);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(harness.cell.status(harness.now).sessions).toBe(1);
     expect(codeOf(living.tryOpen(PATH))).toBe("open");
   });
@@ -246,8 +245,7 @@ describe("stretched leases (SES-5)", () => {
     const early = sessions[0]?.keepAlive() ?? 0;
     harness.advance(7_000);
     expect(keptAlive(harness, early)?.leaseMs).toBe(12_000);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     const late = sessions[1]?.keepAlive() ?? 0;
     expect(keptAlive(harness, late)?.leaseMs).toBe(60_000);
   });
@@ -306,8 +304,7 @@ describe("stretched leases (SES-5)", () => {
     chooseNext();
     expect(leaseMs()).toBe(12_000);
     expect(stretched().map(({ stretchMs }) => stretchMs)).toEqual([60_000, 0, 60_000]);
-    harness.isHeldBack = false;
-    harness.settle();
+    harness.letGo();
     expect(leaseMs()).toBe(60_000);
   });
 

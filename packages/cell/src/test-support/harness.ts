@@ -120,6 +120,12 @@ export class Harness {
     this.settle();
   }
 
+  /** What was held back goes on. */
+  letGo(): void {
+    this.isHeldBack = false;
+    this.settle();
+  }
+
   /** Chooses what has been proposed, until nothing more is. */
   settle(): void {
     const { log } = this.pair(this.#master);

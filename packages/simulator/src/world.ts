@@ -240,7 +240,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (ended === undefined) return;
     this.lane.onReplicaStopped(process, false);
     const isRefused = ended.code === "identity_refused";
-    if (isRefused ? !process.isWiped : !process.hasFailed) {
+    // What it has just written may rot before it is read back.
+    const isNamed = [...process.tampered].some((file) => ended.detail.includes(file));
+    const hasCause = isRefused ? process.isWiped : process.hasFailed || isNamed;
+    if (!hasCause) {
       const detail = `replica ${process.id} ends itself without a cause: ${ended.code}, ${ended.detail}`;
       throw new Violation(24, "ends-for-a-cause", detail);
     }

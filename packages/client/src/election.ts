@@ -28,19 +28,17 @@ const LOST: ReadonlySet<string> = new Set(["sequencer_stale", "stale_handle"]);
 
 /** Why the leadership was not there to the end, if it is known to be lost. */
 async function resign(file: Handle, lock: Lock): Promise<CubbyError | undefined> {
-  try {
-    // By the clock: what aborts the signal is a timer, which waits for a loop that was blocked.
-    lock.assertHeld();
-    await file.setContents("", { timeoutMs: RESIGN_MS });
-  } catch (error) {
-    if (!(error instanceof CubbyError)) throw error;
-    if (error.code === "lock_lost") return error;
-    // Another leads, or could. Other errors say nothing of the lock: the next leader writes over it.
-    if (LOST.has(error.code)) return new CubbyError("lock_lost", error.message);
-  } finally {
-    await lock.release();
+  // By the clock: what aborts the signal is a timer, which waits for a loop that was blocked.
+  let { loss } = lock;
+  if (lock.held) {
+    await file.setContents("", { timeoutMs: RESIGN_MS }).catch((error: unknown) => {
+      // Another leads, or could. Other errors say nothing of the lock: the next leader writes over it.
+      const isLost = error instanceof CubbyError && LOST.has(error.code);
+      if (isLost) loss = new CubbyError("lock_lost", error.message);
+    });
   }
-  return undefined;
+  await lock.release();
+  return loss;
 }
 
 export async function elect<T>(

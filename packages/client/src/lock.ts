@@ -95,6 +95,13 @@ export class Lock implements AsyncDisposable {
     this.#controller?.abort(this.#loss);
   }
 
+  /** For `elect`: why it is gone for good, by the clock; given back on purpose, it is not lost. */
+  get loss(): CubbyError | undefined {
+    if (this.#release !== undefined) return this.#loss;
+    const problem = this.#problem();
+    return problem?.code === "lock_lost" ? problem : undefined;
+  }
+
   #problem(): CubbyError | undefined {
     if (this.#loss !== undefined) return this.#loss;
     if (this.#release !== undefined) return this.#lossError("it was released");

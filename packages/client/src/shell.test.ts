@@ -591,6 +591,15 @@ describe("an election", () => {
     await expect(running).rejects.toMatchObject({ code: "cancelled" });
   });
 
+  it("is no loss to a leader that gives the lock back by itself", async () => {
+    await using cell = await connect(replica.url);
+    const led = await cell.elect(PATH, { value: "x" }, async ({ lock }) => {
+      await lock.release();
+      return "led";
+    });
+    expect(led).toBe("led");
+  });
+
   it("passes the leader's own error on, and resigns", async () => {
     await using cell = await connect(replica.url);
     const running = cell.elect(PATH, { value: "x" }, () => {

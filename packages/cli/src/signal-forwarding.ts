@@ -4,17 +4,23 @@ import { whenHeld } from "./when-held.ts";
 /** Passed on to the command, which decides what they mean to it. */
 const FORWARDED = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;
 
+type Guard = {
+  /** Throws while the lock may not be relied on. */
+  readonly assertHeld: () => void;
+  readonly onLost: (error: unknown) => void;
+};
+
 /** Hands the signals that come to us on to a process group, once it is known. */
 export class SignalForwarding implements Disposable {
   readonly #handlers: (readonly [NodeJS.Signals, () => void])[];
   readonly #end = new AbortController();
   /** What came before there was a command to hand it to. */
   readonly #early = new Set<NodeJS.Signals>();
-  readonly #guard: { assertHeld: () => void; onLost: (error: unknown) => void };
+  readonly #guard: Guard;
   #pid: number | undefined;
   #isStopped = false;
 
-  constructor(guard: { assertHeld: () => void; onLost: (error: unknown) => void }) {
+  constructor(guard: Guard) {
     this.#guard = guard;
     this.#handlers = [
       ...FORWARDED.map((signal) => [signal, () => this.#forward(signal)] as const),

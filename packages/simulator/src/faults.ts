@@ -1,4 +1,5 @@
 import { equalBytes, type Rng } from "@cubby/base";
+import { snapshotSlotOf } from "@cubby/server/core";
 import type { ClientProcess } from "./client-process.ts";
 import { drawExponential, pick } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
@@ -548,17 +549,14 @@ function rotInstalledSnapshot(faults: Faults, replica: ReplicaProcess): boolean 
   if (faults.suspect([replica]) === undefined) return false;
   crashOne(faults, replica, "torn", 20);
   faults.after(faults.rng.between(50, 500), () => {
-    const newest = replica.disk.names().filter(isSnapshot).sort().at(-1);
+    const snapshots = replica.disk.names().filter((name) => snapshotSlotOf(name) !== undefined);
+    const newest = snapshots.sort().at(-1);
     if (newest === undefined) return;
     rotOneBit(replica, newest, faults.rng);
     faults.happened("D3-bit-rot");
     rebootSoon(faults, replica);
   });
   return false; // It is counted when it happens.
-}
-
-function isSnapshot(name: string): boolean {
-  return name.startsWith("snapshot-") && !name.endsWith(".partial");
 }
 
 /** Damage is found by who reads: the process that starts next. */

@@ -320,8 +320,8 @@ export class ReplicaProcess implements CellObserver {
   #completeLater(request: DiskRequest): void {
     const { disk, life } = this;
     const { id, kind } = request;
-    const isSlow = "file" in request && request.file.startsWith(this.slowFiles);
-    const slowMs = isSlow || this.slowFiles === "" ? this.diskMs : undefined;
+    const file = "file" in request ? request.file : "";
+    const slowMs = file.startsWith(this.slowFiles) ? this.diskMs : undefined;
     const delayMs = slowMs ?? 0.1 + this.#rng.below(300) / 1000;
     if (kind === "write") this.pendingWrites += 1;
     this.#house.time.after(delayMs, () => {

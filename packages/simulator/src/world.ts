@@ -241,8 +241,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.lane.onReplicaStopped(process, false);
     const isRefused = ended.code === "identity_refused";
     // What it has just written may rot before it is read back.
-    const isNamed = [...process.tampered].some((file) => ended.detail.includes(file));
-    const hasCause = isRefused ? process.isWiped : process.hasFailed || isNamed;
+    const hasRotted = [...process.tampered].some((file) =>
+      ended.detail.startsWith(`read of ${file} failed: EVERIFY`),
+    );
+    const hasCause = isRefused ? process.isWiped : process.hasFailed || hasRotted;
     if (!hasCause) {
       const detail = `replica ${process.id} ends itself without a cause: ${ended.code}, ${ended.detail}`;
       throw new Violation(24, "ends-for-a-cause", detail);

@@ -34,12 +34,10 @@ export class LockCalls {
       wait: asked.wait,
       lockDelayMs: token.lockDelayMs,
     };
-    const { claims = [] } = session.session.handles?.get(token.handleId) ?? {};
-    const isGivenBack = mayBeGivenBack(session, token.handleId, claims);
-    const isHeld = claims.length > 0 && !isGivenBack;
-    if (asked.wait) this.#wait(session, call, node, claim, isHeld);
-    else if (isHeld) this.#try(session, call, claim);
-    else if (!isGrantable(node, asked.mode) && !isGivenBack) {
+    const hold = holdOf(session, token.handleId);
+    if (asked.wait) this.#wait(session, call, node, claim, hold === "held");
+    else if (hold === "held") this.#try(session, call, claim);
+    else if (hold === "none" && !isGrantable(node, asked.mode)) {
       this.#parts.answers.onceFromState(session, call, lockFailure(node, asked.mode));
     } else if (this.#parts.waiters.mustQueue(node, asked.mode)) {
       const detail = `Others wait for ${quoted(node.path)} already.`;
@@ -61,7 +59,7 @@ export class LockCalls {
     if (session?.calls === undefined || !MOVES_LOCKS.has(settled?.$case)) return;
     for (const call of session.calls.values()) {
       if (call.claim === undefined || call.isProposed) continue;
-      if (staysHeld(session, call.claim.handleId)) this.proposeClaim(call);
+      if (holdOf(session, call.claim.handleId) === "held") this.proposeClaim(call);
     }
   }
 
@@ -126,26 +124,17 @@ export class LockCalls {
   }
 }
 
-/** True when the handle holds its lock, and nothing in the log may give it back. */
-function staysHeld(session: MasterSession, handleId: number): boolean {
+/** "ending": it holds its lock, and something in the log may give that back. */
+function holdOf(session: MasterSession, handleId: number): "none" | "held" | "ending" {
   const { claims = [] } = session.session.handles?.get(handleId) ?? {};
-  return claims.length > 0 && !mayBeGivenBack(session, handleId, claims);
-}
-
-/** True when something in the log may give the lock back that the handle holds by these claims. */
-function mayBeGivenBack(
-  session: MasterSession,
-  handleId: number,
-  claims: readonly number[],
-): boolean {
-  if (claims.length === 0) return false;
+  if (claims.length === 0) return "none";
   for (const { number, releases, request } of session.calls?.values() ?? []) {
     // A Release that was overtaken by a later claim does not free the lock.
-    if (releases === handleId && claims.every((claim) => claim < number)) return true;
+    if (releases === handleId && claims.every((claim) => claim < number)) return "ending";
     const { call } = request;
-    if (call?.$case === "cancel" && claims.includes(call.value.requestNumber)) return true;
+    if (call?.$case === "cancel" && claims.includes(call.value.requestNumber)) return "ending";
   }
-  return false;
+  return "held";
 }
 
 function closedWhileWaiting(): Result {

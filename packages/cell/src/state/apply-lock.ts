@@ -8,8 +8,8 @@ import {
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
 import type { HandleRecord } from "./handle-record.ts";
-import { recordOf, settleRecord } from "./handles.ts";
-import { giveBack, grant, isGrantable } from "./locks.ts";
+import { keepClaims, recordOf } from "./handles.ts";
+import { grant, isGrantable } from "./locks.ts";
 import type { Node } from "./node.ts";
 import { done, failure, type Result } from "./result.ts";
 import { sequencerOf } from "./sequencer.ts";
@@ -57,12 +57,7 @@ export function applyReleaseLock(
     return failure("lock_not_held", "This handle does not hold its lock.");
   }
   const later = record.claims.filter((claim) => claim > number);
-  if (later.length > 0) {
-    record.claims = later;
-    return done("release");
-  }
-  giveBack(state, record);
-  settleRecord(session, record);
+  keepClaims(state, session, record, later);
   return done("release");
 }
 

@@ -9,8 +9,7 @@ import {
   type SetStretch,
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
-import { closeRecord, endSession, settleRecord } from "./handles.ts";
-import { giveBack } from "./locks.ts";
+import { closeRecord, endSession, keepClaims } from "./handles.ts";
 import { done, failure, type Result } from "./result.ts";
 import { Session } from "./session.ts";
 
@@ -92,13 +91,9 @@ export function applyCancel(state: CellState, session: Session, body: Cancel): R
 /** Gives back the lock that this request alone has a claim to. */
 function releaseClaim(state: CellState, session: Session, number: number): boolean {
   for (const record of session.sortedHandles()) {
-    const at = record.claims.indexOf(number);
-    if (at < 0) continue;
-    record.claims.splice(at, 1);
-    if (record.claims.length > 0) return false;
-    giveBack(state, record);
-    settleRecord(session, record);
-    return true;
+    if (!record.claims.includes(number)) continue;
+    const others = record.claims.filter((claim) => claim !== number);
+    return keepClaims(state, session, record, others);
   }
   return false;
 }

@@ -42,6 +42,20 @@ export function closeRecord(state: CellState, session: Session, record: HandleRe
   endOpener(state, session, record);
 }
 
+/** Leaves these claims to the lock, which goes back with the last one: true if it did. */
+export function keepClaims(
+  state: CellState,
+  session: Session,
+  record: HandleRecord,
+  claims: number[],
+): boolean {
+  record.claims = claims;
+  if (claims.length > 0) return false;
+  giveBack(state, record);
+  settleRecord(session, record);
+  return true;
+}
+
 /**
  * The session is over. All its locks go, then all its ephemeral nodes, in one step (reliability §3,
  * invariant 20). When it failed, its locks stay closed for their lock-delay (LCK-7), and a node that

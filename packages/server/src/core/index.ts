@@ -23,3 +23,4 @@ export {
   SimDisk,
   STOPPED,
 } from "./simulated-disk.ts";
+export { snapshotSlotOf } from "./snapshot-file.ts";

@@ -49,6 +49,12 @@ function harm(disk: SimDisk, file: string): void {
   bytes[bytes.length - 30] = (bytes[bytes.length - 30] ?? 0) ^ 1;
 }
 
+/** What a refusal to start names. */
+function blamed(disk: SimDisk): string[][] {
+  const result = recoverFrom(disk);
+  return result.kind === "damaged" ? result.damages.map(({ kind, file }) => [kind, file]) : [];
+}
+
 describe("snapshots of the journal", () => {
   it("are what recovery starts from, with the records since", () => {
     const { disk } = threeTens();
@@ -87,10 +93,7 @@ describe("snapshots of the journal", () => {
       const file = snapshotFile(slot);
       disk.replace(file, disk.content(file).slice(0, 50));
     }
-    const result = recoverFrom(disk);
-    const named =
-      result.kind === "damaged" ? result.damages.map(({ kind, file }) => [kind, file]) : [];
-    expect(named).toEqual([
+    expect(blamed(disk)).toEqual([
       ["unreachable", expect.stringMatching(/^segment-/)],
       ["snapshot", snapshotFile(20)],
       ["snapshot", snapshotFile(10)],
@@ -190,10 +193,7 @@ describe("snapshots of the journal", () => {
     settle(journal, disk);
     expect(mustRecover(disk.copy()).records.map((found) => found.slot)).toEqual([50, 51]);
     harm(disk, snapshotFile(50));
-    const result = recoverFrom(disk);
-    const named =
-      result.kind === "damaged" ? result.damages.map(({ kind, file }) => [kind, file]) : [];
-    expect(named).toEqual([
+    expect(blamed(disk)).toEqual([
       ["unreachable", expect.stringMatching(/^segment-/)],
       ["snapshot", snapshotFile(50)],
     ]);

@@ -113,7 +113,7 @@ export class Journal {
   /** Durable ones. */
   readonly #checkpoints: Checkpoint[];
   #checkpointBase: number;
-  /** A snapshot that is damaged or gone: an older one is gone on from, and the journal must say so first. */
+  /** A damaged snapshot, by recovery: an older one is gone on from, and the journal must say so first. */
   #wasPassedOver: boolean;
   #writes = 0;
   #writtenBytes = 0;
@@ -131,8 +131,7 @@ export class Journal {
     this.#encoder = new BatchEncoder(state, this.#pool.active, this.#options.writeBytesMax);
     this.#checkpoints = [...state.checkpoints];
     this.#checkpointBase = state.checkpoints.at(-1)?.base ?? 0;
-    this.#wasPassedOver =
-      state.staleSnapshots.length > 0 || this.#checkpointBase > this.#snapshots.newestSlot;
+    this.#wasPassedOver = state.staleSnapshots.length > 0;
     this.#isUnconfirmed = state.sequence > 0;
     this.#dropUnneeded();
   }
@@ -164,7 +163,8 @@ export class Journal {
 
   /** True from the time a snapshot is durable, or one was passed over, until a checkpoint is appended. */
   get needsCheckpoint(): boolean {
-    return this.#wasPassedOver || this.#snapshots.newestSlot > this.#checkpointBase;
+    // The newest is an older one than the last checkpoint's where that one's snapshot is gone.
+    return this.#wasPassedOver || this.#snapshots.newestSlot !== this.#checkpointBase;
   }
 
   get backlogBytes(): number {

@@ -21,4 +21,6 @@ export type CellOptions = {
   readonly quotas?: Partial<Quotas>;
   /** With more sessions than this the master grants the longest lease to all (SES-5). */
   readonly stretchAboveSessions?: number;
+  /** Of commands under way at this master: from so many bytes on, requests are refused as overload. */
+  readonly proposedBytesMax?: number;
 };

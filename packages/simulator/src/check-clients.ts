@@ -1,4 +1,4 @@
-import { equalBytes, type Instant } from "@cubby/base";
+import { equalBytes, type Instant, toHex } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
 import { type Acquired, type ErrorCode, LockMode } from "@cubby/protocol";
 import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
@@ -43,7 +43,11 @@ export class ClientChecker implements Queues {
   #left: { readonly sessionId: number; readonly waiter: Waiter }[] = [];
   readonly #marks = new Map<string, Mark>();
   readonly #lockMarks = new Map<string, number>();
+  /** The latest grant of each handle. */
+  readonly #grants = new Map<string, number>();
   readonly #holds = new Map<string, Set<Hold>>();
+  /** How many calls had been made when it began. */
+  readonly #heldFrom = new WeakMap<Hold, number>();
   /** What was answered "not applied" must never be found applied: `session/number`. */
   readonly #neverApplied = new Set<string>();
   readonly #resources = new Map<string, { generation: number; session: SessionMachine }>();
@@ -105,7 +109,7 @@ export class ClientChecker implements Queues {
     } else if (failure !== undefined && call.number > 0) {
       if (failure.code === "lock_delayed") this.#checkDelayed(call, begun);
       this.#onFailure(sessionId, call, failure.code, failure.outcome);
-    } else if (failure?.code === "lock_not_held" && this.#holdOf(call) !== undefined) {
+    } else if (failure?.code === "lock_not_held" && this.#holdOf(call, begun) !== undefined) {
       throw new Violation(14, "sequencers-true", "who holds the lock is given no sequencer of it");
     }
     if (result === undefined) return;
@@ -126,7 +130,8 @@ export class ClientChecker implements Queues {
       case "getStat": {
         this.#coverage.add("stats read");
         const { instance, contentGeneration } = result.value;
-        checkStat(this.#reference, call.context as About, begun, result.value, this.#holdOf(call));
+        const hold = this.#holdOf(call, begun);
+        checkStat(this.#reference, call.context as About, begun, result.value, hold);
         this.#checkMark(call, begun.mark, instance, contentGeneration);
         return;
       }
@@ -165,6 +170,7 @@ export class ClientChecker implements Queues {
     const holds = this.#holds.get(hold.path) ?? new Set<Hold>();
     this.#holds.set(hold.path, holds);
     holds.add(hold);
+    this.#heldFrom.set(hold, this.#called);
     this.checkBeliefs(hold.path);
     return () => {
       holds.delete(hold);
@@ -334,7 +340,16 @@ export class ClientChecker implements Queues {
         this.#succeeded.set(hold.session, { hold, order: this.#called });
     }
     this.#lockMarks.set(path, Math.max(generation, this.#lockMarks.get(path) ?? 0));
-    this.onGranted?.(path, begun.atMs);
+    if (!this.#isGrantedAgain(call, generation)) this.onGranted?.(path, begun.atMs);
+  }
+
+  /** LCK-11: what a handle has already is no turn in the queue. */
+  #isGrantedAgain({ body, session }: Call, generation: number): boolean {
+    if (body.$case !== "acquire") return false;
+    const key = `${(session as SessionMachine).sessionId} ${toHex(body.value.handle)}`;
+    const isKnown = this.#grants.get(key) === generation;
+    this.#grants.set(key, generation);
+    return isKnown;
   }
 
   /** 13, with no look at the log: nobody is granted what a session that lives has not given back. */
@@ -361,17 +376,19 @@ export class ClientChecker implements Queues {
       const detail = `the sequencer of ${path} at ${generation} is said to be valid after ${begun.lockGeneration} was granted`;
       throw new Violation(14, "sequencers-checked", detail);
     }
-    const hold = this.#holdOf(call);
+    const hold = this.#holdOf(call, begun);
     if (!valid && hold?.generation === generation) {
       const detail = `the sequencer of ${path} at ${hold.generation} is said to be stale, and its lock is held`;
       throw new Violation(14, "sequencers-checked", detail);
     }
   }
 
-  /** What the caller believes to hold of what the call is about, and does hold. */
-  #holdOf({ context, session }: Call): Hold | undefined {
+  /** What the caller believed to hold of what the call is about when it made it, and does hold. */
+  #holdOf({ context, session }: Call, { order }: Begun): Hold | undefined {
     const { path } = context as About;
-    const hold = [...(this.#holds.get(path) ?? [])].find((each) => each.session === session);
+    const hold = [...(this.#holds.get(path) ?? [])].find(
+      (each) => each.session === session && (this.#heldFrom.get(each) ?? order) <= order,
+    );
     const node = this.#reference.nodes.get(path);
     const isHeld =
       hold !== undefined &&

@@ -36,7 +36,8 @@ export interface LaneObserver {
   onAnswers(replica: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void;
 }
 
-const CONNECT_TRIES_MAX = 30;
+/** A quarter of an hour, about. */
+const TRIES_MAX = 40;
 
 /** Connections between clients and replicas: in order, reset by who dies, silent where cut. */
 export class ClientLane {
@@ -217,12 +218,12 @@ export class ClientLane {
         return;
       }
       if (this.#network.isCut(from, to)) {
-        if (tries >= CONNECT_TRIES_MAX * 20) {
+        if (tries >= TRIES_MAX) {
           stream.queue.length = 0;
           stream.isPumping = false;
           return;
         }
-        this.#time.at(this.#network.retryAt(), () => this.#pump(stream, from, to, tries + 1));
+        this.#time.at(this.#network.retryAt(tries), () => this.#pump(stream, from, to, tries + 1));
         return;
       }
       stream.queue.shift();

@@ -11,7 +11,7 @@ import type { ErrorCode, Reply, Request } from "@cubby/protocol";
 import type { Plan } from "./plan.ts";
 import { ProcessClock } from "./process-clock.ts";
 import { addressOf } from "./replica-process.ts";
-import type { Ask, Script, ScriptStart } from "./script.ts";
+import type { Ask, CallAsk, Script, ScriptStart } from "./script.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What a client process asks of the world around it. */
@@ -49,6 +49,8 @@ export class ClientProcess {
   readonly #startsOf = new Map<SessionMachine, readonly ScriptStart[]>();
   readonly #tasks = new Map<SessionMachine, Set<Task>>();
   readonly #taskOf = new Map<Call, Task>();
+  /** Calls whose end nobody has been told yet. */
+  readonly #open = new Set<Call>();
   #inbox: ClientInput[] = [];
   #isTurnDue = false;
   #wasSuspended = false;
@@ -103,6 +105,7 @@ export class ClientProcess {
     this.isDead = true;
     this.#tasks.clear();
     this.#taskOf.clear();
+    this.#open.clear();
   }
 
   /** Runs on at once, whatever it was paused for. */
@@ -221,6 +224,7 @@ export class ClientProcess {
   }
 
   #onSettled(call: Call): void {
+    this.#open.delete(call);
     this.#house.onSettled(this, call);
     const task = this.#taskOf.get(call);
     if (task === undefined) return;
@@ -249,17 +253,26 @@ export class ClientProcess {
       case "closeSession":
         this.closeSession(task.session);
         return;
-      case "call": {
-        const { guard, timeoutMs, about } = ask;
-        const options = { guard, timeoutMs, context: about };
-        const call = new Call(task.session, ask.body, options);
-        this.#taskOf.set(call, task);
-        this.#house.onCalled(this, call);
-        this.#step({ kind: "call", call });
-        if (ask.giveUpAfterMs !== undefined) this.#giveUpLater(call, ask.giveUpAfterMs);
+      case "call":
+        this.#taskOf.set(this.#call(task, ask), task);
         return;
-      }
+      case "start":
+        this.#resume(task, this.#call(task, ask.ask));
+        return;
+      case "settled":
+        if (this.#open.has(ask.call)) this.#taskOf.set(ask.call, task);
+        else this.#resume(task, ask.call);
+        return;
     }
+  }
+
+  #call({ session }: Task, { body, guard, timeoutMs, giveUpAfterMs, about }: CallAsk): Call {
+    const call = new Call(session, body, { guard, timeoutMs, context: about });
+    this.#open.add(call);
+    this.#house.onCalled(this, call);
+    this.#step({ kind: "call", call });
+    if (giveUpAfterMs !== undefined) this.#giveUpLater(call, giveUpAfterMs);
+    return call;
   }
 
   #giveUpLater(call: Call, ms: number): void {

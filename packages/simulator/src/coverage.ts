@@ -8,6 +8,7 @@ export const COVERAGE_CLASSES = [
   ...FAULT_KINDS.map((kind) => `fault ${kind}` as const),
   "fault N5-narrow-link",
   "fault N4-hub-behind",
+  "fault D3-snapshot-gone",
   "elections",
   "ballot conflicts",
   "prepares kept for a lease",
@@ -65,6 +66,8 @@ export const COVERAGE_CLASSES = [
   "stats read",
   "directories read",
   "sequencers given again",
+  "requests refused for want of room",
+  "locks held after calls at once",
 ] as const;
 
 export type CoverageClass = (typeof COVERAGE_CLASSES)[number];

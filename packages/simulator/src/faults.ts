@@ -528,9 +528,22 @@ function bitRot(faults: Faults): boolean {
   if (replica === undefined) return false;
   const name = someFile(faults, replica);
   if (name === undefined) return false;
+  if (snapshotSlotOf(name) !== undefined && faults.rng.chance(0.3)) {
+    loseSnapshot(faults, replica, name);
+    return true;
+  }
   rotOneBit(replica, name, faults.rng);
   rebootSoon(faults, replica);
   return true;
+}
+
+/** The whole file is gone, as when a file system was repaired; found by who starts next. */
+function loseSnapshot(faults: Faults, replica: ReplicaProcess, name: string): void {
+  if (replica.isUp) crashOne(faults, replica, "killed", 200);
+  replica.disk.replace(name, undefined);
+  replica.tampered.add(name);
+  replica.hasLostSnapshot = true;
+  faults.world.coverage.add("fault D3-snapshot-gone");
 }
 
 export function rotOneBit(replica: ReplicaProcess, name: string, rng: Rng): void {

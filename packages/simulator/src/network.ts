@@ -27,8 +27,9 @@ const OLD_AFTER_MS_MAX = 120_000;
 const RECENT_MS_MAX = 4_000;
 /** What an end was sent and may be sent once more: so many of the latest. */
 const KEPT_MAX = 512;
-/** How long a stream waits before it tries a link again that lost or refused its bytes. */
+/** How long a stream waits before it tries a link again that lost or refused its bytes; then longer. */
 const RETRANSMIT_MS = 200;
+const RETRANSMIT_DOUBLINGS_MAX = 7;
 
 /**
  * All links between all ends, each direction on its own. Between replicas go packets, which may be
@@ -165,9 +166,13 @@ export class Network {
     return Math.max(at, link.cloggedUntil);
   }
 
-  /** For a stream whose link is cut: when to try again. */
-  retryAt(): number {
-    return this.#time.now + RETRANSMIT_MS * (0.5 + this.#rng.below(100) / 100);
+  /**
+   * For a stream whose link is cut: when to try again, as TCP does. What a client sent on a connection
+   * that it has left may come long after what it sent on the next one.
+   */
+  retryAt(tries: number): number {
+    const ms = RETRANSMIT_MS * 2 ** Math.min(tries, RETRANSMIT_DOUBLINGS_MAX);
+    return this.#time.now + ms * (0.5 + this.#rng.below(100) / 100);
   }
 
   #happened(kind: LinkFault): void {

@@ -37,6 +37,8 @@ export type Plan = {
   readonly timerFactor: number;
   /** More sessions than this are granted the longest lease there is. */
   readonly stretchAboveSessions: number;
+  /** So much may be under way at a master. */
+  readonly proposedBytesMax: number;
 };
 
 /** No fault at all: what other than runs of seeds begin from. */
@@ -67,6 +69,7 @@ export const QUIET_PLAN: Plan = {
   longWriteRate: 0,
   timerFactor: 1,
   stretchAboveSessions: 20_000,
+  proposedBytesMax: 32 << 20,
 };
 
 const CROWD = 1_000;
@@ -114,6 +117,8 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     longWriteRate: pick(rng, [0, 0, 0.02]),
     timerFactor: 1,
     stretchAboveSessions: rng.chance(0.2) ? pick(rng, [2, 3, 5]) : QUIET_PLAN.stretchAboveSessions,
+    // One command at a time, some, or what it is in production.
+    proposedBytesMax: rng.chance(0.1) ? pick(rng, [1, 800]) : QUIET_PLAN.proposedBytesMax,
   };
   return {
     ...plan,

@@ -108,6 +108,8 @@ export class ReplicaProcess implements CellObserver {
   hasFailed = false;
   /** Files in which bytes were changed behind its back. */
   readonly tampered = new Set<string>();
+  /** A snapshot was among them, and the whole file went: nothing of it is left to be named. */
+  hasLostSnapshot = false;
   /** Down for good: whoever restarts processes has given up on this one. */
   staysDown = false;
   /** Requests handed to the disk and not completed: the moment at which a crash hurts most. */
@@ -368,8 +370,9 @@ export class ReplicaProcess implements CellObserver {
       address: addressOf(i + 1),
     }));
     const keyMaterial = this.#rng.bytes(16);
-    const { stretchAboveSessions } = this.#house.plan;
-    return { cellName: "local", replicaId: this.id, replicas, keyMaterial, stretchAboveSessions };
+    const { stretchAboveSessions, proposedBytesMax } = this.#house.plan;
+    const limits = { stretchAboveSessions, proposedBytesMax };
+    return { cellName: "local", replicaId: this.id, replicas, keyMaterial, ...limits };
   }
 }
 

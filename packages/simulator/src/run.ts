@@ -3,6 +3,7 @@ import type { ClientProcess } from "./client-process.ts";
 import { directoryScript } from "./directory-script.ts";
 import { electionScript } from "./election-script.ts";
 import { Faults } from "./faults.ts";
+import { hastyScript } from "./hasty-script.ts";
 import { awaitLiveness } from "./liveness.ts";
 import { describePlan, drawPlan, type Plan } from "./plan.ts";
 import { ruin } from "./ruin.ts";
@@ -119,6 +120,7 @@ function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly Scr
     if (own.chance(0.3)) scripts.push(electionScript(world, own.fork("election"), LEADER_PATH));
     if (own.chance(0.3)) scripts.push(directoryScript(world, own.fork("directory"), "/ls/local/d"));
     if (own.chance(0.5)) scripts.push(ephemeralScript(world, own.fork("ephemeral")));
+    if (own.chance(0.2)) scripts.push(hastyScript(world, own.fork("hasty"), "/ls/local/l0"));
     if (own.chance(0.15)) {
       const path = own.chance(0.7) ? "/ls/local/l0" : LEADER_PATH;
       scripts.push(recreateScript(world, own.fork("recreate"), path));

@@ -2,20 +2,26 @@ import { EMPTY_BYTES, type Rng, utf8Encode } from "@cubby/base";
 import type { Call, CallBody, SessionMachine } from "@cubby/client/core";
 import { CreateMode, LockMode, NodeKind } from "@cubby/protocol";
 import type { ClientProcess } from "./client-process.ts";
+import type { Coverage } from "./coverage.ts";
 import { type Plan, pick } from "./plan.ts";
 
 /** What a script waits for next. */
 export type Ask =
   | { readonly kind: "sleep"; readonly ms: number }
   | { readonly kind: "closeSession" }
-  | {
-      readonly kind: "call";
-      readonly body: CallBody;
-      readonly guard: Uint8Array;
-      readonly timeoutMs: number;
-      readonly giveUpAfterMs: number | undefined;
-      readonly about: About;
-    };
+  | CallAsk
+  /** Makes the call, and goes on at once with it unsettled. */
+  | { readonly kind: "start"; readonly ask: CallAsk }
+  | { readonly kind: "settled"; readonly call: Call };
+
+export type CallAsk = {
+  readonly kind: "call";
+  readonly body: CallBody;
+  readonly guard: Uint8Array;
+  readonly timeoutMs: number;
+  readonly giveUpAfterMs: number | undefined;
+  readonly about: About;
+};
 
 /** What a call is about, for those who check its answer. */
 export type About = {
@@ -29,13 +35,14 @@ export type About = {
   readonly guardedBy?: { readonly path: string; readonly generation: number };
 };
 
-/** An application as a coroutine: it asks, and goes on with the settled call. */
+/** An application as a coroutine: it asks, and goes on with the call, settled unless it only started it. */
 export type Script = Generator<Ask, void, Call | undefined>;
 export type ScriptStart = (process: ClientProcess, session: SessionMachine) => Script;
 
 /** What scripts do beside calling the cell. */
 export interface Stage {
   readonly plan: Plan;
+  readonly coverage: Coverage;
   /** Scripts think so many times longer than planned. */
   readonly calm: number;
   /** A value that nobody writes twice. */
@@ -282,7 +289,7 @@ export function ask(
   body: CallBody,
   about: About,
   options: { readonly guard?: Uint8Array; readonly giveUpAfterMs?: number | undefined } = {},
-): Ask {
+): CallAsk {
   const { guard = EMPTY_BYTES, giveUpAfterMs } = options;
   return { kind: "call", body, guard, timeoutMs: TIMEOUT_MS, giveUpAfterMs, about };
 }

@@ -8,7 +8,7 @@ import type {
   SessionMachine,
 } from "@cubby/client/core";
 import { messageKindOf, type PaxosMessage } from "@cubby/paxos";
-import type { Reply, Request } from "@cubby/protocol";
+import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import {
   type OutgoingReply,
   type RecoverResult,
@@ -221,8 +221,15 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     }
     const damages = result.kind === "damaged" ? result.damages : [];
     if (this.suspects.has(process.id)) {
-      // A segment whose old header came back is missed, and only the directory can be named.
-      if (damages.some(({ file }) => file === "." || process.tampered.has(file))) return;
+      // A segment whose old header came back is missed, and only the directory can be named; a snapshot
+      // that is gone, only what rests on it.
+      const isNamed = damages.some(
+        ({ file, kind }) =>
+          file === "." ||
+          process.tampered.has(file) ||
+          (kind === "unreachable" && process.hasLostSnapshot),
+      );
+      if (isNamed) return;
       const detail = `replica ${process.id} finds ${result.kind}, blames ${JSON.stringify(damages)}, and ${[...process.tampered]} were damaged`;
       throw new Violation(24, "damage-named", detail);
     }
@@ -295,6 +302,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   onAnswers(process: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void {
     const { result } = reply;
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
+    if (result?.$case === "error" && result.value.code === ERROR_CODES.overloaded.id) {
+      this.coverage.add("requests refused for want of room");
+    }
     if (result === undefined || result.$case === "error" || request.requestNumber === 0) return;
     if (result.$case !== "setContents" && result.$case !== "acquire") return;
     const told = this.reference.resultOf(request.sessionId, request.requestNumber);

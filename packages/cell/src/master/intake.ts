@@ -17,14 +17,16 @@ export const PROPOSED_BYTES_MAX = 32 * 1024 * 1024;
 /** The way of a call into the log and back: numbers, the gate, limits, the answer. */
 export class Intake {
   readonly #parts: MasterParts;
+  readonly #proposedBytesMax: number;
 
-  constructor(parts: MasterParts) {
+  constructor(parts: MasterParts, proposedBytesMax = PROPOSED_BYTES_MAX) {
     this.#parts = parts;
+    this.#proposedBytesMax = proposedBytesMax;
   }
 
   get isOverloaded(): boolean {
     const { proposals } = this.#parts;
-    return proposals.size >= CALLS_MAX || proposals.bytes >= PROPOSED_BYTES_MAX;
+    return proposals.size >= CALLS_MAX || proposals.bytes >= this.#proposedBytesMax;
   }
 
   /**

@@ -19,6 +19,8 @@ export class CellChecker {
   readonly #delayedUntil = new Map<string, number>();
   readonly #generations = new Map<string, number>();
   readonly #freedAt = new Map<string, number>();
+  /** When each lock was last held. */
+  readonly #heldUntil = new Map<string, number>();
   readonly #sessionIds = new Set<number>();
 
   constructor(reference: ReferenceCell, coverage: Coverage, time: VirtualTime) {
@@ -50,6 +52,13 @@ export class CellChecker {
 
   wasDelayed(path: string, sinceMs: number): boolean {
     return this.#delays.has(path) || (this.#delayedUntil.get(path) ?? -1) >= sinceMs;
+  }
+
+  /** Held, or kept by a lock-delay. */
+  wasTaken(path: string, sinceMs: number): boolean {
+    const mode = this.#reference.nodes.get(path)?.mode ?? LockMode.FREE;
+    if (mode !== LockMode.FREE || (this.#heldUntil.get(path) ?? -1) >= sinceMs) return true;
+    return this.wasDelayed(path, sinceMs);
   }
 
   /** Who holds the lock now; undefined while a lock-delay keeps it, or where there is none. */
@@ -99,7 +108,10 @@ export class CellChecker {
     const { granted, freed, delaysBegun, delayEnded, expired } = this.#reference;
     const { now } = this.#time;
     if (freed.length > 0 && expired > 0) this.#coverage.add("locks freed by expiry", freed.length);
-    for (const path of freed) this.#freedAt.set(path, now);
+    for (const path of freed) {
+      this.#freedAt.set(path, now);
+      this.#heldUntil.set(path, now);
+    }
     for (const { path, ms } of delaysBegun) {
       this.#coverage.add("lock-delays begun");
       this.#delays.set(path, { at: now, ms });

@@ -1,7 +1,8 @@
 import { equalBytes, type Instant, toHex } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
-import { type Acquired, type ErrorCode, LockMode } from "@cubby/protocol";
+import { type Acquired, type ErrorCode, LockMode, type Stat } from "@cubby/protocol";
 import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
+import { CallChecker } from "./check-calls.ts";
 import type { Queues, Waiter } from "./check-waiting.ts";
 import type { ClientProcess } from "./client-process.ts";
 import type { Coverage } from "./coverage.ts";
@@ -59,12 +60,14 @@ export class ClientChecker implements Queues {
   acknowledged = 0;
   /** Whether the lock was in a lock-delay at any time since an instant. */
   wasDelayed: (path: string, sinceMs: number) => boolean = () => true;
+  readonly calls: CallChecker;
   /** Told of each acquire that is answered, and of when it was made. */
   onGranted: ((path: string, begunAt: number) => void) | undefined;
 
   constructor(reference: ReferenceCell, coverage: Coverage) {
     this.#reference = reference;
     this.#coverage = coverage;
+    this.calls = new CallChecker(reference);
   }
 
   /** Calls of a client that the cell answered. */
@@ -81,6 +84,7 @@ export class ClientChecker implements Queues {
     const order = this.#called;
     this.#called += 1;
     const index = this.#seenIndex;
+    this.calls.onCalled(call, waiter);
     this.#begun.set(call, {
       process,
       mark,
@@ -112,12 +116,16 @@ export class ClientChecker implements Queues {
     } else if (failure?.code === "lock_not_held" && this.#holdOf(call, begun) !== undefined) {
       throw new Violation(14, "sequencers-true", "who holds the lock is given no sequencer of it");
     }
+    this.calls.onSettled(call, begun, this.#called);
     if (result === undefined) return;
     if (call.traits.inSession) this.#checkSucceeded(call, begun);
     if (call.number > 0) this.#checkNumbered(sessionId, call, expectedOf(result, "internal"));
     switch (result.$case) {
       case "getContentsAndStat":
         this.#checkRead(call, begun, result.value);
+        return;
+      case "open":
+        this.#checkOpened(call, begun, result.value.stat);
         return;
       case "setContents":
         this.#coverage.add("writes");
@@ -131,6 +139,7 @@ export class ClientChecker implements Queues {
         this.#coverage.add("stats read");
         const { instance, contentGeneration } = result.value;
         const hold = this.#holdOf(call, begun);
+        this.#checkThere(call, begun, instance);
         checkStat(this.#reference, call.context as About, begun, result.value, hold);
         this.#checkMark(call, begun.mark, instance, contentGeneration);
         return;
@@ -179,15 +188,26 @@ export class ClientChecker implements Queues {
 
   /** Acquires in the queue of a master, of clients that are alive and well connected. */
   get waiters(): readonly Waiter[] {
-    const waiters: Waiter[] = [];
+    return [...this.#waiting()].map(([, waiter]) => waiter);
+  }
+
+  get decided(): readonly Waiter[] {
+    const decided: Waiter[] = [];
+    for (const [{ session, number }, waiter] of this.#waiting()) {
+      const { sessionId } = session as SessionMachine;
+      if (this.#reference.resultOf(sessionId, number) !== undefined) decided.push(waiter);
+    }
+    return decided;
+  }
+
+  *#waiting(): Iterable<readonly [Call, Waiter]> {
     for (const [call, { process, waiter }] of this.#begun) {
       if (waiter === undefined || process.isDead || process.clock.isPaused) continue;
       const { maySend, epoch } = call.session as SessionMachine;
       // Some of those who are at a deposed master have not noticed yet.
       const isHeard = maySend && epoch === this.#reference.clientEpoch;
-      if (call.phase === "inFlight" && isHeard) waiters.push(waiter);
+      if (call.phase === "inFlight" && isHeard) yield [call, waiter];
     }
-    return waiters;
   }
 
   /** All that a master may have in a queue: those of clients that are gone until their sessions end. */
@@ -314,7 +334,29 @@ export class ClientChecker implements Queues {
       const detail = `${path} read at ${instance}/${generation}, which nobody wrote`;
       throw new Violation(9, "witness", detail);
     }
+    this.#checkThere(call, begun, instance);
     this.#checkMark(call, begun.mark, instance, generation);
+  }
+
+  /** Opening what exists is a read of it, which stands in no log. */
+  #checkOpened(call: Call, begun: Begun, stat: Stat | undefined): void {
+    const { sessionId } = call.session as SessionMachine;
+    if (stat === undefined || this.#reference.resultOf(sessionId, call.number) !== undefined)
+      return;
+    const { instance, contentGeneration } = stat;
+    const { path } = call.context as About;
+    this.#checkThere(call, begun, instance);
+    checkStat(this.#reference, { path, instance }, begun, stat, undefined);
+    this.#checkMark(call, begun.mark, instance, contentGeneration);
+  }
+
+  /** Nothing is read of what somebody had been told is deleted. */
+  #checkThere(call: Call, begun: Begun, instance: number): void {
+    const { path } = call.context as About;
+    const at = this.#reference.removedAt(path, instance);
+    if (at === undefined || at > begun.index) return;
+    const detail = `${path}/${instance} is read, which was deleted at ${at}, and ${begun.index} was seen`;
+    throw new Violation(9, "no-stale-read", detail);
   }
 
   #checkMark(call: Call, mark: Mark, instance: number, generation: number): void {
@@ -417,7 +459,7 @@ function waiterOf(call: Call, now: number): Waiter | undefined {
 const CHANGES: ReadonlySet<string> = new Set(["acquire", "setContents", "delete", "open"]);
 
 /** Results that only an entry of the log can give. */
-const LOGGED: ReadonlySet<string> = new Set(["acquire", "setContents", "delete"]);
+const LOGGED: ReadonlySet<string> = new Set(["acquire", "release", "setContents", "delete"]);
 
 function sameResult(a: Expected, b: Expected): boolean {
   return (

@@ -1,4 +1,5 @@
 import type { Rng } from "@cubby/base";
+import type { SessionMachine } from "@cubby/client/core";
 import type { LockMode } from "@cubby/protocol";
 import { WaitChecker } from "./check-waiting.ts";
 import { pick, QUIET_PLAN } from "./plan.ts";
@@ -44,7 +45,12 @@ export function awaitLiveness(world: World, rng: Rng): void {
   const eventsBefore = world.coreEvents;
   demand(world, MASTER_WITHIN_MS, 22, "a-master", () => world.master() !== undefined, core);
   const answered = new Map(world.clients.map((client) => [client, answeredBy(world, client.id)]));
+  // Each of a client's sessions: the others must not hide one that is stuck.
+  const unserved = new Set(
+    world.clients.flatMap((client) => (client.isDead ? [] : client.everySession)),
+  );
   const areServed = (): boolean =>
+    haveMaster(unserved) &&
     world.clients.every(
       (client) => client.isDead || answeredBy(world, client.id) >= (answered.get(client) ?? 0) + 3,
     );
@@ -79,6 +85,14 @@ export function awaitLiveness(world: World, rng: Rng): void {
   if (perMs > EVENTS_PER_MS_MAX) {
     throw new Violation(23, "no-storm", `${perMs.toFixed(1)} events a ms after the faults`);
   }
+}
+
+/** Forgets those that have a live lease, or are over. */
+function haveMaster(unserved: Set<SessionMachine>): boolean {
+  for (const session of unserved) {
+    if (session.isOver || session.state === "safe") unserved.delete(session);
+  }
+  return unserved.size === 0;
 }
 
 function answeredBy(world: World, client: number): number {

@@ -86,6 +86,7 @@ export class ReferenceCell {
   readonly #versions = new Map<string, Map<string, FileVersion>>();
   /** By path and instance, in order. */
   readonly #listings = new Map<string, Listing[]>();
+  readonly #removed = new Map<string, number>();
   readonly #highest = new Map<string, number>();
   readonly #markers = new Map<string, Delay>();
   #counter = 1;
@@ -121,6 +122,11 @@ export class ReferenceCell {
         listings.findLastIndex((each) => each.index <= index),
       ),
     );
+  }
+
+  /** The index at which a node was deleted, if it was. */
+  removedAt(path: string, instance: number): number | undefined {
+    return this.#removed.get(`${path}/${instance}`);
   }
 
   get locksHeld(): number {
@@ -438,6 +444,7 @@ export class ReferenceCell {
   #remove(node: RefNode): void {
     const { path, delay } = node;
     this.nodes.delete(path);
+    this.#removed.set(`${path}/${node.instance}`, this.index);
     this.#counter = Math.max(this.#counter, node.lockGeneration, node.contentGeneration);
     if (delay !== undefined) this.#markers.set(path, delay);
     if (node.holders.size > 0) this.freed.push(path);

@@ -20,6 +20,7 @@ import {
 import { CellChecker } from "./check-cell.ts";
 import { ClientChecker } from "./check-clients.ts";
 import { DurabilityChecker } from "./check-durability.ts";
+import { ExpiryChecker } from "./check-expiry.ts";
 import { LeaseChecker } from "./check-leases.ts";
 import { LogChecker } from "./check-log.ts";
 import { PaceChecker } from "./check-pace.ts";
@@ -29,7 +30,7 @@ import { Coverage } from "./coverage.ts";
 import { History } from "./history.ts";
 import { Network } from "./network.ts";
 import type { Applied } from "./observed-cell.ts";
-import type { Plan } from "./plan.ts";
+import { type Plan, QUIET_PLAN } from "./plan.ts";
 import { ReferenceCell } from "./reference-cell.ts";
 import { type ReplicaHouse, ReplicaProcess } from "./replica-process.ts";
 import type { Hold, ScriptStart, Stage } from "./script.ts";
@@ -71,6 +72,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly cellChecker: CellChecker;
   readonly #durability: DurabilityChecker;
   readonly #leases: LeaseChecker;
+  readonly #expiry: ExpiryChecker;
   readonly #pace = new PaceChecker();
   readonly #counter: TraceCounter;
   readonly #useRng: Rng;
@@ -107,7 +109,11 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.cellChecker = new CellChecker(this.reference, this.coverage, this.time);
     this.#leases = new LeaseChecker(this.replicas, this.clients);
     this.clientChecker.wasDelayed = (path, sinceMs) => this.cellChecker.wasDelayed(path, sinceMs);
+    const { calls } = this.clientChecker;
+    calls.wasTaken = (path, sinceMs) => this.cellChecker.wasTaken(path, sinceMs);
+    calls.now = () => this.time.now;
     this.#durability = new DurabilityChecker(this.replicas, this.log);
+    this.#expiry = new ExpiryChecker(this.time, plan);
     this.#counter = new TraceCounter(this.coverage);
     this.#useRng = rng.fork("use");
     this.#checkRng = rng.fork("check");
@@ -178,6 +184,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.number(process.id);
     this.hash.text(input.kind);
     if (input.kind === "peerFrame") this.hash.bytes(input.bytes);
+    if (input.kind === "request" && input.request.call?.$case === "keepAlive") {
+      this.#expiry.onHeard(input.request.sessionId);
+    }
     if (input.kind === "wake") this.#pace.onWake(`r${process.id}`, this.time.now);
     // Whoever is about to hear that it was suspended relies on nothing before it has.
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
@@ -201,6 +210,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.#lookUpAt = this.time.now;
     }
     if (CLAIMS.has(trace.kind)) this.master();
+    if (DISTURBS.has(trace.kind)) this.#expiry.onDisturbed();
   }
 
   onLeave(process: ReplicaProcess, message: PaxosMessage): void {
@@ -291,6 +301,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #onNewCommand(index: number, command: Uint8Array): void {
     this.reference.apply(index, command);
     this.cellChecker.onCommand(this.clients);
+    const isStretched = this.plan.stretchAboveSessions < QUIET_PLAN.stretchAboveSessions;
+    this.#expiry.onCommand(this.reference, !this.network.isFaulty && !isStretched);
     const { applied } = this.reference;
     if (applied !== undefined) {
       this.clientChecker.onApplied(applied.sessionId, applied.number);
@@ -391,6 +403,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
 /** When there may be two masters, if ever. */
 const CLAIMS: ReadonlySet<Trace["kind"]> = new Set(["leading", "leaseGranted", "serving"] as const);
+
+/** When sessions are given time anew. */
+const DISTURBS: ReadonlySet<Trace["kind"]> = new Set(["leading", "serving", "timeMoved"] as const);
 
 const MOMENTS: ReadonlySet<Trace["kind"]> = new Set<Trace["kind"]>([
   "promised",

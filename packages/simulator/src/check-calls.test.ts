@@ -1,0 +1,119 @@
+import { EMPTY_BYTES, utf8Encode } from "@cubby/base";
+import { Call, type CallBody, type CallResult, type SessionMachine } from "@cubby/client/core";
+import { Command, CreateMode, encodeMessage, LockMode, NodeKind } from "@cubby/protocol";
+import { describe, expect, it } from "vitest";
+import { CallChecker } from "./check-calls.ts";
+import { ReferenceCell } from "./reference-cell.ts";
+
+const PATH = "/ls/local/l";
+const HANDLE = utf8Encode("a handle");
+const SESSION = { sessionId: 2, isOver: false } as SessionMachine;
+const HELD = LockMode.EXCLUSIVE;
+
+type Body = NonNullable<Command["body"]>;
+
+/** A lock at instance 2 that request 1 of session 2 opened, and request 2 holds if it is so wanted. */
+function setUp(isHeld = false) {
+  const reference = new ReferenceCell();
+  let index = 0;
+  const feed = (requestNumber: number, body: Body): void => {
+    index += 1;
+    const sessionId = requestNumber === 0 ? 0 : SESSION.sessionId;
+    const ids = { paxosEpoch: 7, proposal: index, sessionId, requestNumber };
+    const command = { ...ids, lowestUnanswered: 1, guard: EMPTY_BYTES, body };
+    reference.apply(index, encodeMessage(Command, command));
+  };
+  const epoch = { paxosEpoch: 7, masterId: 1, keyMaterial: EMPTY_BYTES, quotas: undefined };
+  feed(0, { $case: "beginEpoch", value: epoch });
+  feed(0, { $case: "beginSession", value: { leaseMs: 0, caches: false, clientName: "" } });
+  const open = {
+    path: PATH,
+    access: 7,
+    create: CreateMode.IF_ABSENT,
+    kind: NodeKind.FILE,
+    ephemeral: false,
+    initialContents: EMPTY_BYTES,
+    lockDelayMs: 0,
+    directoryPath: "",
+    directoryInstance: 0,
+  };
+  feed(1, { $case: "openNode", value: open });
+  const lock = { path: PATH, instance: 2, handleId: 1, mode: HELD, wait: false, lockDelayMs: 0 };
+  if (isHeld) feed(2, { $case: "acquireLock", value: lock });
+  const checker = new CallChecker(reference);
+  let called = 0;
+  const settle = (call: Call): void => {
+    checker.onCalled(call, undefined);
+    called += 1;
+    checker.onSettled(call, { order: called - 1, atMs: 0 }, called);
+  };
+  const opened = made("open", 1);
+  opened.result = { $case: "open", value: { handle: HANDLE } } as CallResult;
+  settle(opened);
+  return { reference, feed, checker, settle };
+}
+
+function made($case: CallBody["$case"], number: number, mode = HELD): Call {
+  const owner = SESSION as unknown as ConstructorParameters<typeof Call>[0];
+  const body = { $case, value: { handle: HANDLE, mode, wait: false } } as unknown as CallBody;
+  const call = new Call(owner, body, { context: { path: PATH, instance: 2 } });
+  call.number = number;
+  return call;
+}
+
+function refused($case: CallBody["$case"], number: number, code: string): Call {
+  const failure = { code, detail: "", outcome: "not-applied" };
+  return Object.assign(made($case, number), { failure });
+}
+
+function answered($case: "acquire" | "close", number: number): Call {
+  return Object.assign(made($case, number), { result: { $case, value: {} } });
+}
+
+describe("the checker of what calls say of the state", () => {
+  it("finds a lock called held that nobody held or waited for (9)", () => {
+    const { checker, settle } = setUp();
+    settle(refused("acquire", 9, "lock_held"));
+    checker.wasTaken = () => false;
+    expect(() => settle(refused("acquire", 9, "lock_held"))).toThrow(/nobody held it/);
+  });
+
+  it("takes a queue for a cause until nobody can be in it any more", () => {
+    const { checker, settle, feed } = setUp();
+    checker.wasTaken = () => false;
+    const waits = made("acquire", 5);
+    checker.onCalled(waits, { path: PATH, name: () => "", mode: HELD, begunAt: 0 });
+    settle(refused("acquire", 9, "lock_held"));
+    waits.failure = { code: "timeout", detail: "", outcome: "unknown" };
+    checker.onSettled(waits, { order: 0, atMs: 0 }, 0);
+    settle(refused("acquire", 9, "lock_held"));
+    feed(6, { $case: "cancel", value: { requestNumber: 5 } });
+    settle(refused("acquire", 9, "lock_held"));
+    checker.now = () => 60_000;
+    settle(refused("acquire", 9, "lock_held"));
+    expect(() => settle(refused("acquire", 9, "lock_held"))).toThrow(/nobody held it/);
+  });
+
+  it("finds a good handle called stale, unless it was closed (9)", () => {
+    const { settle } = setUp();
+    expect(() => settle(refused("getStat", 0, "stale_handle"))).toThrow(/its handle is good/);
+    settle(answered("close", 8));
+    settle(refused("getStat", 0, "stale_handle"));
+    const gone = setUp();
+    gone.feed(3, { $case: "deleteNode", value: { path: PATH, instance: 2 } });
+    gone.settle(refused("getStat", 0, "stale_handle"));
+  });
+
+  it("finds a refusal that is not the result of its number (10)", () => {
+    const { settle } = setUp(true);
+    expect(() => settle(refused("acquire", 2, "lock_held"))).toThrow(/at 4 it is acquire/);
+  });
+
+  it("finds a handle that holds its lock though it was closed (9)", () => {
+    const { settle, feed } = setUp(true);
+    settle(answered("acquire", 2));
+    expect(() => settle(answered("close", 3))).toThrow(/was closed, and holds its lock/);
+    feed(4, { $case: "closeHandle", value: { handleId: 1 } });
+    settle(answered("close", 4));
+  });
+});

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { ExpiryChecker } from "./check-expiry.ts";
+import { QUIET_PLAN } from "./plan.ts";
+import { ReferenceCell } from "./reference-cell.ts";
+import { VirtualTime } from "./virtual-time.ts";
+
+const WITHIN_MS = 2 * QUIET_PLAN.sessionLeaseMs + 3_000;
+
+function setUp() {
+  const time = new VirtualTime();
+  const reference = new ReferenceCell();
+  const checker = new ExpiryChecker(time, QUIET_PLAN);
+  const expire = (isWell = true): void => {
+    reference.expired = 7;
+    checker.onCommand(reference, isWell);
+  };
+  checker.onHeard(7);
+  return { time, checker, expire };
+}
+
+describe("the checker of expiries", () => {
+  it("finds a session that outlives the last that was heard of it (18)", () => {
+    const early = setUp();
+    early.time.runTo(WITHIN_MS);
+    early.expire();
+    const late = setUp();
+    late.time.runTo(WITHIN_MS + 1);
+    expect(() => late.expire()).toThrow(/27001 ms after it was last heard of/);
+  });
+
+  it("counts from the last KeepAlive, the last new master, and the last fault", () => {
+    const heard = setUp();
+    heard.time.runTo(10);
+    heard.checker.onHeard(7);
+    heard.time.runTo(WITHIN_MS + 10);
+    heard.expire();
+    const disturbed = setUp();
+    disturbed.time.runTo(20);
+    disturbed.checker.onDisturbed();
+    disturbed.time.runTo(WITHIN_MS + 20);
+    disturbed.expire();
+    const ill = setUp();
+    ill.time.runTo(WITHIN_MS + 1);
+    ill.expire(false);
+  });
+});

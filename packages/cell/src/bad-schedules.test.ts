@@ -179,6 +179,20 @@ describe("bad schedules", () => {
     expect(session.stat(witness).lockMode).toBe(LockMode.FREE);
   });
 
+  // Guard: all of a handle's waiters have left before anybody moves up (LockCalls.leaveQueues).
+  it("grants no claim of a closed handle when another one of it goes out of its way", () => {
+    const harness = new Harness();
+    const [a, b] = [new TestSession(harness), new TestSession(harness)];
+    const [ha, hb] = [a.open(PATH).handle, b.open(PATH).handle];
+    a.acquire(ha, LockMode.SHARED);
+    const exclusive = b.beginAcquire(hb);
+    const shared = b.beginAcquire(hb, LockMode.SHARED);
+    expect(codeOf(b.close(hb))).toBe("close");
+    expect(a.stat(ha).lockHolders).toBe(1);
+    expect(codeOf(harness.resultOf(exclusive))).toBe("stale_handle");
+    expect(codeOf(harness.resultOf(shared))).toBe("stale_handle");
+  });
+
   // Guard: a try that found the lock held is remembered by its number (rememberAnswer).
   it("does not run a refused try again when its duplicate arrives late", () => {
     const harness = new Harness();

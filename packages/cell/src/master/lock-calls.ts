@@ -75,21 +75,31 @@ export class LockCalls {
   /** API-2: closing a handle cancels its waiting Acquires. */
   dropWaitersOf(session: MasterSession, handleId: number): void {
     if (session.calls === undefined) return;
-    for (const call of [...session.calls.values()]) {
-      if (call.claim?.handleId === handleId) this.abandon(call, closedWhileWaiting());
-    }
+    const calls = [...session.calls.values()];
+    const ofHandle = calls.filter(({ claim }) => claim?.handleId === handleId);
+    this.abandon(ofHandle, closedWhileWaiting());
   }
 
   /**
    * Whoever waits here waits no longer, and those behind move up. A claim that is under way is
    * answered when it is applied.
    */
-  abandon(call: Call, result: Result): void {
-    const node = call.node;
-    this.#parts.waiters.remove(call);
-    call.node = undefined;
-    if (!call.isProposed) this.#intake.settle(call, result);
-    if (node !== undefined && !node.isDeleted) this.#parts.waiters.pump(node);
+  abandon(calls: readonly Call[], result: Result): void {
+    this.leaveQueues(calls);
+    for (const call of calls) if (!call.isProposed) this.#intake.settle(call, result);
+  }
+
+  /** Nobody moves up before all have left: or it might be one of them, on its way to a grant. */
+  leaveQueues(calls: Iterable<Call>): void {
+    const { waiters } = this.#parts;
+    const left = new Set<Node>();
+    for (const call of calls) {
+      if (call.node === undefined) continue;
+      left.add(call.node);
+      waiters.remove(call);
+      call.node = undefined;
+    }
+    for (const node of left) if (!node.isDeleted) waiters.pump(node);
   }
 
   /** The race for the lock was lost: the waiter takes its place again, if it still has one. */

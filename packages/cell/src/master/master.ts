@@ -345,7 +345,7 @@ export class Master {
     session.answered?.delete(number);
     const call = session.calls?.get(number);
     if (call === undefined || call.isProposed) return;
-    serving.locks.abandon(call, failure("cancelled", "The caller cancelled the request."));
+    serving.locks.abandon([call], failure("cancelled", "The caller cancelled the request."));
   }
 
   #onSessionBegun(now: Instant, serving: Serving): void {
@@ -376,8 +376,7 @@ export class Master {
     parts.sessions.delete(sessionId);
     parts.keepAlives.end(session, sessionOver(sessionId));
     // What is under way meets the end of its session when it is applied.
-    const calls = [...(session.calls?.values() ?? [])];
-    for (const call of calls) serving.locks.abandon(call, sessionOver(sessionId));
+    serving.locks.abandon([...(session.calls?.values() ?? [])], sessionOver(sessionId));
     parts.gate.settle(session);
     this.#outbox.trace({ kind: "sessionEnded", sessionId });
     this.#pumpExpiries();

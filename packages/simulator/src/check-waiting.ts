@@ -11,6 +11,8 @@ export type Waiter = {
 };
 
 export type Queues = {
+  /** Those of the waiters who have been granted their lock or refused it, in the log. */
+  readonly decided: readonly Waiter[];
   /** Those in the queue of a master that hears of them. */
   readonly waiters: readonly Waiter[];
   /** All that some master may have in one, also of clients that it cannot reach. */
@@ -19,6 +21,8 @@ export type Queues = {
 
 /** 23: what is free and waited for is granted at once; a moment is for repeats. */
 const WAKE_UP_WITHIN_MS = 3_500;
+/** What is decided is told at once; a connection that stood still may first have to be left. */
+const ANSWER_WITHIN_MS = 5_000;
 /** Beside others that share it; these let go of it in their turn, which would hide a lost wake-up. */
 const SHARE_WITHIN_MS = 1_200;
 /** Requests that come together may be taken in any order. */
@@ -32,6 +36,7 @@ const OVERTAKEN_MAX = 4;
 export class WaitChecker {
   /** Since when, and with the lock in which mode, a request could have been granted. */
   readonly #since = new Map<string, { readonly at: number; readonly held: LockMode | undefined }>();
+  readonly #decidedSince = new Map<Waiter, number>();
   readonly #overtaken = new Map<Waiter, number>();
   readonly #beganAt: number;
 
@@ -42,6 +47,7 @@ export class WaitChecker {
   /** `modeOf`: who holds the lock at this instant; undefined while a lock-delay keeps it. */
   look(now: number, queues: Queues, modeOf: (path: string) => LockMode | undefined): void {
     const { waiters, queued } = queues;
+    this.#lookForAnswers(now, queues.decided);
     const waitedFor = new Set<string>();
     for (const waiter of waiters) {
       const { path, mode, begunAt } = waiter;
@@ -62,6 +68,20 @@ export class WaitChecker {
   /** Nobody serves: nothing can be granted. */
   pause(): void {
     this.#since.clear();
+    this.#decidedSince.clear();
+  }
+
+  #lookForAnswers(now: number, decided: readonly Waiter[]): void {
+    for (const waiter of this.#decidedSince.keys()) {
+      if (!decided.includes(waiter)) this.#decidedSince.delete(waiter);
+    }
+    for (const waiter of decided) {
+      const since = this.#decidedSince.get(waiter) ?? now;
+      this.#decidedSince.set(waiter, since);
+      if (now - since < ANSWER_WITHIN_MS) continue;
+      const detail = `what became of ${waiter.name()} at ${waiter.path} is decided, and not told`;
+      throw new Violation(23, "answers-arrive", detail);
+    }
   }
 
   /** One that asked at `begunAt` was granted the lock while these wait. */

@@ -223,8 +223,12 @@ function watch(world: World): void {
   const queues = new WaitChecker(time.now);
   const electedBefore = coverage.of("elections");
   const modeOf = (path: string): LockMode | undefined => cellChecker.modeOf(path);
-  clientChecker.onGranted = (path, begunAt) =>
-    queues.onGranted(path, begunAt, clientChecker.waiters);
+  // Who is refused for want of room has no place in a queue.
+  const areQueued = world.plan.proposedBytesMax === QUIET_PLAN.proposedBytesMax;
+  if (areQueued) {
+    clientChecker.onGranted = (path, begunAt) =>
+      queues.onGranted(path, begunAt, clientChecker.waiters);
+  }
   const loadedUntil = time.now + WATCH_LOADED_MS;
   const loadedEvents = world.coreEvents + WATCH_LOADED_EVENTS;
   let end = loadedUntil + WATCH_CALM_MS;
@@ -233,7 +237,7 @@ function watch(world: World): void {
   do {
     if (time.now < nextLook) continue;
     nextLook = time.now + LOOK_MS;
-    if (world.master() === undefined) queues.pause();
+    if (!areQueued || world.master() === undefined) queues.pause();
     else queues.look(time.now, clientChecker, modeOf);
     if (isCalm || (time.now < loadedUntil && world.coreEvents < loadedEvents)) continue;
     isCalm = true;

@@ -67,6 +67,8 @@ export type Opened = { readonly handle: Uint8Array; readonly about: About; gener
 /** Two of them are what plain objects have already (reliability P29). */
 const FILES = ["f0", "__proto__", "constructor", "f3"];
 const TIMEOUT_MS = 8_000;
+/** As most programs wait for a lock: what went wrong on the way is not soon made good by a new call. */
+const PATIENT_MS = 600_000;
 const FILE_BYTES_MAX = 300;
 /** More than a write of the journal, and less than a segment or a message holds. */
 const LONG_BYTES_MAX = 40_000;
@@ -171,8 +173,9 @@ function* lockOnce(
   const mode = rng.below(10) < habits.sharedOfTen ? LockMode.SHARED : LockMode.EXCLUSIVE;
   const wait = rng.below(10) < habits.waitsOfTen;
   const giveUpAfterMs = rng.below(10) < habits.givesUpOfTen ? rng.below(400) : undefined;
+  const timeoutMs = rng.chance(0.3) ? PATIENT_MS : TIMEOUT_MS;
   const value = { handle, mode, wait };
-  const call = yield ask({ $case: "acquire", value }, about, { giveUpAfterMs });
+  const call = yield ask({ $case: "acquire", value }, about, { giveUpAfterMs, timeoutMs });
   if (call?.result?.$case !== "acquire") return isServed(call);
   const { sequencer, lockGeneration: generation } = call.result.value;
   const hold: Hold = { process, session, ...about, mode, generation };
@@ -288,10 +291,10 @@ export function* open(
 export function ask(
   body: CallBody,
   about: About,
-  options: { readonly guard?: Uint8Array; readonly giveUpAfterMs?: number | undefined } = {},
+  options: Partial<Pick<CallAsk, "guard" | "timeoutMs" | "giveUpAfterMs">> = {},
 ): CallAsk {
-  const { guard = EMPTY_BYTES, giveUpAfterMs } = options;
-  return { kind: "call", body, guard, timeoutMs: TIMEOUT_MS, giveUpAfterMs, about };
+  const { guard = EMPTY_BYTES, timeoutMs = TIMEOUT_MS, giveUpAfterMs } = options;
+  return { kind: "call", body, guard, timeoutMs, giveUpAfterMs, about };
 }
 
 export function think(stage: Stage, rng: Rng): number {

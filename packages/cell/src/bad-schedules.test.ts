@@ -47,25 +47,22 @@ describe("bad schedules", () => {
   // Guard: `apply` refuses commands of a session that is over (applyInSession, reliability P20).
   it("grants nothing to a waiter whose session has died", () => {
     const harness = new Harness();
-    const holder = new TestSession(harness, { leaseMs: 60_000 });
-    const waiter = new TestSession(harness, { leaseMs: 2_000 });
+    const [holder, waiter] = [new TestSession(harness), new TestSession(harness)];
     const held = holder.open(PATH).handle;
     const wanted = waiter.open(PATH).handle;
     holder.acquire(held);
     const tag = waiter.beginAcquire(wanted);
-    harness.advance(2_199);
     // Released in the same batch of the log in which the waiter's session ends, before its claim.
     harness.isHeldBack = true;
     const release = holder.begin({ $case: "release", value: { handle: held } });
-    harness.now = instant(harness.now + 1);
-    harness.cell.onWake(harness.now);
+    waiter.begin({ $case: "endSession", value: {} });
     const { log } = harness.pair(0);
-    const [freed, expiry] = log.proposed.splice(0);
-    if (freed === undefined || expiry === undefined) throw new Error("two proposals are expected");
+    const [freed, ended] = log.proposed.splice(0);
+    if (freed === undefined || ended === undefined) throw new Error("two proposals are expected");
     harness.choose(freed);
     const claim = log.proposed.splice(0)[0];
     if (claim === undefined) throw new Error("the waiter's claim is expected");
-    harness.choose(expiry);
+    harness.choose(ended);
     harness.choose(claim);
     harness.letGo();
     expect(codeOf(harness.resultOf(release))).toBe("release");
@@ -191,6 +188,28 @@ describe("bad schedules", () => {
     expect(a.stat(ha).lockHolders).toBe(1);
     expect(codeOf(harness.resultOf(exclusive))).toBe("stale_handle");
     expect(codeOf(harness.resultOf(shared))).toBe("stale_handle");
+  });
+
+  // Guard: from the decision to expire on, a session waits for no lock (Master.#condemn).
+  it("grants nothing to a waiter whose expiry is decided, while that waits for its turn", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true, leaseMs: 60_000 });
+    const dead = new TestSession(harness, { leaseMs: 2_000 });
+    dead.open("/ls/local/e", { ephemeral: true });
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    const [mine, its] = [session.open(PATH).handle, dead.open(PATH).handle];
+    session.acquire(mine);
+    harness.elect(1);
+    session.acknowledge();
+    dead.acknowledge();
+    dead.beginAcquire(its);
+    // Its ephemeral file keeps the expiry at the gate, until the caching session has flushed.
+    harness.advance(20_000);
+    expect(harness.trace).toContainEqual({ kind: "expiryDecided", sessionId: dead.id });
+    session.release(mine);
+    expect(session.stat(mine)).toMatchObject({ lockMode: LockMode.FREE, lockDelayed: false });
+    caching.acknowledge();
+    expect(session.stat(mine)).toMatchObject({ lockMode: LockMode.FREE, lockDelayed: false });
   });
 
   // Guard: a try that found the lock held is remembered by its number (rememberAnswer).

@@ -396,7 +396,10 @@ export class Master {
   #condemn(now: Instant, session: MasterSession): void {
     session.isCondemned = true;
     this.#outbox.trace({ kind: "expiryDecided", sessionId: session.id });
-    const { gate } = this.#servingNow().parts;
+    const { locks, parts } = this.#servingNow();
+    const { gate } = parts;
+    // P20: its expiry may wait for its turn, and what it were granted meanwhile would be in delay.
+    locks.leaveQueues(session.calls?.values() ?? []);
     // Its lease is over, so it cannot answer from a cache any more.
     gate.settle(session);
     this.#openGate(now);

@@ -1,7 +1,8 @@
 import { instant } from "@cubby/base";
 import { LockMode, type Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, setCall, TestSession } from "./test-support/harness.ts";
+import type { Result } from "./state/result.ts";
+import { type Call, codeOf, Harness, setCall, TestSession } from "./test-support/harness.ts";
 
 /*
  * Schedules that break a lock service which lacks one guard. Each test names the guard; it was seen
@@ -212,6 +213,42 @@ describe("bad schedules", () => {
     expect(session.stat(mine)).toMatchObject({ lockMode: LockMode.FREE, lockDelayed: false });
   });
 
+  // Guard: what gives something back goes into the log without the request's guard (Proposals).
+  it("closes a handle for good though the guard of the Close is stale", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const other = session.open("/ls/local/other").handle;
+    const witness = session.open(PATH).handle;
+    const { handle } = session.open(PATH);
+    const guard = sequencerOf(session.acquire(other));
+    session.release(other);
+    session.acquire(handle);
+    const close: Call = { $case: "close", value: { handle } };
+    expect(codeOf(session.call(close, { guard }))).toBe("close");
+    expect(session.stat(witness).lockMode).toBe(LockMode.FREE);
+  });
+
+  it("cancels what waits, in the state too, though the guard of the Cancel is stale", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const [held, handle] = [session.open(PATH).handle, session.open(PATH).handle];
+    const guard = sequencerOf(session.acquire(held));
+    session.release(held);
+    session.acquire(held);
+    const number = session.next;
+    const waiting = session.beginAcquire(handle);
+    const cancel: Call = { $case: "cancel", value: { requestNumber: number } };
+    expect(codeOf(session.call(cancel, { guard }))).toBe("cancel");
+    expect(codeOf(harness.resultOf(waiting))).toBe("cancelled");
+    // The number has its result: a late copy of the Acquire does not wait, and is granted nothing.
+    const acquire: Call = {
+      $case: "acquire",
+      value: { handle, mode: LockMode.EXCLUSIVE, wait: true },
+    };
+    const late = session.envelope(acquire, { requestNumber: number, lowestUnanswered: number });
+    expect(codeOf(harness.resultOf(harness.send(late, 2)))).toBe("cancelled");
+  });
+
   // Guard: a try that found the lock held is remembered by its number (rememberAnswer).
   it("does not run a refused try again when its duplicate arrives late", () => {
     const harness = new Harness();
@@ -299,4 +336,9 @@ function sequencer(session: TestSession, handle: Uint8Array): Uint8Array {
   if (acquired.$case !== "acquire") throw new Error("the lock is free");
   session.release(handle);
   return acquired.value.sequencer;
+}
+
+function sequencerOf(result: Result): Uint8Array {
+  if (result.$case !== "acquire") throw new Error(`not acquired: ${codeOf(result)}`);
+  return result.value.sequencer;
 }

@@ -49,7 +49,7 @@ export class Proposals {
       request.sessionId,
       request.requestNumber,
       request.lowestUnanswered,
-      request.guard,
+      mayFail(body) ? request.guard : EMPTY_BYTES,
       body,
     );
     this.#calls.set(command.proposal, call);
@@ -95,4 +95,12 @@ export class Proposals {
     this.#log.propose(bytes);
     return bytes.length;
   }
+}
+
+/**
+ * SEQ-7: a guard stops what is done with a handle, and never what gives something back: the master
+ * forgets a closed handle and a cancelled caller, whatever the guard says when it is applied (API-2).
+ */
+function mayFail(body: CommandBody): boolean {
+  return body.$case !== "closeHandle" && body.$case !== "cancel" && body.$case !== "endSession";
 }

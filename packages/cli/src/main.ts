@@ -67,6 +67,8 @@ async function addRunners(program: Command, onExitCode: OnExitCode): Promise<voi
 
 /** 128 + SIGPIPE, with which `head` ends other programs. */
 const EXIT_PIPE = 141;
+/** How long a replica that has ended waits for whoever should read why. */
+const LAST_WORDS_MS = 1_000;
 
 exitWithParent();
 for (const stream of [process.stdout, process.stderr]) {
@@ -77,5 +79,7 @@ const context = processContext(clientCells);
 const args = process.argv.slice(2);
 const [called = ""] = args;
 const exitCode = await runCubby(args, context, addRunners);
+// A replica that cannot go on must not live on because nobody reads its log: its lanes are still open.
+if (called === "serve") setTimeout(() => process.exit(exitCode), LAST_WORDS_MS).unref();
 // What was written is out first; then no timer or socket that lingers may keep a finished command.
 process.stdout.write("", () => process.stderr.write("", () => process.exit(exitCode)));

@@ -1,4 +1,5 @@
-import { destination, pino } from "pino";
+import { pino } from "pino";
+import { LineWriter } from "./line-writer.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -16,22 +17,9 @@ export type ReplicaLog = Log & {
   flushSync(): void;
 };
 
-/** Buffered up to here before a write, and dropped beyond the maximum: a log never stops a replica. */
-const BUFFERED_BYTES_MIN = 4096;
-const BUFFERED_BYTES_MAX = 4 * 1024 * 1024;
-const FLUSH_MS = 250;
-
 /** JSON lines to a file descriptor, written by the kernel while the event loop goes on. */
 export function createLog(level: LogLevel, fields: object, fileDescriptor = 2): ReplicaLog {
-  const out = destination({
-    fd: fileDescriptor,
-    sync: false,
-    minLength: BUFFERED_BYTES_MIN,
-    maxLength: BUFFERED_BYTES_MAX,
-    periodicFlush: FLUSH_MS,
-  });
-  // A closed or full stderr is no reason for a lock service to stop (P30).
-  out.on("error", ignore);
+  const out = new LineWriter(fileDescriptor);
   const { stdSerializers, stdTimeFunctions } = pino;
   const logger = pino(
     {
@@ -48,13 +36,7 @@ export function createLog(level: LogLevel, fields: object, fileDescriptor = 2): 
     info: (values, message) => logger.info(values, message),
     warn: (values, message) => logger.warn(values, message),
     error: (values, message) => logger.error(values, message),
-    flushSync: () => {
-      try {
-        out.flushSync();
-      } catch (error) {
-        ignore(error);
-      }
-    },
+    flushSync: () => out.flushSync(),
   };
 }
 

@@ -127,6 +127,8 @@ async function runReplica(
   json: boolean,
 ): Promise<void> {
   const log = createLog(config.logLevel, { cell: config.cellName, replica: config.replicaId });
+  // However it ends; what has been written by then is not written again.
+  process.once("exit", () => log.flushSync());
   // A failed assertion: the replica must not go on, and its journal is as good as after a kill.
   process.once("uncaughtException", (error) => {
     log.flushSync();

@@ -124,6 +124,8 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     ...plan,
     // What a crowd has asked for at once would be learned entry by entry, for half a minute.
     snapshotPartBytes: plan.convoy === CROWD ? 8_192 : plan.snapshotPartBytes,
+    // And with room for one command at a time it would be served in ten minutes.
+    proposedBytesMax: plan.convoy === CROWD ? QUIET_PLAN.proposedBytesMax : plan.proposedBytesMax,
     lossRate: has("N1-loss") ? plan.lossRate : 0,
     duplicateRate: has("N1-duplicates") ? plan.duplicateRate : 0,
     oldPacketRate: has("N1-old-packets") ? plan.oldPacketRate : 0,

@@ -270,6 +270,21 @@ describe("a leader", () => {
     ]);
   });
 
+  it("goes on with a follower that had its log, and says so by a promise alone", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    lone.persist();
+    const promise = { kind: "promise", ballot: own, length: 0, chosen: 0 } as const;
+    const none = { firstSlot: 1, entries: [] };
+    lone.hear(2, { ...promise, ...none, acceptedBallot: ZERO_BALLOT });
+    lone.persist();
+    lone.persist();
+    expect(lone.engine.status()).toMatchObject({ role: "leading", chosen: 0, length: 1 });
+    // Its acceptance of the empty log was lost, and a copy of the prepare reached it behind that.
+    const sends = [...lone.hear(2, { ...promise, ...none, acceptedBallot: own }).sends];
+    expect(sends).toMatchObject([{ to: 2, message: { kind: "accept", firstSlot: 1 } }]);
+  });
+
   it("prepares a follower that asks for it", () => {
     const { lone, own } = leading();
     const output = lone.hear(3, { kind: "prepareRequest", ballot: own });

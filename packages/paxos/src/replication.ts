@@ -97,6 +97,8 @@ export class Replication {
     this.#acceptor.choose(promise.chosen);
     if (sameBallot(promise.acceptedBallot, this.ballot)) {
       this.#synchronised(now, follower, promise.length);
+      // Liveness: nothing else may bring it the rest, where no lease round tells how long the log is.
+      this.stream(now, from);
       return;
     }
     follower.progressAt = now;

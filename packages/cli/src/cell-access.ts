@@ -12,6 +12,7 @@ export type OpenRequest = {
   readonly kind?: "file" | "directory";
   readonly lockDelayMs?: number;
   readonly contents?: Uint8Array;
+  readonly signal?: AbortSignal;
 };
 
 export type AcquireRequest = {
@@ -82,7 +83,11 @@ export type ReplicaAnswer = {
 export interface CellAccess {
   connect(
     url: string,
-    options: { readonly timeoutMs: number; readonly leaseMs?: number },
+    options: {
+      readonly timeoutMs: number;
+      readonly leaseMs?: number;
+      readonly signal?: AbortSignal;
+    },
   ): Promise<CellSession>;
   /** Asks every replica that the url names, or that one of those names. */
   statuses(url: string, options: { readonly timeoutMs: number }): Promise<ReplicaAnswer[]>;

@@ -11,6 +11,7 @@ export const clientCells: CellAccess = {
       connectTimeoutMs: options.timeoutMs,
       requestTimeoutMs: options.timeoutMs,
       ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+      ...(options.signal && { signal: options.signal }),
     });
     return new ClientSession(session);
   },
@@ -33,13 +34,14 @@ class ClientSession implements CellSession {
   }
 
   open: CellSession["open"] = async (path, request) => {
-    const { create, mustCreate, kind, lockDelayMs, contents, write } = request;
+    const { create, mustCreate, kind, lockDelayMs, contents, write, signal } = request;
     const handle = await this.#session.open(path, {
       write: write ?? false,
       create: mustCreate === true ? "must" : (create ?? false),
       ...(kind === undefined ? {} : { directory: kind === "directory" }),
       ...(lockDelayMs === undefined ? {} : { lockDelay: lockDelayMs }),
       ...(contents === undefined ? {} : { contents }),
+      ...(signal && { signal }),
     });
     return new ClientNode(handle);
   };

@@ -37,15 +37,20 @@ export function cellUrl(context: Context, options: CellOptions): string {
   return options.cell ?? context.env["CUBBY_CELL"] ?? loopbackUrl();
 }
 
-/** Opens a session for as long as `use` takes, and ends it, which frees what it held. */
+/**
+ * Opens a session for as long as `use` takes, and ends it, which frees what it held. The signal
+ * gives up connecting, and nothing else.
+ */
 export async function withSession<T>(
   context: Context,
   options: CellOptions & { readonly sessionLease?: string },
   use: (session: CellSession) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   const { sessionLease } = options;
   const session = await context.cells.connect(cellUrl(context, options), {
     timeoutMs: timeoutMs(options),
+    ...(signal && { signal }),
     ...(sessionLease === undefined
       ? {}
       : { leaseMs: parseDurationMs(sessionLease, "--session-lease") }),

@@ -41,6 +41,8 @@ class FakeWorld {
   isLost = false;
   signalWithGrant: NodeJS.Signals | undefined;
   signalInDoubt: NodeJS.Signals | undefined;
+  /** What has no end, but for the signal that comes meanwhile. */
+  endless: "connect" | "open" | undefined;
 
   readonly context: Context = {
     env: { PATH: process.env["PATH"], CUBBY_CELL: "cubby://127.0.0.1:7999/local" },
@@ -52,8 +54,9 @@ class FakeWorld {
     },
     readInput: async () => utf8Encode(this.input),
     cells: {
-      connect: async (url) => {
+      connect: async (url, { signal }) => {
         this.asked.push(["connect", url]);
+        if (this.endless === "connect") await this.#untilTold(signal);
         if (this.failure === "unreachable") throw new CubbyError("unreachable", "Nobody is there.");
         this.#session.inJeopardy = this.doubts > 0;
         return this.#session;
@@ -103,8 +106,9 @@ class FakeWorld {
       this.#listeners.add(listener);
       return () => this.#listeners.delete(listener);
     },
-    open: async (path: string, request: OpenRequest) => {
+    open: async (path: string, { signal, ...request }: OpenRequest) => {
       this.asked.push(["open", path, request]);
+      if (this.endless === "open") await this.#untilTold(signal);
       return this.#node;
     },
     elect: async (path, { value }, lead) => {
@@ -142,6 +146,12 @@ class FakeWorld {
         if (this.isLost) throw new CubbyError("lock_lost", "As the test has it.");
       },
     };
+  }
+
+  async #untilTold(signal: AbortSignal | undefined): Promise<never> {
+    process.kill(process.pid, "SIGTERM");
+    await new Promise((resolve) => signal?.addEventListener("abort", resolve, { once: true }));
+    throw new CubbyError("cancelled", "As the test has it.");
   }
 
   async run(...args: string[]): Promise<number> {
@@ -362,6 +372,15 @@ describe("lock and elect on the command line", () => {
     const world = new FakeWorld();
     world.sequencerFailure = "unreachable";
     expect(await world.run("lock", "/ls/local/a", "--", "/bin/sh", "-c", "exit 9")).toBe(9);
+  });
+
+  it("is ended by a signal that comes while the cell does not answer", async () => {
+    for (const endless of ["connect", "open"] as const) {
+      const world = new FakeWorld();
+      world.endless = endless;
+      expect(await world.run("lock", "/ls/local/a", ...started)).toBe(143);
+    }
+    expect(existsSync(mark)).toBe(false);
   });
 
   it("is ended by a signal that comes together with the grant, and starts nothing", async () => {

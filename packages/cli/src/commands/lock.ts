@@ -55,7 +55,7 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
       const request = { write: true, create: true, ...lockDelayMsOf(options) };
       const mode = options.shared === true ? "shared" : "exclusive";
       const code = await waitAndRun(context, options, async (session, waiting) => {
-        const node = await session.open(path, request);
+        const node = await session.open(path, { ...request, signal: waiting.signal });
         if (waitMs !== 0) sayWaiting(path, context, options);
         const lock = await node.acquire({ mode, waitMs, signal: waiting.signal });
         try {
@@ -115,8 +115,8 @@ function withGuardOptions(command: Command): Command {
 }
 
 /**
- * A signal that comes while we wait for the lock ends the wait and then the session, so that nobody
- * has to wait for a holder that was never there; afterwards signals are for the command.
+ * A signal that comes while we wait for the cell or the lock ends the wait and then the session, so
+ * that nobody has to wait for a holder that was never there; afterwards signals are for the command.
  */
 async function waitAndRun(
   context: Context,
@@ -125,7 +125,7 @@ async function waitAndRun(
 ): Promise<number> {
   const waiting = whenToldToEnd();
   try {
-    return await withSession(context, options, (session) => use(session, waiting));
+    return await withSession(context, options, (session) => use(session, waiting), waiting.signal);
   } catch (error) {
     if (waiting.exitCode !== undefined) return waiting.exitCode;
     throw error;

@@ -16,6 +16,11 @@ export class Proposals {
     return this.#bytes;
   }
 
+  /** Entries in memory, those included that were taken and are not let go yet. */
+  get held(): number {
+    return this.#entries.length;
+  }
+
   get full(): boolean {
     return this.count >= WAITING_ENTRIES_MAX || this.#bytes >= WAITING_BYTES_MAX;
   }
@@ -47,8 +52,9 @@ export class Proposals {
     const batch = this.#entries.slice(this.#head, end);
     this.#head = end;
     this.#bytes -= bytes;
-    if (this.#head === this.#entries.length) {
-      this.#entries = [];
+    // A queue that is never empty would else keep all it ever held. Each entry moves once or so.
+    if (this.#head * 2 >= this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
       this.#head = 0;
     }
     return batch;

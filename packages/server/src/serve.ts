@@ -3,6 +3,7 @@ import { Cell, type CellOptions, type ReplicatedLog } from "@cubby/cell";
 import { replicaId } from "@cubby/paxos";
 import { CubbyError, type ErrorCode, type Status } from "@cubby/protocol";
 import { type Address, addressText } from "./address.ts";
+import { clientLimits, openFilesMax } from "./client-limits.ts";
 import { monotonicNow } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
 import type { Replica, Trace } from "./core/replica.ts";
@@ -91,9 +92,9 @@ class Service {
       onDisconnected: (connection) => this.#runtime.onDisconnected(connection),
     };
     const ids = new ConnectionIds();
-    const limits = { connectionsMax: config.connectionsMax };
-    this.#sessions = new SessionLane({ ids, handler, log, limits });
-    this.#http = new HttpLane({ ids, handler, log, pages: this.#pages() });
+    const { session, http } = limitsOf(config, log);
+    this.#sessions = new SessionLane({ ids, handler, log, limits: session });
+    this.#http = new HttpLane({ ids, handler, log, limits: http, pages: this.#pages() });
     this.#peers = this.#createPeerLane(directory.recovered);
     this.#metrics = new Metrics({
       status: () => this.#runtime.status(),
@@ -225,6 +226,20 @@ class Service {
     if (masterId === 0) return { ok: false, reason: `no master is known (role: ${role})` };
     return { ok: true, reason: `replica ${masterId} is master` };
   }
+}
+
+function limitsOf(config: ServerConfig, log: ReplicaLog) {
+  const openFiles = openFilesMax();
+  const { session, refusing, http } = clientLimits(config, openFiles);
+  if (session < config.connectionsMax) {
+    const wanted = config.connectionsMax;
+    const advice = "fewer connections than configured: raise the limit of open files";
+    log.warn({ openFiles, wanted, connectionsMax: session }, advice);
+  }
+  return {
+    session: { connectionsMax: session, refusingMax: refusing },
+    http: { connectionsMax: http },
+  };
 }
 
 function createReplica(config: ServerConfig, recovered: Recovered): Replica {

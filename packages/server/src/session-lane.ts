@@ -25,6 +25,8 @@ import type { Log } from "./log.ts";
 
 export type SessionLaneLimits = {
   readonly connectionsMax: number;
+  /** Connections beyond the cap that are being told so; more than these are dropped unheard. */
+  readonly refusingMax: number;
   /** Unread replies of one connection; a reader slower than that is disconnected. */
   readonly outputBytesMax: number;
   /** The same over all connections: the worst readers are disconnected. */
@@ -45,6 +47,7 @@ export type SessionLaneLimits = {
 
 export const SESSION_LANE_LIMITS: SessionLaneLimits = {
   connectionsMax: 16_000,
+  refusingMax: 256,
   outputBytesMax: 8 * 1024 * 1024,
   outputTotalBytesMax: 512 * 1024 * 1024,
   unreadMs: 30_000,
@@ -91,8 +94,6 @@ type Connection = {
 
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
 const NOTHING_LEASED: LeasedFrame[] = [];
-/** Connections beyond the cap that are being told so; more than these are dropped unheard. */
-const REFUSING_MAX = 256;
 const COPIED_PAYLOAD_BYTES_MAX = 4_096;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
@@ -137,7 +138,7 @@ export class SessionLane {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     });
-    this.#server.maxConnections = this.#limits.connectionsMax + REFUSING_MAX;
+    this.#server.maxConnections = this.#limits.connectionsMax + this.#limits.refusingMax;
     this.#server.on("connection", (socket) => this.#onConnection(socket));
     this.#server.on("drop", () => {
       this.counters.refusedTotal += 1;
@@ -289,7 +290,7 @@ export class SessionLane {
   #refuse(socket: Socket): void {
     this.counters.refusedTotal += 1;
     socket.on("error", (error) => this.#log.debug({ error }, "refused socket"));
-    if (this.#refusing.size >= REFUSING_MAX) {
+    if (this.#refusing.size >= this.#limits.refusingMax) {
       socket.destroy();
       return;
     }

@@ -359,6 +359,21 @@ describe("lock and elect on the command line", () => {
     expect(existsSync(mark)).toBe(true);
   });
 
+  it("is told of a wrong duration before it waits for anything", async () => {
+    for (const wrong of [["--kill-after", "1 day", "--grace", "1s"], ["--grace", "soon"]]) {
+      const world = new FakeWorld();
+      expect(await world.run("lock", "/ls/local/a", ...wrong, ...started)).toBe(64);
+      expect(world.asked).toEqual([]);
+    }
+  });
+
+  it("waits out a grace that is longer than any timer", async () => {
+    const world = new FakeWorld();
+    world.doubts = 2;
+    expect(await world.run("lock", "/ls/local/a", "--grace", "60000m", ...started)).toBe(0);
+    expect(existsSync(mark)).toBe(true);
+  });
+
   it("exits 81 when the lock had gone before the command ended by itself", async () => {
     for (const how of ["lock", "elect"]) {
       const world = new FakeWorld();

@@ -21,6 +21,9 @@ import {
 import { type ToldToEnd, whenToldToEnd } from "../process/told-to-end.ts";
 import { lossOf } from "../when-held.ts";
 
+/** A timer that is set for longer goes off at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 type GuardOptions = CellOptions & {
   readonly killAfter: string;
   readonly grace?: string;
@@ -123,6 +126,9 @@ async function waitAndRun(
   options: GuardOptions,
   use: (session: CellSession, waiting: ToldToEnd) => Promise<number>,
 ): Promise<number> {
+  // What is wrong with them is said now, and not when the lock is lost.
+  killAfterMsOf(options);
+  graceMsOf(options);
   const waiting = whenToldToEnd();
   try {
     return await withSession(context, options, (session) => use(session, waiting), waiting.signal);
@@ -169,7 +175,7 @@ async function runUnder(
 }
 
 function killAfterMsOf(options: GuardOptions): number {
-  return parseDurationMs(options.killAfter, "--kill-after");
+  return Math.min(TIMER_MS_MAX, parseDurationMs(options.killAfter, "--kill-after"));
 }
 
 /**
@@ -177,7 +183,9 @@ function killAfterMsOf(options: GuardOptions): number {
  * reach. Nobody else is granted the lock before its lock-delay is over: by then the command has ended.
  */
 function graceMsOf(options: GuardOptions): number {
-  if (options.grace !== undefined) return parseDurationMs(options.grace, "--grace");
+  if (options.grace !== undefined) {
+    return Math.min(TIMER_MS_MAX, parseDurationMs(options.grace, "--grace"));
+  }
   return surelyClosedMsOf(options) - killAfterDoubtMsOf(options);
 }
 

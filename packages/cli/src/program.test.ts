@@ -360,7 +360,10 @@ describe("lock and elect on the command line", () => {
   });
 
   it("is told of a wrong duration before it waits for anything", async () => {
-    for (const wrong of [["--kill-after", "1 day", "--grace", "1s"], ["--grace", "soon"]]) {
+    for (const wrong of [
+      ["--kill-after", "1 day", "--grace", "1s"],
+      ["--grace", "soon"],
+    ]) {
       const world = new FakeWorld();
       expect(await world.run("lock", "/ls/local/a", ...wrong, ...started)).toBe(64);
       expect(world.asked).toEqual([]);

@@ -222,6 +222,7 @@ function watch(world: World): void {
   const { time, clientChecker, cellChecker, coverage } = world;
   const queues = new WaitChecker(time.now);
   const electedBefore = coverage.of("elections");
+  let lapsedBefore = 0;
   const modeOf = (path: string): LockMode | undefined => cellChecker.modeOf(path);
   // Who is refused for want of room has no place in a queue.
   const areQueued = world.plan.proposedBytesMax === QUIET_PLAN.proposedBytesMax;
@@ -241,11 +242,17 @@ function watch(world: World): void {
     else queues.look(time.now, clientChecker, modeOf);
     if (isCalm || (time.now < loadedUntil && world.coreEvents < loadedEvents)) continue;
     isCalm = true;
+    lapsedBefore = coverage.of("jeopardies");
     world.calm = CALM_THINK_MS / world.plan.thinkMs;
     end = time.now + WATCH_CALM_MS;
   } while (time.step(end));
   clientChecker.onGranted = undefined;
   const elections = coverage.of("elections") - electedBefore;
+  const lapsed = coverage.of("jeopardies") - lapsedBefore;
+  if (elections === 0 && lapsed > 0) {
+    const detail = `${lapsed} leases of sessions ran out under one master and without a fault`;
+    throw new Violation(23, "leases-kept-up", detail);
+  }
   if (elections > ELECTIONS_MAX) {
     const detail = `${elections} elections within ${WATCH_LOADED_MS + WATCH_CALM_MS} ms without a fault`;
     throw new Violation(22, "a-lasting-master", detail);

@@ -1,7 +1,8 @@
+import dns from "node:dns";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { instant } from "@cubby/base";
 import { encodeFrame, FrameDecoder, PEER_PREAMBLE } from "@cubby/protocol";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Address } from "./address.ts";
 import { type Log, SILENT_LOG } from "./log.ts";
 import { decodeHello, encodeHello, type PeerHello } from "./peer-hello.ts";
@@ -62,6 +63,8 @@ async function startReplica(
     largestBytes: () => largestBytes,
   };
 }
+
+type Looked = (error: NodeJS.ErrnoException | null, addresses: dns.LookupAddress[]) => void;
 
 type Replica = Awaited<ReturnType<typeof startReplica>>;
 
@@ -187,6 +190,28 @@ describe("a peer lane", () => {
     expect(JSON.stringify(received[0])).toContain(words);
     expect(one.warnings.join("\n")).toContain(words);
     expect(one.lane.counters.refusedTotal).toBe(1);
+  });
+
+  test("reaches a peer whose name takes longer to look up than a connection may take", async () => {
+    const one = await startReplica(1);
+    const two = await startReplica(2);
+    two.lane.setPeers([one.at]);
+    const waiting: (() => void)[] = [];
+    const { lookup } = dns;
+    const slowLookup = (host: string, options: dns.LookupAllOptions, callback: Looked): void => {
+      waiting.push(() => lookup(host, options, callback));
+    };
+    vi.spyOn(dns, "lookup").mockImplementation(slowLookup as typeof lookup);
+    open.push({ close: () => vi.restoreAllMocks() });
+    one.lane.setPeers([{ ...two.at, host: "localhost" }]);
+    for (let second = 1; second <= 5; second += 1) {
+      one.pass(1_000);
+      one.lane.sweep();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(waiting).toHaveLength(1);
+    for (const answer of waiting) answer();
+    await eventually(() => one.lane.connected(2));
   });
 
   test("does not speak to a replica that is not the one it dialed", async () => {

@@ -36,6 +36,8 @@ export type PeerLaneLimits = {
   readonly outputBytesMax: number;
   readonly dialFirstMs: number;
   readonly dialMsMax: number;
+  /** For the address behind a name: longer than a resolver whose first server is silent needs. */
+  readonly lookupMs: number;
   readonly connectMs: number;
   readonly handshakeMs: number;
   /** Unsent bytes that do not move for this long end the connection. */
@@ -51,6 +53,7 @@ export const PEER_LANE_LIMITS: PeerLaneLimits = {
   outputBytesMax: 48 * 1024 * 1024,
   dialFirstMs: 20,
   dialMsMax: 1_000,
+  lookupMs: 30_000,
   connectMs: 1_000,
   handshakeMs: 2_000,
   stuckMs: 2_000,

@@ -1,4 +1,4 @@
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
 import { after, type Instant, msBetween, NEVER, utf8Encode } from "@cubby/base";
 import {
   CubbyError,
@@ -58,12 +58,15 @@ export class OutboundLink {
     clearTimeout(this.#redial);
     this.#context.counters.dialsTotal += 1;
     this.#stage = "connecting";
-    this.#deadline = after(this.#context.now(), this.#context.limits.connectMs);
-    this.#decoder = new FrameDecoder(HELLO_BYTES_MAX);
+    const { now, limits } = this.#context;
     const { host, port } = this.address;
+    // A look-up cannot be given up: new dials would only queue behind it.
+    this.#deadline = after(now(), isIP(host) === 0 ? limits.lookupMs : limits.connectMs);
+    this.#decoder = new FrameDecoder(HELLO_BYTES_MAX);
     const socket = connect({ host, port, noDelay: true, keepAlive: true });
     this.#socket = socket;
     let reason = "The connection was closed.";
+    socket.on("lookup", () => this.#onLookup(socket));
     socket.on("connect", () => this.#onConnect(socket));
     socket.on("data", (chunk) => this.#onData(socket, chunk));
     // ECONNREFUSED, ECONNRESET and the like: replicas die. "close" follows.
@@ -129,6 +132,11 @@ export class OutboundLink {
     clearTimeout(this.#redial);
     this.#socket?.destroySoon();
     this.#dropQueued();
+  }
+
+  #onLookup(socket: Socket): void {
+    if (this.#socket !== socket || this.#stage !== "connecting") return;
+    this.#deadline = after(this.#context.now(), this.#context.limits.connectMs);
   }
 
   #onConnect(socket: Socket): void {

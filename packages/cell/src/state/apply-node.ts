@@ -23,6 +23,11 @@ export function applyOpenNode(
   number: number,
   body: OpenNode,
 ): Result {
+  const known = session.handles?.get(number);
+  if (known !== undefined && known.node.path !== body.path) {
+    // An Open that needed no command has no result. Nothing may come to be that nobody has open.
+    return failure("invalid_argument", `Request ${number} opened another node before.`);
+  }
   const directory = body.directoryPath;
   if (
     directory !== "" &&

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { codeOf } from "../test-support/harness.ts";
 import { apply, type Outcome } from "./apply.ts";
 import { CellState } from "./cell-state.ts";
+import { checkInvariants } from "./invariants.ts";
 import { stateHash } from "./snapshot.ts";
 
 type Body = NonNullable<Command["body"]>;
@@ -25,7 +26,7 @@ function started() {
   return { state, applyBody, inSession };
 }
 
-function create(name: string): Body {
+function create(name: string, ephemeral = false): Body {
   return {
     $case: "openNode",
     value: {
@@ -33,7 +34,7 @@ function create(name: string): Body {
       access: 3,
       create: 2,
       kind: 1,
-      ephemeral: false,
+      ephemeral,
       initialContents: EMPTY_BYTES,
       lockDelayMs: 0,
       directoryPath: "",
@@ -118,6 +119,18 @@ describe("apply, one command", () => {
     expect(codeOfOutcome(inSession(2, 1, claim(2)))).toBe("blocked");
     inSession(3, 1, { $case: "releaseLock", value: { handleId: 1 } });
     expect(codeOfOutcome(inSession(2, 1, claim(2)))).toBe("acquire");
+  });
+
+  // Guard: a number whose Open has no result, since it needed no command, opens no other node.
+  it("creates no ephemeral node under the number of a handle of another node (NS-5)", () => {
+    const { state, inSession } = started();
+    inSession(1, 1, {
+      $case: "acquireLock",
+      value: { path: "/ls/local", instance: 1, handleId: 2, mode: 1, wait: true, lockDelayMs: 0 },
+    });
+    expect(codeOfOutcome(inSession(2, 1, create("e", true)))).toBe("invalid_argument");
+    expect(state.namespace.get("/ls/local/e")).toBe(undefined);
+    checkInvariants(state);
   });
 
   it("answers master's commands inside a session with an error and not with an exception", () => {

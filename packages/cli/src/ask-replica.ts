@@ -66,6 +66,8 @@ async function ask(
           frames.push(chunk, (payload) => {
             const { result } = Reply.decode(payload);
             if (result === undefined) reject(unreachable("its answer is empty"));
+            // A replica that has as many connections as it takes, for one, says so.
+            else if (result.$case === "error") reject(unreachable(result.value.detail));
             else resolve(result);
           });
         } catch (error) {

@@ -7,6 +7,7 @@ const SNAPSHOT = "packages/cell/src/state/snapshot.ts";
 const HANDLES = "packages/cell/src/state/handles.ts";
 const NAMESPACE = "packages/cell/src/state/namespace.ts";
 const DELAY_TIMERS = "packages/cell/src/master/lock-delay-timers.ts";
+const CALLS = "packages/cell/src/master/calls.ts";
 const MASTER = "packages/cell/src/master/master.ts";
 const WAITERS = "packages/cell/src/master/waiters.ts";
 
@@ -326,7 +327,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
   {
     name: "condition-checked-before-the-log",
     class: "P27",
-    file: "packages/cell/src/master/calls.ts",
+    file: CALLS,
     find: "const value = { path, instance, contents, hasIfGeneration, ifGeneration };",
     replace: `if (hasIfGeneration && handle.node.contentGeneration !== ifGeneration) {
       const detail = "The file has another generation.";
@@ -346,5 +347,51 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "const results = this.results;\n    if (results !== null) return;",
     why: "a session keeps every result it ever had",
     expects: [0, 13],
+  },
+  {
+    name: "release-answered-when-proposed",
+    class: "P2",
+    file: CALLS,
+    find: "call.releases = handleId;",
+    replace: `call.releases = handleId;
+        if (session.session.handles?.has(handleId) === true) {
+          this.#parts.answers.asFact(call, done("release"));
+        }`,
+    why: "a Release is answered before it is chosen, and may be lost",
+    expects: [9],
+    isQuick: true,
+  },
+  {
+    name: "close-answered-when-proposed",
+    class: "P2",
+    file: CALLS,
+    find: 'this.#intake.propose(session, call, { $case: "closeHandle", value: { handleId } });',
+    replace: `this.#parts.answers.asFact(call, done("close"));
+      this.#intake.propose(session, call, { $case: "closeHandle", value: { handleId } });`,
+    why: "a Close is answered before it is chosen, and what the handle held may stay held",
+    expects: [9],
+    isQuick: true,
+  },
+  {
+    name: "open-tells-old-metadata",
+    class: "P8",
+    file: CALLS,
+    find: "value: { handle: bytes, created: false, stat: node.stat() } };",
+    replace: `value: { handle: bytes, created: false, stat: {
+      ...node.stat(), lockGeneration: Math.max(node.instance, node.lockGeneration - 1),
+    } } };`,
+    why: "opening what exists, which is a read, tells what was true before",
+    expects: [9],
+    isQuick: true,
+  },
+  {
+    name: "free-lock-called-held",
+    class: "lock",
+    file: WAITERS,
+    find: "if (queue === undefined) return false;",
+    replace: "if (queue === undefined) return node.lockGeneration % 4 === 3;",
+    why: "a tryAcquire is told of others that wait, and nobody does",
+    expects: [9],
+    isQuick: true,
   },
 ];

@@ -237,4 +237,30 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     expects: [0, 23, 22, 18, 8],
     isQuick: true,
   },
+  {
+    name: "sessions-kept-too-long",
+    class: "P22",
+    file: KEEP_ALIVE,
+    find: "return leaseMs + Math.ceil((leaseMs + heldMs) * CLOCK_RATE_ERROR);",
+    replace: "return 3 * leaseMs + Math.ceil((leaseMs + heldMs) * CLOCK_RATE_ERROR);",
+    why: "a dead client's session is kept for three leases",
+    expects: [18],
+  },
+  {
+    name: "keep-alives-held-too-long",
+    class: "P22",
+    file: KEEP_ALIVE,
+    find: "const HELD_TWELFTHS = 7;",
+    replace: "const HELD_TWELFTHS = 11;",
+    why: "a KeepAlive is held until the client's own lease is over, whatever the client asks for",
+    expects: [23],
+    also: [
+      {
+        file: KEEP_ALIVE,
+        find: "  if ((now - session.repliedAt) * LATE_PARTS > session.leaseMs) return now;\n",
+        replace: "",
+      },
+      { file: KEEP_ALIVE, find: "answerNow ? now : replyDueAt", replace: "replyDueAt" },
+    ],
+  },
 ];

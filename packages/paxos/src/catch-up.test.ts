@@ -1,4 +1,4 @@
-import { crc32c, instant, utf8Encode } from "@cubby/base";
+import { after, crc32c, instant, NEVER, utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { Acceptor } from "./acceptor.ts";
 import { replicaId, ZERO_BALLOT } from "./ballot.ts";
@@ -29,7 +29,7 @@ function catchUp(plan: Partial<CatchUpPlan> = {}, learnBytes = 1 << 20) {
   const catching = new CatchUp(full, acceptor, snapshots, outbox, now, settings);
   const take = () => outbox.take(now);
   const asked = () => take().sends.map(({ message }) => message);
-  return { catching, acceptor, take, asked };
+  return { catching, acceptor, outbox, take, asked };
 }
 
 function part(firstSlot: number, entries: Uint8Array[], length: number, chosen = 0) {
@@ -115,6 +115,26 @@ describe("catching up by log", () => {
     expect(catching.complete).toBe(false);
     catching.onLogPart(now, promised);
     expect(catching.complete).toBe(true);
+  });
+
+  // Guard: `CatchUp` asks for no more while what it learned before is not durable. Without it a disk
+  // slower than the network fills the journal's backlog, which ends the process, start after start.
+  it("learns no faster than the disk writes", () => {
+    const { catching, acceptor, outbox, asked } = catchUp({}, 8);
+    const feedOne = (at: number) => {
+      const { first } = catching;
+      catching.onLogPart(after(now, at), part(first, commands("a"), 1_000, 1_000));
+      return asked();
+    };
+    expect(feedOne(0)).toMatchObject([{ kind: "fetch", from: 2 }]);
+    expect(feedOne(1)).toEqual([]);
+    expect(catching.wakeAt).toBe(NEVER);
+    catching.advance(after(now, 5_000));
+    expect(asked()).toEqual([]);
+    outbox.durability.persistedThrough(acceptor.logIndex);
+    catching.advance(after(now, 5_001));
+    expect(asked()).toMatchObject([{ kind: "fetch", from: 3 }]);
+    expect(catching.wakeAt).toBe(after(now, 5_101));
   });
 });
 

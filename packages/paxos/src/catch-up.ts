@@ -1,10 +1,11 @@
-import { after, assert, concatBytes, crc32c, type Instant } from "@cubby/base";
+import { after, assert, concatBytes, crc32c, type Instant, NEVER } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
 import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
 import { SNAPSHOT_BYTES_MAX } from "./limits.ts";
 import { entrySize, type LogEntry } from "./log-entry.ts";
 import type { LogPartMessage, SnapshotIdentity, SnapshotPartMessage } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
+import type { RecordIndex } from "./record.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 
 /**
@@ -51,6 +52,9 @@ export class CatchUp {
   #target: Slot | undefined;
   #sourceChosen: Slot = 0;
   #snapshot: SnapshotInTransit | undefined;
+  /** The record before the last one learned: while it is not durable, no more is asked for. */
+  #awaited: RecordIndex = 0;
+  #waitsForDisk = false;
   #askedAt: Instant;
   #progressAt: Instant;
 
@@ -105,12 +109,15 @@ export class CatchUp {
     return this.#progressAt;
   }
 
+  /** The disk's answer is an input of its own, and needs no wake-up. */
   get wakeAt(): Instant {
-    return after(this.#askedAt, this.#retransmitMs);
+    return this.#waitsForDisk ? NEVER : after(this.#askedAt, this.#retransmitMs);
   }
 
   advance(now: Instant): void {
-    if (now >= this.wakeAt && !this.complete) this.ask(now);
+    if (this.complete) return;
+    if (this.#waitsForDisk) this.#askOnceWritten(now);
+    else if (now >= this.wakeAt) this.ask(now);
   }
 
   ask(now: Instant): void {
@@ -143,7 +150,13 @@ export class CatchUp {
     this.#snapshot = undefined;
     if (this.complete) return;
     if (this.#stagedBytes >= this.#learnBytes) this.#learn(now);
-    this.ask(now);
+    this.#askOnceWritten(now);
+  }
+
+  /** Or a disk slower than the network would get ever further behind, until the journal is full. */
+  #askOnceWritten(now: Instant): void {
+    this.#waitsForDisk = !this.#outbox.durability.covers(this.#awaited);
+    if (!this.#waitsForDisk) this.ask(now);
   }
 
   /** Parts of one snapshot only, in order; another snapshot starts it over (P10-P13). */
@@ -194,6 +207,7 @@ export class CatchUp {
     const last = Math.min(this.#sourceChosen, this.#next - 1);
     const count = last - this.#first + 1;
     if (count <= 0) return;
+    this.#awaited = this.#acceptor.logIndex;
     this.#acceptor.learn(now, this.#first, this.#staged.slice(0, count));
     this.#staged = this.#staged.slice(count);
     this.#stagedBytes = 0;

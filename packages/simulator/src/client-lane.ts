@@ -34,6 +34,8 @@ type Connection = {
 export interface LaneObserver {
   /** A reply is about to leave: what it says is now promised to somebody. */
   onAnswers(replica: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void;
+  /** A request arrives on a connection that its client has left. */
+  onLate(request: Request): void;
 }
 
 /** A quarter of an hour, about. */
@@ -108,6 +110,7 @@ export class ClientLane {
         this.#reset(connection);
         return;
       }
+      if (this.#byClient.get(process)?.get(clientId) !== connection) this.#observer.onLate(request);
       connection.asked.set(request.tag, request);
       replica.input(requestInput(connection.id, request));
     });

@@ -67,6 +67,7 @@ export const COVERAGE_CLASSES = [
   "directories read",
   "sequencers given again",
   "requests refused for want of room",
+  "requests of connections left",
   "locks held after calls at once",
 ] as const;
 

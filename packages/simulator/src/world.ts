@@ -332,6 +332,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.#durability.check(told.index, `replica ${process.id} acknowledges ${told.index}`);
   }
 
+  onLate({ requestNumber }: Request): void {
+    if (requestNumber > 0) this.coverage.add("requests of connections left");
+  }
+
   // ClientHouse
 
   connect(process: ClientProcess, connection: ConnectionId, address: string): void {

@@ -15,7 +15,7 @@ function facts(changes: Partial<RunFacts> = {}): RunFacts {
     until: 1_000,
     windows: [window, window, window],
     crashes: [],
-    resource: new FencedResource(),
+    resource: { accepted: 10, refused: 0, violations: [] },
     notRecovered: [],
     ...changes,
   };
@@ -47,6 +47,8 @@ describe("a report", () => {
     const verdictOf = (...args: Parameters<typeof createReport>) => createReport(...args).verdict;
     expect(verdictOf(facts(), history(100, 1_000), NOTHING_WRONG)).toBe("invalid");
     expect(verdictOf(facts({ windows: [] }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
+    const resource = new FencedResource();
+    expect(verdictOf(facts({ resource }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const undecided = { ...NOTHING_WRONG, undecided: ["f"] };
     expect(verdictOf(facts(), history(0, 0), undecided)).toBe("invalid");
   });

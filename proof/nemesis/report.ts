@@ -8,6 +8,8 @@ import type { Judgment } from "./verdict.ts";
 /** Below it a run has shown nothing: operations that succeeded, per second of the whole run. */
 const RATE_MIN = 20;
 const FAULTS_MIN = 3;
+/** Files alone make the rate: what holders wrote to what their locks protect is counted by itself. */
+const GUARDED_WRITES_MIN = 10;
 
 export type Verdict = "passed" | "violation" | "invalid" | "crash";
 
@@ -110,6 +112,11 @@ function judgeRun(
   }
   if (facts.windows.length < FAULTS_MIN) {
     reasons.push(`${facts.windows.length} faults: at least ${FAULTS_MIN} are wanted.`);
+  }
+  if (facts.resource.accepted < GUARDED_WRITES_MIN) {
+    reasons.push(
+      `${facts.resource.accepted} writes by holders of locks: at least ${GUARDED_WRITES_MIN} are wanted.`,
+    );
   }
   return { verdict: reasons.length > 0 ? "invalid" : "passed", reasons };
 }

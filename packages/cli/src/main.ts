@@ -71,13 +71,15 @@ const EXIT_PIPE = 141;
 const LAST_WORDS_MS = 1_000;
 
 exitWithParent();
-for (const stream of [process.stdout, process.stderr]) {
-  // Nobody reads it any more, and Node ignores the signal for that.
-  stream.on("error", () => tellToEnd(EXIT_PIPE) || process.exit(EXIT_PIPE));
-}
-const context = processContext(clientCells);
 const args = process.argv.slice(2);
 const [called = ""] = args;
+for (const stream of [process.stdout, process.stderr]) {
+  // What a replica says there is why it ends, which its own status says too.
+  const isLastWords = called === "serve" && stream === process.stderr;
+  // Nobody reads it any more, and Node ignores the signal for that.
+  stream.on("error", () => isLastWords || tellToEnd(EXIT_PIPE) || process.exit(EXIT_PIPE));
+}
+const context = processContext(clientCells);
 const exitCode = await runCubby(args, context, addRunners);
 // A replica that cannot go on must not live on because nobody reads its log: its lanes are still open.
 if (called === "serve") setTimeout(() => process.exit(exitCode), LAST_WORDS_MS).unref();

@@ -36,12 +36,12 @@ function fullPipe(path: string): number {
   }
 }
 
-/** A replica whose standard error is the full pipe. */
-function serve(...flags: readonly string[]) {
+/** A replica whose standard error is the full pipe, or another one. */
+function serve(flags: readonly string[] = [], standardError = unread) {
   const lanes = ["session", "peer"].flatMap((lane) => [`--${lane}-address`, "127.0.0.1:0"]);
   const args = ["serve", "--data", join(directory, "data"), ...lanes, "--http-address", "none"];
   const child = spawn(process.execPath, [CUBBY, ...args, "--json", ...flags], {
-    stdio: ["ignore", "pipe", unread],
+    stdio: ["ignore", "pipe", standardError],
   });
   const ready = new Promise<unknown>((resolve) => {
     if (child.stdout !== null) createInterface(child.stdout).once("line", resolve);
@@ -59,7 +59,18 @@ describe("a replica whose log nobody reads", () => {
   });
 
   it("ends with its own status when it cannot start", async () => {
-    const { ended } = serve("--replica", "0");
+    const { ended } = serve(["--replica", "0"]);
+    expect(await ended).toBe(ERROR_CODES.config_invalid.exitCode);
+  });
+
+  it("ends with its own status also when the reader has gone", async () => {
+    const path = join(directory, "broken");
+    execFileSync("mkfifo", [path]);
+    const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const broken = openSync(path, constants.O_WRONLY);
+    closeSync(read);
+    const { ended } = serve(["--replica", "0"], broken);
+    closeSync(broken);
     expect(await ended).toBe(ERROR_CODES.config_invalid.exitCode);
   });
 });

@@ -20,6 +20,7 @@ export const COVERAGE_CLASSES = [
   "leases lapsed",
   "leases voided",
   "steps down",
+  "masters that handed over",
   "disk stalls noticed",
   "fail-overs with sessions",
   "sessions expired",

@@ -18,6 +18,8 @@ const CLASS_OF: Partial<Record<Trace["kind"], CoverageClass>> = {
   peerFrameDropped: "wrong frames dropped",
 };
 
+const HANDED_OVER = "handed over";
+
 export class TraceCounter {
   readonly #coverage: Coverage;
 
@@ -28,6 +30,10 @@ export class TraceCounter {
   onTrace(trace: Trace): void {
     const name = CLASS_OF[trace.kind];
     if (name !== undefined) this.#coverage.add(name);
+    // Most who are asked to are no masters.
+    if (trace.kind === "steppedDown" && trace.reason === HANDED_OVER) {
+      this.#coverage.add("masters that handed over");
+    }
     if (trace.kind === "serving" && trace.sessions > 0 && trace.clientEpoch > 1) {
       this.#coverage.add("fail-overs with sessions");
     }

@@ -64,6 +64,8 @@ export class Master {
   /** FO-2: requests that came before this master could serve, or while its lease was not live. */
   readonly #parked = new HeldRequests();
   #toExpire: MasterSession[] = [];
+  /** A place and no shift(), which moves all the others: there may be 100,000. */
+  #nextToExpire = 0;
   #expiriesUnderWay = 0;
   #serving: Serving | undefined;
 
@@ -409,8 +411,13 @@ export class Master {
 
   #pumpExpiries(): void {
     while (this.#expiriesUnderWay < EXPIRIES_UNDER_WAY_MAX) {
-      const session = this.#toExpire.shift();
-      if (session === undefined) return;
+      const session = this.#toExpire[this.#nextToExpire];
+      if (session === undefined) {
+        if (this.#nextToExpire > 0) this.#toExpire = [];
+        this.#nextToExpire = 0;
+        return;
+      }
+      this.#nextToExpire += 1;
       this.#expiriesUnderWay += 1;
       const sessionId = session.id;
       this.#proposals.proposeOwn({ $case: "expireSession", value: { sessionId } });

@@ -180,6 +180,16 @@ describe("the process lock", () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
+  it("may be given back twice, also where its socket is reached by a descriptor", async () => {
+    const long = join(directory, "a".repeat(100));
+    mkdirSync(long);
+    const lock = await lockDirectory(long);
+    if (lock.kind !== "locked") throw new Error(lock.kind);
+    lock.release();
+    expect(() => lock.release()).not.toThrow();
+    expect(readdirSync(long)).toEqual([]);
+  });
+
   it("is held in a directory whose path is longer than a socket's may be", async () => {
     const top = directory;
     directory = join(directory, "x".repeat(200));

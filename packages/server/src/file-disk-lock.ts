@@ -98,7 +98,11 @@ async function takeOver(claim: Claim, file: string): Promise<LockResult> {
 }
 
 function locked(claim: Claim, file: string): LockResult {
+  let isReleased = false;
   const release = () => {
+    // A failed start gives it back twice: by then its descriptor may be another file's.
+    if (isReleased) return;
+    isReleased = true;
     // While a socket that is closed is named in the lock, its holder counts as gone: so this order.
     if (readIfThere(file) === claim.content) unlinkIfThere(file);
     claim.socket?.close();

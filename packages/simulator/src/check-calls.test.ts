@@ -84,7 +84,7 @@ describe("the checker of what calls say of the state", () => {
     const waits = made("acquire", 5);
     checker.onCalled(waits, { path: PATH, name: () => "", mode: HELD, begunAt: 0 });
     settle(refused("acquire", 9, "lock_held"));
-    waits.failure = { code: "timeout", detail: "", outcome: "unknown" };
+    waits.failure = { code: "deadline_exceeded", detail: "", outcome: "unknown" };
     checker.onSettled(waits, { order: 0, atMs: 0 }, 0);
     settle(refused("acquire", 9, "lock_held"));
     feed(6, { $case: "cancel", value: { requestNumber: 5 } });

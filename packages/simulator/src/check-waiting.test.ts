@@ -18,7 +18,8 @@ function lookFor(
 ): () => void {
   const checker = new WaitChecker(0);
   return () => {
-    for (let now = 0; now <= ms; now += 10) checker.look(now, { waiters, queued }, () => mode);
+    const queues = { waiters, queued, decided: [] };
+    for (let now = 0; now <= ms; now += 10) checker.look(now, queues, () => mode);
   };
 }
 
@@ -38,6 +39,18 @@ describe("the checker of queues (23)", () => {
     lookFor(60_000, [waiter(EXCLUSIVE), waiter(SHARED)], SHARED)();
     // Its client is dead, and its session is not yet.
     lookFor(60_000, [waiter(SHARED)], SHARED, [waiter(EXCLUSIVE), waiter(SHARED)])();
+  });
+
+  it("finds one whose answer is in the log and does not come", () => {
+    const checker = new WaitChecker(0);
+    const waiters = [waiter(EXCLUSIVE)];
+    const look = (now: number, decided: readonly Waiter[]): void =>
+      checker.look(now, { waiters, queued: waiters, decided }, () => EXCLUSIVE);
+    look(0, waiters);
+    look(4_000, []);
+    look(4_100, waiters);
+    look(9_000, waiters);
+    expect(() => look(9_100, waiters)).toThrow(/is decided, and not told/);
   });
 
   it("finds an exclusive waiter that is passed again and again", () => {

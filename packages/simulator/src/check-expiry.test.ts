@@ -28,6 +28,24 @@ describe("the checker of expiries", () => {
     expect(() => late.expire()).toThrow(/27001 ms after it was last heard of/);
   });
 
+  it("finds one that is over while nobody served, or not for long enough (FO-0)", () => {
+    const { time, checker, expire } = setUp();
+    const look = (until: number, master: number | undefined): void => {
+      checker.onLook(master);
+      time.runTo(until);
+      checker.onLook(master);
+    };
+    look(100, 1);
+    checker.onGranted(7, 2_000);
+    look(1_200, 1);
+    look(2_500, undefined);
+    expect(() => expire()).toThrow(/served for 1100 ms of its lease of 2000/);
+    checker.onGranted(7, 2_000);
+    look(3_000, 1);
+    look(4_000, 2);
+    expire();
+  });
+
   it("counts from the last KeepAlive, the last new master, and the last fault", () => {
     const heard = setUp();
     heard.time.runTo(10);

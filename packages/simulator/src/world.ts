@@ -191,7 +191,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     // Whoever is about to hear that it was suspended relies on nothing before it has.
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
       this.#masterLookAt = this.time.now + MASTER_LOOK_MS;
-      this.master();
+      this.#expiry.onLook(this.master()?.id);
     }
   }
 
@@ -314,6 +314,9 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   onAnswers(process: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void {
     const { result } = reply;
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
+    if (result?.$case === "keepAlive") {
+      this.#expiry.onGranted(request.sessionId, result.value.leaseMs);
+    }
     if (result?.$case === "error" && result.value.code === ERROR_CODES.overloaded.id) {
       this.coverage.add("requests refused for want of room");
     }

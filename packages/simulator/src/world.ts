@@ -191,6 +191,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     // Whoever is about to hear that it was suspended relies on nothing before it has.
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
       this.#masterLookAt = this.time.now + MASTER_LOOK_MS;
+      // What was decided under faults may be done only once they are over.
+      if (this.network.isFaulty) this.#expiry.onDisturbed();
       this.#expiry.onLook(this.master()?.id);
     }
   }

@@ -114,6 +114,31 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "overloaded-master-asked-at-once",
+    class: "storm",
+    file: CALLS,
+    find: "call.repeatAt = after(now, repeatDelayMs(this.#rng, call.refusals));",
+    replace: "",
+    why: "a call that was refused for want of room is repeated at once, again and again",
+    expects: [23],
+  },
+  {
+    name: "release-passed-by-an-acquire",
+    class: "lock",
+    file: "packages/client/src/core/release-order.ts",
+    find: "unanswered.behind.add(call);\n    return true;",
+    replace: "return false;",
+    also: [
+      {
+        file: "packages/cell/src/state/apply-lock.ts",
+        find: "record.claims.filter((claim) => claim > number)",
+        replace: "record.claims.filter((claim) => claim < 0)",
+      },
+    ],
+    why: "a Release that is repeated frees what a later Acquire of its handle was granted",
+    expects: [13, 16],
+  },
+  {
     name: "fail-over-not-acknowledged",
     class: "P8",
     file: SESSION,

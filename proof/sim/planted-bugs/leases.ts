@@ -228,6 +228,22 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     expects: [8, 9],
   },
   {
+    name: "session-time-runs-without-a-master",
+    class: "lease",
+    file: "packages/cell/src/master/session-clock.ts",
+    find: "const movedMs = now > this.#leaseUntil ? this.#takeOut(this.#leaseUntil, now) : 0;",
+    replace: "const movedMs = 0;",
+    also: [
+      {
+        file: "packages/cell/src/master/session-clock.ts",
+        find: "const running = Math.min(now, Math.max(this.#leaseUntil, this.#accountedUntil));",
+        replace: "const running = now;",
+      },
+    ],
+    why: "a lapse of the master's lease moves no deadline of a session (FO-0)",
+    expects: [18],
+  },
+  {
     name: "instants-of-32-bits",
     class: "P28",
     file: "packages/base/src/instant.ts",

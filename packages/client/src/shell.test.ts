@@ -338,6 +338,26 @@ describe("a lock", () => {
     expect(await lock.release()).toBe(false);
   });
 
+  it("is lost with a session whose end is heard of no sooner than its jeopardy", async () => {
+    replica.leaseMs = 1_000;
+    await using cell = await connect(replica.url);
+    const notices: string[] = [];
+    cell.onState((notice) => notices.push(notice));
+    const file = await cell.open(PATH, { create: true });
+    const { signal } = await file.acquire();
+    replica.intercept = ({ call }) => {
+      if (call?.$case !== "getStat") return "default";
+      const start = performance.now();
+      while (performance.now() - start < 1_000) {
+        // The event loop stands still: the lease runs out meanwhile.
+      }
+      return failure("session_expired", "over");
+    };
+    await file.getStat().catch(() => undefined);
+    expect(notices).toEqual(["jeopardy", "expired"]);
+    expect(signal.reason).toMatchObject({ code: "lock_lost" });
+  });
+
   it("is lost with its node", async () => {
     await using cell = await connect(replica.url);
     await using file = await cell.open(PATH, { create: true });

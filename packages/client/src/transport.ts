@@ -123,7 +123,8 @@ export class Transport implements ConnectionListener {
 
   #announce(session: SessionMachine, event: SessionEvent): void {
     this.#onEvent.get(session)?.(event);
-    if (session.isOver) this.#onEvent.delete(session);
+    // By the event, not by the session's state: that may be over with more to be told (SES-12).
+    if (isLast(event)) this.#onEvent.delete(session);
   }
 
   #disconnect(id: number): void {
@@ -175,4 +176,8 @@ export class Transport implements ConnectionListener {
       this.#watchdog = undefined;
     }
   }
+}
+
+function isLast({ kind }: SessionEvent): boolean {
+  return kind === "expired" || kind === "closed" || kind === "failedToOpen";
 }

@@ -150,24 +150,28 @@ export type LockHabits = {
 };
 
 export function lockScript(stage: Stage, rng: Rng, habits: LockHabits): ScriptStart {
-  return (process, session) =>
-    useAgainAndAgain(habits.path, { lockDelayMs: habits.lockDelayMs }, function* (lock) {
+  return (process, session) => {
+    const past = { sequencer: EMPTY_BYTES };
+    return useAgainAndAgain(habits.path, { lockDelayMs: habits.lockDelayMs }, function* (lock) {
       yield { kind: "sleep", ms: think(stage, rng) };
-      return yield* lockOnce(stage, rng, habits, { process, session, lock });
+      return yield* lockOnce(stage, rng, habits, { process, session, lock, past });
     });
+  };
 }
 
 type Locker = {
   readonly process: ClientProcess;
   readonly session: SessionMachine;
   readonly lock: Opened;
+  /** What it held last: stale, most likely, when it guards a call. */
+  readonly past: { sequencer: Uint8Array };
 };
 
 function* lockOnce(
   stage: Stage,
   rng: Rng,
   habits: LockHabits,
-  { process, session, lock }: Locker,
+  { process, session, lock, past }: Locker,
 ): Generator<Ask, boolean, Call | undefined> {
   const { handle, about } = lock;
   const mode = rng.below(10) < habits.sharedOfTen ? LockMode.SHARED : LockMode.EXCLUSIVE;
@@ -175,9 +179,12 @@ function* lockOnce(
   const giveUpAfterMs = rng.below(10) < habits.givesUpOfTen ? rng.below(400) : undefined;
   const timeoutMs = rng.chance(0.3) ? PATIENT_MS : TIMEOUT_MS;
   const value = { handle, mode, wait };
-  const call = yield ask({ $case: "acquire", value }, about, { giveUpAfterMs, timeoutMs });
+  const guard = rng.chance(0.05) ? past.sequencer : EMPTY_BYTES;
+  const call = yield ask({ $case: "acquire", value }, about, { guard, giveUpAfterMs, timeoutMs });
   if (call?.result?.$case !== "acquire") return isServed(call);
   const { sequencer, lockGeneration: generation } = call.result.value;
+  const stale = past.sequencer;
+  past.sequencer = sequencer;
   const hold: Hold = { process, session, ...about, mode, generation };
   const letGo = stage.onHolds(hold);
   const uses = rng.between(1, 3);
@@ -196,7 +203,8 @@ function* lockOnce(
   const body: CallBody = isClosed
     ? { $case: "close", value: { handle } }
     : { $case: "release", value: { handle } };
-  yield ask(body, about);
+  // API-2: no guard keeps a handle open.
+  yield ask(body, about, isClosed ? { guard: stale } : {});
   if (rng.chance(0.2)) yield* askAboutSequencer(sequencer, mode, { ...about, generation });
   return !isClosed;
 }
@@ -235,12 +243,23 @@ export function recreateScript(stage: Stage, rng: Rng, path: string): ScriptStar
   };
 }
 
+const CREATES = [
+  ...new Array<CreateMode>(4).fill(CreateMode.IF_ABSENT),
+  CreateMode.MUST_CREATE,
+  CreateMode.NEVER,
+] as const;
+
 /** A node that lives while it is open (NS-5), and goes with its session. */
 export function ephemeralScript(stage: Stage, rng: Rng): ScriptStart {
   return function* (process): Script {
     for (;;) {
       const path = `/ls/local/e-${process.name}-${rng.below(3)}`;
-      const node = yield* open(path, { ephemeral: true });
+      const create = pick(rng, CREATES);
+      const contents = rng.chance(0.5) ? utf8Encode(stage.uniqueText()) : EMPTY_BYTES;
+      const node = yield* open(path, { ephemeral: true, create, contents });
+      if (node !== undefined && rng.chance(0.5)) {
+        yield ask({ $case: "getStat", value: { handle: node.handle } }, node.about);
+      }
       yield { kind: "sleep", ms: 8 * think(stage, rng) };
       if (node === undefined || rng.chance(0.3)) continue;
       yield ask({ $case: "close", value: { handle: node.handle } }, node.about);
@@ -259,6 +278,8 @@ export function churnScript(stage: Stage, rng: Rng): ScriptStart {
 type OpenHabits = {
   readonly lockDelayMs?: number;
   readonly ephemeral?: boolean;
+  readonly create?: CreateMode;
+  readonly contents?: Uint8Array;
   readonly kind?: NodeKind;
   /** Handle of the node's directory, which makes the name a relative one. */
   readonly directory?: Uint8Array | undefined;
@@ -266,18 +287,20 @@ type OpenHabits = {
 
 export function* open(
   path: string,
-  { lockDelayMs = 0, ephemeral = false, kind = NodeKind.FILE, directory }: OpenHabits,
+  habits: OpenHabits,
 ): Generator<Ask, Opened | undefined, Call | undefined> {
+  const { lockDelayMs = 0, ephemeral = false, create = CreateMode.IF_ABSENT } = habits;
+  const { contents = EMPTY_BYTES, kind = NodeKind.FILE, directory } = habits;
   const value = {
     name: directory === undefined ? path : path.slice(path.lastIndexOf("/") + 1),
     directory: directory ?? EMPTY_BYTES,
     read: true,
     write: true,
     changeAcl: false,
-    create: CreateMode.IF_ABSENT,
+    create,
     kind,
     ephemeral,
-    initialContents: EMPTY_BYTES,
+    initialContents: contents,
     lockDelayMs,
     hasLockDelay: true,
   };

@@ -273,6 +273,15 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     expects: [9, 23],
   },
   {
+    name: "guard-stops-a-close",
+    class: "lock",
+    file: "packages/cell/src/master/proposals.ts",
+    find: "mayFail(body) ? request.guard : EMPTY_BYTES,",
+    replace: "request.guard,",
+    why: "a Close with a stale guard is forgotten by the master, and refused in the log",
+    expects: [9, 23],
+  },
+  {
     name: "late-copy-takes-the-answer",
     class: "P18",
     file: "packages/cell/src/master/call.ts",

@@ -1,4 +1,5 @@
 import { CubbyError } from "@cubby/protocol";
+import { contentsBytes } from "./arguments.ts";
 import type { Duration } from "./duration.ts";
 import type { Handle } from "./handle.ts";
 import type { Lock } from "./lock.ts";
@@ -47,7 +48,9 @@ export async function elect<T>(
   options: ElectOptions,
   lead: (context: LeaderContext) => T | Promise<T>,
 ): Promise<T> {
-  const { value, lockDelay, signal } = options;
+  const { lockDelay, signal } = options;
+  // Now, and not once the lock is held: that may be in days.
+  const value = contentsBytes(options.value);
   const file = await session.open(path, {
     create: true,
     directory: false,

@@ -1,11 +1,12 @@
-import { EMPTY_BYTES, utf8Encode } from "@cubby/base";
+import { EMPTY_BYTES } from "@cubby/base";
 import {
   CubbyError,
   type ErrorCode,
+  pathProblem,
   quoted,
   relativeNameProblem,
-  sequencerFromText,
 } from "@cubby/protocol";
+import { checkGeneration, contentsBytes, sequencerBytes } from "./arguments.ts";
 import type { Call, CallBody, CallResult, Failure } from "./core/call.ts";
 import { Lock } from "./lock.ts";
 import type { OpenOptions } from "./open-options.ts";
@@ -62,7 +63,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** API-1: opens `name` below this directory. */
   open(name: string, options: OpenOptions = {}): Promise<Handle> {
-    const problem = relativeNameProblem(name);
+    const problem = relativeNameProblem(name) ?? pathProblem(`${this.path}/${name}`);
     if (problem !== undefined) {
       return failed(new CubbyError("invalid_name", `The name ${quoted(name)} ${problem}.`));
     }
@@ -105,13 +106,18 @@ export class Handle implements AsyncDisposable, PendingOwner {
     options: CallOptions & { readonly ifGeneration?: number | undefined } = {},
   ): Promise<NodeStat> {
     const { ifGeneration } = options;
-    const value = {
-      handle: this.#token,
-      contents: typeof contents === "string" ? utf8Encode(contents) : contents,
-      hasIfGeneration: ifGeneration !== undefined,
-      ifGeneration: ifGeneration ?? 0,
-    };
-    return this.#call({ $case: "setContents", value }, statOf, options);
+    try {
+      checkGeneration(ifGeneration);
+      const value = {
+        handle: this.#token,
+        contents: contentsBytes(contents),
+        hasIfGeneration: ifGeneration !== undefined,
+        ifGeneration: ifGeneration ?? 0,
+      };
+      return this.#call({ $case: "setContents", value }, statOf, options);
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   /** API-9: only a node without children. */
@@ -304,10 +310,6 @@ export class Handle implements AsyncDisposable, PendingOwner {
     for (const lock of this.#locks) this.#session.removeLock(lock);
     this.#locks.clear();
   }
-}
-
-export function sequencerBytes(sequencer: Uint8Array | string): Uint8Array {
-  return typeof sequencer === "string" ? sequencerFromText(sequencer) : sequencer;
 }
 
 function busyAsUndefined(code: ErrorCode): { value: undefined } | undefined {

@@ -1,5 +1,6 @@
-import { EMPTY_BYTES, utf8Encode } from "@cubby/base";
+import { EMPTY_BYTES } from "@cubby/base";
 import { CreateMode, CubbyError, LOCK_DELAY_MS_MAX, NodeKind, type Open } from "@cubby/protocol";
+import { contentsBytes } from "./arguments.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { CallOptions } from "./pending-call.ts";
 
@@ -25,7 +26,7 @@ export type OpenOptions = CallOptions & {
   readonly sequencer?: Uint8Array | string;
 };
 
-/** Throws `CubbyError` invalid_argument. */
+/** Throws `CubbyError` invalid_argument or file_too_large. */
 export function openMessage(name: string, directory: Uint8Array, options: OpenOptions): Open {
   const create = createModeOf(options.create);
   const { lockDelay, contents } = options;
@@ -45,8 +46,7 @@ export function openMessage(name: string, directory: Uint8Array, options: OpenOp
     create,
     kind: kindOf(options.directory),
     ephemeral: options.ephemeral ?? false,
-    initialContents:
-      typeof contents === "string" ? utf8Encode(contents) : (contents ?? EMPTY_BYTES),
+    initialContents: contents === undefined ? EMPTY_BYTES : contentsBytes(contents),
     lockDelayMs: lockDelay === undefined ? 0 : lockDelayMsOf(lockDelay),
     hasLockDelay: lockDelay !== undefined,
   };

@@ -6,12 +6,13 @@ import {
   type ErrorCode,
   LockMode as WireLockMode,
 } from "@cubby/protocol";
+import { checkGeneration, contentsBytes, sequencerBytes } from "./arguments.ts";
 import { hasPassed } from "./clock.ts";
 import { Call, type CallBody, type CallResult } from "./core/call.ts";
 import type { SessionEvent, SessionMachine } from "./core/session-machine.ts";
 import { timeoutMsOf } from "./duration.ts";
 import { type ElectOptions, elect, type LeaderContext } from "./election.ts";
-import { Handle, type SequencerVerdict, sequencerBytes, unexpected } from "./handle.ts";
+import { Handle, type SequencerVerdict, unexpected } from "./handle.ts";
 import type { Lock } from "./lock.ts";
 import { type OpenOptions, openMessage } from "./open-options.ts";
 import {
@@ -117,7 +118,14 @@ export class CubbySession implements AsyncDisposable {
     const create = options.ifGeneration === undefined;
     const { signal, timeoutMs } = options;
     const how = { write: true, create, directory: false, signal, timeoutMs };
-    return this.#withHandle(path, how, (node) => node.setContents(contents, options));
+    try {
+      // Before the file is made.
+      checkGeneration(options.ifGeneration);
+      const bytes = contentsBytes(contents);
+      return this.#withHandle(path, how, (node) => node.setContents(bytes, options));
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   stat(path: string, options?: CallOptions): Promise<NodeStat> {

@@ -103,6 +103,7 @@ export {
   compareSequencers,
   decodeSequencer,
   encodeSequencer,
+  SEQUENCER_BYTES_MAX,
   sequencerFromText,
   sequencerToText,
 } from "./sequencer-text.ts";

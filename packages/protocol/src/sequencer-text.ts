@@ -9,7 +9,7 @@ import { pathProblem } from "./names.ts";
  * is those bytes in base64url behind "cs1.".
  */
 const TEXT_PREFIX = "cs1.";
-const SEQUENCER_BYTES_MAX = 2048;
+export const SEQUENCER_BYTES_MAX = 2048;
 
 export function sequencerToText(sequencer: Uint8Array): string {
   return TEXT_PREFIX + toBase64Url(sequencer);

@@ -139,8 +139,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** API-12. */
   release(options?: CallOptions): Promise<void> {
-    this.#markReleased();
-    return this.#call({ $case: "release", value: { handle: this.#token } }, nothing, options);
+    const body: CallBody = { $case: "release", value: { handle: this.#token } };
+    return this.#call(body, nothing, options, undefined, this.#onReleaseStarted);
   }
 
   /** API-13: describes the lock that this handle holds. */
@@ -214,13 +214,14 @@ export class Handle implements AsyncDisposable, PendingOwner {
     convert: (result: CallResult) => T,
     options: CallOptions | undefined,
     absorb?: (code: ErrorCode) => { value: T } | undefined,
+    onStarted = this.#onStarted,
   ): Promise<T> {
     // HND-4 goes before it: what the session says is said for every handle, closed or not.
     if (this.#refusal !== undefined) return failed(this.#refusalError(this.#refusal));
     return this.#session.call(body, convert, options, {
       guard: this.#guard,
       owner: this,
-      onStarted: this.#onStarted,
+      onStarted,
       absorb,
     });
   }
@@ -233,6 +234,12 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   readonly #onStarted = (call: Call): void => {
     this.#calls.add(call);
+  };
+
+  /** One that is refused before it is sent gives nothing back: `Lock.release` must still do that. */
+  readonly #onReleaseStarted = (call: Call): void => {
+    this.#onStarted(call);
+    this.#markReleased();
   };
 
   #acquireBody(options: AcquireOptions, wait: boolean): CallBody {

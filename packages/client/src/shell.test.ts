@@ -387,6 +387,19 @@ describe("a lock", () => {
     expect(replica.numbersOf("release")).toHaveLength(2);
   });
 
+  it("is still to be released after a release of its handle that was never sent", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const lock = await file.acquire();
+    await expect(file.release({ signal: AbortSignal.abort() })).rejects.toThrow(/cancelled/);
+    await expect(file.release({ timeoutMs: -1 })).rejects.toThrow(/invalid_argument/);
+    file.poison();
+    await expect(file.release()).rejects.toThrow(/handle_poisoned/);
+    expect(lock.held).toBe(true);
+    expect(await lock.release()).toBe(true);
+    expect(replica.holders.size).toBe(0);
+  });
+
   it("that was acquired twice is one: releasing either releases both", async () => {
     await using cell = await connect(replica.url);
     await using file = await cell.open(PATH, { create: true });

@@ -22,6 +22,8 @@ const DELAY_SLACK_MS = 20_000;
 const WATCH_LOADED_MS = 4_000;
 const WATCH_LOADED_EVENTS = 4_000;
 const WATCH_CALM_MS = 7_000;
+/** Until a client has left a deposed master that is cut off from the others and not from it. */
+const SETTLED_WITHIN_MS = 4_000;
 /** How long scripts think then, about. */
 const CALM_THINK_MS = 1_000;
 const LOOK_MS = 10;
@@ -222,7 +224,7 @@ function watch(world: World): void {
   const { time, clientChecker, cellChecker, coverage } = world;
   const queues = new WaitChecker(time.now);
   const electedBefore = coverage.of("elections");
-  let lapsedBefore = 0;
+  let lapsedBefore = coverage.of("jeopardies");
   const modeOf = (path: string): LockMode | undefined => cellChecker.modeOf(path);
   // Who is refused for want of room has no place in a queue.
   const areQueued = world.plan.proposedBytesMax === QUIET_PLAN.proposedBytesMax;
@@ -230,6 +232,8 @@ function watch(world: World): void {
     clientChecker.onGranted = (path, begunAt) =>
       queues.onGranted(path, begunAt, clientChecker.waiters);
   }
+  // What a client was granted before may run out before it has found the present master.
+  const settledAt = time.now + SETTLED_WITHIN_MS + 1.2 * world.plan.sessionLeaseMs;
   const loadedUntil = time.now + WATCH_LOADED_MS;
   const loadedEvents = world.coreEvents + WATCH_LOADED_EVENTS;
   let end = loadedUntil + WATCH_CALM_MS;
@@ -238,11 +242,11 @@ function watch(world: World): void {
   do {
     if (time.now < nextLook) continue;
     nextLook = time.now + LOOK_MS;
+    if (!isCalm || time.now < settledAt) lapsedBefore = coverage.of("jeopardies");
     if (!areQueued || world.master() === undefined) queues.pause();
     else queues.look(time.now, clientChecker, modeOf);
     if (isCalm || (time.now < loadedUntil && world.coreEvents < loadedEvents)) continue;
     isCalm = true;
-    lapsedBefore = coverage.of("jeopardies");
     world.calm = CALM_THINK_MS / world.plan.thinkMs;
     end = time.now + WATCH_CALM_MS;
   } while (time.step(end));

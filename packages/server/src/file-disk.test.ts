@@ -1,7 +1,16 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { DiskCompletion, DiskOperation } from "./core/disk.ts";
 import { IDENTITY, record, SMALL } from "./core/journal.test-support.ts";
 import { Journal } from "./core/journal.ts";
@@ -113,6 +122,25 @@ describe("FileDisk", () => {
     await disk.close();
     expect([disk.inFlight, reported]).toEqual([0, 0]);
     expect(readdirSync(directory)).toEqual(["a"]);
+  });
+
+  it("ends its close though the system fails to close a file", async () => {
+    const completed: DiskCompletion[] = [];
+    const disk = new FileDisk(directory, (completion) => completed.push(completion));
+    disk.submit([{ kind: "create", file: "a", id: 1 }]);
+    await vi.waitUntil(() => completed.length === 1);
+    const isOurs = (fd: string): boolean => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === join(realpathSync(directory), "a");
+      } catch {
+        // The descriptor by which the list of descriptors was read is gone.
+        return false;
+      }
+    };
+    const fd = readdirSync("/proc/self/fd").find(isOurs);
+    if (fd === undefined) throw new Error("the file is open");
+    closeSync(Number(fd));
+    await disk.close();
   });
 
   it("carries a journal over several runs", async () => {

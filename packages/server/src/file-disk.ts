@@ -65,7 +65,8 @@ export class FileDisk {
 
   /** A descriptor closed under a running call may by then belong to another file. */
   #closeFiles(): void {
-    for (const descriptor of this.#descriptors.values()) closeSync(descriptor);
+    // What was written is synced: a close that fails has nothing to lose, and the others must be closed.
+    for (const descriptor of this.#descriptors.values()) closeFailure(descriptor);
     this.#descriptors.clear();
     this.#onClosed();
   }
@@ -160,8 +161,7 @@ export class FileDisk {
   #syncDirectory(id: number): void {
     const descriptor = openSync(this.#directory, constants.O_RDONLY);
     fsync(descriptor, (error) => {
-      closeSync(descriptor);
-      this.#finish(id, error, {});
+      this.#finish(id, error ?? closeFailure(descriptor), {});
     });
   }
 
@@ -207,6 +207,16 @@ type SystemError = Error & { readonly code: string };
 
 function isSystemError(error: unknown): error is SystemError {
   return error instanceof Error && "code" in error && typeof error.code === "string";
+}
+
+function closeFailure(descriptor: number): SystemError | null {
+  try {
+    closeSync(descriptor);
+    return null;
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return error;
+  }
 }
 
 function shortWrite(written: number, wanted: number): SystemError {

@@ -249,6 +249,35 @@ describe("bad schedules", () => {
     expect(codeOf(harness.resultOf(harness.send(late, 2)))).toBe("cancelled");
   });
 
+  // Guard: whose expiry is decided is told of nothing but its end (LockCalls.onBlocked).
+  it("calls no good handle closed when a claim fails whose session is about to expire", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true, leaseMs: 60_000 });
+    const dead = new TestSession(harness, { leaseMs: 2_000 });
+    dead.open("/ls/local/e", { ephemeral: true });
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    const [mine, its] = [session.open(PATH).handle, dead.open(PATH).handle];
+    harness.elect(1);
+    session.acknowledge();
+    dead.acknowledge();
+    harness.isHeldBack = true;
+    session.begin({
+      $case: "acquire",
+      value: { handle: mine, mode: LockMode.EXCLUSIVE, wait: false },
+    });
+    const waits = dead.beginAcquire(its);
+    const [taken, claim] = harness.pair(1).log.proposed.splice(0);
+    if (taken === undefined || claim === undefined) throw new Error("two proposals are expected");
+    harness.choose(taken);
+    harness.advance(20_000);
+    expect(harness.trace).toContainEqual({ kind: "expiryDecided", sessionId: dead.id });
+    harness.choose(claim);
+    expect(harness.resultOf(waits)).toBeUndefined();
+    harness.letGo();
+    caching.acknowledge();
+    expect(codeOf(harness.resultOf(waits))).toBe("session_expired");
+  });
+
   // Guard: a try that found the lock held is remembered by its number (rememberAnswer).
   it("does not run a refused try again when its duplicate arrives late", () => {
     const harness = new Harness();

@@ -102,10 +102,14 @@ export class LockCalls {
     for (const node of left) if (!node.isDeleted) waiters.pump(node);
   }
 
-  /** The race for the lock was lost: the waiter takes its place again, if it still has one. */
+  /**
+   * The race for the lock was lost: the waiter takes its place again, if it still has one. Whoever left
+   * because its session is about to expire hears of that.
+   */
   onBlocked(call: Call): void {
     call.isProposed = false;
-    if (call.node === undefined) this.#intake.settle(call, closedWhileWaiting());
+    if (call.node !== undefined || call.session?.isCondemned === true) return;
+    this.#intake.settle(call, closedWhileWaiting());
   }
 
   /** A claim that is not queued: it is granted or refused when it is applied. */

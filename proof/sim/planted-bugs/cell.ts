@@ -256,23 +256,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     expects: [9, 10, 13, 5],
   },
   {
-    name: "closed-handle-moves-up",
-    class: "lock",
-    file: "packages/cell/src/master/lock-calls.ts",
-    find: "      call.node = undefined;\n    }\n    for (const node of left)",
-    replace:
-      "      call.node = undefined;\n      if (!node.isDeleted) waiters.pump(node);\n    }\n    for (const node of left)",
-    also: [
-      {
-        file: "packages/cell/src/master/lock-calls.ts",
-        find: "      left.add(call.node);\n",
-        replace: "      const { node } = call;\n      left.add(node);\n",
-      },
-    ],
-    why: "closing a handle lets another waiter of it move up before it has left",
-    expects: [9, 23],
-  },
-  {
     name: "guard-stops-a-close",
     class: "lock",
     file: "packages/cell/src/master/proposals.ts",
@@ -280,16 +263,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "request.guard,",
     why: "a Close with a stale guard is forgotten by the master, and refused in the log",
     expects: [9, 23],
-  },
-  {
-    name: "late-copy-takes-the-answer",
-    class: "P18",
-    file: "packages/cell/src/master/call.ts",
-    find: "    tell(this.to, this.#tag);\n    for (const { to, tag } of this.#copies ?? []) tell(to, tag);",
-    replace:
-      "    const last = this.#copies?.at(-1) ?? { to: this.to, tag: this.#tag };\n    tell(last.to, last.tag);",
-    why: "a request is answered on the connection on which it came last, which its client may have left",
-    expects: [23],
   },
   {
     name: "cancelled-lock-stays-held",

@@ -123,22 +123,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     expects: [23],
   },
   {
-    name: "release-passed-by-an-acquire",
-    class: "lock",
-    file: "packages/client/src/core/release-order.ts",
-    find: "unanswered.behind.add(call);\n    return true;",
-    replace: "return false;",
-    also: [
-      {
-        file: "packages/cell/src/state/apply-lock.ts",
-        find: "record.claims.filter((claim) => claim > number)",
-        replace: "record.claims.filter((claim) => claim < 0)",
-      },
-    ],
-    why: "a Release that is repeated frees what a later Acquire of its handle was granted",
-    expects: [13, 16],
-  },
-  {
     name: "fail-over-not-acknowledged",
     class: "P8",
     file: SESSION,

@@ -222,7 +222,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "if (!end.hasFailed) for (const record of records) endOpener(state, session, record);",
     why: "the ephemeral nodes of an expired session stay",
     expects: [13, 20],
-    isQuick: true,
   },
   {
     name: "session-ids-reused",
@@ -401,6 +400,5 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "if (queue === undefined) return node.lockGeneration % 4 === 3;",
     why: "a tryAcquire is told of others that wait, and nobody does",
     expects: [9],
-    isQuick: true,
   },
 ];

@@ -95,7 +95,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     replace: "return now < 0;",
     why: "a deposed master that cannot hear of it keeps its clients, and serves none of them",
     expects: [23],
-    isQuick: true,
   },
   {
     name: "redirect-storm",

@@ -245,7 +245,6 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     replace: "} else if (this.#preparedAt > now) {",
     why: "a prepare that was lost is not sent again, and its sender is followed by all",
     expects: [22],
-    isQuick: true,
   },
   {
     name: "leader-without-quorum-is-content",

@@ -102,7 +102,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "if (recycled === undefined) yield* writeZeros(this.#ids, file, range);",
     why: "a segment is used again with its old sectors behind the new ones",
     expects: [24],
-    isQuick: true,
   },
   {
     name: "reused-segment-old-records-taken",
@@ -231,7 +230,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "return false;",
     why: "the journal keeps every segment, and grows for as long as the replica lives",
     expects: [23],
-    isQuick: true,
   },
   {
     name: "snapshots-never-removed",

@@ -193,18 +193,9 @@ describe("bad schedules", () => {
 
   // Guard: from the decision to expire on, a session waits for no lock (Master.#condemn).
   it("grants nothing to a waiter whose expiry is decided, while that waits for its turn", () => {
-    const harness = new Harness(2);
-    const caching = new TestSession(harness, { caches: true, leaseMs: 60_000 });
-    const dead = new TestSession(harness, { leaseMs: 2_000 });
-    dead.open("/ls/local/e", { ephemeral: true });
-    const session = new TestSession(harness, { leaseMs: 60_000 });
-    const [mine, its] = [session.open(PATH).handle, dead.open(PATH).handle];
+    const { harness, caching, dead, session, mine, its } = heldAtTheGate();
     session.acquire(mine);
-    harness.elect(1);
-    session.acknowledge();
-    dead.acknowledge();
     dead.beginAcquire(its);
-    // Its ephemeral file keeps the expiry at the gate, until the caching session has flushed.
     harness.advance(20_000);
     expect(harness.trace).toContainEqual({ kind: "expiryDecided", sessionId: dead.id });
     session.release(mine);
@@ -251,15 +242,7 @@ describe("bad schedules", () => {
 
   // Guard: whose expiry is decided is told of nothing but its end (LockCalls.onBlocked).
   it("calls no good handle closed when a claim fails whose session is about to expire", () => {
-    const harness = new Harness(2);
-    const caching = new TestSession(harness, { caches: true, leaseMs: 60_000 });
-    const dead = new TestSession(harness, { leaseMs: 2_000 });
-    dead.open("/ls/local/e", { ephemeral: true });
-    const session = new TestSession(harness, { leaseMs: 60_000 });
-    const [mine, its] = [session.open(PATH).handle, dead.open(PATH).handle];
-    harness.elect(1);
-    session.acknowledge();
-    dead.acknowledge();
+    const { harness, caching, dead, session, mine, its } = heldAtTheGate();
     harness.isHeldBack = true;
     session.begin({
       $case: "acquire",
@@ -365,6 +348,20 @@ function sequencer(session: TestSession, handle: Uint8Array): Uint8Array {
   if (acquired.$case !== "acquire") throw new Error("the lock is free");
   session.release(handle);
   return acquired.value.sequencer;
+}
+
+/** After a fail-over; `dead` has an ephemeral file, which keeps its expiry back until `caching` has flushed. */
+function heldAtTheGate() {
+  const harness = new Harness(2);
+  const caching = new TestSession(harness, { caches: true, leaseMs: 60_000 });
+  const dead = new TestSession(harness, { leaseMs: 2_000 });
+  dead.open("/ls/local/e", { ephemeral: true });
+  const session = new TestSession(harness, { leaseMs: 60_000 });
+  const [mine, its] = [session.open(PATH).handle, dead.open(PATH).handle];
+  harness.elect(1);
+  session.acknowledge();
+  dead.acknowledge();
+  return { harness, caching, dead, session, mine, its };
 }
 
 function sequencerOf(result: Result): Uint8Array {

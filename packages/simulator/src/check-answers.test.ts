@@ -1,20 +1,10 @@
-import { checksum64, EMPTY_BYTES, utf8Encode } from "@cubby/base";
-import {
-  Command,
-  CreateMode,
-  type Directory,
-  encodeMessage,
-  encodeSequencer,
-  LockMode,
-  NodeKind,
-  type Stat,
-} from "@cubby/protocol";
+import { checksum64, utf8Encode } from "@cubby/base";
+import { type Directory, encodeSequencer, LockMode, NodeKind, type Stat } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
-import { ReferenceCell } from "./reference-cell.ts";
+import type { ReferenceCell } from "./reference-cell.ts";
 import type { Hold } from "./script.ts";
-
-type Body = NonNullable<Command["body"]>;
+import { fedReference, opening } from "./test-support/fed-reference.ts";
 
 const DIRECTORY = { path: "/ls/local/d", instance: 2 };
 const FILE = { path: "/ls/local/d/a", instance: 3 };
@@ -22,27 +12,14 @@ const KNOWN = { index: 0, lockGeneration: 0 };
 
 /** A directory from index 3 on, with file `a` from 4 to 6 and `b` from 5 on; `a` is written at 6. */
 function cell(): ReferenceCell {
-  const reference = new ReferenceCell();
-  const feed = (index: number, requestNumber: number, body: Body): void => {
-    const ids = { paxosEpoch: 7, proposal: index, requestNumber, lowestUnanswered: 1 };
-    const command = { ...ids, sessionId: requestNumber === 0 ? 0 : 2, guard: EMPTY_BYTES, body };
-    reference.apply(index, encodeMessage(Command, command));
-  };
-  const open = (path: string, kind: NodeKind): Body => {
-    const access = { access: 7, create: CreateMode.IF_ABSENT, ephemeral: false, lockDelayMs: 0 };
-    const within = { directoryPath: "", directoryInstance: 0, initialContents: EMPTY_BYTES };
-    return { $case: "openNode", value: { path, kind, ...access, ...within } };
-  };
-  const epoch = { paxosEpoch: 7, masterId: 1, keyMaterial: EMPTY_BYTES, quotas: undefined };
-  feed(1, 0, { $case: "beginEpoch", value: epoch });
-  feed(2, 0, { $case: "beginSession", value: { leaseMs: 0, caches: false, clientName: "" } });
-  feed(3, 1, open(DIRECTORY.path, NodeKind.DIRECTORY));
-  feed(4, 2, open(FILE.path, NodeKind.FILE));
-  feed(5, 3, open("/ls/local/d/b", NodeKind.FILE));
+  const { reference, feed } = fedReference();
+  feed(1, opening(DIRECTORY.path, NodeKind.DIRECTORY));
+  feed(2, opening(FILE.path));
+  feed(3, opening("/ls/local/d/b"));
   const write = { contents: utf8Encode("new"), hasIfGeneration: false, ifGeneration: 0 };
-  feed(6, 4, { $case: "writeContents", value: { ...FILE, ...write } });
-  feed(7, 5, { $case: "deleteNode", value: FILE });
-  feed(8, 6, { $case: "deleteNode", value: DIRECTORY });
+  feed(4, { $case: "writeContents", value: { ...FILE, ...write } });
+  feed(5, { $case: "deleteNode", value: FILE });
+  feed(6, { $case: "deleteNode", value: DIRECTORY });
   return reference;
 }
 

@@ -1,43 +1,19 @@
-import { EMPTY_BYTES, utf8Encode } from "@cubby/base";
+import { utf8Encode } from "@cubby/base";
 import { Call, type CallBody, type CallResult, type SessionMachine } from "@cubby/client/core";
-import { Command, CreateMode, encodeMessage, LockMode, NodeKind } from "@cubby/protocol";
+import { LockMode } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { CallChecker } from "./check-calls.ts";
-import { ReferenceCell } from "./reference-cell.ts";
+import { fedReference, opening } from "./test-support/fed-reference.ts";
 
 const PATH = "/ls/local/l";
 const HANDLE = utf8Encode("a handle");
 const SESSION = { sessionId: 2, isOver: false } as SessionMachine;
 const HELD = LockMode.EXCLUSIVE;
 
-type Body = NonNullable<Command["body"]>;
-
 /** A lock at instance 2 that request 1 of session 2 opened, and request 2 holds if it is so wanted. */
 function setUp(isHeld = false) {
-  const reference = new ReferenceCell();
-  let index = 0;
-  const feed = (requestNumber: number, body: Body): void => {
-    index += 1;
-    const sessionId = requestNumber === 0 ? 0 : SESSION.sessionId;
-    const ids = { paxosEpoch: 7, proposal: index, sessionId, requestNumber };
-    const command = { ...ids, lowestUnanswered: 1, guard: EMPTY_BYTES, body };
-    reference.apply(index, encodeMessage(Command, command));
-  };
-  const epoch = { paxosEpoch: 7, masterId: 1, keyMaterial: EMPTY_BYTES, quotas: undefined };
-  feed(0, { $case: "beginEpoch", value: epoch });
-  feed(0, { $case: "beginSession", value: { leaseMs: 0, caches: false, clientName: "" } });
-  const open = {
-    path: PATH,
-    access: 7,
-    create: CreateMode.IF_ABSENT,
-    kind: NodeKind.FILE,
-    ephemeral: false,
-    initialContents: EMPTY_BYTES,
-    lockDelayMs: 0,
-    directoryPath: "",
-    directoryInstance: 0,
-  };
-  feed(1, { $case: "openNode", value: open });
+  const { reference, feed } = fedReference();
+  feed(1, opening(PATH));
   const lock = { path: PATH, instance: 2, handleId: 1, mode: HELD, wait: false, lockDelayMs: 0 };
   if (isHeld) feed(2, { $case: "acquireLock", value: lock });
   const checker = new CallChecker(reference);

@@ -1,51 +1,20 @@
 import { EMPTY_BYTES, type Instant, utf8Encode } from "@cubby/base";
 import { Call, type CallResult, type SessionMachine } from "@cubby/client/core";
-import {
-  Command,
-  CreateMode,
-  encodeMessage,
-  encodeSequencer,
-  LockMode,
-  NodeKind,
-} from "@cubby/protocol";
+import { encodeSequencer, LockMode } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { ClientChecker } from "./check-clients.ts";
 import type { ClientProcess } from "./client-process.ts";
 import { Coverage } from "./coverage.ts";
-import { ReferenceCell } from "./reference-cell.ts";
 import type { About, Hold } from "./script.ts";
+import { fedReference, opening } from "./test-support/fed-reference.ts";
 
 const PATH = "/ls/local/f";
 const SESSION = { sessionId: 2, isOver: false } as SessionMachine;
 
-type Body = NonNullable<Command["body"]>;
-
 /** A reference with one file at instance 2, written twice: generations 3 and 4. */
 function written() {
-  const reference = new ReferenceCell();
-  let index = 0;
-  const feed = (requestNumber: number, body: Body): void => {
-    index += 1;
-    const sessionId = requestNumber === 0 ? 0 : SESSION.sessionId;
-    const ids = { paxosEpoch: 7, proposal: index, sessionId, requestNumber };
-    const command = { ...ids, lowestUnanswered: 1, guard: EMPTY_BYTES, body };
-    reference.apply(index, encodeMessage(Command, command));
-  };
-  const epoch = { paxosEpoch: 7, masterId: 1, keyMaterial: EMPTY_BYTES, quotas: undefined };
-  feed(0, { $case: "beginEpoch", value: epoch });
-  feed(0, { $case: "beginSession", value: { leaseMs: 0, caches: false, clientName: "" } });
-  const open = {
-    path: PATH,
-    access: 7,
-    create: CreateMode.IF_ABSENT,
-    kind: NodeKind.FILE,
-    ephemeral: false,
-    initialContents: EMPTY_BYTES,
-    lockDelayMs: 0,
-    directoryPath: "",
-    directoryInstance: 0,
-  };
-  feed(1, { $case: "openNode", value: open });
+  const { reference, feed } = fedReference();
+  feed(1, opening(PATH));
   const write = { path: PATH, instance: 2, hasIfGeneration: false, ifGeneration: 0 };
   feed(2, { $case: "writeContents", value: { ...write, contents: utf8Encode("old") } });
   feed(3, { $case: "writeContents", value: { ...write, contents: utf8Encode("new") } });

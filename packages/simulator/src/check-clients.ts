@@ -1,4 +1,4 @@
-import { equalBytes, type Instant, toHex } from "@cubby/base";
+import { equalBytes, type Instant } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
 import { type Acquired, type ErrorCode, LockMode, type Stat } from "@cubby/protocol";
 import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
@@ -45,7 +45,7 @@ export class ClientChecker implements Queues {
   readonly #marks = new Map<string, Mark>();
   readonly #lockMarks = new Map<string, number>();
   /** The latest grant of each handle. */
-  readonly #grants = new Map<string, number>();
+  readonly #grants = new WeakMap<Uint8Array, number>();
   readonly #holds = new Map<string, Set<Hold>>();
   /** How many calls had been made when it began. */
   readonly #heldFrom = new WeakMap<Hold, number>();
@@ -386,11 +386,11 @@ export class ClientChecker implements Queues {
   }
 
   /** LCK-11: what a handle has already is no turn in the queue. */
-  #isGrantedAgain({ body, session }: Call, generation: number): boolean {
+  #isGrantedAgain({ body }: Call, generation: number): boolean {
     if (body.$case !== "acquire") return false;
-    const key = `${(session as SessionMachine).sessionId} ${toHex(body.value.handle)}`;
-    const isKnown = this.#grants.get(key) === generation;
-    this.#grants.set(key, generation);
+    const { handle } = body.value;
+    const isKnown = this.#grants.get(handle) === generation;
+    this.#grants.set(handle, generation);
     return isKnown;
   }
 

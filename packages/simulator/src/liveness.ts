@@ -2,7 +2,7 @@ import type { Rng } from "@cubby/base";
 import type { SessionMachine } from "@cubby/client/core";
 import type { LockMode } from "@cubby/protocol";
 import { WaitChecker } from "./check-waiting.ts";
-import { pick, QUIET_PLAN } from "./plan.ts";
+import { isStretched, pick, QUIET_PLAN } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { drawTopology, hubOf, linksOf, missingLinks, quorumOf, reach } from "./topology.ts";
 import { Violation } from "./violation.ts";
@@ -80,8 +80,7 @@ export function awaitLiveness(world: World, rng: Rng): void {
   const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
   const noneLeft = (): boolean => deadSessions(world).length === 0;
-  const isStretched = world.plan.stretchAboveSessions < QUIET_PLAN.stretchAboveSessions;
-  const withinMs = isStretched ? STRETCHED_WITHIN_MS : DEAD_SESSIONS_WITHIN_MS;
+  const withinMs = isStretched(world.plan) ? STRETCHED_WITHIN_MS : DEAD_SESSIONS_WITHIN_MS;
   demand(world, withinMs, 18, "no-immortal-session", noneLeft, core);
   const perMs = (world.coreEvents - eventsBefore) / Math.max(1_000, world.time.now - began);
   if (perMs > EVENTS_PER_MS_MAX) {

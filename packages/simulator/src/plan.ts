@@ -72,6 +72,11 @@ export const QUIET_PLAN: Plan = {
   proposedBytesMax: 32 << 20,
 };
 
+/** Whether some sessions are granted more than they ask for. */
+export function isStretched(plan: Plan): boolean {
+  return plan.stretchAboveSessions < QUIET_PLAN.stretchAboveSessions;
+}
+
 const CROWD = 1_000;
 const REPLICA_COUNTS = [1, 3, 3, 3, 5, 5, 5, 5, 7];
 

@@ -30,7 +30,7 @@ import { Coverage } from "./coverage.ts";
 import { History } from "./history.ts";
 import { Network } from "./network.ts";
 import type { Applied } from "./observed-cell.ts";
-import { type Plan, QUIET_PLAN } from "./plan.ts";
+import { isStretched, type Plan } from "./plan.ts";
 import { ReferenceCell } from "./reference-cell.ts";
 import { type ReplicaHouse, ReplicaProcess } from "./replica-process.ts";
 import type { Hold, ScriptStart, Stage } from "./script.ts";
@@ -303,8 +303,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #onNewCommand(index: number, command: Uint8Array): void {
     this.reference.apply(index, command);
     this.cellChecker.onCommand(this.clients);
-    const isStretched = this.plan.stretchAboveSessions < QUIET_PLAN.stretchAboveSessions;
-    this.#expiry.onCommand(this.reference, !this.network.isFaulty && !isStretched);
+    this.#expiry.onCommand(this.reference, !this.network.isFaulty && !isStretched(this.plan));
     const { applied } = this.reference;
     if (applied !== undefined) {
       this.clientChecker.onApplied(applied.sessionId, applied.number);

@@ -151,7 +151,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /**
    * API-14: every later call on this handle fails with sequencer_stale once the sequencer is no
-   * longer valid. Undefined lifts the condition.
+   * longer valid; only what gives something back, `release` and `close`, does not ask. Undefined
+   * lifts the condition.
    */
   setSequencer(sequencer: Uint8Array | string | undefined): void {
     this.#guard = sequencer === undefined ? EMPTY_BYTES : sequencerBytes(sequencer);
@@ -219,7 +220,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
     // HND-4 goes before it: what the session says is said for every handle, closed or not.
     if (this.#refusal !== undefined) return failed(this.#refusalError(this.#refusal));
     return this.#session.call(body, convert, options, {
-      guard: this.#guard,
+      // A release that the cell refused would leave a lock held that this handle has let go of.
+      guard: body.$case === "release" ? EMPTY_BYTES : this.#guard,
       owner: this,
       onStarted,
       absorb,

@@ -141,6 +141,17 @@ describe("the client over a socket", () => {
     file.setSequencer(undefined);
     await file.setContents("x");
   });
+
+  it("gives a lock back whatever has become of the handle's sequencer", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const lock = await file.acquire();
+    file.setSequencer(lock.sequencer);
+    replica.intercept = ({ guard }) => (guard.length > 0 ? failure("sequencer_stale") : "default");
+    await expect(file.setContents("x")).rejects.toMatchObject({ code: "sequencer_stale" });
+    await file.release();
+    expect(replica.numbersOf("release")).toHaveLength(1);
+  });
 });
 
 describe("bad bytes and bad peers", () => {

@@ -1,5 +1,5 @@
 import { equalBytes } from "@cubby/base";
-import { type Ballot, compareBallots, isCommand } from "@cubby/paxos";
+import { type Ballot, compareBallots, isCommand, type RecoveredLog } from "@cubby/paxos";
 import { recover, recoveredLog, type SimDisk } from "@cubby/server/core";
 import type { LogChecker } from "./check-log.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
@@ -9,10 +9,14 @@ import { Violation } from "./violation.ts";
 /** What a disk would vote with. */
 type Vote = { readonly holds: boolean; readonly acceptedBallot: Ballot; readonly length: number };
 
+type Found = { readonly version: number; readonly log: RecoveredLog | undefined };
+
 /** 2: what is acknowledged lies on the disks of a quorum, whatever memory says, and stays chosen. */
 export class DurabilityChecker {
   readonly #replicas: readonly ReplicaProcess[];
   readonly #log: LogChecker;
+  /** To read a disk costs much, and a third of those looked at have not changed since. */
+  readonly #found = new WeakMap<SimDisk, Found>();
 
   constructor(replicas: readonly ReplicaProcess[], log: LogChecker) {
     this.#replicas = replicas;
@@ -29,7 +33,7 @@ export class DurabilityChecker {
     let holding = 0;
     for (const replica of this.#replicas) {
       const isOut = replica.isLost || replica.isWiped;
-      const vote = isOut ? undefined : voteOf(replica.disk, index, command);
+      const vote = isOut ? undefined : voteOf(this.#logOn(replica.disk), index, command);
       if (vote === undefined || vote.holds) holding += 1;
       if (vote !== undefined) votes.push(vote);
     }
@@ -44,13 +48,26 @@ export class DurabilityChecker {
       throw new Violation(2, "chosen-for-ever", detail);
     }
   }
+
+  #logOn(disk: SimDisk): RecoveredLog | undefined {
+    const { version } = disk;
+    const found = this.#found.get(disk);
+    if (found?.version === version) return found.log;
+    const result = disk.findAfterPowerLoss(recover({ expected: {} }));
+    const log = result.kind === "recovered" ? recoveredLog(result) : undefined;
+    this.#found.set(disk, { version, log });
+    return log;
+  }
 }
 
 /** Undefined for a disk that would not be let vote. */
-function voteOf(disk: SimDisk, index: number, command: Uint8Array): Vote | undefined {
-  const result = disk.findAfterPowerLoss(recover({ expected: {} }));
-  if (result.kind !== "recovered") return undefined;
-  const { acceptedBallot, snapshot, entries, firstSlot } = recoveredLog(result);
+function voteOf(
+  log: RecoveredLog | undefined,
+  index: number,
+  command: Uint8Array,
+): Vote | undefined {
+  if (log === undefined) return undefined;
+  const { acceptedBallot, snapshot, entries, firstSlot } = log;
   const entry = entries[index - firstSlot];
   const isInSnapshot = snapshot !== undefined && snapshot.slot >= index;
   const isEntry = entry !== undefined && isCommand(entry) && equalBytes(entry, command);

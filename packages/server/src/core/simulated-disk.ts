@@ -53,6 +53,8 @@ export class SimDisk {
   #waiting: DiskRequest[] = [];
   #failure: ((request: DiskRequest) => InjectedError | undefined) | undefined;
   completedCount = 0;
+  /** Another one whenever what is on the disk may have changed. */
+  version = 0;
 
   submit(requests: readonly DiskRequest[]): void {
     // As the port says, the bytes may be reused only after completion; so no copy is made.
@@ -72,6 +74,7 @@ export class SimDisk {
     const [request] = this.#waiting.splice(index, 1);
     assert(request !== undefined, "there is a request to complete");
     this.completedCount += 1;
+    this.version += 1;
     const failure = this.#failure?.(request);
     if (failure === undefined) return this.#carryOut(request);
     const { code, message, cachedBytes = 0 } = failure;
@@ -93,10 +96,12 @@ export class SimDisk {
   content(name: string): Uint8Array {
     const file = this.#files.get(name);
     assert(file !== undefined, `the file ${name} is there`);
+    this.version += 1;
     return file.bytes;
   }
 
   replace(name: string, bytes: Uint8Array | undefined): void {
+    this.version += 1;
     if (bytes === undefined) {
       this.#files.delete(name);
       this.#syncedFiles.delete(name);

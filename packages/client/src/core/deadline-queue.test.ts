@@ -33,6 +33,17 @@ describe("the deadline queue", () => {
     }
   });
 
+  it("keeps few empty buckets, though the first deadline stays", () => {
+    const queue = new DeadlineQueue<number>(8);
+    queue.add(instant(1_000), 0);
+    for (let i = 1; i <= 10_000; i += 1) {
+      queue.add(instant(2_000 + 8 * i), i);
+      queue.remove(instant(2_000 + 8 * i), i);
+    }
+    expect(queue.bucketCount).toBeLessThan(100);
+    expect(queue.nextAt()).toBe(1_000);
+  });
+
   it("is never due for what has no deadline", () => {
     const queue = new DeadlineQueue<string>(8);
     queue.add(NEVER, "x");

@@ -1,5 +1,8 @@
 import { assert, type Instant, instant, NEVER } from "@cubby/base";
 
+/** So many empty buckets may stand behind one that is not, before they are dropped. */
+const EMPTY_MAX = 64;
+
 /**
  * Items by the instant at which they are due, rounded up to a bucket. Adding and removing cost one
  * Set operation whatever the number of items: nearly every call is answered before its deadline.
@@ -8,7 +11,8 @@ export class DeadlineQueue<T> {
   readonly #bucketMs: number;
   readonly #buckets = new Map<number, Set<T>>();
   /** A binary heap of the buckets' instants; each bucket is in it once, empty ones included. */
-  readonly #heap: number[] = [];
+  #heap: number[] = [];
+  #emptyCount = 0;
 
   constructor(bucketMs: number) {
     assert(bucketMs >= 1, "a bucket spans at least a millisecond");
@@ -23,13 +27,21 @@ export class DeadlineQueue<T> {
       bucket = new Set();
       this.#buckets.set(key, bucket);
       this.#push(key);
-    }
+    } else if (bucket.size === 0) this.#emptyCount -= 1;
     bucket.add(item);
   }
 
   remove(at: Instant, item: T): void {
     if (at === NEVER) return;
-    this.#buckets.get(this.#keyOf(at))?.delete(item);
+    const bucket = this.#buckets.get(this.#keyOf(at));
+    if (bucket === undefined || !bucket.delete(item) || bucket.size > 0) return;
+    this.#emptyCount += 1;
+    if (this.#emptyCount > EMPTY_MAX && this.#emptyCount > this.#heap.length / 2) this.#dropEmpty();
+  }
+
+  /** How many buckets it keeps, empty ones included. */
+  get bucketCount(): number {
+    return this.#buckets.size;
   }
 
   /** When the first item is due, or earlier; NEVER when there is none. */
@@ -57,6 +69,14 @@ export class DeadlineQueue<T> {
     return Math.ceil(at / this.#bucketMs) * this.#bucketMs;
   }
 
+  /** Those at the top go by themselves; behind a near deadline that stays, all others would be kept. */
+  #dropEmpty(): void {
+    for (const [key, bucket] of this.#buckets) if (bucket.size === 0) this.#buckets.delete(key);
+    // Sorted, it is a heap.
+    this.#heap = [...this.#buckets.keys()].sort((a, b) => a - b);
+    this.#emptyCount = 0;
+  }
+
   #push(key: number): void {
     const heap = this.#heap;
     let at = heap.length;
@@ -76,6 +96,7 @@ export class DeadlineQueue<T> {
     const first = heap[0];
     const last = heap.pop();
     assert(first !== undefined && last !== undefined, "there is a bucket to drop");
+    if (this.#buckets.get(first)?.size === 0) this.#emptyCount -= 1;
     this.#buckets.delete(first);
     if (heap.length === 0) return;
     let at = 0;

@@ -3,6 +3,9 @@ import type { Call } from "./call.ts";
 import { QUEUED_CALLS_MAX } from "./limits.ts";
 import { ReleaseOrder } from "./release-order.ts";
 
+/** So many calls that were given up may stand in a queue before it is tidied. */
+const GIVEN_UP_MAX = 64;
+
 /**
  * The unanswered requests of one session, and the calls that wait for room among them.
  *
@@ -71,9 +74,17 @@ export class RequestTable {
     return true;
   }
 
-  /** Beyond it, acquires that wait would fill the window and stop every other call. */
+  /**
+   * Beyond it, acquires that wait would fill the window and stop every other call. To ask one anew
+   * takes two numbers, its own and its Cancel's: more than so many would never come to rest.
+   */
   get waitersMax(): number {
-    return Math.ceil(this.#windowMax / 2);
+    return Math.ceil(this.#numbersMax / 2);
+  }
+
+  /** How far the numbers of calls may span: the rest of the window is kept for Cancels. */
+  get #numbersMax(): number {
+    return this.#windowMax - Math.max(1, Math.floor(this.#windowMax / 4));
   }
 
   /** The next queued call that there is room for, now in flight with its number; or undefined. */
@@ -175,11 +186,14 @@ export class RequestTable {
 
   /** The caller has given it up: if it may have been carried out, its number is to be cancelled. */
   onGivenUp(call: Call): void {
-    if (call.phase === "queued") {
+    const { phase } = call;
+    call.phase = "done";
+    if (phase === "queued") {
       this.#releaseOrder.forget(call);
       this.#queuedCount -= 1;
       if (call.waitsForOthers) this.#waiterCount -= 1;
-    } else if (call.phase === "inFlight") {
+      this.#dropGivenUp();
+    } else if (phase === "inFlight") {
       this.#leaveFlight(call);
       const mayHaveRun = call.traits.mutating && call.doubtfulSends > 0;
       if (call.number === 0) this.#unnumbered.delete(call);
@@ -189,7 +203,6 @@ export class RequestTable {
         this.#toCancel.add(call.number);
       }
     }
-    call.phase = "done";
   }
 
   /** Gives the call in flight a later number: the present one is cancelled. */
@@ -218,7 +231,7 @@ export class RequestTable {
 
   #hasRoomFor(call: Call): boolean {
     if (!call.traits.numbered) return this.#unnumbered.size < this.#windowMax;
-    return this.#span < this.#windowMax - Math.floor(this.#windowMax / 4);
+    return this.#span < this.#numbersMax;
   }
 
   get #span(): number {
@@ -251,6 +264,13 @@ export class RequestTable {
     }
     this.#compactQueue();
     return undefined;
+  }
+
+  /** While nothing may be sent, what was given up would pile up in the queue, contents and all. */
+  #dropGivenUp(): void {
+    if (this.#queue.length - this.#queueHead <= 2 * this.#queuedCount + GIVEN_UP_MAX) return;
+    this.#queue = this.#queue.slice(this.#queueHead).filter((call) => call.phase === "queued");
+    this.#queueHead = 0;
   }
 
   #compactQueue(): void {

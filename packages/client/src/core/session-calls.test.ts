@@ -1,6 +1,7 @@
 import { LockMode } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { answer, body, World, written } from "../test-support/world.ts";
+import type { Call } from "./call.ts";
 import type { SessionMachine } from "./session-machine.ts";
 
 const A = "h:1";
@@ -215,6 +216,50 @@ describe("an acquire and a release of the same handle", () => {
     world.refuse(world.last("keepAlive"), "session_expired");
     expect(acquire.failure).toMatchObject({ code: "session_expired", outcome: "not-applied" });
     expect(session.inFlightCount + session.queuedCount).toBe(0);
+  });
+});
+
+describe("acquires that wait, with other calls between them", () => {
+  /** Answers the newest Cancels and writes, as long as that brings another message. */
+  function answerNewest(world: World): void {
+    for (let turns = 0, last = -1; turns < 10_000 && world.arrivals.length > last; turns += 1) {
+      last = world.arrivals.length;
+      for (const cancel of world.of("cancel").slice(-3)) world.reply(cancel, answer.cancelled);
+      for (const write of world.of("setContents").slice(-3)) world.reply(write, written);
+    }
+  }
+
+  for (const windowMax of [33, 64, 256]) {
+    it(`come to rest, as many as may wait, in a window of ${windowMax}`, () => {
+      const { world, session } = opened(windowMax);
+      const waiting: Call[] = [];
+      // As an application does that opens a file and waits for its lock, file after file.
+      for (let i = 0; i < windowMax / 2; i += 1) {
+        const open = world.call(session, body.write);
+        answerNewest(world);
+        expect(open.isSettled).toBe(true);
+        waiting.push(world.call(session, body.acquire));
+      }
+      answerNewest(world);
+      // Each may have to be asked anew once or twice, and then there is room for all.
+      expect(world.of("cancel").length).toBeLessThan(4 * windowMax);
+      expect(session.inFlightCount).toBe(waiting.filter((call) => !call.isSettled).length);
+    });
+  }
+
+  for (const windowMax of [2, 3]) {
+    it(`stop no other call in a window of ${windowMax}`, () => {
+      const { world, session } = opened(windowMax);
+      world.call(session, body.acquire);
+      const writes = Array.from({ length: 5 }, () => world.call(session, body.write));
+      answerNewest(world);
+      expect(writes.every((call) => call.isSettled)).toBe(true);
+    });
+  }
+
+  it("cannot be given up in a window of 1, so no session is opened", () => {
+    const { session } = opened(1);
+    expect(session.ending).toMatchObject({ code: "unsupported", outcome: "not-applied" });
   });
 });
 

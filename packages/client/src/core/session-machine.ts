@@ -382,6 +382,13 @@ export class SessionMachine implements CallingSession {
   }
 
   #onCreated(now: Instant, control: Control, created: SessionCreated, epoch: number): void {
+    // A Cancel needs a number beside the one that it cancels.
+    if (created.inFlightMax === 1) {
+      const detail = "The cell lets a session have one request under way; two are needed.";
+      this.#ending = notApplied("unsupported", detail);
+      this.#end(now, { kind: "failedToOpen", failure: this.#ending });
+      return;
+    }
     this.#sessionId = created.sessionId;
     this.#epoch = Math.max(this.#epoch, epoch);
     this.#createdEpoch = this.#epoch;

@@ -14,6 +14,7 @@ import {
   PAGE_DATA_BYTES,
   SECTOR_BYTES,
   SECTOR_DATA_BYTES,
+  SECTORS_PER_PAGE,
   stampWrite,
 } from "./segment-sector.ts";
 
@@ -74,10 +75,17 @@ export class BatchEncoder {
     return this.#reusedData.length;
   }
 
-  /** How many bytes of records the rest of the segment holds. */
+  /** How many bytes of records the rest of the segment holds; the last page is for a confirmation. */
   get roomBytes(): number {
-    const sectors = this.#segment.sizeBytes / SECTOR_BYTES - this.#cursor.sector;
-    return sectors * SECTOR_DATA_BYTES;
+    return Math.max(0, this.#sectorsLeft - SECTORS_PER_PAGE) * SECTOR_DATA_BYTES;
+  }
+
+  get hasRoomToConfirm(): boolean {
+    return this.#sectorsLeft > 0;
+  }
+
+  get #sectorsLeft(): number {
+    return this.#segment.sizeBytes / SECTOR_BYTES - this.#cursor.sector;
   }
 
   get hasMore(): boolean {

@@ -1,8 +1,10 @@
 import { assert, EMPTY_BYTES, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import {
+  bytesOn,
   formattedDisk,
   IDENTITY,
+  limitDisk,
   openJournal,
   record,
   recoverFrom,
@@ -39,7 +41,7 @@ function live(journal: Journal, disk: SimDisk, rng: Rng, model: Model): void {
   // In this run, the n-th record of `append` has this sequence.
   const sequences: number[] = [];
   const turns = rng.below(rng.chance(0.4) ? 4 : 120);
-  for (let turn = 0; turn < turns; turn += 1) {
+  for (let turn = 0; turn < turns && journal.fatal === undefined; turn += 1) {
     if (rng.chance(0.4)) {
       const records = Array.from({ length: rng.between(1, 4) }, () => {
         const made = randomRecord(rng, model);
@@ -93,7 +95,12 @@ function checkRecovered(disk: SimDisk, model: Model): { journal: Journal } {
   return { journal };
 }
 
-function runSeed(seed: string, models: readonly CrashModel[], lives: number): void {
+function runSeed(
+  seed: string,
+  models: readonly CrashModel[],
+  lives: number,
+  isNearlyFull = false,
+): void {
   const rng = new Rng(seed);
   let disk = formattedDisk();
   const state = newModel();
@@ -108,7 +115,11 @@ function runSeed(seed: string, models: readonly CrashModel[], lives: number): vo
       driveFor(disk, recover({ expected: {} }), rng.below(60));
       disk = crash();
     }
+    // What there is must be enough for a start, whatever stopped the life before.
+    limitDisk(disk, bytesOn(disk));
     const { journal } = checkRecovered(disk, state);
+    if (isNearlyFull) limitDisk(disk, bytesOn(disk) + rng.below(300_000));
+    else disk.failWith(undefined);
     live(journal, disk, rng, state);
     disk = crash();
   }
@@ -123,6 +134,11 @@ describe("the journal, when the machine stops at any point", () => {
     const killed: CrashModel = { outcomes: ["new", "new", "old", "torn"], keepsCache: true };
     // In some of these a header is in memory only, and in others a name.
     for (let n = 150; n < 190; n += 1) runSeed(`killed ${n}`, [killed, STOPPED], 8);
+  });
+
+  it("starts again on what there is, when a full disk stops it at any point", () => {
+    const killed: CrashModel = { outcomes: ["new", "new", "old", "torn"], keepsCache: true };
+    for (let n = 0; n < 40; n += 1) runSeed(`full ${n}`, [killed, STOPPED], 8, true);
   });
 
   it("names the damage, and never loses a record silently, where the disk leaves garbage", () => {

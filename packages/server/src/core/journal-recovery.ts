@@ -23,7 +23,7 @@ import {
   type Copies,
   isJournalFile,
   makeDurable,
-  removePartialSnapshots,
+  removeLeftovers,
   repairIdentity,
   repairJournal,
   repairWitness,
@@ -45,7 +45,13 @@ import {
 import { decodeWitness, WITNESS_FILES, type Witness } from "./journal-witness.ts";
 import { decodeSegmentHeader, type SegmentHeader, segmentIdOf } from "./segment-header.ts";
 import { PAGE_BYTES } from "./segment-sector.ts";
-import { decodeSnapshot, type Snapshot, snapshotFile, snapshotSlotOf } from "./snapshot-file.ts";
+import {
+  decodeSnapshot,
+  SNAPSHOTS_KEPT,
+  type Snapshot,
+  snapshotFile,
+  snapshotSlotOf,
+} from "./snapshot-file.ts";
 
 export type RecoveryOptions = {
   /** What the directory must say of itself; see identity.ts. */
@@ -149,8 +155,8 @@ class Recovery {
     assert(written !== undefined, "a journal without damage has a segment");
     const { lives, free } = segments;
     const open = lives.slice(lives.indexOf(written.segment));
-    yield* makeDurable(repair, { owner: identity.value, witness, segments: open, free });
-    yield* removePartialSnapshots(repair);
+    yield* makeDurable(repair, { owner: identity.value, witness, segments: open });
+    yield* removeLeftovers(repair, { free, snapshots: snapshots.slots });
     const whole = { ...replayed, written };
     yield* repairJournal(repair, whole, open.slice(1));
     yield* repairIdentity(repair, identity);
@@ -337,14 +343,13 @@ function stateOf(
     identity,
     segments: segments.lives.filter(isUsed),
     prepared: segments.lives.filter((segment) => !isUsed(segment)),
-    free: segments.free,
     nextSegmentId: segments.highestId + 1,
     cursor: written.cursor,
     sequence: replayed.sequence,
     hash: replayed.hash,
     checkpoints: replayed.checkpoints,
     witness,
-    snapshots: snapshots.slots,
+    snapshots: snapshots.slots.slice(-SNAPSHOTS_KEPT),
     staleSnapshots: snapshots.badFiles,
   };
 }

@@ -14,7 +14,12 @@ import {
   segmentIdOf,
 } from "./segment-header.ts";
 import { PAGE_BYTES, SECTOR_BYTES, WRITE_BYTES_MAX } from "./segment-sector.ts";
-import { isPartialSnapshot, snapshotSlotOf } from "./snapshot-file.ts";
+import {
+  isPartialSnapshot,
+  SNAPSHOTS_KEPT,
+  snapshotFile,
+  snapshotSlotOf,
+} from "./snapshot-file.ts";
 
 export type Repair = {
   readonly ids: RequestIds;
@@ -40,11 +45,19 @@ export function isJournalFile(file: string): boolean {
   );
 }
 
-/** P11: what an interrupted snapshot left behind must not be met by the next one. */
-export function* removePartialSnapshots(repair: Repair): DiskTask<void> {
+/**
+ * P11: what an interrupted snapshot left behind must not be met by the next one. What an interrupted
+ * preparing or clean-up left goes too: it may have any size, and be all the room that there is.
+ */
+export function* removeLeftovers(
+  repair: Repair,
+  found: { readonly free: readonly number[]; readonly snapshots: readonly number[] },
+): DiskTask<void> {
+  const old = found.snapshots.slice(0, -SNAPSHOTS_KEPT);
   const partial = repair.files.filter(isPartialSnapshot);
-  for (const file of partial) yield* perform(repair.ids, { kind: "remove", file });
-  if (partial.length > 0) yield* perform(repair.ids, { kind: "syncDirectory" });
+  const files = [...partial, ...old.map(snapshotFile), ...found.free.map(segmentFile)];
+  for (const file of files) yield* perform(repair.ids, { kind: "remove", file });
+  if (files.length > 0) yield* perform(repair.ids, { kind: "syncDirectory" });
 }
 
 /**
@@ -59,10 +72,9 @@ export function* makeDurable(
     readonly owner: DirectoryIdentity;
     readonly witness: Copies<Witness>;
     readonly segments: readonly SegmentHeader[];
-    readonly free: readonly number[];
   },
 ): DiskTask<void> {
-  const { owner, witness, segments, free } = found;
+  const { owner, witness, segments } = found;
   yield* perform(ids, { kind: "syncDirectory" });
   // An only copy is left alone until there is another one.
   const copies = witness.bad.length > 0 ? [] : goodOf(WITNESS_FILES, witness);
@@ -70,7 +82,6 @@ export function* makeDurable(
   for (const segment of segments) {
     yield* write(ids, fileOf(segment), 0, encodeSegmentHeader(segment, owner));
   }
-  for (const id of free) yield* write(ids, segmentFile(id), 0, new Uint8Array(PAGE_BYTES));
 }
 
 function goodOf<T>(files: readonly string[], { others }: Copies<T>): readonly string[] {

@@ -13,8 +13,6 @@ export type JournalState = {
   readonly segments: readonly SegmentHeader[];
   /** Empty ones that follow, in order of life. */
   readonly prepared: readonly SegmentHeader[];
-  /** Ids of segment files without a life; their content is anything. */
-  readonly free: readonly number[];
   readonly nextSegmentId: number;
   readonly cursor: WriteCursor;
   readonly sequence: number;

@@ -74,3 +74,19 @@ export function stepAtRandom(journal: Journal, disk: SimDisk, rng: Rng): void {
   if (disk.waiting.length === 0) return;
   journal.onCompletion(disk.complete(rng.below(disk.waiting.length)));
 }
+
+export function bytesOn(disk: SimDisk): number {
+  return disk.names().reduce((sum, name) => sum + disk.content(name).length, 0);
+}
+
+/** From now on the files take no more than this together; what of a write fits is there. */
+export function limitDisk(disk: SimDisk, bytes: number): void {
+  disk.failWith((request) => {
+    if (request.kind !== "write") return undefined;
+    const grows = request.offset + request.bytes.length - disk.content(request.file).length;
+    const room = Math.max(0, bytes - bytesOn(disk));
+    if (grows <= room) return undefined;
+    const cachedBytes = Math.max(0, request.bytes.length - grows + room);
+    return { code: "ENOSPC", message: "no space left on device", cachedBytes };
+  });
+}

@@ -39,9 +39,9 @@ import { TaskRunner } from "./journal-runner.ts";
 import type { Checkpoint, JournalState } from "./journal-state.ts";
 import { type FailedOperation, failedOperation, type RequestIds } from "./journal-task.ts";
 import { WitnessKeeper } from "./journal-witness-keeper.ts";
-import { segmentCapacity, segmentSizeFor } from "./segment-header.ts";
+import { segmentSizeFor } from "./segment-header.ts";
 import { SegmentPool } from "./segment-pool.ts";
-import { PAGE_BYTES, SECTOR_DATA_BYTES, WRITE_BYTES_MAX } from "./segment-sector.ts";
+import { PAGE_BYTES, WRITE_BYTES_MAX } from "./segment-sector.ts";
 import type { Snapshot } from "./snapshot-file.ts";
 import { SnapshotStore } from "./snapshot-file-store.ts";
 
@@ -201,7 +201,7 @@ export class Journal {
    */
   confirm(): void {
     if (this.#batch !== undefined || this.#pending.length > 0 || !this.#isUnconfirmed) return;
-    if (this.#fatal !== undefined || this.#encoder.roomBytes < PAGE_BYTES) return;
+    if (this.#fatal !== undefined || !this.#encoder.hasRoomToConfirm) return;
     this.#start(this.#encoder.encode([]));
   }
 
@@ -361,11 +361,16 @@ export class Journal {
     this.dropThrough(this.#snapshots.fallbackSlot);
   }
 
-  /** One thing at a time beside the commit path, and the next segment before all. */
+  /**
+   * One thing at a time beside the commit path, and the next segment before all; but first of all
+   * the room for it, where that is to be had: on a full disk a start would end itself for ever.
+   */
   #maintain(): void {
     if (this.#isMaintaining || this.#fatal !== undefined) return;
     const needed = Math.max(this.#options.segmentBytes, this.#wantedBytes);
-    if (!this.#pool.hasPrepared(needed)) {
+    const isDroppingFirst =
+      this.#pool.hasDroppable && (!this.#pool.hasFree || needed > this.#options.segmentBytes);
+    if (!this.#pool.hasPrepared(needed) && !isDroppingFirst) {
       this.#isMaintaining = true;
       this.#tasks.start(this.#prepare(needed));
     } else if (this.#pool.hasDroppable) {
@@ -411,5 +416,4 @@ function assertOptions(options: JournalOptions): void {
   assert(writeBytesMax % PAGE_BYTES === 0 && writeBytesMax > 0, "a write is whole pages");
   assert(writeBytesMax <= WRITE_BYTES_MAX, "recovery looks no further for what is left of a write");
   assert(zeroChunkBytes % PAGE_BYTES === 0 && zeroChunkBytes > 0, "zeros come in whole pages");
-  assert(segmentCapacity(segmentBytes) > SECTOR_DATA_BYTES, "a segment holds records");
 }

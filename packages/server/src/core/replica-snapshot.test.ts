@@ -105,7 +105,8 @@ describe("snapshots of a replica", () => {
   for (const accepted of ["nothing", "what was never chosen"]) {
     it(`refuses, and names the snapshot, if it is damaged and the records say ${accepted} of its slots`, () => {
       const engine = { retainSlots: 4 };
-      const options = { replicas: 3, seed: "torn away", snapshotEverySlots: 40, engine };
+      const journal = { snapshotEveryBytes: 256 << 10 };
+      const options = { replicas: 3, seed: "torn away", snapshotEverySlots: 40, engine, journal };
       const world = new World(options).startAll();
       const client = new TestClient(world).connect();
       const { handle } = client.open("file");

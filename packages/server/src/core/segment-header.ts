@@ -31,15 +31,10 @@ export function segmentIdOf(file: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** How many bytes of records and their headers fit. */
-export function segmentCapacity(sizeBytes: number): number {
-  return ((sizeBytes - PAGE_BYTES) / SECTOR_BYTES) * SECTOR_DATA_BYTES;
-}
-
-/** The smallest segment, in whole pages, with room for so many bytes. */
+/** The smallest segment, in whole pages, with room for so many bytes and for a confirmation. */
 export function segmentSizeFor(dataBytes: number): number {
   const sectors = Math.ceil(dataBytes / SECTOR_DATA_BYTES);
-  return PAGE_BYTES + Math.ceil((sectors * SECTOR_BYTES) / PAGE_BYTES) * PAGE_BYTES;
+  return 2 * PAGE_BYTES + Math.ceil((sectors * SECTOR_BYTES) / PAGE_BYTES) * PAGE_BYTES;
 }
 
 export function encodeSegmentHeader(header: SegmentHeader, owner: DirectoryIdentity): Uint8Array {

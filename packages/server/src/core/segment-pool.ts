@@ -28,7 +28,8 @@ export class SegmentPool {
   /** In order of life; the last one is written. Invariant: never empty. */
   readonly #used: SegmentHeader[];
   readonly #prepared: SegmentHeader[];
-  readonly #free: number[];
+  /** Of the usual size; none is left from an earlier run. */
+  readonly #free: number[] = [];
   #nextId: number;
   /** Segments of lower lives are needed no more. */
   #keepLife = 0;
@@ -40,7 +41,6 @@ export class SegmentPool {
     this.#identity = state.identity;
     this.#used = [...state.segments];
     this.#prepared = [...state.prepared];
-    this.#free = [...state.free];
     this.#nextId = state.nextSegmentId;
   }
 
@@ -85,6 +85,10 @@ export class SegmentPool {
   /** Segments of lower lives may be taken back. */
   keepFrom(life: number): void {
     this.#keepLife = Math.max(this.#keepLife, Math.min(life, this.active.life));
+  }
+
+  get hasFree(): boolean {
+    return this.#free.length > 0;
   }
 
   get hasDroppable(): boolean {

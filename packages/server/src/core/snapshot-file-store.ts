@@ -5,10 +5,7 @@ import type { DiskTask } from "./disk.ts";
 import type { TaskRunner } from "./journal-runner.ts";
 import type { JournalState } from "./journal-state.ts";
 import { perform } from "./journal-task.ts";
-import { type Snapshot, snapshotFile, writeSnapshotFile } from "./snapshot-file.ts";
-
-/** The newest, and the one to fall back to should it rot. */
-const SNAPSHOTS_KEPT = 2;
+import { SNAPSHOTS_KEPT, type Snapshot, snapshotFile, writeSnapshotFile } from "./snapshot-file.ts";
 
 export class SnapshotStore {
   readonly #state: JournalState;

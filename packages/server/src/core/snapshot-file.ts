@@ -42,6 +42,8 @@ export type DecodedSnapshot =
       readonly offset: number;
     };
 
+/** The newest, and the one to fall back to should it rot. */
+export const SNAPSHOTS_KEPT = 2;
 export const SNAPSHOT_CHUNK_BYTES = 256 * 1024;
 export const CONFIGURATION_BYTES_MAX = 64 * 1024;
 

@@ -58,8 +58,9 @@ export async function measureOperations(
   pipeline: BarePipeline,
   plan: OperationsPlan,
 ): Promise<OperationFigures[]> {
-  await using session = await connect(url);
-  const files = await openFiles(session);
+  await using first = await connect(url);
+  await using second = await connect(url);
+  const files = await openFiles([first, second]);
   const loads: { name: string; run: Load }[] = OPERATIONS.map((operation) => ({
     name: operation.name,
     run: (depth, durationMs) => runWorkers(scope, operation, files.slice(0, depth), durationMs),
@@ -87,14 +88,17 @@ export async function measureOperations(
   }));
 }
 
-export async function openFiles(session: CubbySession): Promise<Handle[]> {
-  const directory = await session.open(`${session.root}/${DIRECTORY}`, {
-    create: true,
-    directory: true,
-  });
-  return Promise.all(
-    Array.from({ length: WORKERS_MAX }, (_, i) => directory.open(`worker-${i}`, { create: true })),
+/** In turn of each session: one alone may not wait for so many locks at once. */
+export async function openFiles(sessions: readonly CubbySession[]): Promise<Handle[]> {
+  const directories = await Promise.all(
+    sessions.map((each) =>
+      each.open(`${each.root}/${DIRECTORY}`, { create: true, directory: true }),
+    ),
   );
+  const opened = Array.from({ length: WORKERS_MAX / sessions.length }, (_, i) =>
+    directories.map((each, j) => each.open(`worker-${i}-${j}`, { create: true })),
+  );
+  return Promise.all(opened.flat());
 }
 
 type Round = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number };

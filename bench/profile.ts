@@ -38,8 +38,9 @@ export async function benchProfile(options: ProfileOptions): Promise<void> {
     const pid = cell.pid(await cell.waitReady());
     if (pid === undefined) throw new Error("The master is not running.");
     {
-      await using session = await connect(cell.url);
-      const files = await openFiles(session);
+      await using first = await connect(cell.url);
+      await using second = await connect(cell.url);
+      const files = await openFiles([first, second]);
       const { inFlight, seconds } = options;
       const busy = files.slice(0, inFlight);
       await runWorkers(scope, operation, busy, WARM_UP_MS);

@@ -131,7 +131,7 @@ describe("catching up by log", () => {
     expect(catching.wakeAt).toBe(NEVER);
     catching.advance(after(now, 5_000));
     expect(asked()).toEqual([]);
-    outbox.durability.persistedThrough(acceptor.logIndex);
+    outbox.durability.persistedThrough(after(now, 5_000), acceptor.logIndex);
     catching.advance(after(now, 5_001));
     expect(asked()).toMatchObject([{ kind: "fetch", from: 3 }]);
     expect(catching.wakeAt).toBe(after(now, 5_101));

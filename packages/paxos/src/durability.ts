@@ -1,4 +1,4 @@
-import { assert, type Instant, msBetween } from "@cubby/base";
+import { assert, type Instant, instant, msBetween } from "@cubby/base";
 import type { RecordIndex } from "./record.ts";
 
 /** Which of the records handed out are durable, and how long the oldest other one has waited. */
@@ -7,6 +7,8 @@ export class Durability {
   #persisted: RecordIndex = 0;
   /** One mark per instant at which records were issued, oldest first. */
   #marks: { through: RecordIndex; readonly at: Instant }[] = [];
+  /** When the disk last did a part of what waits. */
+  #progressAt = instant(0);
 
   issue(now: Instant): RecordIndex {
     this.#issued += 1;
@@ -16,7 +18,9 @@ export class Durability {
     return this.#issued;
   }
 
-  persistedThrough(index: RecordIndex): void {
+  /** No more than before, when a part of what waits was done: the disk is busy, and not stuck. */
+  persistedThrough(now: Instant, index: RecordIndex): void {
+    if (index === this.#persisted) this.#progressAt = now;
     assert(index <= this.#issued, "only what was handed out becomes durable");
     assert(index >= this.#persisted, "what is durable stays durable");
     this.#persisted = index;
@@ -37,9 +41,10 @@ export class Durability {
     return this.#persisted < this.#issued;
   }
 
-  /** How long the oldest record that is not durable has waited. */
+  /** How long the oldest record that is not durable has waited since the disk last did a part of it. */
   waitingMs(now: Instant): number {
     const oldest = this.#marks[0];
-    return oldest === undefined ? 0 : msBetween(oldest.at, now);
+    if (oldest === undefined) return 0;
+    return msBetween(this.#progressAt > oldest.at ? this.#progressAt : oldest.at, now);
   }
 }

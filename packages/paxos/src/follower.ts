@@ -11,6 +11,7 @@ import type {
 } from "./messages.ts";
 import type { Settings } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
+import type { RecordIndex } from "./record.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
 
 /**
@@ -25,6 +26,8 @@ export class Follower {
   #catchUp: CatchUp | undefined;
   /** The last slot asked for again, and when: a burst behind a gap asks once. */
   #asked: { readonly from: Slot; readonly at: Instant } | undefined;
+  /** The record for which the last answer in this ballot vouches. */
+  #vouchedIndex: RecordIndex | undefined;
 
   constructor(settings: Settings, acceptor: Acceptor, snapshots: SnapshotStore, outbox: Outbox) {
     this.#settings = settings;
@@ -45,6 +48,7 @@ export class Follower {
   onPromised(): void {
     this.#catchUp = undefined;
     this.#asked = undefined;
+    this.#vouchedIndex = undefined;
   }
 
   advance(now: Instant): void {
@@ -145,6 +149,9 @@ export class Follower {
   /** Safety: leaves only once the log that it vouches for is durable. */
   #sendAccepted(to: ReplicaId): void {
     const { promised: ballot, length, logIndex } = this.#acceptor;
+    // One that waits for the disk says all that another would, and a disk may be stuck for hours.
+    if (logIndex === this.#vouchedIndex && !this.#outbox.durability.covers(logIndex)) return;
+    this.#vouchedIndex = logIndex;
     this.#outbox.vouch(to, { kind: "accepted", ballot, length }, logIndex);
   }
 

@@ -70,12 +70,14 @@ export class LeaseProtocol {
     if (!this.#outbox.durability.covers(this.#grantMaxIndex)) return;
     const { ballot } = leader;
     const leaseRound = leader.lease.begin(now, leaseMs);
-    const { self, peers, leaseRenewMs } = this.#settings;
+    const { self, peers, leaseRenewMs, retransmitMs } = this.#settings;
     this.#grantor.grant(now, ballot, leaseRound, leaseMs);
     leader.lease.onGrant(self, leaseRound);
     const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen, length } as const;
     for (const peer of peers) this.#outbox.send(peer, request);
-    this.#renewAt = after(now, leaseRenewMs);
+    // Liveness: a renewal that is lost may be missed, but not a round that somebody waits for.
+    const isAwaited = !leader.lease.held(now) || leader.lease.isAsked;
+    this.#renewAt = after(now, isAwaited ? Math.min(leaseRenewMs, retransmitMs) : leaseRenewMs);
   }
 
   #raiseGrantMax(now: Instant, leaseMs: number): void {

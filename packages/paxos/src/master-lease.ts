@@ -71,6 +71,11 @@ export class MasterLease {
     this.#asked.push({ token, fromRound: this.#leaseRound + 1 });
   }
 
+  /** A proof is asked for and not there yet. */
+  get isAsked(): boolean {
+    return this.#asked.length > 0;
+  }
+
   /**
    * The highest token that is proven. Safety: a grant is given only under a durable promise to our
    * ballot, so when its round began no quorum had promised a higher one. No clock is in it.

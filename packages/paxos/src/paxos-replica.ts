@@ -113,7 +113,7 @@ export class PaxosReplica {
         this.#onPropose(input.entries);
         break;
       case "persisted":
-        this.#outbox.durability.persistedThrough(input.through);
+        this.#outbox.durability.persistedThrough(now, input.through);
         this.#acceptor.onPersisted();
         this.#leader?.onPersisted(now);
         break;

@@ -8,6 +8,7 @@ import {
   type SettingName,
   settingOf,
 } from "./config.ts";
+import { PAGE_BYTES } from "./core/segment-sector.ts";
 import { messageOf, platformCode } from "./platform-errors.ts";
 
 /** Where the settings may be said; an earlier one of these wins. */
@@ -159,6 +160,11 @@ function checkTogether(config: ServerConfig): void {
   if (config.heartbeatMs * 3 > config.electionTimeoutMs) {
     throw invalid(
       `heartbeatMs is ${config.heartbeatMs}: a leader must survive two lost heartbeats, so at most a third of electionTimeoutMs (${config.electionTimeoutMs}).`,
+    );
+  }
+  if (config.segmentBytes % PAGE_BYTES !== 0) {
+    throw invalid(
+      `segmentBytes is ${config.segmentBytes}: a segment is whole pages, so a multiple of ${PAGE_BYTES}.`,
     );
   }
   const ids = config.peers.map((peer) => peer.replicaId);

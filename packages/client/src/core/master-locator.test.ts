@@ -322,3 +322,21 @@ describe("a master that falls silent", () => {
     expect(world.of("locate").length).toBeLessThanOrEqual(1 + 6);
   });
 });
+
+describe("a cell whose replicas move while the client runs (CELL-7)", () => {
+  it("is followed, however many addresses they had before", () => {
+    const world = new World([A, B, "h:3"]);
+    const session = world.session();
+    // As in a cluster that gives a pod another address whenever it starts anew; B stays where it is.
+    for (let n = 10; n < 60; n += 1) {
+      const before = world.master ?? "";
+      world.up.add(`h:${n}`);
+      world.elect(`h:${n}`);
+      world.kill(before);
+      world.run(5_000);
+      world.answerKeepAlive(5_000);
+      expect(world.connections).toEqual([`h:${n}`]);
+    }
+    expect(session.state).toBe("safe");
+  });
+});

@@ -63,6 +63,8 @@ export class MasterLocator {
   /** Empty until it is known which cell this is. */
   #cellName: string;
   readonly #endpoints: Endpoint[] = [];
+  /** So many of them, the first, are the user's own: those are never forgotten. */
+  #given = 0;
   #isWanted = false;
   #master: Endpoint | undefined;
   #masterEpoch = 0;
@@ -87,6 +89,7 @@ export class MasterLocator {
     this.#rng = rng;
     this.#cellName = cellName;
     for (const address of addresses) this.#endpointOf(address);
+    this.#given = this.#endpoints.length;
     // Clients with the same list do not all begin at its head.
     this.#nextProbed = rng.below(this.#endpoints.length);
   }
@@ -383,7 +386,10 @@ export class MasterLocator {
 
   #endpointOf(address: string): Endpoint | undefined {
     const known = this.#endpoints.find((endpoint) => endpoint.address === address);
-    if (known !== undefined || this.#endpoints.length >= ENDPOINTS_MAX) return known;
+    if (known !== undefined) return known;
+    let at = this.#endpoints.length;
+    if (at >= ENDPOINTS_MAX) at = this.#worst();
+    if (at === -1) return undefined;
     const endpoint: Endpoint = {
       address,
       state: "idle",
@@ -400,8 +406,23 @@ export class MasterLocator {
       followedAt: undefined,
       quietUntil: 0 as Instant,
     };
-    this.#endpoints.push(endpoint);
+    this.#endpoints[at] = endpoint;
     return endpoint;
+  }
+
+  /**
+   * Of those learned, the one that has failed most often in a row and is not tried now; -1: none has.
+   * Liveness: replicas may move for as long as the client runs, and where they were nobody answers.
+   */
+  #worst(): number {
+    let worst = -1;
+    let most = 0;
+    for (const [at, { state, failures }] of this.#endpoints.entries()) {
+      if (at < this.#given || state !== "idle" || failures <= most) continue;
+      worst = at;
+      most = failures;
+    }
+    return worst;
   }
 
   #byConnection(connection: ConnectionId): Endpoint | undefined {

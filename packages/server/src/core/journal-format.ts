@@ -4,6 +4,7 @@
  * that starts never does (DESIGN §3 "Identity").
  */
 
+import { assert } from "@cubby/base";
 import type { DiskTask } from "./disk.ts";
 import {
   assertIdentity,
@@ -43,6 +44,7 @@ const CHUNK_BYTES = 1 << 20;
 
 export function* format(options: FormatOptions): DiskTask<FormatResult> {
   assertIdentity(options.identity);
+  assert(options.segmentBytes % PAGE_BYTES === 0, "a segment is whole pages");
   const ids = new RequestIds();
   try {
     const { names = [] } = yield* perform(ids, { kind: "list" });

@@ -113,10 +113,13 @@ export class Journal {
   /** Durable ones. */
   readonly #checkpoints: Checkpoint[];
   #checkpointBase: number;
+  /** Written since the last checkpoint. By the position in a segment it would be more than that. */
+  #bytesSinceCheckpoint: number;
   /** A damaged snapshot, by recovery: an older one is gone on from, and the journal must say so first. */
   #wasPassedOver: boolean;
   #writes = 0;
   #writtenBytes = 0;
+  #progress = 0;
   #fatal: FailedOperation | undefined;
 
   /** `state` is what recovery ended with; a journal is built on it once. */
@@ -132,6 +135,8 @@ export class Journal {
     this.#checkpoints = [...state.checkpoints];
     this.#checkpointBase = state.checkpoints.at(-1)?.base ?? 0;
     this.#wasPassedOver = state.staleSnapshots.length > 0;
+    const sinceBytes = this.#pool.bytesSince(state.checkpoints.at(-1)?.life ?? 0);
+    this.#bytesSinceCheckpoint = Math.max(0, sinceBytes - this.#encoder.roomBytes);
     this.#isUnconfirmed = state.sequence > 0;
     this.#dropUnneeded();
   }
@@ -139,6 +144,11 @@ export class Journal {
   /** The highest record of which, and of all before it, a crash can take nothing. */
   get persistedThrough(): RecordIndex {
     return this.#persisted;
+  }
+
+  /** Rises with each write that was done of what the records that wait need. */
+  get progress(): number {
+    return this.#progress;
   }
 
   /** What failed. Once set, it stays, and the process has to end. */
@@ -158,7 +168,7 @@ export class Journal {
       this.#options.snapshotEveryBytes,
       SNAPSHOT_SIZES_OF_JOURNAL * this.#snapshots.newestBytes,
     );
-    return this.#bytesSinceCheckpoint() >= dueBytes;
+    return this.#bytesSinceCheckpoint >= dueBytes;
   }
 
   /** True from the time a snapshot is durable, or one was passed over, until a checkpoint is appended. */
@@ -191,6 +201,8 @@ export class Journal {
     assert(record.slot <= this.snapshotSlot, "a checkpoint builds on a durable snapshot");
     this.#checkpointBase = record.slot;
     this.#wasPassedOver = false;
+    // Not only once it is durable: until then the next snapshot would be due already.
+    this.#bytesSinceCheckpoint = 0;
     const restoresFlag = restores ? RECORD_FLAGS.restores : 0;
     this.#push(record, RECORD_FLAGS.checkpoint | restoresFlag, 0);
   }
@@ -240,6 +252,8 @@ export class Journal {
     if (request === undefined || request.id !== completion.id) {
       const isKnown = this.#tasks.onCompletion(completion);
       assert(isKnown, "a completion answers a request of this journal");
+      // The next record waits for a segment, which is being zeroed.
+      if (completion.ok && this.#wantedBytes > 0) this.#progress += 1;
       return;
     }
     this.#writeRequest = undefined;
@@ -247,6 +261,7 @@ export class Journal {
       this.#fail(failedOperation(request, completion.error));
       return;
     }
+    this.#progress += 1;
     this.#onWritten();
   }
 
@@ -257,7 +272,7 @@ export class Journal {
       segments: this.#pool.segmentCount,
       segmentBytes: this.#pool.diskBytes,
       snapshotSlot: this.snapshotSlot,
-      bytesSinceCheckpoint: this.#bytesSinceCheckpoint(),
+      bytesSinceCheckpoint: this.#bytesSinceCheckpoint,
       writes: this.#writes,
       writtenBytes: this.#writtenBytes,
     };
@@ -328,6 +343,7 @@ export class Journal {
     this.#requests.push(request);
     this.#writes += 1;
     this.#writtenBytes += bytes.length;
+    this.#bytesSinceCheckpoint += bytes.length;
   }
 
   #onWritten(): void {
@@ -354,6 +370,7 @@ export class Journal {
     }
     if (batch.checkpoints.length === 0) return;
     this.#checkpoints.push(...batch.checkpoints);
+    this.#bytesSinceCheckpoint = 0;
     this.#dropUnneeded();
   }
 
@@ -390,12 +407,6 @@ export class Journal {
   *#drop(): DiskTask<void> {
     yield* this.#pool.dropOldest();
     this.#isMaintaining = false;
-  }
-
-  #bytesSinceCheckpoint(): number {
-    const life = this.#checkpoints.at(-1)?.life ?? 0;
-    const whole = this.#pool.bytesSince(life);
-    return Math.max(0, whole - this.#encoder.roomBytes);
   }
 
   #fail(failed: FailedOperation): void {

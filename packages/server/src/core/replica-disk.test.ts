@@ -208,3 +208,58 @@ describe("identity", () => {
     expect(victim.cell?.status(world.localNow(victim)).isMaster).toBe(false);
   });
 });
+
+describe("a follower whose disk is stuck", () => {
+  it("keeps back no more the longer that lasts", () => {
+    // A small window, so that it is full after a few writes.
+    const engine = { windowEntriesMax: 8, batchEntriesMax: 8 };
+    const world = new World({ replicas: 3, seed: "stuck", engine }).startAll();
+    const client = new TestClient(world).connect();
+    const { handle } = client.open("file");
+    world.run(1_000);
+    const follower = world.host(world.ids.find((id) => id !== world.master()) ?? 0);
+    follower.diskMs = 120_000;
+    for (let n = 0; n < 20; n += 1) client.set(handle, "the window to this follower is full");
+    follower.diskMs = undefined;
+    let most = 0;
+    let frames = 0;
+    world.onLeave = (from) => {
+      if (from === follower) frames += 1;
+    };
+    world.onTurn = (host) => {
+      if (host !== follower) return;
+      most = Math.max(most, frames);
+      frames = 0;
+    };
+    world.run(125_000);
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThan(100);
+  });
+});
+
+describe("a disk that moves so many bytes a second, at every replica", () => {
+  it("costs no master its place when a snapshot's checkpoint is long", () => {
+    const journal = { segmentBytes: 160 * 4096, writeBytesMax: 3 * 4096, zeroChunkBytes: 4096 };
+    const world = new World({
+      replicas: 3,
+      seed: "checkpoint",
+      snapshotEverySlots: 620,
+      journal: { ...journal, snapshotEveryBytes: 128 << 20, backlogBytesMax: 512 << 20 },
+    }).startAll();
+    const client = new TestClient(world).connect();
+    const text = "x".repeat(2_000);
+    const handles = Array.from({ length: 500 }, (_, n) => client.open(`file${n}`).handle);
+    for (const handle of handles) client.beginSet(handle, text);
+    world.run(3_000);
+    const startedAt = world.time.now;
+    world.diskBytesPerMs = 1_000;
+    for (let n = 0; n < 1_200; n += 1) {
+      const handle = handles[n % handles.length];
+      if (handle !== undefined) client.beginSet(handle, text);
+      world.run(10);
+    }
+    world.run(3_000);
+    expect(world.traces("snapshotDurable").some(({ at }) => at > startedAt)).toBe(true);
+    expect(world.traces("steppedDown").filter(({ at }) => at > startedAt)).toEqual([]);
+  });
+});

@@ -153,3 +153,34 @@ describe("a master that is told to hand over", () => {
     expect(tookMs).toBeLessThan(150);
   });
 });
+
+describe("a lease round that is lost, where leases are long", () => {
+  const engine = { leaseMs: 60_000, leaseRenewMs: 20_000 };
+
+  function cutFor30Ms(reads: "lease" | "quorum") {
+    const world = new World({ replicas: 3, seed: "proof", reads, engine }).startAll();
+    const client = new TestClient(world).connect();
+    const { handle } = client.open("file");
+    client.set(handle, "x");
+    world.run(1_000);
+    const master = world.master() ?? 0;
+    for (const id of world.ids) if (id !== master) world.cut(master, id);
+    const cutAt = world.time.now;
+    world.time.at(cutAt + 30, () => world.heal());
+    return { world, client, handle, master, cutAt };
+  }
+
+  it("keeps no read waiting until the next renewal", () => {
+    const { world, client, handle, master, cutAt } = cutFor30Ms("quorum");
+    client.askOnce(master, handle, 60_000);
+    expect(world.time.now - cutAt).toBeLessThan(1_000);
+  });
+
+  it("is asked for again soon when a suspend has voided the lease", () => {
+    const { world, master, cutAt } = cutFor30Ms("lease");
+    world.input(master, { kind: "suspended" });
+    world.run(50);
+    world.runUntil(() => world.master() !== undefined, 120_000);
+    expect(world.time.now - cutAt).toBeLessThan(1_000);
+  });
+});

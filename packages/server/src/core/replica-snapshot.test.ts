@@ -175,3 +175,22 @@ describe("snapshots of a replica", () => {
     expect(startReplica(recovered, settings, instant(0)).kind).toBe("started");
   });
 });
+
+describe("snapshots that are due by the journal's bytes", () => {
+  const EVERY_BYTES = 256 * 1024;
+
+  it.each([1 / 4, 1, 4])("come one at a time, with segments of %s times as much", (ratio) => {
+    const journal = { segmentBytes: ratio * EVERY_BYTES, snapshotEveryBytes: EVERY_BYTES };
+    const world = new World({ replicas: 1, seed: "due", journal }).startAll();
+    const client = new TestClient(world).connect();
+    const { handle } = client.open("file");
+    for (let n = 0; n < 300; n += 1) client.set(handle, `${n}`.padEnd(8_000, "x"));
+    world.run(100);
+    const slots = world
+      .traces("snapshotDurable")
+      .map(({ event }) => ("slot" in event ? Number(event.slot) : 0));
+    expect(slots.length).toBeGreaterThan(5);
+    const inARow = slots.filter((slot, at) => at > 0 && slot - (slots[at - 1] ?? 0) <= 4);
+    expect(inARow).toEqual([]);
+  });
+});

@@ -280,9 +280,20 @@ export class World {
     });
   }
 
-  #completeLater(host: Host, { id }: DiskRequest): void {
+  /** Bytes that each disk moves in a millisecond, one request after the other; 0: no such limit. */
+  diskBytesPerMs = 0;
+  readonly #diskFreeAt = new Map<Host, number>();
+
+  #completeLater(host: Host, request: DiskRequest): void {
+    const { id } = request;
     const { disk, life } = host;
-    const delayMs = host.diskMs ?? 0.1 + this.rng.below(300) / 1000;
+    let delayMs = host.diskMs ?? 0.1 + this.rng.below(300) / 1000;
+    if (this.diskBytesPerMs > 0) {
+      const size = request.kind === "write" ? request.bytes.length : request.kind === "read" ? request.sizeBytes : 0;
+      const from = Math.max(this.time.now, this.#diskFreeAt.get(host) ?? 0);
+      this.#diskFreeAt.set(host, from + size / this.diskBytesPerMs);
+      delayMs += from + size / this.diskBytesPerMs - this.time.now;
+    }
     this.time.at(this.time.now + delayMs, () => {
       if (host.disk !== disk || host.life !== life) return;
       const index = disk.waiting.findIndex((request) => request.id === id);

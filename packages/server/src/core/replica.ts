@@ -125,6 +125,7 @@ export class Replica {
   /** Counted alike by the engine and by the journal, which gives checkpoints no number. */
   #records: RecordIndex = 0;
   #persisted: RecordIndex = 0;
+  #progress = 0;
   readonly #vouching: Vouching[] = [];
 
   #lastMessage: PaxosMessage | undefined;
@@ -292,8 +293,10 @@ export class Replica {
   }
 
   #reportPersisted(): void {
-    const persisted = this.#journal.persistedThrough;
-    if (persisted === this.#persisted) return;
+    const { persistedThrough: persisted, progress } = this.#journal;
+    // Liveness: a disk in the middle of a long checkpoint is busy, not stuck, and all others' are too.
+    if (persisted === this.#persisted && progress === this.#progress) return;
+    this.#progress = progress;
     this.#persisted = persisted;
     let released = 0;
     for (const vouching of this.#vouching) {

@@ -2,6 +2,8 @@ import { assert } from "./assert.ts";
 
 /** Below this many, removed keys are not worth a sweep. */
 const REMOVED_KEYS_MIN = 32;
+/** Up to so many new keys are put in their places one by one. */
+const INSERTED_KEYS_MAX = 64;
 
 /**
  * A map that iterates in ascending key order (numbers by value, strings by UTF-16 code unit), so
@@ -17,6 +19,8 @@ export class OrderedMap<K extends string | number, V> {
   /** Invariant: all keys before this position have been deleted. */
   #first = 0;
   #isSorted = true;
+  /** How many of `#keys`, from the start, are sorted while not all of them are. */
+  #sortedCount = 0;
 
   constructor(entries: Iterable<readonly [K, V]> = []) {
     for (const [key, value] of entries) this.set(key, value);
@@ -92,6 +96,16 @@ export class OrderedMap<K extends string | number, V> {
     for (const key of this.keys()) yield [key, this.#values.get(key) as V];
   }
 
+  /** From the first key after `key` on, at no cost for those before it. */
+  *entriesAfter(key: K): IterableIterator<[K, V]> {
+    const keys = this.#sorted();
+    const end = keys.length;
+    for (let at = firstAbove(keys, key, this.#first); at < end; at += 1) {
+      const next = keys[at];
+      if (next !== undefined && this.#values.has(next)) yield [next, this.#values.get(next) as V];
+    }
+  }
+
   [Symbol.iterator](): IterableIterator<[K, V]> {
     return this.entries();
   }
@@ -99,26 +113,52 @@ export class OrderedMap<K extends string | number, V> {
   #append(key: K): void {
     assert(!Number.isNaN(key), "a key can be compared");
     const last = this.#keys[this.#keys.length - 1];
-    if (last !== undefined && !(key > last)) this.#isSorted = false;
+    if (this.#isSorted && last !== undefined && !(key > last)) {
+      this.#isSorted = false;
+      this.#sortedCount = this.#keys.length;
+    }
     this.#keys.push(key);
   }
 
   /** Iterations under way hold the old array, so a new order is always a new array. */
   #sorted(): readonly K[] {
-    if (!this.#isSorted) {
-      this.#keys = [...this.#values.keys()].sort(compareKeys);
-      this.#first = 0;
-      this.#isSorted = true;
+    if (this.#isSorted) return this.#keys;
+    const added = this.#keys.slice(this.#sortedCount);
+    if (added.length > INSERTED_KEYS_MAX) {
+      this.#sweep();
+      return this.#keys;
     }
+    // A few among many: what is in order already is not looked at again.
+    const keys = this.#keys.slice(this.#first, this.#sortedCount);
+    for (const key of added) {
+      const at = firstAbove(keys, key, 0);
+      if (keys[at - 1] !== key) keys.splice(at, 0, key);
+    }
+    this.#keep(keys);
     return this.#keys;
   }
 
   #sweep(): void {
-    if (this.#isSorted) this.#keys = this.#keys.filter((key) => this.#values.has(key));
-    else this.#keys = [...this.#values.keys()].sort(compareKeys);
+    if (this.#isSorted) this.#keep(this.#keys.filter((key) => this.#values.has(key)));
+    else this.#keep([...this.#values.keys()].sort(compareKeys));
+  }
+
+  #keep(keys: K[]): void {
+    this.#keys = keys;
     this.#first = 0;
     this.#isSorted = true;
   }
+}
+
+/** The place of the first key above `key`, among sorted ones from `from` on. */
+function firstAbove<K extends string | number>(keys: readonly K[], key: K, from: number): number {
+  let at = from;
+  for (let end = keys.length; at < end; ) {
+    const middle = (at + end) >> 1;
+    if ((keys[middle] as K) <= key) at = middle + 1;
+    else end = middle;
+  }
+  return at;
 }
 
 function compareKeys<K extends string | number>(a: K, b: K): number {

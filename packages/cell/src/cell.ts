@@ -1,4 +1,4 @@
-import { assert, type Instant, NEVER, unreachable } from "@cubby/base";
+import { assert, DecodeError, type Instant, NEVER, unreachable } from "@cubby/base";
 import type { Located, Request } from "@cubby/protocol";
 import { Master } from "./master/master.ts";
 import { Outbox, type OutgoingReply } from "./master/outbox.ts";
@@ -123,6 +123,17 @@ export class Cell {
 
   snapshot(): { index: number; bytes: Uint8Array } {
     return { index: this.#state.appliedIndex, bytes: encodeSnapshot(this.#state) };
+  }
+
+  /** Why a snapshot cannot be restored by this program, or undefined when it can. */
+  restoreProblem(snapshot: Uint8Array): string | undefined {
+    try {
+      decodeSnapshot(snapshot, this.#options.cellName);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error;
+      return error.message;
+    }
   }
 
   /** Equal at all replicas at equal index, however each came by its state. */

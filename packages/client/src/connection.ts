@@ -13,6 +13,9 @@ import {
 import { splitEndpoint } from "./core/cell-address.ts";
 import { describePlatformError } from "./platform-errors.ts";
 
+/** How long what was sent may take to leave after the connection was closed. */
+const LINGER_MS = 2_000;
+
 /** What a connection tells its transport. After `onClosed` it says nothing more. */
 export interface ConnectionListener {
   onConnected(id: number): void;
@@ -73,8 +76,11 @@ export class Connection {
       this.#socket.destroy();
       return;
     }
-    this.#socket.end();
     this.#socket.destroySoon();
+    if (this.#socket.writableLength === 0) return;
+    // A replica that stands still may never read the rest, and the process could not end.
+    const lingering = setTimeout(() => this.#socket.destroy(), LINGER_MS);
+    this.#socket.once("close", () => clearTimeout(lingering));
   }
 
   #onConnect(): void {

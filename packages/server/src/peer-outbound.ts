@@ -130,7 +130,8 @@ export class OutboundLink {
     if (this.#stage === "closed") return;
     this.#stage = "closed";
     clearTimeout(this.#redial);
-    this.#socket?.destroySoon();
+    // Not when the peer has read all, which it may never do: what the kernel has is sent all the same.
+    this.#socket?.destroy();
     this.#dropQueued();
   }
 

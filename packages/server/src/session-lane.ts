@@ -94,7 +94,8 @@ type Connection = {
 
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
 const NOTHING_LEASED: LeasedFrame[] = [];
-const COPIED_PAYLOAD_BYTES_MAX = 4_096;
+/** All of a request but contents: a name, a handle, a sequencer and a guard, with room to spare. */
+const PLAIN_BYTES_MAX = 16 * 1024;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /**
@@ -373,7 +374,7 @@ export class SessionLane {
     this.#framesRead += 1;
     this.#bytesRead += FRAME_HEADER_BYTES + payload.length;
     // A request may be held for hours. A small one must not keep a whole chunk of the stream alive.
-    const isSmall = payload.length <= COPIED_PAYLOAD_BYTES_MAX;
+    const isSmall = payload.length <= PLAIN_BYTES_MAX;
     const request = decodeRequest(isSmall ? payload.slice() : payload);
     if (request === undefined) {
       this.#reject(connection, "bad_frame", "A frame does not hold a Request.");
@@ -384,6 +385,12 @@ export class SessionLane {
       // A call of a newer version: the connection is sound, the rest of it can be served.
       const detail = "This replica does not know that call.";
       this.#put(connection, this.#errorPayload(request.tag, "unsupported", detail), 0, NEVER);
+      return;
+    }
+    // What is held, queued and proposed is bounded by its contents: nothing else may be large.
+    if (payload.length - contentsBytes(call) > PLAIN_BYTES_MAX) {
+      const detail = `All of a request but contents is at most ${PLAIN_BYTES_MAX} bytes.`;
+      this.#put(connection, this.#errorPayload(request.tag, "invalid_argument", detail), 0, NEVER);
       return;
     }
     this.counters.requests[call.$case] += 1;
@@ -511,6 +518,11 @@ export class SessionLane {
     connection.out = undefined;
     this.#handler.onDisconnected(connection.id);
   }
+}
+
+function contentsBytes(call: NonNullable<Request["call"]>): number {
+  if (call.$case === "setContents") return call.value.contents.length;
+  return call.$case === "open" ? call.value.initialContents.length : 0;
 }
 
 function decodeRequest(payload: Uint8Array): Request | undefined {

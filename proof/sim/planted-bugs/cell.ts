@@ -246,11 +246,9 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     name: "cancelled-request-runs-later",
     class: "P18",
     file: APPLY_SESSION,
-    find: `if (stored === undefined) {
-    session.storeResult(number, failure("cancelled", "The caller cancelled the request."));
+    find: `session.storeResult(number, failure("cancelled", "The caller cancelled the request."));
     return cancelled(false);`,
-    replace: `if (stored === undefined) {
-    return cancelled(false);`,
+    replace: "return cancelled(false);",
     why: "a request that was cancelled before it ran is run when it comes",
     expects: [9, 10, 13, 5],
   },
@@ -327,8 +325,8 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     name: "last-come-first-served",
     class: "P23",
     file: WAITERS,
-    find: "for (const call of queue) {",
-    replace: "for (const call of [...queue].reverse()) {",
+    find: "for (const call of queue.calls) {",
+    replace: "for (const call of [...queue.calls].reverse()) {",
     why: "of those who wait for a lock the last one is woken, whoever came before",
     expects: [23],
   },
@@ -396,8 +394,9 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     name: "free-lock-called-held",
     class: "lock",
     file: WAITERS,
-    find: "if (queue === undefined) return false;",
-    replace: "if (queue === undefined) return node.lockGeneration % 4 === 3;",
+    find: "return queue !== undefined && (mode",
+    replace: `if (queue === undefined) return node.lockGeneration % 4 === 3;
+    return queue !== undefined && (mode`,
     why: "a tryAcquire is told of others that wait, and nobody does",
     expects: [9],
   },

@@ -40,7 +40,7 @@ export class HeldRequests {
     const entry = { from, request, until, isGone: false };
     this.#entries.push(entry);
     this.#size += 1;
-    this.#bytes += contentsBytes(request);
+    this.#bytes += weightOf(request);
     const known = this.#byConnection.get(from);
     if (known === undefined) this.#byConnection.set(from, new Set([entry]));
     else known.add(entry);
@@ -83,15 +83,18 @@ export class HeldRequests {
   #remove(entry: Entry): void {
     entry.isGone = true;
     this.#size -= 1;
-    this.#bytes -= contentsBytes(entry.request);
+    this.#bytes -= weightOf(entry.request);
     if (this.#size > 0 && this.#entries.length <= 2 * this.#size + GONE_MAX) return;
     this.#entries = this.#entries.filter((other) => !other.isGone);
     this.#head = 0;
   }
 }
 
-/** What a request weighs: all but contents is small. */
-function contentsBytes({ call }: Request): number {
-  if (call?.$case === "setContents") return call.value.contents.length;
-  return call?.$case === "open" ? call.value.initialContents.length : 0;
+/** What a request weighs: whatever a client may make long. */
+function weightOf({ call, guard }: Request): number {
+  let bytes = guard.length;
+  for (const field of Object.values(call?.value ?? {})) {
+    if (typeof field === "string" || field instanceof Uint8Array) bytes += field.length;
+  }
+  return bytes;
 }

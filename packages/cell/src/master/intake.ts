@@ -29,6 +29,12 @@ export class Intake {
     return proposals.size >= CALLS_MAX || proposals.bytes >= this.#proposedBytesMax;
   }
 
+  /** Half of it all is free: what was held back goes on in large lots, not one by one. */
+  get hasRoom(): boolean {
+    const { proposals } = this.#parts;
+    return 2 * proposals.size < CALLS_MAX && 2 * proposals.bytes < this.#proposedBytesMax;
+  }
+
   /**
    * GAP-11. False when the request needs no running: it has a result, or is on its way, or its
    * number is one that is never run. Then it has its answer, or will have it.
@@ -54,10 +60,13 @@ export class Intake {
     }
     const underWay = session.calls?.get(number);
     if (underWay !== undefined) {
-      underWay.addCopy(call);
+      if (underWay.request.call?.$case === call.request.call?.$case) underWay.addCopy(call);
+      else this.#refuseOther(call);
       return false;
     }
-    if (number >= session.lowestSeen + IN_FLIGHT_MAX) {
+    // The window alone does not bound them: what still waits may be below what was said to be lowest.
+    const isFull = (session.calls?.size ?? 0) >= IN_FLIGHT_MAX;
+    if (isFull || number >= session.lowestSeen + IN_FLIGHT_MAX) {
       const detail = `At most ${IN_FLIGHT_MAX} requests of a session may be unanswered.`;
       answers.asFact(call, failure("too_many_requests", detail));
       return false;
@@ -113,6 +122,10 @@ export class Intake {
       this.#parts.answers.fromState(call, result);
       return;
     }
+    this.#refuseOther(call);
+  }
+
+  #refuseOther(call: Call): void {
     const detail = `Request ${call.number} was another call.`;
     this.#parts.answers.asFact(call, failure("invalid_argument", detail));
   }

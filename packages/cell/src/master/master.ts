@@ -216,6 +216,7 @@ export class Master {
       this.#onResult(now, serving, command, call, outcome.result, outcome.isReplay);
     } else if (outcome.kind === "blocked" && call !== undefined) serving.locks.onBlocked(call);
     this.#onEffects(now, serving);
+    if (serving.intake.hasRoom) serving.parts.waiters.resume();
   }
 
   /**
@@ -259,7 +260,10 @@ export class Master {
     const keepAlives = new KeepAlives(this.#clock, this.#outbox, clientEpoch);
     const gate = new FailOverGate();
     const sessions = new Map<number, MasterSession>();
-    const waiters = new Waiters((call) => locks.proposeClaim(call));
+    const waiters = new Waiters(
+      (call) => locks.proposeClaim(call),
+      () => intake.isOverloaded,
+    );
     const parts: MasterParts = {
       state,
       clientEpoch,
@@ -317,7 +321,8 @@ export class Master {
   ): void {
     const { parts } = serving;
     if (!isReplay && result.$case === "open") this.#onOpened(parts, command, result.value.handle);
-    if (command.body?.$case === "cancel") {
+    // A Cancel that was refused, or was cancelled itself, has cancelled nothing.
+    if (result.$case === "cancel" && command.body?.$case === "cancel") {
       this.#onCancelled(serving, command.sessionId, command.body.value.requestNumber);
     }
     if (parts.state.effects.sessionBegun !== 0) this.#onSessionBegun(now, serving);
@@ -366,7 +371,8 @@ export class Master {
     const effects = this.#state.effects;
     for (const sessionId of effects.sessionsEnded) this.#onSessionEnded(now, serving, sessionId);
     for (const node of effects.deleted) this.#onNodeDeleted(serving, node);
-    for (const path of effects.delaysBegun) this.#delays.begin(now, this.#state, path);
+    // Once a name: of many shared holders that failed in one step, each has begun it.
+    for (const path of new Set(effects.delaysBegun)) this.#delays.begin(now, this.#state, path);
     for (const node of effects.unlocked) if (!node.isDeleted) serving.parts.waiters.pump(node);
   }
 

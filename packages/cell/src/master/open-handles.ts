@@ -7,6 +7,8 @@ import type { MasterSession } from "./master-session.ts";
 
 /** Closed handles of earlier epochs that a session may have; beyond it HND-5 gives way. */
 const CLOSED_HANDLES_MAX = 4096;
+/** Tokens of earlier epochs cost their client nothing to keep: so many are remembered. */
+const REBUILT_HANDLES_MAX = 4096;
 
 /** A handle as this master knows it. */
 export type OpenHandle = {
@@ -53,7 +55,9 @@ export function checkHandle(
   const node = state.namespace.getInstance(token.path, token.instance);
   if (node === undefined) return deleted(token);
   const handle = { token, bytes: bytes.slice(), node };
-  rememberHandle(session, handle);
+  // One more is rebuilt each time that it is presented.
+  const isRoom = (session.handles?.size ?? 0) < REBUILT_HANDLES_MAX;
+  if (isRoom) rememberHandle(session, handle);
   return { kind: "good", handle };
 }
 

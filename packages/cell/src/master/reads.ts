@@ -38,8 +38,7 @@ export function directory(node: Node, call: ReadDir): Result {
     return failure("not_a_directory", `${quoted(node.path)} is a file.`);
   }
   const entries: DirectoryEntry[] = [];
-  for (const [name, child] of node.children?.entries() ?? []) {
-    if (call.after !== "" && name <= call.after) continue;
+  for (const [name, child] of node.children?.entriesAfter(call.after) ?? []) {
     if (entries.length >= DIRECTORY_PAGE_ENTRIES_MAX) {
       return { $case: "readDir", value: { entries, more: true } };
     }

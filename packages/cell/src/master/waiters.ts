@@ -9,24 +9,30 @@ export const WAITERS_PER_LOCK_MAX = 16_384;
 /** Of all locks. They have a limit of their own: what would free a lock must not be refused for them. */
 const WAITERS_MAX = 131_072;
 
+/** A Set keeps the order of arrival, and gives one up from the middle at no cost. */
+type Queue = { readonly calls: Set<Call>; exclusive: number };
+
 /**
  * Those who wait for locks, first in first out (GAP-7): a shared request does not overtake an older
  * exclusive one. An Acquire is proposed only when it may be granted; it keeps its place while it is
  * proposed, and takes it up again if the race was lost.
  */
 export class Waiters {
-  /** Sets keep the order of arrival, and give one up from the middle at no cost. */
-  readonly #queues = new Map<Node, Set<Call>>();
+  readonly #queues = new Map<Node, Queue>();
   readonly #propose: (call: Call) => void;
+  readonly #isOverloaded: () => boolean;
+  /** Locks whose waiters may be granted, and who wait for what is under way already. */
+  readonly #stalled = new Set<Node>();
   #size = 0;
 
-  constructor(propose: (call: Call) => void) {
+  constructor(propose: (call: Call) => void, isOverloaded: () => boolean = () => false) {
     this.#propose = propose;
+    this.#isOverloaded = isOverloaded;
   }
 
   isFull(node: Node): boolean {
     if (this.#size >= WAITERS_MAX) return true;
-    return (this.#queues.get(node)?.size ?? 0) >= WAITERS_PER_LOCK_MAX;
+    return (this.#queues.get(node)?.calls.size ?? 0) >= WAITERS_PER_LOCK_MAX;
   }
 
   /** Queues a blocking Acquire, and proposes it if its turn has come. */
@@ -34,12 +40,16 @@ export class Waiters {
     assert(call.node === node && call.claim !== undefined, "a waiter has a lock and a claim");
     let queue = this.#queues.get(node);
     if (queue === undefined) {
-      queue = new Set();
+      queue = { calls: new Set(), exclusive: 0 };
       this.#queues.set(node, queue);
     }
-    queue.add(call);
+    const { mode } = call.claim;
+    queue.calls.add(call);
+    if (mode === LockMode.EXCLUSIVE) queue.exclusive += 1;
     this.#size += 1;
-    this.pump(node);
+    // Whoever of those before it may be granted with it has been proposed: there is no need to look.
+    const isItsTurn = queue.calls.size === 1 || queue.exclusive === 0;
+    if (isItsTurn && isGrantable(node, mode) && !this.#stalled.has(node)) this.#propose(call);
   }
 
   /** The call has its answer, or will get it elsewhere. */
@@ -47,18 +57,16 @@ export class Waiters {
     const node = call.node;
     if (node === undefined) return;
     const queue = this.#queues.get(node);
-    if (queue === undefined || !queue.delete(call)) return;
+    if (queue === undefined || !queue.calls.delete(call)) return;
+    if (call.claim?.mode === LockMode.EXCLUSIVE) queue.exclusive -= 1;
     this.#size -= 1;
-    if (queue.size === 0) this.#queues.delete(node);
+    if (queue.calls.size === 0) this.#queues.delete(node);
   }
 
   /** True when a claim in `mode` would have to stand behind someone. */
   mustQueue(node: Node, mode: LockMode): boolean {
     const queue = this.#queues.get(node);
-    if (queue === undefined) return false;
-    if (mode === LockMode.EXCLUSIVE) return true;
-    for (const call of queue) if (call.claim?.mode === LockMode.EXCLUSIVE) return true;
-    return false;
+    return queue !== undefined && (mode === LockMode.EXCLUSIVE || queue.exclusive > 0);
   }
 
   /** Proposes from the head on, as far as what is proposed can all be granted together. */
@@ -66,12 +74,16 @@ export class Waiters {
     const queue = this.#queues.get(node);
     if (queue === undefined) return;
     let isFirst = true;
-    for (const call of queue) {
+    for (const call of queue.calls) {
       const mode = call.claim?.mode ?? LockMode.EXCLUSIVE;
       // An exclusive claim is granted alone, so nothing passes one and it passes nothing.
       if (mode === LockMode.EXCLUSIVE && !isFirst) return;
       if (!call.isProposed) {
         if (!isGrantable(node, mode)) return;
+        if (this.#isOverloaded()) {
+          this.#stalled.add(node);
+          return;
+        }
         this.#propose(call);
       }
       if (mode === LockMode.EXCLUSIVE) return;
@@ -79,12 +91,21 @@ export class Waiters {
     }
   }
 
+  /** There is room again for what was held back. */
+  resume(): void {
+    if (this.#stalled.size === 0) return;
+    const nodes = [...this.#stalled];
+    this.#stalled.clear();
+    for (const node of nodes) this.pump(node);
+  }
+
   /** All who wait for a node that is gone. */
   takeAll(node: Node): Call[] {
     const queue = this.#queues.get(node);
     if (queue === undefined) return [];
     this.#queues.delete(node);
-    this.#size -= queue.size;
-    return [...queue];
+    this.#stalled.delete(node);
+    this.#size -= queue.calls.size;
+    return [...queue.calls];
   }
 }

@@ -11,7 +11,7 @@ import type { HandleRecord } from "./handle-record.ts";
 import { keepClaims, recordOf } from "./handles.ts";
 import { grant, isGrantable } from "./locks.ts";
 import type { Node } from "./node.ts";
-import { done, failure, type Result } from "./result.ts";
+import { done, failure, handleQuotaFailure, type Result } from "./result.ts";
 import { sequencerOf } from "./sequencer.ts";
 import type { Session } from "./session.ts";
 
@@ -32,6 +32,11 @@ export function applyAcquireLock(
   }
   if (known !== undefined && known.holds !== LockMode.FREE) {
     return reacquire(session, known, number, body.mode);
+  }
+  // Of handles that the master has forgotten, too: the state must not grow with a client's numbers.
+  const records = session.handles?.size ?? 0;
+  if (known === undefined && records >= state.quotas.handlesPerSessionMax) {
+    return handleQuotaFailure(state);
   }
   if (!isGrantable(node, body.mode)) return body.wait ? undefined : lockFailure(node, body.mode);
   const record = recordOf(session, body.handleId, node);

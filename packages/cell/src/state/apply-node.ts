@@ -13,7 +13,7 @@ import type { CellState } from "./cell-state.ts";
 import { encodeHandleToken } from "./handle-token.ts";
 import { beginOpener, closeRecord, deleteNode, recordOf } from "./handles.ts";
 import type { Node } from "./node.ts";
-import { done, failure, type Result } from "./result.ts";
+import { done, failure, handleQuotaFailure, type Result } from "./result.ts";
 import type { Session } from "./session.ts";
 
 /** API-1, where something comes to be: a node, or an ephemeral node's opener. */
@@ -158,13 +158,6 @@ function creationFailure(state: CellState, session: Session, body: OpenNode): Re
     return handleQuotaFailure(state);
   }
   return undefined;
-}
-
-function handleQuotaFailure(state: CellState): Result {
-  return failure(
-    "quota_exceeded",
-    `The session has ${state.quotas.handlesPerSessionMax} handles open, as many as the quota allows.`,
-  );
 }
 
 function opened(

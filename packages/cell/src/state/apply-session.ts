@@ -76,6 +76,8 @@ export function applyCancel(state: CellState, session: Session, body: Cancel): R
   }
   const stored = session.results?.get(number);
   if (stored === undefined) {
+    // An Open that needed no command has no result here, but its handle may hold a lock.
+    closeOpened(state, session, number);
     session.storeResult(number, failure("cancelled", "The caller cancelled the request."));
     return cancelled(false);
   }

@@ -289,7 +289,12 @@ export class World {
     const { disk, life } = host;
     let delayMs = host.diskMs ?? 0.1 + this.rng.below(300) / 1000;
     if (this.diskBytesPerMs > 0) {
-      const size = request.kind === "write" ? request.bytes.length : request.kind === "read" ? request.sizeBytes : 0;
+      const size =
+        request.kind === "write"
+          ? request.bytes.length
+          : request.kind === "read"
+            ? request.sizeBytes
+            : 0;
       const from = Math.max(this.time.now, this.#diskFreeAt.get(host) ?? 0);
       this.#diskFreeAt.set(host, from + size / this.diskBytesPerMs);
       delayMs += from + size / this.diskBytesPerMs - this.time.now;

@@ -356,10 +356,17 @@ export class Replica {
   }
 
   #append(record: PaxosRecord): void {
+    if (this.#ended !== undefined) return;
     this.#records += 1;
     const encoded = encodeRecord(record);
     let index: number;
     if (record.kind === "restored") {
+      // Nothing of it is on the disk yet: once it were, this program could not start there again.
+      const problem = this.#cell.restoreProblem(record.bytes);
+      if (problem !== undefined) {
+        this.#ended = { code: "unsupported", detail: `A peer's snapshot: ${problem}.` };
+        return;
+      }
       // The file that the record names is durable before the record is.
       this.#journal.writeSnapshot({
         slot: record.slot,

@@ -1,0 +1,294 @@
+import { Command, LockMode, NodeKind, Request } from "@cubby/protocol";
+import { describe, expect, it, vi } from "vitest";
+import { Call } from "./master/call.ts";
+import { HELD_BYTES_MAX, HeldRequests } from "./master/held-requests.ts";
+import { MasterSession } from "./master/master-session.ts";
+import { checkHandle } from "./master/open-handles.ts";
+import { Waiters } from "./master/waiters.ts";
+import { CellState } from "./state/cell-state.ts";
+import { Session } from "./state/session.ts";
+import {
+  codeOf,
+  connection,
+  Harness,
+  openCall,
+  setCall,
+  TestSession,
+} from "./test-support/harness.ts";
+
+const SHARED = LockMode.SHARED;
+
+describe("hostile clients", () => {
+  // DESIGN §4, "in-flight requests are capped at the table size".
+  it("has at most IN_FLIGHT_MAX requests of a session unanswered, whatever it says of its lowest", () => {
+    const harness = new Harness();
+    const [holder, hostile] = [new TestSession(harness), new TestSession(harness)];
+    holder.acquire(holder.open("/ls/local/l").handle);
+    const { handle } = hostile.open("/ls/local/l");
+    let waiting = 0;
+    for (let i = 0; i < 2_000; i += 1) {
+      hostile.lowest = hostile.next;
+      const tag = hostile.beginAcquire(handle);
+      if (harness.replyTo(tag) === undefined) waiting += 1;
+    }
+    expect(waiting).toBeLessThanOrEqual(256);
+  });
+
+  // And so one session takes every waiter's place of a lock, and of the cell.
+  it("lets one session not keep all others from waiting for a lock", () => {
+    const harness = new Harness();
+    const [holder, hostile, polite] = [
+      new TestSession(harness),
+      new TestSession(harness),
+      new TestSession(harness),
+    ];
+    holder.acquire(holder.open("/ls/local/l").handle);
+    const { handle } = hostile.open("/ls/local/l");
+    const mine = polite.open("/ls/local/l").handle;
+    for (let i = 0; i < 16_384; i += 1) {
+      hostile.lowest = hostile.next;
+      hostile.beginAcquire(handle);
+    }
+    expect(codeOf(harness.resultOf(polite.beginAcquire(mine)))).toBe("none");
+  }, 60_000);
+
+  // Records of handles that the master has forgotten pile up in the replicated state.
+  it("keeps no lock of a handle whose Open was cancelled", () => {
+    const harness = new Harness();
+    const hostile = new TestSession(harness);
+    const watcher = new TestSession(harness);
+    const stat = watcher.open("/ls/local/l").handle;
+    for (let i = 0; i < 3_000; i += 1) {
+      const number = hostile.next;
+      const { handle } = hostile.open("/ls/local/l");
+      hostile.lowest = number;
+      hostile.acquire(handle, SHARED);
+      hostile.lowest = number;
+      hostile.call({ $case: "cancel", value: { requestNumber: number } });
+      hostile.lowest = hostile.next;
+    }
+    expect(watcher.stat(stat).lockHolders).toBeLessThanOrEqual(1_024);
+  });
+
+  // The same by a Close that apply refuses, since its own lowest is too low.
+  it("forgets no handle whose Close was refused", () => {
+    const harness = new Harness();
+    const hostile = new TestSession(harness);
+    const watcher = new TestSession(harness);
+    const stat = watcher.open("/ls/local/l").handle;
+    const read = hostile.open("/ls/local/l").handle;
+    for (let i = 0; i < 1_500; i += 1) {
+      const { handle } = hostile.open("/ls/local/l");
+      hostile.lowest = hostile.next;
+      hostile.acquire(handle, SHARED);
+      // A read says that all below is answered; the log does not hear of it.
+      hostile.next += 400;
+      hostile.lowest = hostile.next;
+      hostile.begin({ $case: "getStat", value: { handle: read } });
+      hostile.call({ $case: "close", value: { handle } }, { lowestUnanswered: 1 });
+      hostile.lowest = hostile.next;
+    }
+    expect(watcher.stat(stat).lockHolders).toBeLessThanOrEqual(1_024);
+  });
+
+  // After a fail-over tokens of closed handles are rebuilt, without bound (FO-8, HND-5).
+  it("rebuilds no more handles of a session than it may have open", () => {
+    const harness = new Harness(2);
+    const hostile = new TestSession(harness);
+    const tokens: Uint8Array[] = [];
+    for (let i = 0; i < 6_000; i += 1) {
+      const { handle } = hostile.open("/ls/local/l");
+      tokens.push(handle);
+      hostile.close(handle);
+    }
+    // What a new master does with them, seen from inside.
+    const state = new CellState("local");
+    state.handleKey = new Uint8Array(16).fill(1);
+    state.clientEpoch = 2;
+    const root = state.namespace.root;
+    state.namespace.create("/ls/local/l", NodeKind.FILE, root, false);
+    const session = new MasterSession(
+      new Session(hostile.id, { leaseMs: 12_000, caches: false, clientName: "" }),
+      harness.now,
+      true,
+      12_000,
+    );
+    for (const token of tokens) expect(checkHandle(state, session, token).kind).toBe("good");
+    expect(session.handles?.size).toBeLessThanOrEqual(4_096);
+  });
+
+  // The bound of held requests in bytes does not count the guard (nor a handle, nor a name).
+  it("weighs all of a request that it holds", () => {
+    const held = new HeldRequests();
+    const guard = new Uint8Array(500 * 1024);
+    let count = 0;
+    const request = {
+      ...Request.create(),
+      guard,
+      call: { $case: "endSession" as const, value: {} },
+    };
+    while (held.add(connection(count), request)) count += 1;
+    expect(count * guard.length).toBeLessThanOrEqual(2 * HELD_BYTES_MAX);
+  });
+
+  // And a whole cell holds them at the gate, from one session and under one number.
+  it("holds no 500 KiB guards by the thousand at the gate", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true });
+    const hostile = new TestSession(harness);
+    hostile.open("/ls/local/l");
+    harness.elect(1);
+    hostile.acknowledge();
+    const guard = new Uint8Array(500 * 1024);
+    const open = { $case: "open" as const, value: openCall("/ls/local/new") };
+    let held = 0;
+    for (let i = 0; i < 2_000; i += 1) {
+      const more = { requestNumber: hostile.next, guard };
+      const tag = harness.send(hostile.envelope(open, more));
+      if (harness.replyTo(tag) === undefined) held += 1;
+    }
+    expect(caching.id).toBeGreaterThan(0);
+    expect(held * guard.length).toBeLessThanOrEqual(2 * HELD_BYTES_MAX);
+  });
+
+  // Each shared waiter that comes looks at all before it.
+  it("queues shared waiters at a cost that does not grow with their number", () => {
+    let looks = 0;
+    const waiters = new Waiters((call) => {
+      call.isProposed = true;
+    });
+    const root = new CellState("local").namespace.root;
+    const number = 4_096;
+    for (let i = 0; i < number; i += 1) {
+      const call = new Call(undefined, connection(i), Request.create());
+      const claim = {
+        path: "",
+        instance: 1,
+        handleId: i,
+        mode: SHARED,
+        wait: true,
+        lockDelayMs: 0,
+      };
+      Object.defineProperty(call, "claim", {
+        get() {
+          looks += 1;
+          return claim;
+        },
+      });
+      call.node = root;
+      waiters.add(root, call);
+    }
+    expect(looks).toBeLessThan(20 * number);
+  });
+
+  // A Cancel that was itself cancelled was not carried out.
+  it("lets a cancelled Cancel do nothing", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const number = session.next;
+    const { handle } = session.open("/ls/local/l");
+    session.lowest = number;
+    session.acquire(handle);
+    session.lowest = number;
+    harness.isHeldBack = true;
+    const first = session.begin({ $case: "cancel", value: { requestNumber: session.next + 1 } });
+    const second = session.begin({ $case: "cancel", value: { requestNumber: number } });
+    harness.letGo();
+    expect(codeOf(harness.resultOf(first))).toBe("cancel");
+    expect(codeOf(harness.resultOf(second))).toBe("cancelled");
+    // Not carried out, so the handle is as good as before: it holds its lock and can give it back.
+    expect(codeOf(session.release(handle))).toBe("release");
+  });
+
+  // A number that is under way as one call, used for another, is answered with the first one's result.
+  it("answers no call with the result of another", () => {
+    const harness = new Harness();
+    const [holder, session] = [new TestSession(harness), new TestSession(harness)];
+    const held = holder.open("/ls/local/l").handle;
+    holder.acquire(held);
+    const { handle } = session.open("/ls/local/l");
+    const number = session.next;
+    session.beginAcquire(handle);
+    const other = session.envelope(
+      { $case: "setContents", value: setCall(handle, "x") },
+      { requestNumber: number },
+    );
+    const tag = harness.send(other, 2);
+    holder.release(held);
+    expect(codeOf(harness.resultOf(tag))).not.toBe("acquire");
+  });
+
+  // Each page of a listing walks over all names before it, and one new name has all sorted again.
+  it("lists a directory at a cost that does not grow with its length", () => {
+    const harness = new Harness(1, { quotas: { nodesMax: 100_000 } });
+    const session = new TestSession(harness);
+    const dir = session.open("/ls/local/d", { kind: NodeKind.DIRECTORY }).handle;
+    const number = 8_192;
+    for (let i = 0; i < number; i += 1) {
+      const name = `/ls/local/d/${(i * 7919) % 8192}`;
+      session.call({ $case: "close", value: { handle: session.open(name).handle } });
+    }
+    const list = (after: string) =>
+      session.call({ $case: "readDir", value: { handle: dir, after } });
+    list("");
+    const has = vi.spyOn(Map.prototype, "has");
+    list("99");
+    const looks = has.mock.calls.length;
+    has.mockRestore();
+    expect(looks).toBeLessThan(1_024);
+  });
+
+  // One delay, ended once.
+  it("ends a delay by one command, however many shared holders failed", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness, { leaseMs: 2_000 });
+    for (let i = 0; i < 500; i += 1) {
+      const delay = { hasLockDelay: true, lockDelayMs: 3_000 };
+      const { handle } = session.open("/ls/local/l", delay);
+      expect(codeOf(session.acquire(handle, SHARED))).toBe("acquire");
+      session.lowest = session.next;
+    }
+    harness.advance(10_000);
+    const ends = harness.chosen.filter(
+      ({ command }) => Command.decode(command).body?.$case === "endLockDelay",
+    );
+    expect(ends.length).toBe(1);
+  });
+
+  // ReplicatedLog.propose, "at most 32 MiB of commands under way; a log takes in twice that".
+  it("has no more under way than a log takes in, when locks become free that many wait for", () => {
+    const harness = new Harness();
+    const paths = ["a", "b", "c"].map((name) => `/ls/local/${name}${"x".repeat(1_000)}`);
+    const holder = new TestSession(harness);
+    const [first] = paths.map((path) => holder.acquire(holder.open(path).handle));
+    const keeper = new TestSession(harness);
+    const guarding = keeper.acquire(keeper.open(`/ls/local/g${"x".repeat(1_000)}`).handle);
+    if (first?.$case !== "acquire" || guarding.$case !== "acquire") throw new Error("not held");
+    const guard = guarding.value.sequencer;
+    for (let i = 0; i < 192; i += 1) {
+      const session = new TestSession(harness);
+      const path = paths[i % 3] ?? "";
+      const { handle } = session.open(path);
+      session.lowest = session.next;
+      const acquire = {
+        $case: "acquire" as const,
+        value: { handle, mode: SHARED, wait: true },
+      };
+      for (let n = 0; n < 255; n += 1) session.begin(acquire, { guard });
+      harness.replies = [];
+    }
+    harness.isHeldBack = true;
+    holder.begin({ $case: "endSession", value: {} });
+    const { log } = harness.pair(0);
+    harness.choose(log.proposed.shift() ?? new Uint8Array(0));
+    let bytes = 0;
+    for (const command of log.proposed) bytes += command.length;
+    expect(bytes).toBeLessThanOrEqual(64 * 1024 * 1024);
+    // All are granted in the end.
+    while (log.proposed.length > 0) harness.choose(log.proposed.shift() ?? new Uint8Array(0));
+    harness.letGo();
+    expect(harness.replies.filter(({ reply }) => reply.result?.$case === "acquire").length).toBe(
+      192 * 255,
+    );
+  }, 60_000);
+});

@@ -7,7 +7,6 @@ const REPLAY = "packages/server/src/core/journal-replay.ts";
 const HEADER = "packages/server/src/core/segment-header.ts";
 const REPLICA = "packages/server/src/core/replica.ts";
 const REPAIR = "packages/server/src/core/journal-repair.ts";
-const RECOVERY = "packages/server/src/core/journal-recovery.ts";
 const STORE = "packages/server/src/core/snapshot-file-store.ts";
 
 /** Journal, segments, snapshots and recovery. */
@@ -34,12 +33,12 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [2, 3, 24],
   },
   {
-    name: "header-trusted-after-restart",
+    name: "dropped-segment-comes-back",
     class: "S4",
-    file: RECOVERY,
-    find: "yield* makeDurable(repair, { owner: identity.value, witness, segments: open });",
-    replace: "void open;",
-    why: "a header in memory only is witnessed, and after a power loss its segment is missed",
+    file: REPAIR,
+    find: "...old.map(snapshotFile), ...found.free.map(segmentFile)]",
+    replace: "...old.map(snapshotFile)]",
+    why: "a segment whose header was wiped in memory only is left alone, and is there again after a power loss",
     expects: [24],
   },
   {

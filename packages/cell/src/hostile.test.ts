@@ -154,9 +154,10 @@ describe("hostile clients", () => {
   // Each shared waiter that comes looks at all before it.
   it("queues shared waiters at a cost that does not grow with their number", () => {
     let looks = 0;
-    const waiters = new Waiters((call) => {
+    const propose = (call: Call): void => {
       call.isProposed = true;
-    });
+    };
+    const waiters = new Waiters(propose, () => false);
     const root = new CellState("local").namespace.root;
     const number = 4_096;
     for (let i = 0; i < number; i += 1) {

@@ -174,6 +174,7 @@ describe("the configuration", () => {
     );
     expect(problem({ flags: { ...FLAGS, masterLeaseMs: "200" } })).toContain("masterLeaseRenewMs");
     expect(problem({ flags: { ...FLAGS, heartbeatMs: "200" } })).toContain("heartbeatMs");
+    expect(problem({ flags: { ...FLAGS, segmentBytes: "1025KiB" } })).toContain("whole pages");
   });
 
   test("says which file cannot be read", () => {

@@ -25,7 +25,7 @@ export class Waiters {
   readonly #stalled = new Set<Node>();
   #size = 0;
 
-  constructor(propose: (call: Call) => void, isOverloaded: () => boolean = () => false) {
+  constructor(propose: (call: Call) => void, isOverloaded: () => boolean) {
     this.#propose = propose;
     this.#isOverloaded = isOverloaded;
   }

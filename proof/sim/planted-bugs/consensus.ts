@@ -280,7 +280,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     find: "identity: { slot, sizeBytes, checksum, leaseMs }, parts: [],",
     replace: "identity: { slot, sizeBytes, checksum, leaseMs }, parts: transit?.parts ?? [],",
     why: "the parts of a snapshot that was given up are read as the beginning of the next one",
-    expects: [0, 5],
+    expects: [0, 5, 24],
     also: [
       {
         file: CATCH_UP,

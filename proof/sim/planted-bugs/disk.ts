@@ -33,15 +33,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [2, 3, 24],
   },
   {
-    name: "dropped-segment-comes-back",
-    class: "S4",
-    file: REPAIR,
-    find: "...old.map(snapshotFile), ...found.free.map(segmentFile)]",
-    replace: "...old.map(snapshotFile)]",
-    why: "a segment whose header was wiped in memory only is left alone, and is there again after a power loss",
-    expects: [24],
-  },
-  {
     name: "durable-when-submitted",
     class: "S1",
     file: REPLICA,

@@ -186,6 +186,11 @@ export class ClientChecker implements Queues {
     };
   }
 
+  /** Of the present master, or the last one. */
+  get epoch(): number {
+    return this.#reference.clientEpoch;
+  }
+
   /** Acquires in the queue of a master, of clients that are alive and well connected. */
   get waiters(): readonly Waiter[] {
     return [...this.#waiting()].map(([, waiter]) => waiter);

@@ -16,9 +16,9 @@ function lookFor(
   mode: LockMode | undefined,
   queued = waiters,
 ): () => void {
-  const checker = new WaitChecker(0);
+  const checker = new WaitChecker();
   return () => {
-    const queues = { waiters, queued, decided: [] };
+    const queues = { epoch: 1, waiters, queued, decided: [] };
     for (let now = 0; now <= ms; now += 10) checker.look(now, queues, () => mode);
   };
 }
@@ -42,10 +42,10 @@ describe("the checker of queues (23)", () => {
   });
 
   it("finds one whose answer is in the log and does not come", () => {
-    const checker = new WaitChecker(0);
+    const checker = new WaitChecker();
     const waiters = [waiter(EXCLUSIVE)];
     const look = (now: number, decided: readonly Waiter[]): void =>
-      checker.look(now, { waiters, queued: waiters, decided }, () => EXCLUSIVE);
+      checker.look(now, { epoch: 1, waiters, queued: waiters, decided }, () => EXCLUSIVE);
     look(0, waiters);
     look(4_000, []);
     look(4_100, waiters);
@@ -53,11 +53,34 @@ describe("the checker of queues (23)", () => {
     expect(() => look(9_100, waiters)).toThrow(/is decided, and not told/);
   });
 
-  it("finds an exclusive waiter that is passed again and again", () => {
-    const checker = new WaitChecker(0);
+  describe("of an exclusive waiter that is passed again and again", () => {
     const patient = [waiter(EXCLUSIVE)];
-    for (let i = 0; i < 20; i += 1) checker.onGranted(PATH, 500, patient);
-    for (let i = 0; i < 4; i += 1) checker.onGranted(PATH, 2_000 + i, patient);
-    expect(() => checker.onGranted(PATH, 3_000, patient)).toThrow(/5 that came later/);
+    const pass = (checker: WaitChecker, begunAt: number, times: number): void => {
+      for (let i = 0; i < times; i += 1) checker.onGranted(PATH, begunAt + i, patient);
+    };
+    const look = (checker: WaitChecker, now: number, epoch: number): void =>
+      checker.look(now, { epoch, waiters: patient, queued: patient, decided: [] }, () => EXCLUSIVE);
+
+    it("finds it", () => {
+      const checker = new WaitChecker();
+      look(checker, 0, 1);
+      pass(checker, 500, 20);
+      pass(checker, 2_000, 4);
+      expect(() => pass(checker, 3_000, 1)).toThrow(/5 that came later/);
+    });
+
+    it("begins anew with the queue of another master, and after nobody served", () => {
+      const checker = new WaitChecker();
+      look(checker, 0, 1);
+      pass(checker, 2_000, 4);
+      look(checker, 3_000, 2);
+      pass(checker, 3_500, 20);
+      pass(checker, 4_000, 4);
+      checker.pause();
+      pass(checker, 5_000, 20);
+      look(checker, 5_000, 2);
+      pass(checker, 6_000, 4);
+      expect(() => pass(checker, 6_010, 1)).toThrow(/5 that came later/);
+    });
   });
 });

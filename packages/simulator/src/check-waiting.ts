@@ -11,6 +11,8 @@ export type Waiter = {
 };
 
 export type Queues = {
+  /** Of the master: the next one's queues form anew. */
+  readonly epoch: number;
   /** Those of the waiters who have been granted their lock or refused it, in the log. */
   readonly decided: readonly Waiter[];
   /** Those in the queue of a master that hears of them. */
@@ -37,16 +39,16 @@ export class WaitChecker {
   /** Since when, and with the lock in which mode, a request could have been granted. */
   readonly #since = new Map<string, { readonly at: number; readonly held: LockMode | undefined }>();
   readonly #decidedSince = new Map<Waiter, number>();
-  readonly #overtaken = new Map<Waiter, number>();
-  readonly #beganAt: number;
-
-  constructor(now: number) {
-    this.#beganAt = now;
-  }
+  /** Since when each stands in the present master's queue, and how often it was passed there. */
+  readonly #places = new Map<Waiter, { readonly since: number; overtaken: number }>();
+  #epoch = 0;
 
   /** `modeOf`: who holds the lock at this instant; undefined while a lock-delay keeps it. */
   look(now: number, queues: Queues, modeOf: (path: string) => LockMode | undefined): void {
-    const { waiters, queued } = queues;
+    const { epoch, waiters, queued } = queues;
+    if (epoch !== this.#epoch) this.pause();
+    this.#epoch = epoch;
+    this.#takePlaces(now, waiters);
     this.#lookForAnswers(now, queues.decided);
     const waitedFor = new Set<string>();
     for (const waiter of waiters) {
@@ -65,10 +67,19 @@ export class WaitChecker {
     for (const key of this.#since.keys()) if (!waitedFor.has(key)) this.#since.delete(key);
   }
 
-  /** Nobody serves: nothing can be granted. */
+  /** Nobody serves: nothing can be granted, and queues are in no order of before. */
   pause(): void {
     this.#since.clear();
     this.#decidedSince.clear();
+    this.#places.clear();
+  }
+
+  #takePlaces(now: number, waiters: readonly Waiter[]): void {
+    const present = new Set(waiters);
+    for (const waiter of this.#places.keys()) if (!present.has(waiter)) this.#places.delete(waiter);
+    for (const waiter of waiters) {
+      if (!this.#places.has(waiter)) this.#places.set(waiter, { since: now, overtaken: 0 });
+    }
   }
 
   #lookForAnswers(now: number, decided: readonly Waiter[]): void {
@@ -86,15 +97,14 @@ export class WaitChecker {
 
   /** One that asked at `begunAt` was granted the lock while these wait. */
   onGranted(path: string, begunAt: number, waiters: readonly Waiter[]): void {
-    // Queues that formed after a change of master are in no order of before.
-    if (begunAt < this.#beganAt + TOGETHER_MS) return;
     for (const waiter of waiters) {
+      const place = this.#places.get(waiter);
       if (waiter.path !== path || waiter.mode !== LockMode.EXCLUSIVE) continue;
-      if (begunAt < waiter.begunAt + TOGETHER_MS) continue;
-      const times = (this.#overtaken.get(waiter) ?? 0) + 1;
-      this.#overtaken.set(waiter, times);
-      if (times <= OVERTAKEN_MAX) continue;
-      const detail = `${times} that came later were granted ${path} before ${waiter.name()}, which waits since ${waiter.begunAt.toFixed(0)}`;
+      if (place === undefined) continue;
+      if (begunAt < Math.max(waiter.begunAt, place.since) + TOGETHER_MS) continue;
+      place.overtaken += 1;
+      if (place.overtaken <= OVERTAKEN_MAX) continue;
+      const detail = `${place.overtaken} that came later were granted ${path} before ${waiter.name()}, which waits since ${waiter.begunAt.toFixed(0)}`;
       throw new Violation(23, "no-overtaking", detail);
     }
   }

@@ -130,7 +130,8 @@ describe("lock, on a cell of one replica", () => {
 
   it("kills a command that Ctrl-Z stopped, when another was granted the lock before fg", async () => {
     const lines = join(directory, "stopped-lines");
-    const script = 'trap "" TERM; echo line >> "$0"; echo ready; while :; do echo line >> "$0"; sleep 0.02; done';
+    const script =
+      'trap "" TERM; echo line >> "$0"; echo ready; while :; do echo line >> "$0"; sleep 0.02; done';
     const options = ["--session-lease", "2s", "--lock-delay", "0"];
     const command = ["--", "/bin/sh", "-c", script, lines];
     const run = start(["lock", "/ls/local/fg", ...options, ...command]);

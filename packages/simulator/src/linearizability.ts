@@ -101,7 +101,9 @@ export function partitionHistory<Input, Output>(
   return parts;
 }
 
+/** The top of a stack that shares what is below with every other that was built on it. */
 type Frame<State> = {
+  readonly below: Frame<State> | undefined;
   readonly operation: number;
   /** Which of the states that the model offered was taken. */
   readonly alternative: number;
@@ -133,11 +135,11 @@ class Search<State, Input, Output> {
   /** Of an open operation: the one before it with the same input, or itself. */
   readonly #twins: Int32Array;
   readonly #visited = new Set<string>();
-  readonly #frames: Frame<State>[] = [];
+  #top: Frame<State> | undefined;
   readonly #stepsMax: number;
   readonly #visitedMax: number;
   #deepestPlaced = -1;
-  #deepest: { readonly order: readonly number[]; readonly state: State };
+  #deepest: { readonly top: Frame<State> | undefined; readonly state: State };
   steps = 0;
 
   constructor(
@@ -162,14 +164,18 @@ class Search<State, Input, Output> {
     this.#previous = new Int32Array(this.#head + 1);
     this.#linkEvents(closed);
     this.#twins = twinsOf(this.#operations, closed.length);
-    this.#deepest = { order: [], state: model.init };
+    this.#deepest = { top: undefined, state: model.init };
     this.#stepsMax = limits.stepsMax ?? STEPS_MAX_DEFAULT;
     this.#visitedMax = limits.visitedMax ?? VISITED_MAX_DEFAULT;
   }
 
   get deepest(): { readonly order: readonly Operation<Input, Output>[]; readonly state: State } {
-    const order = this.#deepest.order.map((each) => this.#operation(each));
-    return { order, state: this.#deepest.state };
+    const { top, state } = this.#deepest;
+    const order: Operation<Input, Output>[] = [];
+    for (let frame = top; frame !== undefined; frame = frame.below) {
+      order.push(this.#operation(frame.operation));
+    }
+    return { order: order.reverse(), state };
   }
 
   run(): "linearizable" | "violation" | "limit" {
@@ -206,7 +212,8 @@ class Search<State, Input, Output> {
         continue;
       }
       const isForced = !isReturn(event) && this.#changesNothing(operation, state, after);
-      this.#frames.push({ operation, alternative, before: state, event, open, isForced });
+      const below = this.#top;
+      this.#top = { below, operation, alternative, before: state, event, open, isForced };
       state = after;
       event = this.#follow(this.#head);
       open = 0;
@@ -281,7 +288,8 @@ class Search<State, Input, Output> {
 
   #takeBackChoice(): Frame<State> | undefined {
     for (;;) {
-      const frame = this.#frames.pop();
+      const frame = this.#top;
+      this.#top = frame?.below;
       if (frame !== undefined) this.#takeBack(frame.operation);
       if (frame?.isForced !== true) return frame;
     }
@@ -329,7 +337,7 @@ class Search<State, Input, Output> {
   #rememberDeepest(state: State): void {
     if (this.#closedPlaced <= this.#deepestPlaced) return;
     this.#deepestPlaced = this.#closedPlaced;
-    this.#deepest = { order: this.#frames.map(({ operation }) => operation), state };
+    this.#deepest = { top: this.#top, state };
   }
 
   #link(before: number, after: number): void {

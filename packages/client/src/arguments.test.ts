@@ -48,6 +48,18 @@ describe("arguments", () => {
     arg("too much of a leader", "file_too_large", () =>
       cell.elect(`${PATH}/b`, { value: TOO_LONG }, () => undefined),
     ),
+    arg("a mode that is none", "invalid_argument", () =>
+      file.acquire({ mode: "exlusive" as "exclusive" }),
+    ),
+    arg("a mode that is none, at once", "invalid_argument", () =>
+      file.tryAcquire({ mode: "" as "shared" }),
+    ),
+    arg("a mode that no sequencer has", "invalid_argument", () =>
+      cell.checkSequencer(PATH, new Uint8Array(8), { mode: "free" as "shared" }),
+    ),
+    arg("a create that is none", "invalid_argument", () =>
+      cell.open(`${PATH}/b`, { create: "Must" as "must" }),
+    ),
     arg("a long relative name", "invalid_name", () => file.open(TOO_LONG)),
     arg("a long sequencer", "sequencer_malformed", () =>
       cell.checkSequencer(PATH, new Uint8Array(600_000)),
@@ -62,6 +74,15 @@ describe("arguments", () => {
     expect(later.map((r) => r.call?.$case).filter((kind) => kind !== "close")).toEqual(["open"]);
     expect(replica.connectionCount).toBe(1);
   });
+
+  it.each([-1, Number.NaN, 0.5])(
+    "of connect are checked by it: a timeout of %s",
+    async (timeout) => {
+      const connecting = connect(replica.url, { requestTimeoutMs: timeout });
+      await expect(connecting).rejects.toMatchObject({ code: "invalid_argument" });
+      await expect(connecting).rejects.toThrow(/requestTimeoutMs/);
+    },
+  );
 
   it("may be used again by the caller at once", async () => {
     const bytes = new Uint8Array([1, 2, 3]);

@@ -10,7 +10,7 @@ import {
 } from "@cubby/protocol";
 import { parseCellAddress } from "./core/cell-address.ts";
 import type { SessionEvent, SessionMachine } from "./core/session-machine.ts";
-import { durationMs } from "./duration.ts";
+import { durationMs, timeoutMsOf } from "./duration.ts";
 import { errorOf } from "./pending-call.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { CubbySession } from "./session.ts";
@@ -62,7 +62,7 @@ export async function connect(
   };
   const settings = {
     gracePeriodMs,
-    requestTimeoutMs: options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+    requestTimeoutMs: checkTimeout(options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT),
     closeTimeoutMs: durationMs(
       options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS_DEFAULT,
       "closeTimeoutMs",
@@ -89,6 +89,12 @@ export async function connect(
     const machine: SessionMachine = transport.openSession(terms, onEvent);
     signal?.addEventListener("abort", abort, { once: true });
   });
+}
+
+/** Here, and not first in a call that is made much later. */
+function checkTimeout(requestTimeoutMs: number): number {
+  timeoutMsOf(requestTimeoutMs, "requestTimeoutMs");
+  return requestTimeoutMs;
 }
 
 function leaseMsOf(leaseMs: number | undefined): number {

@@ -21,8 +21,8 @@ export function durationMs(duration: Duration, what: string): number {
 }
 
 /** Like `durationMs`; undefined for Infinity: no limit. */
-export function timeoutMsOf(timeoutMs: number): number | undefined {
-  return timeoutMs === Number.POSITIVE_INFINITY ? undefined : durationMs(timeoutMs, "timeoutMs");
+export function timeoutMsOf(timeoutMs: number, what = "timeoutMs"): number | undefined {
+  return timeoutMs === Number.POSITIVE_INFINITY ? undefined : durationMs(timeoutMs, what);
 }
 
 function parse(text: string): number | undefined {

@@ -127,14 +127,12 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** API-10: waits until the lock is free, in the order of arrival. */
   acquire(options: AcquireOptions = {}): Promise<Lock> {
-    return this.#call(this.#acquireBody(options, true), this.#lockOf(options), options);
+    return this.#acquire<Lock>(options, true);
   }
 
   /** API-11: undefined when the lock is held or in its lock-delay. */
   tryAcquire(options: AcquireOptions = {}): Promise<Lock | undefined> {
-    const body = this.#acquireBody(options, false);
-    const convert: (result: CallResult) => Lock | undefined = this.#lockOf(options);
-    return this.#call(body, convert, options, busyAsUndefined);
+    return this.#acquire<Lock | undefined>(options, false, busyAsUndefined);
   }
 
   /** API-12. */
@@ -244,16 +242,24 @@ export class Handle implements AsyncDisposable, PendingOwner {
     this.#markReleased();
   };
 
-  #acquireBody(options: AcquireOptions, wait: boolean): CallBody {
-    const mode = wireModeOf(options.mode ?? "exclusive");
-    return { $case: "acquire", value: { handle: this.#token, mode, wait } };
+  #acquire<T extends Lock | undefined>(
+    options: AcquireOptions,
+    wait: boolean,
+    absorb?: (code: ErrorCode) => { value: T } | undefined,
+  ): Promise<Lock | T> {
+    const mode = options.mode ?? "exclusive";
+    try {
+      const value = { handle: this.#token, mode: wireModeOf(mode), wait };
+      return this.#call<Lock | T>({ $case: "acquire", value }, this.#lockOf(mode), options, absorb);
+    } catch (error) {
+      return failed(error);
+    }
   }
 
-  #lockOf(options: AcquireOptions): (result: CallResult) => Lock {
+  #lockOf(mode: LockMode): (result: CallResult) => Lock {
     return (result) => {
       if (result.$case !== "acquire") throw unexpected(result);
       const { sequencer, lockGeneration } = result.value;
-      const mode = options.mode ?? "exclusive";
       const grant = { mode, sequencer: new Uint8Array(sequencer), lockGeneration };
       const lock = new Lock(this.#session, this, grant);
       if (this.#close !== undefined) {

@@ -1,5 +1,12 @@
 import { EMPTY_BYTES } from "@cubby/base";
-import { CreateMode, CubbyError, LOCK_DELAY_MS_MAX, NodeKind, type Open } from "@cubby/protocol";
+import {
+  CreateMode,
+  CubbyError,
+  LOCK_DELAY_MS_MAX,
+  NodeKind,
+  type Open,
+  quoted,
+} from "@cubby/protocol";
 import { contentsBytes } from "./arguments.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { CallOptions } from "./pending-call.ts";
@@ -53,8 +60,13 @@ export function openMessage(name: string, directory: Uint8Array, options: OpenOp
 }
 
 function createModeOf(create: OpenOptions["create"]): CreateMode {
+  if (create === undefined || create === false) return CreateMode.NEVER;
+  if (create === true) return CreateMode.IF_ABSENT;
   if (create === "must") return CreateMode.MUST_CREATE;
-  return create === true ? CreateMode.IF_ABSENT : CreateMode.NEVER;
+  throw new CubbyError(
+    "invalid_argument",
+    `create is ${quoted(String(create))}. Give true, false or "must".`,
+  );
 }
 
 function kindOf(directory: boolean | undefined): NodeKind {

@@ -1,4 +1,4 @@
-import { CubbyError, NodeKind, type Stat, LockMode as WireLockMode } from "@cubby/protocol";
+import { CubbyError, NodeKind, quoted, type Stat, LockMode as WireLockMode } from "@cubby/protocol";
 
 export type LockMode = "exclusive" | "shared";
 
@@ -43,8 +43,14 @@ export function nodeStatOf(stat: Stat | undefined): NodeStat {
   };
 }
 
+/** Throws `CubbyError` invalid_argument: a slip of the pen must not become the weaker mode. */
 export function wireModeOf(mode: LockMode): WireLockMode {
-  return mode === "exclusive" ? WireLockMode.EXCLUSIVE : WireLockMode.SHARED;
+  if (mode === "exclusive") return WireLockMode.EXCLUSIVE;
+  if (mode === "shared") return WireLockMode.SHARED;
+  throw new CubbyError(
+    "invalid_argument",
+    `The mode ${quoted(String(mode))} is neither "exclusive" nor "shared".`,
+  );
 }
 
 function lockOf(mode: WireLockMode): NodeStat["lock"] {

@@ -305,6 +305,7 @@ describe("an HTTP lane", () => {
     ["an object for a field", { name: {} }, "name"],
     ["null", { name: null }, "name"],
     ["a list for the call", { open: [] }, "open"],
+    ["a name that no file has", { name: "x".repeat(17_000) }, "16384 bytes"],
   ])("refuses %s and names it", async (_what, body, named) => {
     const { address, requests } = await startLane(cancelled);
     const answer = await ask(address, "/v1/Open", { body: JSON.stringify(body) });

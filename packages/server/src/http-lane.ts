@@ -15,10 +15,13 @@ import { bodyOfReply, callOfPath, errorBody, requestOfBody } from "./http-calls.
 import {
   type CallName,
   type ConnectionIds,
+  contentsBytesOf,
   countError,
   createLaneCounters,
   type LaneCounters,
   type LaneHandler,
+  PLAIN_BYTES_MAX,
+  PLAIN_TOO_LONG,
 } from "./lane.ts";
 import type { Log } from "./log.ts";
 import { platformCode } from "./platform-errors.ts";
@@ -320,7 +323,11 @@ export class HttpLane {
 
   #parse(name: CallName, response: ServerResponse, body: Uint8Array) {
     try {
-      return requestOfBody(name, body, TAG);
+      const request = requestOfBody(name, body, TAG);
+      const contentsBytes = request.call === undefined ? 0 : contentsBytesOf(request.call);
+      const plainBytes = body.length - 4 * Math.ceil(contentsBytes / 3);
+      if (plainBytes > PLAIN_BYTES_MAX) throw new CubbyError("invalid_argument", PLAIN_TOO_LONG);
+      return request;
     } catch (error) {
       if (!(error instanceof CubbyError)) throw error;
       this.counters.badTotal += 1;

@@ -24,6 +24,18 @@ export class ConnectionIds {
 type Call = NonNullable<Request["call"]>;
 export type CallName = Call["$case"];
 
+/**
+ * All of a request but contents: a name, a handle, a sequencer and a guard, with room to spare. What is
+ * held, queued and proposed is bounded by its contents: nothing else may be large.
+ */
+export const PLAIN_BYTES_MAX = 16 * 1024;
+export const PLAIN_TOO_LONG = `All of a request but contents is at most ${PLAIN_BYTES_MAX} bytes.`;
+
+export function contentsBytesOf(call: Call): number {
+  if (call.$case === "setContents") return call.value.contents.length;
+  return call.$case === "open" ? call.value.initialContents.length : 0;
+}
+
 /** Plain numbers that the hot path adds to; metrics read them when somebody asks. */
 export type LaneCounters = {
   readonly requests: Record<CallName, number>;

@@ -16,10 +16,13 @@ import { type Clock, monotonicNow } from "./clock.ts";
 import { type FrameBuffer, FrameBufferPool } from "./frame-buffer.ts";
 import {
   type ConnectionIds,
+  contentsBytesOf,
   countError,
   createLaneCounters,
   type LaneCounters,
   type LaneHandler,
+  PLAIN_BYTES_MAX,
+  PLAIN_TOO_LONG,
 } from "./lane.ts";
 import type { Log } from "./log.ts";
 
@@ -94,8 +97,6 @@ type Connection = {
 
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
 const NOTHING_LEASED: LeasedFrame[] = [];
-/** All of a request but contents: a name, a handle, a sequencer and a guard, with room to spare. */
-const PLAIN_BYTES_MAX = 16 * 1024;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /**
@@ -387,10 +388,9 @@ export class SessionLane {
       this.#put(connection, this.#errorPayload(request.tag, "unsupported", detail), 0, NEVER);
       return;
     }
-    // What is held, queued and proposed is bounded by its contents: nothing else may be large.
-    if (payload.length - contentsBytes(call) > PLAIN_BYTES_MAX) {
-      const detail = `All of a request but contents is at most ${PLAIN_BYTES_MAX} bytes.`;
-      this.#put(connection, this.#errorPayload(request.tag, "invalid_argument", detail), 0, NEVER);
+    if (payload.length - contentsBytesOf(call) > PLAIN_BYTES_MAX) {
+      const error = this.#errorPayload(request.tag, "invalid_argument", PLAIN_TOO_LONG);
+      this.#put(connection, error, 0, NEVER);
       return;
     }
     this.counters.requests[call.$case] += 1;
@@ -518,11 +518,6 @@ export class SessionLane {
     connection.out = undefined;
     this.#handler.onDisconnected(connection.id);
   }
-}
-
-function contentsBytes(call: NonNullable<Request["call"]>): number {
-  if (call.$case === "setContents") return call.value.contents.length;
-  return call.$case === "open" ? call.value.initialContents.length : 0;
 }
 
 function decodeRequest(payload: Uint8Array): Request | undefined {

@@ -11,15 +11,17 @@ import { pathToFileURL } from "node:url";
 export type TestReport = {
   readonly numPassedTests: number;
   readonly numFailedTests: number;
-  readonly testResults: readonly {
-    readonly name: string;
+  readonly testResults: readonly TestFile[];
+};
+
+type TestFile = {
+  readonly name: string;
+  readonly status: string;
+  readonly message: string;
+  readonly assertionResults: readonly {
     readonly status: string;
-    readonly message: string;
-    readonly assertionResults: readonly {
-      readonly status: string;
-      readonly fullName: string;
-      readonly failureMessages: readonly string[];
-    }[];
+    readonly fullName: string;
+    readonly failureMessages: readonly string[];
   }[];
 };
 
@@ -28,24 +30,27 @@ export function countTests(
   exitStatus: number,
 ): { passed: number; failed: number } {
   if (report === undefined) return { passed: 0, failed: 1 };
-  const brokenFiles = report.testResults.filter(
-    ({ status, assertionResults }) => status === "failed" && assertionResults.length === 0,
-  );
-  const failed = report.numFailedTests + brokenFiles.length;
+  const failed = report.numFailedTests + report.testResults.filter(isBroken).length;
   const failedUnseen = failed === 0 && (exitStatus !== 0 || report.numPassedTests === 0);
   return { passed: report.numPassedTests, failed: failedUnseen ? 1 : failed };
 }
 
 /** A paragraph for each test that failed, and each file that broke before its first test. */
 export function describeFailures(report: TestReport): string[] {
-  return report.testResults.flatMap(({ name, status, message, assertionResults }) => {
-    if (status === "failed" && assertionResults.length === 0) return [`${name}: ${message}`];
+  return report.testResults.flatMap((file) => {
+    const { name, message, assertionResults } = file;
+    if (isBroken(file)) return [`${name}: ${message}`];
     return assertionResults
       .filter((test) => test.status === "failed")
       .map(
         ({ fullName, failureMessages }) => `${name}: ${fullName}\n${failureMessages.join("\n")}`,
       );
   });
+}
+
+/** Before its first test. */
+function isBroken({ status, assertionResults }: TestFile): boolean {
+  return status === "failed" && assertionResults.length === 0;
 }
 
 function readReport(path: string): TestReport | undefined {
@@ -61,7 +66,10 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
   const [, , path = "", exitStatus = "1"] = process.argv;
   const report = readReport(path);
   const { passed, failed } = countTests(report, Number(exitStatus));
-  for (const failure of report === undefined ? [] : describeFailures(report))
-    console.error(failure);
+  const failures = report === undefined ? [] : describeFailures(report);
+  for (const failure of failures) console.error(failure);
+  if (failed > 0 && failures.length === 0) {
+    console.error(`The tests ended with ${exitStatus}, and no test is known to have failed.`);
+  }
   console.log(`${passed} ${failed}`);
 }

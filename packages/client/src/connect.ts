@@ -62,7 +62,10 @@ export async function connect(
   };
   const settings = {
     gracePeriodMs,
-    requestTimeoutMs: checkTimeout(options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT),
+    requestTimeoutMs: timeoutMsOf(
+      options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+      "requestTimeoutMs",
+    ),
     closeTimeoutMs: durationMs(
       options.closeTimeoutMs ?? CLOSE_TIMEOUT_MS_DEFAULT,
       "closeTimeoutMs",
@@ -89,12 +92,6 @@ export async function connect(
     const machine: SessionMachine = transport.openSession(terms, onEvent);
     signal?.addEventListener("abort", abort, { once: true });
   });
-}
-
-/** Here, and not first in a call that is made much later. */
-function checkTimeout(requestTimeoutMs: number): number {
-  timeoutMsOf(requestTimeoutMs, "requestTimeoutMs");
-  return requestTimeoutMs;
 }
 
 function leaseMsOf(leaseMs: number | undefined): number {

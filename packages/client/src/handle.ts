@@ -127,12 +127,12 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** API-10: waits until the lock is free, in the order of arrival. */
   acquire(options: AcquireOptions = {}): Promise<Lock> {
-    return this.#acquire<Lock>(options, true);
+    return this.#acquire(options, true);
   }
 
   /** API-11: undefined when the lock is held or in its lock-delay. */
   tryAcquire(options: AcquireOptions = {}): Promise<Lock | undefined> {
-    return this.#acquire<Lock | undefined>(options, false, busyAsUndefined);
+    return this.#acquire(options, false, busyAsUndefined);
   }
 
   /** API-12. */
@@ -242,7 +242,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
     this.#markReleased();
   };
 
-  #acquire<T extends Lock | undefined>(
+  #acquire<T = never>(
     options: AcquireOptions,
     wait: boolean,
     absorb?: (code: ErrorCode) => { value: T } | undefined,

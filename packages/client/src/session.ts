@@ -39,7 +39,8 @@ export type SessionNotice = SessionState | "fail-over";
 
 /** What a session remembers of `connect`'s options. */
 export type SessionSettings = {
-  readonly requestTimeoutMs: number;
+  /** Undefined: no limit. */
+  readonly requestTimeoutMs: number | undefined;
   readonly gracePeriodMs: number;
   readonly closeTimeoutMs: number;
 };
@@ -209,9 +210,9 @@ export class CubbySession implements AsyncDisposable {
   ): Promise<T> {
     const { signal } = options;
     const pending = new PendingCall(convert, extras.owner, extras.absorb);
-    let timeoutMs: number | undefined;
+    let timeoutMs = this.#settings.requestTimeoutMs;
     try {
-      timeoutMs = timeoutMsOf(options.timeoutMs ?? this.#settings.requestTimeoutMs);
+      if (options.timeoutMs != null) timeoutMs = timeoutMsOf(options.timeoutMs);
     } catch (error) {
       return failed(error);
     }

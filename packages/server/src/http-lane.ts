@@ -324,8 +324,8 @@ export class HttpLane {
   #parse(name: CallName, response: ServerResponse, body: Uint8Array) {
     try {
       const request = requestOfBody(name, body, TAG);
-      const contentsBytes = request.call === undefined ? 0 : contentsBytesOf(request.call);
-      const plainBytes = body.length - 4 * Math.ceil(contentsBytes / 3);
+      const base64Bytes = 4 * Math.ceil(contentsBytesOf(request.call) / 3);
+      const plainBytes = body.length - base64Bytes;
       if (plainBytes > PLAIN_BYTES_MAX) throw new CubbyError("invalid_argument", PLAIN_TOO_LONG);
       return request;
     } catch (error) {

@@ -31,9 +31,9 @@ export type CallName = Call["$case"];
 export const PLAIN_BYTES_MAX = 16 * 1024;
 export const PLAIN_TOO_LONG = `All of a request but contents is at most ${PLAIN_BYTES_MAX} bytes.`;
 
-export function contentsBytesOf(call: Call): number {
-  if (call.$case === "setContents") return call.value.contents.length;
-  return call.$case === "open" ? call.value.initialContents.length : 0;
+export function contentsBytesOf(call: Call | undefined): number {
+  if (call?.$case === "setContents") return call.value.contents.length;
+  return call?.$case === "open" ? call.value.initialContents.length : 0;
 }
 
 /** Plain numbers that the hot path adds to; metrics read them when somebody asks. */

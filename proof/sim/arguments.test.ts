@@ -26,6 +26,7 @@ describe("arguments of the simulator", () => {
   test("what makes no sense is said, and nothing runs", () => {
     expect(read("--seeds many")).toMatch("--seeds is a whole number");
     expect(read("--minutes 0")).toMatch("--minutes");
+    expect(read("--months -1")).toMatch("--months");
     expect(read("--bug nobody-made-it")).toBe('There is no bug "nobody-made-it".');
     expect(read("--sedes 3")).toMatch("--sedes");
   });

@@ -11,6 +11,7 @@ npm run sim -- --seed S [--trace] [--twice]  that one again, with its message ch
                [--without KIND,...] [--replicas N] [--clients N] [--safety-ms MS]
 npm run sim -- --bugs [--quick] [--seeds N]  each planted bug until it is caught; a part for CI
 npm run sim -- --availability [--quick]      a year of faults, and a month with one lock
+npm run sim -- --months N [--from S]         so many months with one lock, each from a seed of its own
 --bug NAME   with that bug planted; the names are below      --json   lines of JSON
 
 Exit status: 0 passed, 1 usage, 10 safety, 11 liveness, 12 crash or hang, 13 a class of coverage at zero
@@ -26,6 +27,7 @@ export type Arguments = {
   readonly bug: PlantedBug | undefined;
   readonly isHunt: boolean;
   readonly isYear: boolean;
+  readonly months: number | undefined;
   readonly isQuick: boolean;
   readonly isTwice: boolean;
   readonly isJson: boolean;
@@ -47,12 +49,14 @@ const OPTIONS = {
   bugs: { type: "boolean", default: false },
   quick: { type: "boolean", default: false },
   availability: { type: "boolean", default: false },
+  months: { type: "string" },
   json: { type: "boolean", default: false },
   help: { type: "boolean", default: false },
 } as const;
 
 const MINUTES_MAX = 7 * 24 * 60;
 const SEEDS_MAX = 10_000_000;
+const MONTHS_MAX = 10_000;
 
 /** A string is what is wrong. */
 export function readArguments(
@@ -73,6 +77,7 @@ export function readArguments(
       bug,
       isHunt: values.bugs,
       isYear: values.availability,
+      months: whole("--months", values.months, MONTHS_MAX),
       isQuick: values.quick,
       isTwice: values.twice,
       isJson: values.json,

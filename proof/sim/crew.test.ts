@@ -33,4 +33,13 @@ describe("a crew", () => {
     await crew.leave();
     expect(verdicts).toEqual(["1 passed", "2 passed", "3 crash", "4 passed", "5 passed"]);
   });
+
+  it("answers other tasks in their order, and names the one that failed", async () => {
+    const crew = new Crew(file, 2);
+    const hold = (seed: string) => ({ kind: "hold", seed, days: 1 }) as const;
+    const answers = await crew.others(["1", "2", "4", "5", "6"].map(hold));
+    expect(answers).toMatchObject(["1", "2", "4", "5", "6"].map((seed) => ({ result: { seed } })));
+    await expect(crew.others(["1", "3"].map(hold))).rejects.toThrow(/^hold of seed 3: .* with 7$/);
+    await crew.leave();
+  });
 });

@@ -102,16 +102,22 @@ export class Crew {
     return resultOf(task, await this.#first.run(task));
   }
 
-  /** Each task on a mate of its own. Throws if one fails. */
+  /** The answers come in the order of the tasks. Throws if one fails. */
   async others(tasks: readonly Task[]): Promise<Answer[]> {
-    const run = async (mate: Mate, task: Task): Promise<Answer> => {
-      const outcome = await mate.run(task);
-      if (outcome.kind === "lost") throw new Error(`${task.kind}: ${outcome.detail}`);
-      if (outcome.answer.kind === "failed") throw new Error(outcome.answer.detail);
-      return outcome.answer;
+    const answers: Answer[] = [];
+    const left = [...tasks.entries()];
+    const work = async (mate: Mate): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        const [at, task] = next;
+        const outcome = await mate.run(task);
+        const name = `${task.kind} of seed ${task.seed}`;
+        if (outcome.kind === "lost") throw new Error(`${name}: ${outcome.detail}`);
+        if (outcome.answer.kind === "failed") throw new Error(`${name}: ${outcome.answer.detail}`);
+        answers[at] = outcome.answer;
+      }
     };
-    const mates = this.#mates;
-    return Promise.all(tasks.map((task, i) => run(mates[i % mates.length] ?? this.#first, task)));
+    await Promise.all(this.#mates.map(work));
+    return answers;
   }
 
   async leave(): Promise<void> {

@@ -13,7 +13,9 @@ import {
   EXIT_STATUSES,
   exitStatusOf,
   formatFailure,
+  formatHold,
   formatHunt,
+  formatMonths,
   formatRun,
   formatSeed,
   formatYear,
@@ -166,6 +168,26 @@ async function playAvailability(args: Arguments): Promise<number> {
   }
 }
 
+/** Each month from a seed of its own: what only time brings, as far as slow timers let it. */
+async function playMonths(args: Arguments, months: number): Promise<number> {
+  const { file, remove } = await bundle(undefined);
+  const crew = new Crew(file, CORES);
+  const from = args.from ?? 1;
+  try {
+    const tasks = Array.from({ length: months }, (_, i) => {
+      return { kind: "hold", seed: `${from + i}`, days: HOLD_DAYS } as const;
+    });
+    const answers = await crew.others(tasks);
+    const holds = answers.flatMap((each) => (each.kind === "hold" ? [each.report] : []));
+    for (const hold of holds) print(args.isJson ? JSON.stringify(hold) : formatHold(hold));
+    if (!args.isJson) print(formatMonths(holds));
+    return holds.length === months ? EXIT_STATUSES.passed : EXIT_STATUSES.crash;
+  } finally {
+    await crew.leave();
+    await remove();
+  }
+}
+
 /** What a failure is to be repeated on. */
 function commit(): string {
   try {
@@ -193,6 +215,7 @@ async function main(): Promise<number> {
   if (args.task !== undefined) return playOne(args, args.task);
   if (args.isHunt) return huntAll(args);
   if (args.isYear) return playAvailability(args);
+  if (args.months !== undefined) return playMonths(args, args.months);
   return playSeeds(args);
 }
 

@@ -153,10 +153,26 @@ export function formatYear(report: AvailabilityReport, hold: LongHoldReport): st
     ...rows,
     `a write succeeds in ${share} % of a year: ${report.unavailableMinutes.toFixed(1)} minutes are ` +
       `missing, in ${count(report.windows)} faults`,
-    `one lock was held for ${hold.days} days with one sequencer, generation ${hold.generation}: ` +
-      `${count(hold.checks)} checks, ${hold.failOvers} fail-overs, ${hold.restarts} restarts, ` +
-      `${hold.snapshots} snapshots`,
+    formatHold(hold),
   ].join("\n");
+}
+
+export function formatHold(hold: LongHoldReport): string {
+  return (
+    `one lock was held for ${hold.days} days with one sequencer, generation ${hold.generation}: ` +
+    `${count(hold.checks)} checks, ${hold.faults} faults, ${hold.failOvers} fail-overs, ` +
+    `${hold.restarts} restarts, ${count(hold.snapshots)} snapshots`
+  );
+}
+
+export function formatMonths(holds: readonly LongHoldReport[]): string {
+  const sum = (of: (hold: LongHoldReport) => number): string =>
+    count(holds.reduce((total, hold) => total + of(hold), 0));
+  return (
+    `${holds.length} months, ${sum(({ days }) => days)} days in all: ${sum(({ faults }) => faults)} faults, ` +
+    `${sum(({ failOvers }) => failOvers)} fail-overs, ${sum(({ restarts }) => restarts)} restarts, ` +
+    `${sum(({ snapshots }) => snapshots)} snapshots, ${sum(({ coreEvents }) => coreEvents)} core events`
+  );
 }
 
 function count(value: number): string {

@@ -32,6 +32,7 @@ export type AvailabilityReport = {
   readonly simulatedMs: number;
 };
 
+/** When a fault is to begin. */
 type Scene = { readonly world: World; readonly master: ReplicaProcess; readonly rng: Rng };
 
 const YEAR_MINUTES = 365 * 24 * 60;
@@ -83,7 +84,8 @@ export const FAULT_CLASSES: readonly FaultClass[] = [
     perYear: 12,
     lastsMs: 20_000,
     inject: ({ world, rng }) => {
-      const links = missingLinks(5, drawTopology(rng, 5) ?? []);
+      const { length } = world.replicas;
+      const links = missingLinks(length, drawTopology(rng, length) ?? []);
       world.time.after(20_000, world.network.cutAll(links));
     },
   },

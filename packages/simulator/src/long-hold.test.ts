@@ -4,7 +4,8 @@ import { holdLock } from "./long-hold.ts";
 it("holds one lock with one sequencer for some hours, across fail-overs", {
   timeout: 60_000,
 }, () => {
-  const report = holdLock("1", 0.5);
+  const report = holdLock("3", 0.5);
   expect(report.checks).toBeGreaterThan(20);
+  expect(report.faults).toBe(6);
   expect(report.failOvers).toBeGreaterThan(0);
 });

@@ -219,4 +219,6 @@ async function main(): Promise<number> {
   return playSeeds(args);
 }
 
+// Nobody reads it any more, as with `| head`: 128 + SIGPIPE.
+process.stdout.on("error", () => process.exit(141));
 process.exitCode = await main();

@@ -2,11 +2,14 @@ import { FILE_BYTES_MAX } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
 import type { Handle } from "./handle.ts";
+import type { CallOptions } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 import { FakeReplica } from "./test-support/fake-replica.ts";
 
 const PATH = "/ls/local/a";
 const TOO_LONG = "x".repeat(600_000);
+
+const none = undefined as unknown as string;
 
 let replica: FakeReplica;
 let cell: CubbySession;
@@ -60,6 +63,44 @@ describe("arguments", () => {
     arg("a create that is none", "invalid_argument", () =>
       cell.open(`${PATH}/b`, { create: "Must" as "must" }),
     ),
+    ...(["read", "write", "directory", "ephemeral"] as const).map((what) =>
+      arg(`${what} as text`, "invalid_argument", () =>
+        cell.open(`${PATH}/b`, { create: true, [what]: "false" }),
+      ),
+    ),
+    arg("no path", "invalid_argument", () => cell.open(none)),
+    arg("no relative name", "invalid_argument", () => file.open(none)),
+    arg("a lock-delay that is none", "invalid_argument", () =>
+      cell.open(`${PATH}/b`, { create: true, lockDelay: null as unknown as string }),
+    ),
+    arg("a timeout that is none", "invalid_argument", () =>
+      file.getStat({ timeoutMs: true as unknown as number }),
+    ),
+    ...[new AbortController(), "abort", 5].flatMap((given) => {
+      const signal = given as unknown as AbortSignal;
+      return [
+        arg(`a signal that is none: ${typeof given}`, "invalid_argument", () =>
+          file.getStat({ signal }),
+        ),
+        arg(`that of an acquire: ${typeof given}`, "invalid_argument", () =>
+          file.acquire({ signal }),
+        ),
+        arg(`that of an election: ${typeof given}`, "invalid_argument", () =>
+          cell.elect(`${PATH}/b`, { value: "x", signal }, () => undefined),
+        ),
+      ];
+    }),
+    arg("nothing to lead with", "invalid_argument", () =>
+      cell.elect(`${PATH}/b`, { value: "x" }, none as unknown as () => void),
+    ),
+    ...["cs1.", new Uint8Array(0)].flatMap((sequencer) => [
+      arg(`an empty sequencer: ${typeof sequencer}`, "sequencer_malformed", () =>
+        cell.open(PATH, { sequencer }),
+      ),
+      arg(`one to check: ${typeof sequencer}`, "sequencer_malformed", () =>
+        file.checkSequencer(sequencer),
+      ),
+    ]),
     arg("a long relative name", "invalid_name", () => file.open(TOO_LONG)),
     arg("a long sequencer", "sequencer_malformed", () =>
       cell.checkSequencer(PATH, new Uint8Array(600_000)),
@@ -83,6 +124,42 @@ describe("arguments", () => {
       await expect(connecting).rejects.toThrow(/requestTimeoutMs/);
     },
   );
+
+  it("of connect are checked by it: an address and a signal", async () => {
+    const sessions = replica.numbersOf("createSession").length;
+    const signal = new AbortController() as unknown as AbortSignal;
+    for (const connecting of [connect(none), connect(replica.url, { signal })]) {
+      await expect(connecting).rejects.toMatchObject({ code: "invalid_argument" });
+    }
+    expect(replica.numbersOf("createSession")).toHaveLength(sessions);
+  });
+
+  it("that are null are none", async () => {
+    const options = { signal: null, timeoutMs: null } as unknown as CallOptions;
+    await file.getStat(options);
+    await file.setContents("x", null as unknown as CallOptions);
+    await (await file.acquire(null as unknown as CallOptions)).release();
+    await cell.write(PATH, "y", null as unknown as CallOptions);
+  });
+
+  it("do not lift the condition of a handle by an empty sequencer", async () => {
+    const { sequencer } = await file.acquire();
+    file.setSequencer(sequencer);
+    for (const empty of [new Uint8Array(0), "cs1."]) {
+      expect(() => file.setSequencer(empty)).toThrow(/sequencer_malformed/);
+    }
+    await file.setContents("x");
+    expect(replica.requests.at(-1)?.guard).toEqual(Buffer.from(sequencer));
+  });
+
+  it("of an open are nothing to a call that only reads", async () => {
+    const options = { create: true, ephemeral: true, contents: "x", timeoutMs: 1_000 };
+    const path = `${PATH}/new`;
+    for (const call of [cell.stat(path, options), cell.read(path, options)]) {
+      await expect(call).rejects.toMatchObject({ code: "not_found" });
+    }
+    expect(replica.files.has(path)).toBe(false);
+  });
 
   it("may be used again by the caller at once", async () => {
     const bytes = new Uint8Array([1, 2, 3]);

@@ -3,6 +3,7 @@ import { utf8Encode, utf8Length } from "@cubby/base";
 import {
   CubbyError,
   FILE_BYTES_MAX,
+  quoted,
   SEQUENCER_BYTES_MAX,
   sequencerFromText,
 } from "@cubby/protocol";
@@ -28,14 +29,39 @@ export function contentsBytes(contents: Uint8Array | string): Uint8Array {
 
 /** Throws `CubbyError` sequencer_malformed. */
 export function sequencerBytes(sequencer: Uint8Array | string): Uint8Array {
-  if (typeof sequencer === "string") return sequencerFromText(sequencer);
-  if (isUint8Array(sequencer) && sequencer.length <= SEQUENCER_BYTES_MAX) {
-    return new Uint8Array(sequencer);
+  const bytes = typeof sequencer === "string" ? sequencerFromText(sequencer) : sequencer;
+  // One without bytes would ask for nothing, where its caller counts on being fenced (SEQ-7).
+  if (isUint8Array(bytes) && bytes.length > 0 && bytes.length <= SEQUENCER_BYTES_MAX) {
+    return new Uint8Array(bytes);
   }
   throw new CubbyError(
     "sequencer_malformed",
-    `A sequencer is text, or at most ${SEQUENCER_BYTES_MAX} bytes. Pass it as it was handed out.`,
+    `A sequencer is text, or 1 to ${SEQUENCER_BYTES_MAX} bytes. Pass it as it was handed out.`,
   );
+}
+
+/** Null is none, as it is for `fetch`. Throws `CubbyError` invalid_argument. */
+export function signalOf(signal: AbortSignal | null | undefined): AbortSignal | undefined {
+  if (signal === undefined || signal === null) return undefined;
+  // By what it can do: it may come from another realm.
+  const isSignal =
+    typeof signal.aborted === "boolean" && typeof signal.addEventListener === "function";
+  if (isSignal) return signal;
+  const detail = "signal is no AbortSignal. Give the `signal` of an AbortController.";
+  throw new CubbyError("invalid_argument", detail);
+}
+
+/** Throws `CubbyError` invalid_argument: "false" is not false. */
+export function checkBoolean(what: string, value: boolean | undefined): void {
+  if (value === undefined || typeof value === "boolean") return;
+  const detail = `${what} is ${quoted(String(value))}. Give true or false.`;
+  throw new CubbyError("invalid_argument", detail);
+}
+
+/** Throws `CubbyError` invalid_argument. */
+export function checkText(what: string, value: string): string {
+  if (typeof value === "string") return value;
+  throw new CubbyError("invalid_argument", `${what} is ${String(value)}. Give text.`);
 }
 
 /** Throws `CubbyError` invalid_argument. */

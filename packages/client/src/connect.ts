@@ -8,10 +8,11 @@ import {
   SESSION_LEASE_MS_MAX,
   SESSION_LEASE_MS_MIN,
 } from "@cubby/protocol";
+import { checkText, signalOf } from "./arguments.ts";
 import { parseCellAddress } from "./core/cell-address.ts";
 import type { SessionEvent, SessionMachine } from "./core/session-machine.ts";
 import { durationMs, timeoutMsOf } from "./duration.ts";
-import { errorOf } from "./pending-call.ts";
+import { errorOf, onceAborted, quiet } from "./pending-call.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { CubbySession } from "./session.ts";
 import { Transport } from "./transport.ts";
@@ -40,12 +41,13 @@ const CONNECT_TIMEOUT_MS_DEFAULT = 10_000;
 const CLOSE_TIMEOUT_MS_DEFAULT = 2_000;
 
 /** Opens a session with the cell at `cubby://host[:port],…/cell`. */
-export async function connect(
-  address: string,
-  options: ConnectOptions = {},
-): Promise<CubbySession> {
-  const cell = parseCellAddress(address);
-  const { signal } = options;
+export function connect(address: string, options: ConnectOptions = {}): Promise<CubbySession> {
+  return quiet(connectTo(address, options));
+}
+
+async function connectTo(address: string, options: ConnectOptions): Promise<CubbySession> {
+  const cell = parseCellAddress(checkText("The address of the cell", address));
+  const signal = signalOf(options.signal);
   if (signal?.aborted) throw aborted(signal);
   const gracePeriodMs = durationMs(
     options.gracePeriodMs ?? GRACE_PERIOD_MS_DEFAULT,
@@ -82,7 +84,7 @@ export async function connect(
         session.onEvent(event);
         return;
       }
-      signal?.removeEventListener("abort", abort);
+      stopListening?.();
       if (event.kind === "opened") {
         session = new CubbySession(transport, machine, settings);
         resolve(session);
@@ -90,7 +92,7 @@ export async function connect(
       else reject(aborted(signal));
     };
     const machine: SessionMachine = transport.openSession(terms, onEvent);
-    signal?.addEventListener("abort", abort, { once: true });
+    const stopListening = signal === undefined ? undefined : onceAborted(signal, abort);
   });
 }
 
@@ -106,7 +108,8 @@ function leaseMsOf(leaseMs: number | undefined): number {
 
 function clientNameOf(clientName: string | undefined): string {
   const program = basename(process.argv[1] ?? "node");
-  let name = clientName ?? `${program}@${hostname()}:${process.pid}`;
+  const wanted = clientName ?? `${program}@${hostname()}:${process.pid}`;
+  let name = checkText("clientName", wanted).slice(0, CLIENT_NAME_BYTES_MAX);
   while (utf8Encode(name).length > CLIENT_NAME_BYTES_MAX) name = name.slice(0, -1);
   return name;
 }

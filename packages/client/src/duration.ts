@@ -12,11 +12,11 @@ const UNITS: ReadonlyMap<string, number> = new Map([
 
 /** Whole milliseconds. Throws `CubbyError` invalid_argument, which names `what`. */
 export function durationMs(duration: Duration, what: string): number {
-  const ms = typeof duration === "number" ? duration : parse(duration);
-  if (ms !== undefined && Number.isSafeInteger(ms) && ms >= 0) return ms;
+  const ms = typeof duration === "string" ? parse(duration) : duration;
+  if (typeof ms === "number" && Number.isSafeInteger(ms) && ms >= 0) return ms;
   throw new CubbyError(
     "invalid_argument",
-    `${what} is ${quoted(String(duration))}. Give milliseconds, or text such as "10s".`,
+    `${what} is ${quoted(String(duration))}. Give whole milliseconds, or text such as "10s".`,
   );
 }
 

@@ -1,8 +1,9 @@
 import { CubbyError } from "@cubby/protocol";
-import { contentsBytes } from "./arguments.ts";
+import { contentsBytes, signalOf } from "./arguments.ts";
 import type { Duration } from "./duration.ts";
 import type { Handle } from "./handle.ts";
 import type { Lock } from "./lock.ts";
+import { ignore } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 
 export type ElectOptions = {
@@ -27,19 +28,35 @@ const RESIGN_MS = 5_000;
 
 const LOST: ReadonlySet<string> = new Set(["sequencer_stale", "stale_handle"]);
 
-/** Why the leadership was not there to the end, if it is known to be lost. */
+/** A deletion takes the lock along (GAP-8), and nothing but a call tells of it. */
+const ASK_EVERY_MS = 3_000;
+
+/** Why the leadership was not there to the end, or may not have been. */
 async function resign(file: Handle, lock: Lock): Promise<CubbyError | undefined> {
   // By the clock: what aborts the signal is a timer, which waits for a loop that was blocked.
   let { loss } = lock;
-  if (lock.held) {
-    await file.setContents("", { timeoutMs: RESIGN_MS }).catch((error: unknown) => {
+  if (lock.held || loss?.code === "session_jeopardy") {
+    try {
+      await file.setContents("", { timeoutMs: RESIGN_MS });
+      // Nobody else was elected meanwhile: the guard would have refused it.
+      loss = undefined;
+    } catch (error) {
       // Another leads, or could. Other errors say nothing of the lock: the next leader writes over it.
       const isLost = error instanceof CubbyError && LOST.has(error.code);
       if (isLost) loss = new CubbyError("lock_lost", error.message);
-    });
+    }
   }
   await lock.release();
   return loss;
+}
+
+/** Returns what ends it. */
+function askForDeletion(file: Handle): () => void {
+  const timer = setInterval(() => {
+    // Its handle takes the lock for lost if the answer says so; that there is none says nothing.
+    file.getStat({ timeoutMs: ASK_EVERY_MS }).catch(ignore);
+  }, ASK_EVERY_MS);
+  return () => clearInterval(timer);
 }
 
 export async function elect<T>(
@@ -48,9 +65,14 @@ export async function elect<T>(
   options: ElectOptions,
   lead: (context: LeaderContext) => T | Promise<T>,
 ): Promise<T> {
-  const { lockDelay, signal } = options;
   // Now, and not once the lock is held: that may be in days.
-  const value = contentsBytes(options.value);
+  const value = contentsBytes(options?.value);
+  if (typeof lead !== "function") {
+    const detail = "Give `elect` a function to run while it leads, as its third argument.";
+    throw new CubbyError("invalid_argument", detail);
+  }
+  const { lockDelay } = options;
+  const signal = signalOf(options.signal);
   const file = await session.open(path, {
     create: true,
     directory: false,
@@ -65,11 +87,13 @@ export async function elect<T>(
     await file.setContents(value, { signal });
     const signals = signal === undefined ? [lock.signal] : [lock.signal, signal];
     const context = { signal: AbortSignal.any(signals), sequencer: lock.sequencer, lock };
+    const stopAsking = askForDeletion(file);
     let loss: CubbyError | undefined;
     let result: T;
     try {
       result = await lead(context);
     } finally {
+      stopAsking();
       loss = await resign(file, lock);
     }
     // Whoever counts on having led to the end must hear that it was not so.

@@ -1,17 +1,19 @@
-import { EMPTY_BYTES } from "@cubby/base";
+import { EMPTY_BYTES, equalBytes } from "@cubby/base";
 import {
   CubbyError,
+  checkPath,
   type ErrorCode,
   pathProblem,
   quoted,
   relativeNameProblem,
+  LockMode as WireLockMode,
 } from "@cubby/protocol";
-import { checkGeneration, contentsBytes, sequencerBytes } from "./arguments.ts";
+import { checkGeneration, checkText, contentsBytes, sequencerBytes } from "./arguments.ts";
 import type { Call, CallBody, CallResult, Failure } from "./core/call.ts";
 import { Lock } from "./lock.ts";
 import type { OpenOptions } from "./open-options.ts";
 import { type CallOptions, failed, type PendingOwner, quiet } from "./pending-call.ts";
-import type { CubbySession } from "./session.ts";
+import type { CallExtras, CubbySession } from "./session.ts";
 import {
   type Contents,
   type DirectoryChild,
@@ -31,7 +33,10 @@ export type AcquireOptions = CallOptions & {
 /** How long giving something back may keep its caller waiting. */
 const GIVE_BACK_MS = 2_000;
 
-/** An open node (HND-1, HND-3): bound to the instance that was opened, not to its name. */
+/**
+ * An open node (HND-1, HND-3): bound to the instance that was opened, not to its name. It holds a lock
+ * once, so whoever share a handle share its lock: users that must exclude each other open one each.
+ */
 export class Handle implements AsyncDisposable, PendingOwner {
   readonly path: string;
   /** API-17: this open created the node. */
@@ -63,12 +68,17 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /** API-1: opens `name` below this directory. */
   open(name: string, options: OpenOptions = {}): Promise<Handle> {
-    const problem = relativeNameProblem(name) ?? pathProblem(`${this.path}/${name}`);
-    if (problem !== undefined) {
-      return failed(new CubbyError("invalid_name", `The name ${quoted(name)} ${problem}.`));
+    try {
+      const path = `${this.path}/${checkText("name", name)}`;
+      const problem = relativeNameProblem(name) ?? pathProblem(path);
+      if (problem !== undefined) {
+        throw new CubbyError("invalid_name", `The name ${quoted(name)} ${problem}.`);
+      }
+      if (this.#refusal !== undefined) throw this.#refusalError(this.#refusal);
+      return this.#session.openAt(path, name, options, { token: this.#token, ...this.#extras() });
+    } catch (error) {
+      return failed(error);
     }
-    if (this.#refusal !== undefined) return failed(this.#refusalError(this.#refusal));
-    return this.#session.openAt(`${this.path}/${name}`, name, this.#token, options);
   }
 
   /** API-4: contents and metadata, of one moment. */
@@ -103,10 +113,10 @@ export class Handle implements AsyncDisposable, PendingOwner {
   /** API-7: writes the whole file; with `ifGeneration`, only if that is its content generation. */
   setContents(
     contents: Uint8Array | string,
-    options: CallOptions & { readonly ifGeneration?: number | undefined } = {},
+    options?: CallOptions & { readonly ifGeneration?: number | undefined },
   ): Promise<NodeStat> {
-    const { ifGeneration } = options;
     try {
+      const ifGeneration = options?.ifGeneration;
       checkGeneration(ifGeneration);
       const value = {
         handle: this.#token,
@@ -125,13 +135,16 @@ export class Handle implements AsyncDisposable, PendingOwner {
     return this.#call({ $case: "delete", value: { handle: this.#token } }, nothing, options);
   }
 
-  /** API-10: waits until the lock is free, in the order of arrival. */
-  acquire(options: AcquireOptions = {}): Promise<Lock> {
+  /**
+   * API-10: waits until the lock is free, in the order of arrival. A handle that holds it already is
+   * granted it at once, as one lock with all that it was granted before: releasing any releases all.
+   */
+  acquire(options?: AcquireOptions): Promise<Lock> {
     return this.#acquire(options, true);
   }
 
   /** API-11: undefined when the lock is held or in its lock-delay. */
-  tryAcquire(options: AcquireOptions = {}): Promise<Lock | undefined> {
+  tryAcquire(options?: AcquireOptions): Promise<Lock | undefined> {
     return this.#acquire(options, false, busyAsUndefined);
   }
 
@@ -162,7 +175,11 @@ export class Handle implements AsyncDisposable, PendingOwner {
     mode?: LockMode,
     options?: CallOptions,
   ): Promise<SequencerVerdict> {
-    return this.#session.checkSequencer(this.path, sequencer, { ...options, mode });
+    try {
+      return this.#call(checkSequencerBody(this.path, sequencer, mode), verdictOf, options);
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   /**
@@ -185,7 +202,12 @@ export class Handle implements AsyncDisposable, PendingOwner {
   }
 
   /** For `Lock.release`: never rejects. */
-  async releaseQuietly(): Promise<boolean> {
+  async releaseQuietly(lock: Lock): Promise<boolean> {
+    lock.markReleased();
+    this.#session.removeLock(lock);
+    this.#locks.delete(lock);
+    // Others that were granted the same lock may be at work under it.
+    this.#loseLocks("it was released by another user of its handle");
     this.#markReleased();
     try {
       const body: CallBody = { $case: "release", value: { handle: this.#token } };
@@ -199,7 +221,15 @@ export class Handle implements AsyncDisposable, PendingOwner {
   onCallSettled(call: Call, failure: Failure | undefined): void {
     this.#calls.delete(call);
     // HND-3: the node is gone, and the lock with it (GAP-8).
-    if (failure?.code === "stale_handle") this.#loseLocks("the node was deleted");
+    const isGone = failure?.code === "stale_handle" || call.result?.$case === "delete";
+    if (isGone) this.#loseLocks("the node was deleted");
+    if (failure?.code !== "sequencer_stale") return;
+    // The cell looks at it first, so that it may be all that it says of a node that is gone.
+    for (const lock of this.#locks) {
+      if (!equalBytes(lock.sequencer, call.guard)) continue;
+      this.#session.removeLock(lock);
+      this.loseLock(lock, failure.detail);
+    }
   }
 
   /** For the session: it is over, and with it all that was held through it. */
@@ -217,13 +247,18 @@ export class Handle implements AsyncDisposable, PendingOwner {
   ): Promise<T> {
     // HND-4 goes before it: what the session says is said for every handle, closed or not.
     if (this.#refusal !== undefined) return failed(this.#refusalError(this.#refusal));
+    // A release that the cell refused would leave a lock held that this handle has let go of.
+    const guard = body.$case === "release" ? EMPTY_BYTES : this.#guard;
     return this.#session.call(body, convert, options, {
-      // A release that the cell refused would leave a lock held that this handle has let go of.
-      guard: body.$case === "release" ? EMPTY_BYTES : this.#guard,
-      owner: this,
+      ...this.#extras(),
+      guard,
       onStarted,
       absorb,
     });
+  }
+
+  #extras(): CallExtras {
+    return { guard: this.#guard, owner: this, onStarted: this.#onStarted };
   }
 
   async #readAll(options?: CallOptions): Promise<DirectoryChild[]> {
@@ -243,11 +278,11 @@ export class Handle implements AsyncDisposable, PendingOwner {
   };
 
   #acquire<T = never>(
-    options: AcquireOptions,
+    options: AcquireOptions | undefined,
     wait: boolean,
     absorb?: (code: ErrorCode) => { value: T } | undefined,
   ): Promise<Lock | T> {
-    const mode = options.mode ?? "exclusive";
+    const mode = options?.mode ?? "exclusive";
     try {
       const value = { handle: this.#token, mode: wireModeOf(mode), wait };
       return this.#call<Lock | T>({ $case: "acquire", value }, this.#lockOf(mode), options, absorb);
@@ -268,7 +303,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
         return lock;
       }
       if (this.#releasedGrants.has(result)) {
-        lock.markReleased();
+        lock.lose("it was released as it was granted");
         return lock;
       }
       this.#locks.add(lock);
@@ -352,6 +387,24 @@ function pageOf(result: CallResult): { children: DirectoryChild[]; more: boolean
 function sequencerOf(result: CallResult): Uint8Array {
   if (result.$case !== "getSequencer") throw unexpected(result);
   return new Uint8Array(result.value.sequencer);
+}
+
+export function checkSequencerBody(
+  path: string,
+  sequencer: Uint8Array | string,
+  mode: LockMode | undefined,
+): CallBody {
+  const value = {
+    sequencer: sequencerBytes(sequencer),
+    mode: mode === undefined ? WireLockMode.FREE : wireModeOf(mode),
+    name: checkPath(checkText("path", path)),
+  };
+  return { $case: "checkSequencer", value };
+}
+
+export function verdictOf(result: CallResult): SequencerVerdict {
+  if (result.$case !== "checkSequencer") throw unexpected(result);
+  return { valid: result.value.valid, reason: result.value.reason };
 }
 
 function nothing(): void {

@@ -58,8 +58,9 @@ export class Lock implements AsyncDisposable {
 
   /**
    * Aborts, with a `CubbyError` lock_lost as reason, when the lock is lost for good: the session
-   * expired or was closed, or a call on the handle found that the node was deleted. Jeopardy does not abort it, since the session
-   * may yet be safe; `assertHeld` throws then. A release on purpose does not abort it either.
+   * expired or was closed, a call on the handle found that the node was deleted, or another `Lock` of the
+   * same handle was released. Jeopardy does not abort it, since the session may yet be safe; `assertHeld`
+   * throws then. Its own release does not abort it either, nor that of its handle.
    */
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
@@ -75,7 +76,7 @@ export class Lock implements AsyncDisposable {
    * frees the lock.
    */
   release(): Promise<boolean> {
-    this.#release ??= this.#loss === undefined ? this.#handle.releaseQuietly() : NOT_RELEASED;
+    this.#release ??= this.#loss === undefined ? this.#handle.releaseQuietly(this) : NOT_RELEASED;
     return this.#release;
   }
 
@@ -95,11 +96,9 @@ export class Lock implements AsyncDisposable {
     this.#controller?.abort(this.#loss);
   }
 
-  /** For `elect`: why it is gone for good, by the clock; given back on purpose, it is not lost. */
+  /** For `elect`: why it is gone or in doubt, by the clock; given back on purpose, it is not lost. */
   get loss(): CubbyError | undefined {
-    if (this.#release !== undefined) return this.#loss;
-    const problem = this.#problem();
-    return problem?.code === "lock_lost" ? problem : undefined;
+    return this.#release === undefined ? this.#problem() : this.#loss;
   }
 
   #problem(): CubbyError | undefined {

@@ -7,7 +7,7 @@ import {
   type Open,
   quoted,
 } from "@cubby/protocol";
-import { contentsBytes } from "./arguments.ts";
+import { checkBoolean, contentsBytes } from "./arguments.ts";
 import { type Duration, durationMs } from "./duration.ts";
 import type { CallOptions } from "./pending-call.ts";
 
@@ -35,6 +35,9 @@ export type OpenOptions = CallOptions & {
 
 /** Throws `CubbyError` invalid_argument or file_too_large. */
 export function openMessage(name: string, directory: Uint8Array, options: OpenOptions): Open {
+  for (const what of ["read", "write", "directory", "ephemeral"] as const) {
+    checkBoolean(what, options[what]);
+  }
   const create = createModeOf(options.create);
   const { lockDelay, contents } = options;
   const mayCreate = create !== CreateMode.NEVER;

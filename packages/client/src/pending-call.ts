@@ -9,6 +9,11 @@ export type CallOptions = {
   readonly timeoutMs?: number | undefined;
 };
 
+/** Of options that may hold more than these, such as those of an `open`. */
+export function callOptions(options: CallOptions | undefined): CallOptions {
+  return { signal: options?.signal, timeoutMs: options?.timeoutMs };
+}
+
 /** Something that wants to hear of the ends of its calls. */
 export interface PendingOwner {
   onCallSettled(call: Call, failure: Failure | undefined): void;
@@ -24,7 +29,7 @@ export class PendingCall<T> {
   #resolve: (value: T) => void = ignore;
   #reject: (error: unknown) => void = ignore;
   #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
+  #stopListening: () => void = ignore;
 
   constructor(
     convert: (result: CallResult) => T,
@@ -42,12 +47,11 @@ export class PendingCall<T> {
 
   listenTo(signal: AbortSignal, onAbort: () => void): void {
     this.#signal = signal;
-    this.#onAbort = onAbort;
-    signal.addEventListener("abort", onAbort, { once: true });
+    this.#stopListening = onceAborted(signal, onAbort);
   }
 
   settle(call: Call): void {
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#stopListening();
     this.#owner?.onCallSettled(call, call.failure);
     if (call.result !== undefined) {
       try {
@@ -71,6 +75,33 @@ export class PendingCall<T> {
     void quiet(this.promise);
     this.#reject(error);
   }
+}
+
+type AbortListeners = { readonly calls: Set<() => void>; readonly notify: () => void };
+
+/** One listener on each signal, however many calls it may abort: Node warns of more than ten. */
+const abortListeners = new WeakMap<AbortSignal, AbortListeners>();
+
+/** Returns what takes `listener` off again. */
+export function onceAborted(signal: AbortSignal, listener: () => void): () => void {
+  let listeners = abortListeners.get(signal);
+  if (listeners === undefined) {
+    const calls = new Set<() => void>();
+    const notify = (): void => {
+      for (const call of calls) call();
+    };
+    listeners = { calls, notify };
+    abortListeners.set(signal, listeners);
+    signal.addEventListener("abort", notify, { once: true });
+  }
+  const { calls, notify } = listeners;
+  calls.add(listener);
+  return () => {
+    calls.delete(listener);
+    if (calls.size > 0 || abortListeners.get(signal)?.calls !== calls) return;
+    abortListeners.delete(signal);
+    signal.removeEventListener("abort", notify);
+  };
 }
 
 /** The same promise, under the same rule. */

@@ -1,22 +1,29 @@
 import { after, EMPTY_BYTES } from "@cubby/base";
+import { CubbyError, cellRoot, checkPath, type ErrorCode } from "@cubby/protocol";
 import {
-  CubbyError,
-  cellRoot,
-  checkPath,
-  type ErrorCode,
-  LockMode as WireLockMode,
-} from "@cubby/protocol";
-import { checkGeneration, contentsBytes, sequencerBytes } from "./arguments.ts";
+  checkGeneration,
+  checkText,
+  contentsBytes,
+  sequencerBytes,
+  signalOf,
+} from "./arguments.ts";
 import { hasPassed } from "./clock.ts";
 import { Call, type CallBody, type CallResult } from "./core/call.ts";
 import type { SessionEvent, SessionMachine } from "./core/session-machine.ts";
 import { timeoutMsOf } from "./duration.ts";
 import { type ElectOptions, elect, type LeaderContext } from "./election.ts";
-import { Handle, type SequencerVerdict, unexpected } from "./handle.ts";
+import {
+  checkSequencerBody,
+  Handle,
+  type SequencerVerdict,
+  unexpected,
+  verdictOf,
+} from "./handle.ts";
 import type { Lock } from "./lock.ts";
 import { type OpenOptions, openMessage } from "./open-options.ts";
 import {
   type CallOptions,
+  callOptions,
   errorOf,
   failed,
   PendingCall,
@@ -29,9 +36,9 @@ import {
   type LockMode,
   type NodeStat,
   nodeStatOf,
-  wireModeOf,
 } from "./stat.ts";
 import type { Transport } from "./transport.ts";
+import { Turnstile } from "./turnstile.ts";
 
 /** EVT-7, and what a change of master means for those who watch. */
 export type SessionState = "safe" | "jeopardy" | "expired" | "closed";
@@ -45,12 +52,15 @@ export type SessionSettings = {
   readonly closeTimeoutMs: number;
 };
 
-type CallExtras<T> = {
+export type CallExtras<T = never> = {
   readonly guard?: Uint8Array;
   readonly owner?: PendingOwner;
   readonly onStarted?: (call: Call) => void;
   readonly absorb?: ((code: ErrorCode) => { value: T } | undefined) | undefined;
 };
+
+/** Nodes that `read`, `write` and the like have open at a time; a session may have some 1,000 open in all. */
+const PASSING_HANDLES_MAX = 256;
 
 /** A session with a cell: handles, locks and ephemeral files live and die with it (SES-1). */
 export class CubbySession implements AsyncDisposable {
@@ -59,6 +69,7 @@ export class CubbySession implements AsyncDisposable {
   readonly #machine: SessionMachine;
   readonly #locks = new Map<Lock, Handle>();
   readonly #listeners = new Set<(notice: SessionNotice) => void>();
+  readonly #passing = new Turnstile(PASSING_HANDLES_MAX);
   #close: Promise<void> | undefined;
   #onClosed: (() => void) | undefined;
 
@@ -98,80 +109,83 @@ export class CubbySession implements AsyncDisposable {
   /** Opens the node at a path from the root, `/ls/<cell>/…`. */
   open(path: string, options: OpenOptions = {}): Promise<Handle> {
     try {
-      checkPath(path);
+      return this.openAt(path, checkPath(checkText("path", path)), options);
     } catch (error) {
       return failed(error);
     }
-    return this.openAt(path, path, EMPTY_BYTES, options);
   }
 
   /** The whole file with its metadata. */
   read(path: string, options?: CallOptions): Promise<Contents> {
-    return this.#withHandle(path, { ...options }, (node) => node.getContentsAndStat(options));
+    const how = callOptions(options);
+    return this.#withHandle(path, how, (node) => node.getContentsAndStat(how));
   }
 
-  /** Writes a whole file, which is created if it is absent unless `ifGeneration` is given. */
+  /**
+   * Writes a whole file, which is created with these contents if it is absent, unless `ifGeneration`
+   * is given.
+   */
   write(
     path: string,
     contents: Uint8Array | string,
-    options: CallOptions & { readonly ifGeneration?: number } = {},
+    options?: CallOptions & { readonly ifGeneration?: number },
   ): Promise<NodeStat> {
-    const create = options.ifGeneration === undefined;
-    const { signal, timeoutMs } = options;
-    const how = { write: true, create, directory: false, signal, timeoutMs };
     try {
-      // Before the file is made.
-      checkGeneration(options.ifGeneration);
+      const ifGeneration = options?.ifGeneration;
+      checkGeneration(ifGeneration);
       const bytes = contentsBytes(contents);
-      return this.#withHandle(path, how, (node) => node.setContents(bytes, options));
+      const how = callOptions(options);
+      const open = { ...how, write: true, directory: false };
+      const writing = this.#withHandle(path, open, (node) =>
+        node.setContents(bytes, { ...how, ifGeneration }),
+      );
+      if (ifGeneration !== undefined) return writing;
+      return quiet(writing.catch((error: unknown) => this.#create(path, bytes, error, open)));
     } catch (error) {
       return failed(error);
     }
   }
 
   stat(path: string, options?: CallOptions): Promise<NodeStat> {
-    return this.#withHandle(path, { ...options }, async (node) => node.openedStat);
+    return this.#withHandle(path, callOptions(options), async (node) => node.openedStat);
   }
 
   /** The children of a directory with their metadata. */
   list(path: string, options?: CallOptions): Promise<DirectoryChild[]> {
-    return this.#withHandle(path, { ...options, directory: true }, (node) => node.readDir(options));
+    const how = callOptions(options);
+    return this.#withHandle(path, { ...how, directory: true }, (node) => node.readDir(how));
   }
 
   /** Fails with already_exists if there is a node of that name. */
   mkdir(path: string, options?: CallOptions): Promise<void> {
-    const how = { ...options, create: "must", directory: true } as const;
+    const how = { ...callOptions(options), create: "must", directory: true } as const;
     return this.#withHandle(path, how, async () => undefined);
   }
 
   /** Deletes a file or an empty directory. */
   remove(path: string, options?: CallOptions): Promise<void> {
-    return this.#withHandle(path, { ...options, write: true }, (node) => node.delete(options));
+    const how = callOptions(options);
+    return this.#withHandle(path, { ...how, write: true }, (node) => node.delete(how));
   }
 
   /** SEQ-4: whether the sequencer is that of a present holder of the lock at `path`. */
   checkSequencer(
     path: string,
     sequencer: Uint8Array | string,
-    options: CallOptions & { readonly mode?: LockMode | undefined } = {},
+    options?: CallOptions & { readonly mode?: LockMode | undefined },
   ): Promise<SequencerVerdict> {
     try {
-      const { mode } = options;
-      const value = {
-        sequencer: sequencerBytes(sequencer),
-        mode: mode === undefined ? WireLockMode.FREE : wireModeOf(mode),
-        name: checkPath(path),
-      };
-      return this.call({ $case: "checkSequencer", value }, verdictOf, options);
+      return this.call(checkSequencerBody(path, sequencer, options?.mode), verdictOf, options);
     } catch (error) {
       return failed(error);
     }
   }
 
   /**
-   * API-21: waits to be elected at the file `path`, writes `value` into it, and runs `lead` until it
-   * returns or fails; then the value is cleared and the lock given back. Rejects with `lead`'s own
-   * error, or with lock_lost when the leadership was lost before `lead` returned.
+   * API-21: waits to be elected at the file `path`, for as long as that takes, writes `value` into it, and
+   * runs `lead` until it returns or fails; then the value is cleared and the lock given back. Rejects with
+   * `lead`'s own error, with lock_lost when the leadership was lost before `lead` returned, or with
+   * session_jeopardy when it may have been, and the cell could not be asked.
    */
   elect<T>(
     path: string,
@@ -205,14 +219,15 @@ export class CubbySession implements AsyncDisposable {
   call<T>(
     body: CallBody,
     convert: (result: CallResult) => T,
-    options: CallOptions = {},
+    options: CallOptions | undefined,
     extras: CallExtras<T> = {},
   ): Promise<T> {
-    const { signal } = options;
     const pending = new PendingCall(convert, extras.owner, extras.absorb);
-    let timeoutMs = this.#settings.requestTimeoutMs;
+    let signal: AbortSignal | undefined;
+    let timeoutMs: number | undefined;
     try {
-      if (options.timeoutMs != null) timeoutMs = timeoutMsOf(options.timeoutMs);
+      signal = signalOf(options?.signal);
+      timeoutMs = this.#timeoutMsOf(options);
     } catch (error) {
       return failed(error);
     }
@@ -233,18 +248,18 @@ export class CubbySession implements AsyncDisposable {
     this.#transport.step({ kind: "giveUp", call, code, detail });
   }
 
-  /** `directory` is the token of the handle that `name` is relative to, or empty. */
-  openAt(path: string, name: string, directory: Uint8Array, options: OpenOptions): Promise<Handle> {
-    try {
-      const guard = sequencerBytes(options.sequencer ?? EMPTY_BYTES);
-      const value = openMessage(name, directory, options);
-      return this.call({ $case: "open", value }, (result) => this.#opened(path, guard, result), {
-        signal: options.signal,
-        timeoutMs: options.timeoutMs,
-      });
-    } catch (error) {
-      return failed(error);
-    }
+  /** `directory` is the handle that `name` is relative to. Throws what `openMessage` does. */
+  openAt(
+    path: string,
+    name: string,
+    options: OpenOptions,
+    directory: CallExtras<Handle> & { readonly token: Uint8Array } = { token: EMPTY_BYTES },
+  ): Promise<Handle> {
+    const { sequencer } = options;
+    const guard = sequencer === undefined ? undefined : sequencerBytes(sequencer);
+    const value = openMessage(name, directory.token, options);
+    const opened = (result: CallResult): Handle => this.#opened(path, guard, result);
+    return this.call({ $case: "open", value }, opened, options, directory);
   }
 
   addLock(lock: Lock, handle: Handle): void {
@@ -291,12 +306,26 @@ export class CubbySession implements AsyncDisposable {
 
   // --- inside --------------------------------------------------------------------------------
 
-  #opened(path: string, guard: Uint8Array, result: CallResult): Handle {
+  #timeoutMsOf(options: CallOptions | undefined): number | undefined {
+    const own = options?.timeoutMs ?? undefined;
+    return own === undefined ? this.#settings.requestTimeoutMs : timeoutMsOf(own);
+  }
+
+  /** For `write`: in one step, so that nobody reads the file without its contents. */
+  #create(path: string, contents: Uint8Array, why: unknown, open: OpenOptions): Promise<NodeStat> {
+    if (!(why instanceof CubbyError) || why.code !== "not_found") throw why;
+    const how = callOptions(open);
+    return this.#withHandle(path, { ...open, create: true, contents }, async (node) =>
+      node.created ? node.openedStat : await node.setContents(contents, how),
+    );
+  }
+
+  #opened(path: string, guard: Uint8Array | undefined, result: CallResult): Handle {
     if (result.$case !== "open") throw unexpected(result);
     const { handle, created, stat } = result.value;
     const opened = { token: new Uint8Array(handle), created, stat: nodeStatOf(stat) };
     const node = new Handle(this, path, opened);
-    if (guard.length > 0) node.setSequencer(guard);
+    if (guard !== undefined) node.setSequencer(guard);
     return node;
   }
 
@@ -313,13 +342,27 @@ export class CubbySession implements AsyncDisposable {
     options: OpenOptions,
     use: (node: Handle) => Promise<T>,
   ): Promise<T> {
-    const node = await this.open(path, options);
+    if (!this.#passing.tryEnter()) await this.#awaitTurn(options);
     try {
-      return await use(node);
+      const node = await this.open(path, options);
+      try {
+        return await use(node);
+      } finally {
+        // Nobody need wait for it: it never fails, and the session's end closes the handle as well.
+        void node.close();
+      }
     } finally {
-      // Nobody need wait for it: it never fails, and the session's end closes the handle as well.
-      void node.close();
+      this.#passing.leave();
     }
+  }
+
+  async #awaitTurn(options: OpenOptions): Promise<void> {
+    const signal = signalOf(options.signal);
+    const timeoutMs = this.#timeoutMsOf(options);
+    if (await this.#passing.wait(timeoutMs, signal)) return;
+    if (signal?.aborted) throw abortError(signal);
+    const detail = `${PASSING_HANDLES_MAX} other calls were under way for ${timeoutMs} ms.`;
+    throw new CubbyError("deadline_exceeded", detail, { outcome: "not-applied" });
   }
 
   async #closeNow(): Promise<void> {
@@ -351,12 +394,7 @@ export class CubbySession implements AsyncDisposable {
   }
 }
 
-function verdictOf(result: CallResult): SequencerVerdict {
-  if (result.$case !== "checkSequencer") throw unexpected(result);
-  return { valid: result.value.valid, reason: result.value.reason };
-}
-
 function abortError(signal: AbortSignal): CubbyError {
-  const detail = "The signal was aborted before the call was made.";
+  const detail = "The signal was aborted before the call was sent.";
   return new CubbyError("cancelled", detail, { cause: signal.reason });
 }

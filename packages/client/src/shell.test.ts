@@ -116,6 +116,49 @@ describe("the client over a socket", () => {
     expect(replica.connectionCount).toBe(2);
   });
 
+  it("makes a file together with its contents, in one step", async () => {
+    await using cell = await connect(replica.url);
+    const stat = await cell.write(PATH, "first");
+    expect(stat.contentGeneration).toBe(1);
+    expect(replica.numbersOf("setContents")).toEqual([]);
+    expect(Buffer.from((await cell.read(PATH)).contents).toString()).toBe("first");
+    expect((await cell.write(PATH, "second")).contentGeneration).toBe(2);
+    const conditional = cell.write("/ls/local/b", "x", { ifGeneration: 1 });
+    await expect(conditional).rejects.toMatchObject({ code: "not_found" });
+    expect([...replica.files.keys()]).toEqual([PATH]);
+  });
+
+  it("has few nodes open at a time, however many are read at once", async () => {
+    await using cell = await connect(replica.url);
+    await cell.write(PATH, "x");
+    const before = replica.requests.length;
+    await Promise.all(Array.from({ length: 1_500 }, () => cell.read(PATH)));
+    const depths = { now: 0, most: 0 };
+    for (const { call } of replica.requests.slice(before)) {
+      depths.now += call?.$case === "open" ? 1 : call?.$case === "close" ? -1 : 0;
+      depths.most = Math.max(depths.most, depths.now);
+    }
+    expect(depths.most).toBeGreaterThan(200);
+    expect(depths.most).toBeLessThanOrEqual(256);
+  });
+
+  it("ends a read that waits for others to end, when it is told to", async () => {
+    await using cell = await connect(replica.url);
+    await cell.write(PATH, "x");
+    replica.intercept = ({ call }) =>
+      call?.$case === "getContentsAndStat" ? undefined : "default";
+    const others = Array.from({ length: 256 }, () => cell.read(PATH, { timeoutMs: 300 }));
+    const controller = new AbortController();
+    const aborted = cell.read(PATH, { signal: controller.signal });
+    const late = cell.read(PATH, { timeoutMs: 1 });
+    const served = cell.stat(PATH);
+    controller.abort();
+    await expect(aborted).rejects.toMatchObject({ code: "cancelled", outcome: "not-applied" });
+    await expect(late).rejects.toMatchObject({ code: "deadline_exceeded", outcome: "not-applied" });
+    await Promise.allSettled(others);
+    await served;
+  });
+
   it("reads all pages of a directory", async () => {
     await using cell = await connect(replica.url);
     await using directory = await cell.open(PATH, { create: true });
@@ -140,6 +183,21 @@ describe("the client over a socket", () => {
     await expect(file.setContents("x")).rejects.toMatchObject({ code: "sequencer_stale" });
     file.setSequencer(undefined);
     await file.setContents("x");
+  });
+
+  it("sends it with an open below the handle, and with a question about a sequencer", async () => {
+    await using cell = await connect(replica.url);
+    await using directory = await cell.open(PATH, { create: true });
+    const { sequencer } = await directory.acquire();
+    directory.setSequencer(sequencer);
+    await directory.open("child", { create: true });
+    await directory.checkSequencer(sequencer);
+    const guards = replica.requests.slice(-2).map(({ call, guard }) => [call?.$case, guard.length]);
+    const { length } = sequencer;
+    expect(guards).toEqual([
+      ["open", length],
+      ["checkSequencer", length],
+    ]);
   });
 
   it("gives a lock back whatever has become of the handle's sequencer", async () => {
@@ -251,6 +309,20 @@ describe("aborting a call", () => {
     await until(() => replica.numbersOf("cancel").length === 1);
   });
 
+  it("puts one listener on the signal for all calls, which Node does not warn of", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const add = signal.addEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners += 1;
+      add(...args);
+    };
+    await Promise.all(Array.from({ length: 20 }, () => file.getStat({ signal })));
+    expect(listeners).toBe(1);
+  });
+
   it("leaves no listener on the signal behind", async () => {
     await using cell = await connect(replica.url);
     const controller = new AbortController();
@@ -296,6 +368,19 @@ describe("handles", () => {
     await expect(file.setContents("x")).rejects.toMatchObject({ code: "handle_poisoned" });
     await file.close();
     expect(replica.numbersOf("close")).toHaveLength(1);
+  });
+
+  it("that are poisoned ask and open nothing either", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const { sequencer } = await file.acquire();
+    replica.intercept = ({ call }) =>
+      call?.$case === "checkSequencer" || call?.$case === "open" ? undefined : "default";
+    const underWay = [file.checkSequencer(sequencer), file.open("child")];
+    file.poison();
+    for (const call of [...underWay, file.checkSequencer(sequencer), file.open("child")]) {
+      await expect(call).rejects.toMatchObject({ code: "handle_poisoned" });
+    }
   });
 
   it("says for ever that the session expired, but for close (HND-4)", async () => {
@@ -380,6 +465,35 @@ describe("a lock", () => {
     expect(() => lock.assertHeld()).toThrow(/the node was deleted/);
   });
 
+  it("is lost by its holder's own deletion of the node", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    await using lock = await file.acquire();
+    replica.intercept = ({ call }) =>
+      call?.$case === "delete" ? { $case: "delete", value: {} } : "default";
+    await file.delete();
+    expect(lock.held).toBe(false);
+    expect(lock.signal.reason).toMatchObject({ code: "lock_lost" });
+  });
+
+  it("is lost when its own sequencer, set on its handle, is refused", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    await using other = await cell.open("/ls/local/b", { create: true });
+    await using lock = await file.acquire();
+    await using otherLock = await other.acquire();
+    replica.intercept = ({ call }) =>
+      call?.$case === "getStat" ? failure("sequencer_stale", "the node is gone") : "default";
+    file.setSequencer(otherLock.sequencer);
+    await file.getStat().catch(() => undefined);
+    expect(lock.held).toBe(true);
+    file.setSequencer(lock.sequencer);
+    await file.getStat().catch(() => undefined);
+    expect(lock.signal.reason).toMatchObject({ code: "lock_lost" });
+    expect(() => lock.assertHeld()).toThrow(/the node is gone/);
+    expect(otherLock.held).toBe(true);
+  });
+
   it("is released once, and a release that fails does not hide the body's error", async () => {
     await using cell = await connect(replica.url);
     await using file = await cell.open(PATH, { create: true });
@@ -415,8 +529,13 @@ describe("a lock", () => {
     await using cell = await connect(replica.url);
     await using file = await cell.open(PATH, { create: true });
     const [one, two] = [await file.acquire(), await file.acquire()];
+    const { signal } = two;
+    // Whoever hears of it and lets go as well has nothing to give back.
+    signal.addEventListener("abort", () => void one.release());
     expect(await one.release()).toBe(true);
     expect(two.held).toBe(false);
+    expect(signal.reason).toMatchObject({ code: "lock_lost" });
+    expect(one.signal.aborted).toBe(false);
     expect(await two.release()).toBe(false);
     expect(replica.numbersOf("release")).toHaveLength(1);
   });
@@ -673,6 +792,43 @@ describe("an election", () => {
     await expect(running).rejects.toMatchObject({ code: "lock_lost" });
   });
 
+  it("hears of it when the node is deleted, without a call of the leader's own", async () => {
+    await using cell = await connect(replica.url);
+    const running = cell.elect(PATH, { value: "x" }, async ({ signal }) => {
+      replica.intercept = ({ call }) =>
+        call?.$case === "getStat" ? failure("sequencer_stale", "the node is gone") : "default";
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    });
+    await expect(running).rejects.toMatchObject({ code: "lock_lost" });
+  }, 15_000);
+
+  it.each([true, false])(
+    "in doubt at its end is told by the cell: it answers %s",
+    async (answers) => {
+      replica.leaseMs = 1_000;
+      await using cell = await connect(replica.url, { closeTimeoutMs: 0 });
+      let kept: Request | undefined;
+      replica.intercept = (request) => {
+        if (request.call?.$case !== "keepAlive") return "default";
+        kept = request;
+        return undefined;
+      };
+      const running = cell.elect(PATH, { value: "x" }, async ({ lock }) => {
+        while (lock.held) await delay(20);
+        if (!answers) return 1;
+        replica.intercept = () => "default";
+        const value = { leaseMs: 60_000, heldMs: 0, failOverEpoch: 0 };
+        for (const socket of replica.openSockets) {
+          if (kept !== undefined) replica.reply(socket, kept, { $case: "keepAlive", value });
+        }
+        return 1;
+      });
+      if (answers) expect(await running).toBe(1);
+      else await expect(running).rejects.toMatchObject({ code: "session_jeopardy" });
+    },
+    20_000,
+  );
+
   it.each(["stale_handle", "sequencer_stale"] as const)(
     "fails with lock_lost when the last write is refused as %s",
     async (code) => {
@@ -708,6 +864,7 @@ describe("late errors", () => {
       void cell.read(PATH);
       void file.readDir();
       void cell.elect(PATH, { value: "x" }, () => 1);
+      void connect("no address");
       await delay(40);
       const closing = cell.close();
       replica.cut();

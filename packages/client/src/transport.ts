@@ -10,7 +10,7 @@ import { PendingCall } from "./pending-call.ts";
 
 const WATCHDOG_MS = 1_000;
 /** Longest delay that a timer takes. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+export const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /**
  * The shell around a ClientCore: sockets, one timer, the clock. Sessions that share it share its

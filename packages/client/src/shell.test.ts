@@ -3,7 +3,7 @@ import { CubbyError, type Request } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
 import { ConnectionPool } from "./pool.ts";
-import { FakeReplica, failure } from "./test-support/fake-replica.ts";
+import { FakeReplica, failure, until } from "./test-support/fake-replica.ts";
 
 const PATH = "/ls/local/a";
 const GRANTED = {
@@ -21,11 +21,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await replica.close();
 });
-
-/** Waits, without a clock of its own, for what the other side of the socket will do. */
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}
 
 describe("the client over a socket", () => {
   it("opens a session, writes and reads a file, holds and releases its lock", async () => {
@@ -714,137 +709,6 @@ describe("a lock", () => {
     expect(lock).toBeDefined();
     expect(await second.tryAcquire()).toBeUndefined();
   });
-});
-
-describe("an election", () => {
-  it("runs one leader after the other, each under its own sequencer", async () => {
-    await using one = await connect(replica.url);
-    await using two = await connect(replica.url);
-    const log: string[] = [];
-    let finish: () => void = () => undefined;
-    const first = one.elect(PATH, { value: "one" }, async ({ lock }) => {
-      log.push(`one ${lock.lockGeneration}`);
-      await new Promise<void>((resolve) => {
-        finish = resolve;
-      });
-      return 1;
-    });
-    await until(() => log.length === 1);
-    expect(contentsOf(PATH)).toBe("one");
-    const second = two.elect(PATH, { value: "two" }, ({ lock, signal }) => {
-      log.push(`two ${lock.lockGeneration} ${signal.aborted} ${contentsOf(PATH)}`);
-      return 2;
-    });
-    await until(() => replica.numbersOf("acquire").length === 2);
-    finish();
-    expect(await Promise.all([first, second])).toEqual([1, 2]);
-    expect(log).toEqual(["one 1", "two 2 false two"]);
-    expect(contentsOf(PATH)).toBe("");
-    expect(replica.holders.size).toBe(0);
-  });
-
-  it("gives up a candidacy that is aborted", async () => {
-    await using cell = await connect(replica.url);
-    await using file = await cell.open(PATH, { create: true });
-    await using _lock = await file.acquire();
-    const controller = new AbortController();
-    const running = cell.elect(PATH, { value: "x", signal: controller.signal }, () => 1);
-    await until(() => replica.numbersOf("acquire").length === 2);
-    controller.abort();
-    await expect(running).rejects.toMatchObject({ code: "cancelled" });
-  });
-
-  it("is no loss to a leader that gives the lock back by itself", async () => {
-    await using cell = await connect(replica.url);
-    const led = await cell.elect(PATH, { value: "x" }, async ({ lock }) => {
-      await lock.release();
-      return "led";
-    });
-    expect(led).toBe("led");
-  });
-
-  it("passes the leader's own error on, and resigns", async () => {
-    await using cell = await connect(replica.url);
-    const running = cell.elect(PATH, { value: "x" }, () => {
-      throw new Error("mine");
-    });
-    await expect(running).rejects.toThrow("mine");
-    expect(replica.holders.size).toBe(0);
-  });
-
-  it("fails with lock_lost when the leadership was lost on the way", async () => {
-    await using cell = await connect(replica.url);
-    const running = cell.elect(PATH, { value: "x" }, async ({ signal }) => {
-      replica.intercept = () => failure("session_expired", "over");
-      await cell.read(PATH).catch(() => undefined);
-      expect(signal.aborted).toBe(true);
-      return 1;
-    });
-    await expect(running).rejects.toMatchObject({ code: "lock_lost" });
-  });
-
-  it("fails with lock_lost when it was lost while the leader kept all timers waiting", async () => {
-    await using cell = await connect(replica.url, { leaseMs: 2_000, gracePeriodMs: 100 });
-    const running = cell.elect(PATH, { value: "x" }, () => {
-      for (const until = performance.now() + 2_500; performance.now() < until; );
-      return 1;
-    });
-    await expect(running).rejects.toMatchObject({ code: "lock_lost" });
-  });
-
-  it("hears of it when the node is deleted, without a call of the leader's own", async () => {
-    await using cell = await connect(replica.url);
-    const running = cell.elect(PATH, { value: "x" }, async ({ signal }) => {
-      replica.intercept = ({ call }) =>
-        call?.$case === "getStat" ? failure("sequencer_stale", "the node is gone") : "default";
-      await new Promise((resolve) => signal.addEventListener("abort", resolve));
-    });
-    await expect(running).rejects.toMatchObject({ code: "lock_lost" });
-  }, 15_000);
-
-  it.each([true, false])(
-    "in doubt at its end is told by the cell: it answers %s",
-    async (answers) => {
-      replica.leaseMs = 1_000;
-      await using cell = await connect(replica.url, { closeTimeoutMs: 0 });
-      let kept: Request | undefined;
-      replica.intercept = (request) => {
-        if (request.call?.$case !== "keepAlive") return "default";
-        kept = request;
-        return undefined;
-      };
-      const running = cell.elect(PATH, { value: "x" }, async ({ lock }) => {
-        while (lock.held) await delay(20);
-        if (!answers) return 1;
-        replica.intercept = () => "default";
-        const value = { leaseMs: 60_000, heldMs: 0, failOverEpoch: 0 };
-        for (const socket of replica.openSockets) {
-          if (kept !== undefined) replica.reply(socket, kept, { $case: "keepAlive", value });
-        }
-        return 1;
-      });
-      if (answers) expect(await running).toBe(1);
-      else await expect(running).rejects.toMatchObject({ code: "session_jeopardy" });
-    },
-    20_000,
-  );
-
-  it.each(["stale_handle", "sequencer_stale"] as const)(
-    "fails with lock_lost when the last write is refused as %s",
-    async (code) => {
-      await using cell = await connect(replica.url);
-      const running = cell.elect(PATH, { value: "x" }, () => {
-        replica.intercept = ({ call }) =>
-          call?.$case === "setContents" ? failure(code, "another leads") : "default";
-        return 1;
-      });
-      await expect(running).rejects.toMatchObject({ code: "lock_lost" });
-    },
-  );
-
-  function contentsOf(path: string): string {
-    return new TextDecoder().decode(replica.files.get(path)?.contents);
-  }
 });
 
 describe("late errors", () => {

@@ -232,6 +232,11 @@ export class FakeReplica {
   }
 }
 
+/** Waits, without a clock of its own, for what the other side of the socket will do. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 export function failure(code: ErrorCode, detail = "", masterAddress = ""): Result {
   const value = { code: ERROR_CODES[code].id, detail, masterId: 0, masterAddress };
   return { $case: "error", value };

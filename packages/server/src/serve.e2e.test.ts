@@ -236,6 +236,35 @@ describe("a directory that a replica must not run on", () => {
     expect(ofOther.message).toContain("cellName local, but other");
   });
 
+  test("is refused when peers names other members than it records, and both are told", async () => {
+    const dataDir = freshDirectory();
+    const alone = await served(configOf(dataDir));
+    await until(() => alone.status().role === "master");
+    await alone.stop();
+    const error = await refusal(configOf(dataDir, { peers: PEERS }));
+    expect(error.code).toBe("config_invalid");
+    expect(error.message).toContain(`${dataDir} records replica 1 as the whole cell, but`);
+    expect(error.message).toContain("peers names 1, 2, 3");
+    expect(error.message).toContain("cubby init");
+    const replica = await served(configOf(dataDir, { peers: "1@127.0.0.1:1" }));
+    await Session.begin(replica.sessionAddress);
+  });
+
+  test("is refused without peers when it records others", async () => {
+    const { configs, replicas } = await cellOfThree();
+    const [config] = configs;
+    if (config === undefined) throw new Error("there are three");
+    await replicas[0]?.stop();
+    for (const wrong of [[], config.peers.slice(0, 2)]) {
+      const error = await refusal({ ...config, peers: wrong });
+      expect(error.code).toBe("config_invalid");
+      expect(error.message).toContain("records the replicas 1, 2, 3 as the cell");
+      expect(error.message).toContain(`peers names ${wrong.length === 0 ? "none" : "1, 2"}`);
+    }
+    const again = await served(config);
+    await until(() => again.status().masterId !== 0);
+  });
+
   test("is not formatted for a name or a number that no configuration may have", async () => {
     const dataDir = join(freshDirectory(), "data");
     for (const wrong of [{ cellName: "Two Words" }, { replicaId: 0 }, { replicaId: 5_000 }]) {

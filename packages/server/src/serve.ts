@@ -3,6 +3,7 @@ import { Cell, type CellOptions, type ReplicatedLog } from "@cubby/cell";
 import { replicaId } from "@cubby/paxos";
 import { CubbyError, type ErrorCode, type Status } from "@cubby/protocol";
 import { type Address, addressText } from "./address.ts";
+import { refuseOtherMembers } from "./cell-members.ts";
 import { clientLimits, openFilesMax } from "./client-limits.ts";
 import { monotonicNow } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
@@ -253,7 +254,10 @@ function createReplica(config: ServerConfig, recovered: Recovered): Replica {
     processId: process.pid,
   };
   const result = startReplica(recovered, settings, monotonicNow());
-  if (result.kind === "started") return result.replica;
+  if (result.kind === "started") {
+    refuseOtherMembers(config, result.replica.facts(monotonicNow()));
+    return result.replica;
+  }
   throw new CubbyError(
     "data_damaged",
     `The journal's records do not fit together: ${result.reason}. The replica does not start.`,

@@ -11,6 +11,7 @@ import { assert, EMPTY_BYTES, type Instant, NEVER } from "@cubby/base";
 import { CubbyError, ERROR_CODES, FRAME_BYTES_MAX, type Reply } from "@cubby/protocol";
 import { type Address, isLoopback, listenOn } from "./address.ts";
 import { type Clock, monotonicNow } from "./clock.ts";
+import type { Health } from "./health.ts";
 import { bodyOfReply, callOfPath, errorBody, requestOfBody } from "./http-calls.ts";
 import {
   type CallName,
@@ -26,14 +27,12 @@ import {
 import type { Log } from "./log.ts";
 import { platformCode } from "./platform-errors.ts";
 
-export type Health = { readonly ok: boolean; readonly reason: string };
-
 /** What the lane serves beside the calls. */
 export type HttpPages = {
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** The process can do its work: the event loop turns and the disk answers. */
   live(): Health;
-  /** The replica can serve: a master is known and, on the master, its lease is live. */
+  /** The replica can serve: another is known as master, or it is the master and its lease is live. */
   ready(): Health;
 };
 

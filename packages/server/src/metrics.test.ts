@@ -104,6 +104,9 @@ describe("metrics", () => {
     expect(later.get("cubby_has_leader")).toBe(0);
     expect(later.get("cubby_is_master")).toBe(0);
     expect(later.get("cubby_master_changes_total")).toBe(2);
+    // As of a master that is cut off from its quorum.
+    status.masterId = status.replicaId;
+    expect(parse((await metrics.page()).text).get("cubby_has_leader")).toBe(0);
   });
 
   test("of two replicas in one process stay apart", async () => {

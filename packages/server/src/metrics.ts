@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { errorCodeOf, Status } from "@cubby/protocol";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { knowsMaster } from "./health.ts";
 import { CALL_NAMES } from "./http-calls.ts";
 import type { LaneCounters } from "./lane.ts";
 import type { PeerLaneCounters } from "./peer-lane.ts";
@@ -98,7 +99,7 @@ export class Metrics {
   #addConsensus(sources: MetricsSources): void {
     const status = (): Status => this.#status;
     this.#gauge("has_leader", "1 when this replica knows a master.", () =>
-      status().masterId === 0 ? 0 : 1,
+      knowsMaster(status()) ? 1 : 0,
     );
     this.#gauge("is_master", "1 when this replica is the master.", () =>
       isMaster(status()) ? 1 : 0,

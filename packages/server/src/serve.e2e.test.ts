@@ -16,7 +16,7 @@ import {
   SESSION_PREAMBLE,
 } from "@cubby/protocol";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Address } from "./address.ts";
+import { type Address, addressText } from "./address.ts";
 import type { ServerConfig } from "./config.ts";
 import { loadConfig } from "./config-load.ts";
 import { type ReplicaLog, SILENT_LOG } from "./log.ts";
@@ -453,12 +453,12 @@ function mount(directory: string): boolean {
 const CELL_ID = "00112233445566778899aabbccddeeff";
 
 /** A cell of three in this process, with a master. */
-async function cellOfThree(log: ReplicaLog = SILENT_LOG) {
+async function cellOfThree(log: ReplicaLog = SILENT_LOG, settings: Record<string, string> = {}) {
   const ports = await freePorts(3);
   const peers = ports.map((port, at) => `${at + 1}@127.0.0.1:${port}`).join(",");
   const configs = ports.map((port, at) => {
     const own = { replicaId: String(at + 1), peerAddress: `127.0.0.1:${port}` };
-    return configOf(freshDirectory(), { peers, ...own });
+    return configOf(freshDirectory(), { peers, ...own, ...settings });
   });
   const replicas: ServedReplica[] = [];
   for (const config of configs) {
@@ -471,6 +471,20 @@ async function cellOfThree(log: ReplicaLog = SILENT_LOG) {
   const master = replicas.findIndex(isMaster);
   return { configs, replicas, isMaster, master };
 }
+
+describe("a master that is cut off from its quorum", () => {
+  test("is not ready, and says so of itself", async () => {
+    const { replicas, master } = await cellOfThree(SILENT_LOG, { httpAddress: "127.0.0.1:0" });
+    const cutOff = replicas[master];
+    if (cutOff?.httpAddress === undefined) throw new Error("it serves HTTP");
+    const url = `http://${addressText(cutOff.httpAddress)}`;
+    for (const other of replicas) if (other !== cutOff) await other.stop();
+    await until(() => cutOff.status().role !== "master");
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain("\ncubby_has_leader 0\n");
+  });
+});
 
 describe("a graceful stop", () => {
   test("of the master hands mastership over before the replica is gone", async () => {

@@ -10,6 +10,7 @@ import type { ServerConfig } from "./config.ts";
 import type { Replica, Trace } from "./core/replica.ts";
 import { type Recovered, type ReplicaSettings, startReplica } from "./core/replica-start.ts";
 import { FileDisk } from "./file-disk.ts";
+import { livenessOf, readinessOf } from "./health.ts";
 import { HttpLane } from "./http-lane.ts";
 import { ConnectionIds, type LaneHandler } from "./lane.ts";
 import type { ReplicaLog } from "./log.ts";
@@ -38,8 +39,6 @@ export type ServedReplica = {
 /** How long a master that is asked to stop waits for another to take over. */
 const HAND_OVER_MS = 500;
 const HAND_OVER_POLL_MS = 20;
-/** A write that takes longer is no slow disk any more. */
-const DISK_STUCK_MS = 5_000;
 
 /**
  * Runs one replica in this process until it is stopped or ends. Throws a CubbyError when it cannot
@@ -205,27 +204,9 @@ class Service {
   #pages(): ConstructorParameters<typeof HttpLane>[0]["pages"] {
     return {
       metrics: () => this.#metrics.page(),
-      live: () => this.#liveness(),
-      ready: () => this.#readiness(),
+      live: () => livenessOf(this.#runtime.oldestDiskWriteMs()),
+      ready: () => readinessOf(this.#runtime.status()),
     };
-  }
-
-  /** The loop turns, or this would not run; so what is asked here is the disk. */
-  #liveness(): { ok: boolean; reason: string } {
-    const oldestMs = this.#runtime.oldestDiskWriteMs();
-    if (oldestMs < DISK_STUCK_MS) return { ok: true, reason: "the event loop and the disk answer" };
-    return { ok: false, reason: `the disk has not answered a write for ${oldestMs} ms` };
-  }
-
-  #readiness(): { ok: boolean; reason: string } {
-    const { role, masterId, leaseLeftMs } = this.#runtime.status();
-    if (role === "master") {
-      return leaseLeftMs > 0
-        ? { ok: true, reason: "master with a live lease" }
-        : { ok: false, reason: "master, but its lease is not live: no quorum answers" };
-    }
-    if (masterId === 0) return { ok: false, reason: `no master is known (role: ${role})` };
-    return { ok: true, reason: `replica ${masterId} is master` };
   }
 }
 

@@ -511,12 +511,29 @@ describe("an HTTP lane", () => {
   });
 
   test("turns away calls above the cap", async () => {
-    const { address, requests } = await startLane(() => undefined, { limits: { callsMax: 1 } });
+    const { address, requests } = await startLane(() => undefined, {
+      limits: { connectionsMax: 2 },
+    });
     const socket = raw(address);
     socket.write(head("/v1/KeepAlive", 0));
     await eventually(() => requests.length === 1);
     const answer = await ask(address, "/v1/KeepAlive");
     expect([answer.status, codeOf(answer)]).toEqual([503, "overloaded"]);
+  });
+
+  test("keeps connections free for the pages, however many calls are held", async () => {
+    const { address, requests, lane } = await startLane(() => undefined, {
+      limits: { connectionsMax: 16 },
+    });
+    const sockets = Array.from({ length: 15 }, () => raw(address));
+    // Headers first: none of them can be refused for calls that came before it.
+    for (const socket of sockets) socket.write(head("/v1/KeepAlive", 2));
+    await eventually(() => lane.counters.connections === 15);
+    for (const socket of sockets) socket.write("{}");
+    expect(await Promise.race(sockets.map((socket) => allOf(socket)))).toContain('"code":"overloaded"');
+    await eventually(() => requests.length === 14 && lane.counters.connections === 14);
+    expect((await ask(address, "/livez", { method: "GET" })).status).toBe(200);
+    expect([lane.counters.refusedTotal, lane.counters.badTotal]).toEqual([1, 0]);
   });
 
   test("sends no_quorum for a reply whose lease has ended", async () => {

@@ -37,9 +37,8 @@ export type HttpPages = {
 };
 
 export type HttpLaneLimits = {
+  /** Of these an eighth, and at least one, is kept from calls, which may be held for hours. */
   readonly connectionsMax: number;
-  /** Calls that have not been answered, over all connections. */
-  readonly callsMax: number;
   readonly bodyBytesMax: number;
   /** Of the bodies that have not come to their end, over all connections. */
   readonly bodyTotalBytesMax: number;
@@ -57,7 +56,6 @@ export type HttpLaneLimits = {
 
 export const HTTP_LANE_LIMITS: HttpLaneLimits = {
   connectionsMax: 1_024,
-  callsMax: 4_096,
   bodyBytesMax: FRAME_BYTES_MAX,
   bodyTotalBytesMax: 64 * 1024 * 1024,
   headerBytesMax: 16 * 1024,
@@ -96,6 +94,8 @@ export class HttpLane {
   readonly #pages: HttpPages;
   readonly #log: Log;
   readonly #limits: HttpLaneLimits;
+  /** Calls that have not been answered: the pages find a connection whatever is held. */
+  readonly #callsMax: number;
   readonly #now: Clock;
   readonly #server: Server;
   readonly #calls = new Map<number, HeldCall>();
@@ -110,6 +110,8 @@ export class HttpLane {
     this.#pages = options.pages;
     this.#log = options.log;
     this.#limits = { ...HTTP_LANE_LIMITS, ...options.limits };
+    const { connectionsMax } = this.#limits;
+    this.#callsMax = connectionsMax - Math.max(1, Math.floor(connectionsMax / 8));
     this.#now = options.now ?? monotonicNow;
     this.#server = createServer({
       maxHeaderSize: this.#limits.headerBytesMax,
@@ -119,7 +121,7 @@ export class HttpLane {
       connectionsCheckingInterval: this.#limits.sweepMs,
       noDelay: true,
     });
-    this.#server.maxConnections = this.#limits.connectionsMax;
+    this.#server.maxConnections = connectionsMax;
     this.#server.on("request", (request, response) => this.#onRequest(request, response));
     this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
     this.#server.on("connection", (socket) => this.#onConnection(socket));
@@ -244,6 +246,7 @@ export class HttpLane {
       this.#reject(request, response, problem);
       return;
     }
+    if (this.#isCallTooMany(response)) return;
     // Copied together: chunks kept one by one, of a byte each, would cost hundreds of times as much.
     let held: Uint8Array = EMPTY_BYTES;
     let heldBytes = 0;
@@ -304,13 +307,22 @@ export class HttpLane {
     if (encoding !== "identity") {
       return new CubbyError("invalid_argument", `Send the body plain, not as ${shown(encoding)}.`);
     }
-    if (this.#calls.size >= this.#limits.callsMax) {
-      return new CubbyError("overloaded", `${this.#calls.size} calls wait here, the limit.`);
-    }
     return undefined;
   }
 
+  /** Refuses a call above the cap, and its connection with it. */
+  #isCallTooMany(response: ServerResponse): boolean {
+    if (this.#calls.size < this.#callsMax) return false;
+    this.counters.refusedTotal += 1;
+    response.setHeader("Connection", "close");
+    const detail = `${this.#calls.size} calls wait here, the limit.`;
+    this.#answerError(response, new CubbyError("overloaded", detail));
+    return true;
+  }
+
   #onBody(name: CallName, socket: Socket, response: ServerResponse, body: Uint8Array): void {
+    // Again: others may have come while the body did.
+    if (this.#isCallTooMany(response)) return;
     const request = this.#parse(name, response, body);
     if (request === undefined) return;
     const id = this.#ids.next();

@@ -4,8 +4,9 @@ import { instant } from "@cubby/base";
 import { ERROR_CODES, Reply, Request } from "@cubby/protocol";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Address } from "./address.ts";
+import { type Clock, monotonicNow } from "./clock.ts";
 import { CALL_NAMES, pathOfCall } from "./http-calls.ts";
-import { HttpLane, type HttpLaneLimits, type HttpPages } from "./http-lane.ts";
+import { HTTP_LANE_LIMITS, HttpLane, type HttpLaneLimits, type HttpPages } from "./http-lane.ts";
 import { type CallName, ConnectionIds } from "./lane.ts";
 import { SILENT_LOG } from "./log.ts";
 
@@ -19,7 +20,12 @@ type Script = (lane: HttpLane, connection: number, request: Request) => void;
 
 async function startLane(
   script: Script,
-  options: { limits?: Partial<HttpLaneLimits>; pages?: Partial<HttpPages>; host?: string } = {},
+  options: {
+    limits?: Partial<HttpLaneLimits>;
+    pages?: Partial<HttpPages>;
+    host?: string;
+    now?: Clock;
+  } = {},
 ) {
   const requests: Request[] = [];
   const disconnected: number[] = [];
@@ -41,7 +47,7 @@ async function startLane(
     },
     log: SILENT_LOG,
     limits: { sweepMs: 10, ...options.limits },
-    now: () => instant(nowMs),
+    now: options.now ?? (() => instant(nowMs)),
   });
   open.push(lane);
   const address = await lane.listen({ host: options.host ?? "127.0.0.1", port: 0 });
@@ -84,6 +90,12 @@ function codeOf(answer: Answer): unknown {
 function done(request: Request, result: Reply["result"], clientEpoch = 3): Reply {
   return { tag: request.tag, clientEpoch, result };
 }
+
+/** Answers with more than the kernel takes from a client that does not read. */
+const large: Script = (lane, connection, request) => {
+  const value = { contents: new Uint8Array(16 << 20), stat: STAT };
+  lane.send(connection, done(request, { $case: "getContentsAndStat", value }));
+};
 
 const cancelled: Script = (lane, connection, request) =>
   lane.send(connection, done(request, { $case: "cancel", value: { released: false } }));
@@ -474,12 +486,9 @@ describe("an HTTP lane", () => {
   });
 
   test("takes one call after the other on a connection, and cuts none that is held", async () => {
-    const { address, requests, lane } = await startLane(
-      (on, connection, request) => {
-        if (request.call?.$case === "cancel") cancelled(on, connection, request);
-      },
-      { limits: { unreadMs: 30 } },
-    );
+    const { address, requests, lane, pass } = await startLane((on, connection, request) => {
+      if (request.call?.$case === "cancel") cancelled(on, connection, request);
+    });
     const socket = raw(address);
     for (let calls = 0; calls < 5; calls += 1) {
       socket.write(head("/v1/Cancel", 0));
@@ -487,7 +496,9 @@ describe("an HTTP lane", () => {
     }
     socket.write(head("/v1/KeepAlive", 0));
     await eventually(() => requests.length === 6);
-    await new Promise((resolve) => setTimeout(resolve, 200));
+    pass(1_000_000);
+    lane.sweep();
+    await new Promise(setImmediate);
     expect(lane.has(6)).toBe(true);
   });
 
@@ -546,18 +557,79 @@ describe("an HTTP lane", () => {
   });
 
   test("ends a client that does not read its answer", async () => {
-    const contents = new Uint8Array(16 << 20);
-    const { address, disconnected } = await startLane(
-      (lane, connection, request) => {
-        const result = { $case: "getContentsAndStat", value: { contents, stat: STAT } } as const;
-        lane.send(connection, done(request, result));
-      },
-      { limits: { unreadMs: 50 } },
-    );
+    const { address, requests, disconnected, lane, pass } = await startLane(large);
     const socket = raw(address);
     socket.pause();
     socket.write(head("/v1/GetContentsAndStat", 0));
+    await eventually(() => requests.length === 1);
+    lane.sweep();
+    pass(HTTP_LANE_LIMITS.unreadMs);
+    lane.sweep();
     await eventually(() => disconnected.length === 1);
+    expect(lane.counters.slowTotal).toBe(1);
+  });
+
+  test("is not deceived by empty lines from a client that does not read", async () => {
+    const { address, disconnected, lane } = await startLane(large, {
+      limits: { unreadMs: 500, sweepMs: 20 },
+      now: monotonicNow,
+    });
+    const socket = raw(address);
+    socket.pause();
+    socket.write(head("/v1/GetContentsAndStat", 0));
+    dribble(socket);
+    await eventually(() => disconnected.length === 1);
+    expect(lane.counters.slowTotal).toBe(1);
+  });
+
+  test("lets a client be slow that does read", async () => {
+    const { address, requests, lane, pass } = await startLane(large);
+    const socket = raw(address);
+    socket.pause();
+    socket.write(head("/v1/GetContentsAndStat", 0));
+    await eventually(() => requests.length === 1);
+    let read = 0;
+    socket.on("data", (chunk) => {
+      read += chunk.length;
+      socket.pause();
+    });
+    for (const mark of [0, 8, 16, 20]) {
+      pass(HTTP_LANE_LIMITS.unreadMs - 1);
+      lane.sweep();
+      // More each time than the kernels of both sides hold of it.
+      for (; read < mark << 20 && !socket.destroyed; await new Promise(setImmediate)) {
+        socket.resume();
+      }
+    }
+    expect(lane.counters.slowTotal).toBe(0);
+  });
+
+  test("ends a connection that is idle, whatever it sends that is no request", async () => {
+    const { address, lane } = await startLane(cancelled, {
+      limits: { idleMs: 20, headersMs: 30, sweepMs: 5 },
+      now: monotonicNow,
+    });
+    const socket = raw(address);
+    socket.write(head("/v1/Cancel", 0));
+    expect(await textOf(socket)).toContain("HTTP/1.1 200");
+    dribble(socket);
+    await eventually(() => lane.counters.connections === 0);
+    expect([lane.counters.slowTotal, lane.counters.badTotal]).toEqual([0, 0]);
+  });
+
+  test("counts the time of an idle connection from its last answer", async () => {
+    const { address, lane, pass } = await startLane(cancelled);
+    const { idleMs, headersMs } = HTTP_LANE_LIMITS;
+    const socket = raw(address);
+    for (let calls = 0; calls < 3; calls += 1) {
+      pass(idleMs + headersMs - 1);
+      lane.sweep();
+      socket.write(head("/v1/Cancel", 0));
+      expect(await textOf(socket)).toContain("HTTP/1.1 200");
+    }
+    pass(idleMs + headersMs);
+    lane.sweep();
+    await eventually(() => lane.counters.connections === 0);
   });
 
   test("ends headers and bodies that do not come to their end in time", async () => {
@@ -614,6 +686,13 @@ function raw(address: Address): Socket {
 
 function head(path: string, bodyBytes: number): string {
   return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${bodyBytes}\r\n\r\n`;
+}
+
+/** Empty lines, which are no request, for as long as the connection lives. */
+function dribble(socket: Socket): void {
+  const lines = setInterval(() => socket.write("\r\n"), 5);
+  socket.once("close", () => clearInterval(lines));
+  open.push({ close: () => clearInterval(lines) });
 }
 
 /** What comes until the other side hangs up. */

@@ -13,6 +13,7 @@ import { type Address, isLoopback, listenOn } from "./address.ts";
 import { type Clock, monotonicNow } from "./clock.ts";
 import type { Health } from "./health.ts";
 import { bodyOfReply, callOfPath, errorBody, requestOfBody } from "./http-calls.ts";
+import { HttpConnections } from "./http-connections.ts";
 import {
   type CallName,
   type ConnectionIds,
@@ -46,7 +47,7 @@ export type HttpLaneLimits = {
   readonly headersMs: number;
   /** From the first byte of a request to its last. A held call is not bound by it. */
   readonly requestMs: number;
-  /** An answer that its client does not read for so long ends the connection. */
+  /** An answer of which its client reads nothing for so long ends the connection. */
   readonly unreadMs: number;
   /** From the answer to what was no request to the end of its connection. */
   readonly lingerMs: number;
@@ -80,6 +81,8 @@ export type HttpLaneOptions = {
 type HeldCall = { readonly socket: Socket; readonly response: ServerResponse };
 
 const TAG = 1;
+/** Handed to the kernel at a time. */
+const SLICE_BYTES = 64 * 1024;
 const JSON_TYPE = "application/json; charset=utf-8";
 
 /**
@@ -99,8 +102,8 @@ export class HttpLane {
   readonly #now: Clock;
   readonly #server: Server;
   readonly #calls = new Map<number, HeldCall>();
-  /** Requests of a connection that have no answer yet. */
-  readonly #unanswered = new WeakMap<Socket, number>();
+  readonly #connections: HttpConnections;
+  #sweeper: NodeJS.Timeout | undefined;
   #bodyBytes = 0;
   #loopbackOnly = true;
 
@@ -110,9 +113,11 @@ export class HttpLane {
     this.#pages = options.pages;
     this.#log = options.log;
     this.#limits = { ...HTTP_LANE_LIMITS, ...options.limits };
+    this.#now = options.now ?? monotonicNow;
     const { connectionsMax } = this.#limits;
     this.#callsMax = connectionsMax - Math.max(1, Math.floor(connectionsMax / 8));
-    this.#now = options.now ?? monotonicNow;
+    const { unreadMs, idleMs, headersMs } = this.#limits;
+    this.#connections = new HttpConnections({ unreadMs, idleMs: idleMs + headersMs }, this.#now);
     this.#server = createServer({
       maxHeaderSize: this.#limits.headerBytesMax,
       headersTimeout: this.#limits.headersMs,
@@ -135,7 +140,13 @@ export class HttpLane {
     const bound = await listenOn(this.#server, "httpAddress", address);
     // An accept that fails (EMFILE, ECONNABORTED) costs that connection, not the lane (P30).
     this.#server.on("error", (error) => this.#log.warn({ error }, "HTTP lane: accept failed"));
+    this.#sweeper = setInterval(() => this.sweep(), this.#limits.sweepMs).unref();
     return bound;
+  }
+
+  /** Ends connections that are idle or do not read for too long. */
+  sweep(): void {
+    this.counters.slowTotal += this.#connections.sweep();
   }
 
   /** True while the call is unanswered and its client is there. */
@@ -163,6 +174,7 @@ export class HttpLane {
   }
 
   close(): Promise<void> {
+    clearInterval(this.#sweeper);
     if (!this.#server.listening) return Promise.resolve();
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
@@ -173,6 +185,7 @@ export class HttpLane {
   #onConnection(socket: Socket): void {
     this.counters.connectionsTotal += 1;
     this.counters.connections += 1;
+    this.#connections.add(socket);
     socket.on("close", () => {
       this.counters.connections -= 1;
       this.counters.bytesIn += socket.bytesRead;
@@ -207,15 +220,8 @@ export class HttpLane {
    */
   #takesTurn(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request;
-    const before = this.#unanswered.get(socket) ?? 0;
-    this.#unanswered.set(socket, before + 1);
-    if (before === 0) {
-      response.on("finish", () => {
-        // After a refusal this connection has had its last turn.
-        if (this.#unanswered.get(socket) === 1) this.#unanswered.delete(socket);
-      });
-      return true;
-    }
+    const before = this.#connections.onRequest(socket, response);
+    if (before === 0) return true;
     if (before === 1) {
       response.setHeader("Connection", "close");
       const detail = "Send one request at a time on a connection, or use several.";
@@ -402,17 +408,15 @@ export class HttpLane {
 
   #answer(response: ServerResponse, status: number, body: string, type = JSON_TYPE): void {
     assert(!response.headersSent, "a request is answered once");
-    response.setTimeout(this.#limits.unreadMs, () => {
-      this.counters.slowTotal += 1;
-      response.destroy();
-    });
+    this.#connections.onAnswer(response);
     response.writeHead(status, {
       "Content-Type": type,
       "Content-Length": Buffer.byteLength(body),
       "Cache-Control": "no-store",
       "X-Content-Type-Options": "nosniff",
     });
-    response.end(body);
+    if (body.length <= SLICE_BYTES) response.end(body);
+    else endInSlices(response, Buffer.from(body));
   }
 
   /** Bytes that are not HTTP, headers too long or too late: answered by hand, then hung up. */
@@ -435,6 +439,18 @@ export class HttpLane {
     // The server's sockets allow half-open connections: a client that does not hang up would stay.
     setTimeout(() => socket.destroy(), this.#limits.lingerMs).unref();
   }
+}
+
+/** One after the other, so that the sweep sees a slow reader read. */
+function endInSlices(response: ServerResponse, rest: Buffer): void {
+  if (rest.length <= SLICE_BYTES) {
+    response.end(rest);
+    return;
+  }
+  response.write(rest.subarray(0, SLICE_BYTES), (error) => {
+    // After an error "close" follows, and does what there is to do.
+    if (!error) endInSlices(response, rest.subarray(SLICE_BYTES));
+  });
 }
 
 function clientErrorStatus(code: string): [number, string] {

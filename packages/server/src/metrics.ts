@@ -43,7 +43,7 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #journalFsync = this.#histogram(
     "journal_fsync_seconds",
-    "Time of one durable write to the journal.",
+    "Time of one durable append to the journal.",
     FSYNC_BUCKETS,
   );
   readonly #snapshot = this.#histogram(

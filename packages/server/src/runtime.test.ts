@@ -35,7 +35,7 @@ function rig(output: Partial<ReplicaOutput> = {}, ports: Partial<RuntimePorts> =
     clients: { send: () => done.push("reply"), flush: () => done.push("clients flushed") },
     beforeInput: () => undefined,
     onTrace: () => undefined,
-    onDiskWrite: () => undefined,
+    onJournalAppend: () => undefined,
     onEnded: ({ code }) => done.push(code),
     now: () => {
       clock += 1;
@@ -87,6 +87,17 @@ describe("the runtime", () => {
     runtime.onRequest(1, Request.create());
     await turn();
     expect(steps).toEqual([]);
+  });
+
+  it("knows of a request that the disk does not answer, whatever it asks for", async () => {
+    const { runtime } = rig({ disk: [{ kind: "syncDirectory", id: 7 }] });
+    await turn();
+    const later = performance.now() + 20;
+    while (performance.now() < later) await turn();
+    expect(runtime.oldestDiskRequestMs()).toBeGreaterThan(0);
+    runtime.onDisk({ id: 7, ok: true });
+    expect(runtime.oldestDiskRequestMs()).toBe(0);
+    runtime.stop();
   });
 
   it("takes all that arrives in a turn before it asks for what follows from it", async () => {

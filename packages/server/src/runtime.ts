@@ -1,4 +1,3 @@
-import { performance } from "node:perf_hooks";
 import { after, type Instant, msBetween, NEVER } from "@cubby/base";
 import type { ConnectionId } from "@cubby/cell";
 import type { ReplicaId } from "@cubby/paxos";
@@ -6,6 +5,7 @@ import type { Reply, Request } from "@cubby/protocol";
 import { type Clock, monotonicNow } from "./clock.ts";
 import type { DiskCompletion, DiskRequest } from "./core/disk.ts";
 import type { Replica, ReplicaInput, ReplicaOutput, Trace } from "./core/replica.ts";
+import { DiskTimes } from "./disk-times.ts";
 
 /** Where a replica's outputs go. Each is an adapter without decisions of its own. */
 export type RuntimePorts = {
@@ -18,7 +18,8 @@ export type RuntimePorts = {
   /** Told the time of each input before the replica is: a pause is noticed before it is judged. */
   readonly beforeInput: (now: Instant) => void;
   readonly onTrace: (trace: Trace) => void;
-  readonly onDiskWrite: (tookMs: number) => void;
+  /** Of what commits records, and of nothing else that is written. */
+  readonly onJournalAppend: (tookMs: number) => void;
   /** The replica must not go on. Called once. */
   readonly onEnded: (ended: NonNullable<ReplicaOutput["ended"]>) => void;
   readonly now?: Clock;
@@ -40,13 +41,13 @@ export class Runtime {
   #timer: NodeJS.Timeout | undefined;
   #timerAt: Instant = NEVER;
   #stopped = false;
-  /** Writes under way, by request id, and when each was handed to the disk. */
-  readonly #writes = new Map<number, number>();
+  readonly #diskTimes: DiskTimes;
 
   constructor(replica: Replica, ports: RuntimePorts) {
     this.#replica = replica;
     this.#ports = ports;
     this.#now = ports.now ?? monotonicNow;
+    this.#diskTimes = new DiskTimes(ports.onJournalAppend);
     this.#scheduleDrain();
   }
 
@@ -64,11 +65,7 @@ export class Runtime {
   }
 
   onDisk(completion: DiskCompletion): void {
-    const since = this.#writes.get(completion.id);
-    if (since !== undefined) {
-      this.#writes.delete(completion.id);
-      this.#ports.onDiskWrite(performance.now() - since);
-    }
+    this.#diskTimes.onCompletion(completion.id);
     this.#feed({ kind: "disk", completion });
   }
 
@@ -83,10 +80,8 @@ export class Runtime {
     this.#feed({ kind: "suspended" });
   }
 
-  oldestDiskWriteMs(): number {
-    // Writes complete nearly in order: the first in the map is the oldest.
-    for (const since of this.#writes.values()) return Math.round(performance.now() - since);
-    return 0;
+  oldestDiskRequestMs(): number {
+    return this.#diskTimes.oldestMs();
   }
 
   handOver(): void {
@@ -117,9 +112,7 @@ export class Runtime {
   }
 
   #submit(requests: readonly DiskRequest[]): void {
-    for (const request of requests) {
-      if (request.kind === "write") this.#writes.set(request.id, performance.now());
-    }
+    for (const request of requests) this.#diskTimes.onRequest(request);
     this.#ports.disk.submit(requests);
   }
 

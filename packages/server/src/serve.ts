@@ -132,7 +132,7 @@ class Service {
       },
       beforeInput: (now) => this.#watchdog.check(now),
       onTrace: (trace) => this.#onTrace(trace),
-      onDiskWrite: (tookMs) => this.#metrics.observeFsync(tookMs),
+      onJournalAppend: (tookMs) => this.#metrics.observeFsync(tookMs),
       onEnded: (ended) => end(ended),
     });
     this.#watchdog.start();
@@ -204,7 +204,7 @@ class Service {
   #pages(): ConstructorParameters<typeof HttpLane>[0]["pages"] {
     return {
       metrics: () => this.#metrics.page(),
-      live: () => livenessOf(this.#runtime.oldestDiskWriteMs()),
+      live: () => livenessOf(this.#runtime.oldestDiskRequestMs()),
       ready: () => readinessOf(this.#runtime.status()),
     };
   }

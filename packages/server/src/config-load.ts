@@ -8,6 +8,7 @@ import {
   type SettingName,
   settingOf,
 } from "./config.ts";
+import { checkAddresses } from "./config-addresses.ts";
 import { PAGE_BYTES } from "./core/segment-sector.ts";
 import { messageOf, platformCode } from "./platform-errors.ts";
 
@@ -152,6 +153,7 @@ function parseFile(file: ConfigFile): ReadonlyMap<string, unknown> {
 /** What no single setting can be blamed for. */
 function checkTogether(config: ServerConfig): void {
   if (!config.insecureRemote) refuseRemote(config);
+  checkAddresses(config);
   if (config.masterLeaseRenewMs * 3 > config.masterLeaseMs) {
     throw invalid(
       `masterLeaseRenewMs is ${config.masterLeaseRenewMs}: a lease of ${config.masterLeaseMs} ms must survive two lost renewals, so at most a third of it.`,

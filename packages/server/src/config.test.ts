@@ -177,6 +177,35 @@ describe("the configuration", () => {
     expect(problem({ flags: { ...FLAGS, segmentBytes: "1025KiB" } })).toContain("whole pages");
   });
 
+  test("refuses to have two replicas at one address", () => {
+    const flags = { ...FLAGS, peers: "1@Host-A:7071,2@host-a:7071,3@host-b:7071" };
+    expect(problem({ flags })).toContain("peers gives host-a:7071 to replicas 1 and 2");
+    const peers = "1@host-a:7071,2@host-b:7071";
+    const sessionAddresses = "1@[::1]:7070,2@[::1]:7070";
+    expect(problem({ flags: { ...FLAGS, peers, sessionAddresses } })).toContain(
+      "sessionAddresses gives [::1]:7070 to replicas 1 and 2",
+    );
+  });
+
+  test.each(["0.0.0.0", "[::]", "[0:0:0:0:0:0:0:0]"])("refuses to send clients to %s", (host) => {
+    const flags = { ...FLAGS, peers: "1@127.0.0.1:7071", sessionAddresses: `1@${host}:7070` };
+    expect(problem({ flags })).toContain(`sessionAddresses gives ${host}:7070 for replica 1`);
+  });
+
+  test("refuses to listen twice on one port, and takes port 0 and port numbers of other hosts", () => {
+    const at = "127.0.0.1:7070";
+    expect(problem({ flags: { ...FLAGS, peerAddress: at } })).toContain(
+      `sessionAddress and peerAddress are both ${at}`,
+    );
+    expect(problem({ flags: { ...FLAGS, peerAddress: "127.0.0.1:1", httpAddress: at } })).toContain(
+      `sessionAddress and httpAddress are both ${at}`,
+    );
+    const zero = "127.0.0.1:0";
+    const free = { sessionAddress: zero, peerAddress: zero, httpAddress: zero };
+    loadConfig({ flags: { ...FLAGS, ...free } });
+    loadConfig({ flags: { ...FLAGS, peerAddress: "127.0.0.2:7070", httpAddress: "none" } });
+  });
+
   test("says which file cannot be read", () => {
     expect(() => readConfigFile("/nowhere/cubby.json")).toThrow(
       "[config_invalid] The configuration file /nowhere/cubby.json cannot be read: does not exist.",

@@ -541,7 +541,9 @@ describe("an HTTP lane", () => {
     for (const socket of sockets) socket.write(head("/v1/KeepAlive", 2));
     await eventually(() => lane.counters.connections === 15);
     for (const socket of sockets) socket.write("{}");
-    expect(await Promise.race(sockets.map((socket) => allOf(socket)))).toContain('"code":"overloaded"');
+    expect(await Promise.race(sockets.map((socket) => allOf(socket)))).toContain(
+      '"code":"overloaded"',
+    );
     await eventually(() => requests.length === 14 && lane.counters.connections === 14);
     expect((await ask(address, "/livez", { method: "GET" })).status).toBe(200);
     expect([lane.counters.refusedTotal, lane.counters.badTotal]).toEqual([1, 0]);

@@ -58,13 +58,15 @@ export function directoryError(path: string, error: unknown): CubbyError {
   return new CubbyError(directoryCode(error), `${path}: ${messageOf(error)}.`, { cause: error });
 }
 
+/** Permission, and a file system mounted read-only: the operator gives us the directory. */
+export function isDenied(code: string): boolean {
+  return code === "EACCES" || code === "EPERM" || code === "EROFS";
+}
+
 function directoryCode(error: unknown): ErrorCode {
-  switch (platformCode(error)) {
-    // Permission, and a file system mounted read-only: the operator gives us the directory.
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-      return "directory_denied";
+  const code = platformCode(error);
+  if (isDenied(code)) return "directory_denied";
+  switch (code) {
     // The path itself is wrong.
     case "ENOENT":
     case "ENOTDIR":

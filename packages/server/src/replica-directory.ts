@@ -8,10 +8,11 @@ import type { DirectoryIdentity, ExpectedIdentity } from "./core/identity.ts";
 import { describeDamage } from "./core/journal-damage.ts";
 import { format } from "./core/journal-format.ts";
 import { type RecoverResult, recover } from "./core/journal-recovery.ts";
+import type { FailedOperation } from "./core/journal-task.ts";
 import type { Recovered } from "./core/replica-start.ts";
 import { driveOnDirectory } from "./file-disk-drive.ts";
 import { type LockResult, lockDirectory } from "./file-disk-lock.ts";
-import { directoryError, platformCode } from "./platform-errors.ts";
+import { directoryError, isDenied, platformCode } from "./platform-errors.ts";
 
 /** Of a directory that is refused: the first may follow from the others, so they are named too. */
 const DAMAGES_SHOWN = 4;
@@ -65,7 +66,7 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
           `${dataDir} holds ${result.file}, somebody's state. Use another directory.`,
         );
       case "failed":
-        throw failure(result.failed);
+        throw failure(dataDir, result.failed);
     }
   } finally {
     lock.release();
@@ -201,11 +202,20 @@ function refusal(
       );
     }
     case "failed":
-      return failure(result.failed);
+      return failure(dataDir, result.failed);
   }
 }
 
-function failure(failed: Parameters<typeof endOfDisk>[0]): CubbyError {
+/** Before a replica runs, a file that it may not open is no sign of a broken disk: nothing was written. */
+function failure(dataDir: string, failed: FailedOperation): CubbyError {
+  const { operation, file, error } = failed;
+  if (isDenied(error.code)) {
+    return new CubbyError(
+      "directory_denied",
+      `${operation} of ${file} in ${dataDir} failed: ${error.message}. Give the directory and all ` +
+        "files in it to the user that runs the replica, and see that they may be written.",
+    );
+  }
   const { code, detail } = endOfDisk(failed);
   return new CubbyError(code, detail);
 }

@@ -1,5 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -311,6 +319,22 @@ describe("a directory that a replica must not run on", () => {
     expect(running.text).toContain("[directory_denied]");
     expect(running.text).toContain(dataDir);
     expect(status).toBe(ERROR_CODES.directory_denied.exitCode);
+  });
+
+  test("is refused without permission to a file in it, which is named, and no disk is blamed", async ({
+    skip,
+  }) => {
+    const isRoot = process.getuid?.() === 0;
+    if (isRoot && !canRunAsNobody()) skip(loudly("root cannot run the command as nobody"));
+    const dataDir = freshDirectory();
+    await formatDirectory({ dataDir, cellName: "local", replicaId: 1, segmentBytes: MIB });
+    // As root left it whose directory was given away, but not what is in it.
+    if (isRoot) chownSync(dataDir, NOBODY, NOBODY);
+    else for (const file of readdirSync(dataDir)) chmodSync(join(dataDir, file), 0o000);
+    const running = spawned(dataDir, isRoot ? { uid: NOBODY, gid: NOBODY } : {});
+    expect(await running.ended).toBe(ERROR_CODES.directory_denied.exitCode);
+    expect(running.text).toMatch(/\[directory_denied\] \w+ of [a-z0-9-]+ in .*EACCES/);
+    expect(running.text).toContain(dataDir);
   });
 });
 

@@ -378,6 +378,28 @@ describe("a session lane", () => {
     expect(lane.counters.slowTotal).toBe(2);
   });
 
+  test("takes what a reader that has stopped still asks for as no sign that it reads", async () => {
+    const limits = { outputBytesMax: 64 << 20, unreadMs: 30_000 };
+    const started = await startLane(limits, (lane, connection, request) =>
+      lane.send(connection, located(request.tag, "x".repeat(request.tag === 1 ? 16 << 20 : 100))),
+    );
+    const { lane, pass, disconnected } = started;
+    const socket = connect(started.address);
+    open.push({ close: () => socket.destroy() });
+    socket.on("error", () => socket.destroy());
+    socket.pause();
+    socket.write(SESSION_PREAMBLE);
+    for (let tag = 1; tag <= 4; tag += 1) {
+      socket.write(locate(tag));
+      await eventually(() => started.requests.length === tag);
+      await new Promise((resolve) => setImmediate(resolve));
+      lane.sweep();
+      expect(lane.counters.slowTotal).toBe(tag === 4 ? 1 : 0);
+      pass(10_000);
+    }
+    await eventually(() => disconnected.length === 1);
+  });
+
   test("bounds the memory of unfinished frames over all connections", async () => {
     const { address, lane, disconnected } = await startLane({ heldTotalBytesMax: 500_000 });
     const header = new Uint8Array(8);

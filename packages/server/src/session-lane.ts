@@ -34,7 +34,7 @@ export type SessionLaneLimits = {
   readonly outputBytesMax: number;
   /** The same over all connections: the worst readers are disconnected. */
   readonly outputTotalBytesMax: number;
-  /** Unread replies that do not move for so long end the connection. */
+  /** Unread replies of which the kernel takes nothing for so long end the connection. */
   readonly unreadMs: number;
   /** Unfinished frames over all connections. */
   readonly heldTotalBytesMax: number;
@@ -88,8 +88,10 @@ type Connection = {
   deadline: Instant;
   /** Of its unfinished frame. */
   heldBytes: number;
-  /** What the kernel had not taken when the sweep last saw that change, and when that was. */
+  /** What the kernel has not taken, as the sweep last saw it. */
   unreadBytes: number;
+  /** What it has taken, of all that was ever sent, and when that last grew. */
+  takenBytes: number;
   unreadSince: Instant;
   out: FrameBuffer | undefined;
   leased: LeasedFrame[];
@@ -97,6 +99,7 @@ type Connection = {
 
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
 const NOTHING_LEASED: LeasedFrame[] = [];
+const NOT_LOOKED_AT = -1;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /**
@@ -220,11 +223,13 @@ export class SessionLane {
     let totalBytes = 0;
     for (const connection of this.#unread) {
       const unreadBytes = connection.socket.writableLength;
+      const takenBytes = connection.socket.bytesWritten - unreadBytes;
       totalBytes += unreadBytes;
+      connection.unreadBytes = unreadBytes;
       if (unreadBytes === 0 || connection.socket.destroyed) {
         this.#clearUnread(connection);
-      } else if (unreadBytes !== connection.unreadBytes) {
-        connection.unreadBytes = unreadBytes;
+      } else if (takenBytes !== connection.takenBytes) {
+        connection.takenBytes = takenBytes;
         connection.unreadSince = now;
       } else if (msBetween(connection.unreadSince, now) >= this.#limits.unreadMs) {
         this.#dropSlow(connection);
@@ -275,6 +280,7 @@ export class SessionLane {
       deadline: after(this.#now(), this.#limits.handshakeMs),
       heldBytes: 0,
       unreadBytes: 0,
+      takenBytes: NOT_LOOKED_AT,
       unreadSince: NEVER,
       out: undefined,
       leased: NOTHING_LEASED,
@@ -487,6 +493,7 @@ export class SessionLane {
   #clearUnread(connection: Connection): void {
     this.#unread.delete(connection);
     connection.unreadBytes = 0;
+    connection.takenBytes = NOT_LOOKED_AT;
     connection.unreadSince = NEVER;
   }
 

@@ -339,6 +339,29 @@ describe("an HTTP lane", () => {
     expect([answer.status, codeOf(answer)]).toEqual([400, "invalid_argument"]);
   });
 
+  test("counts as bad what it hangs up on, and not a call that it answers with what is wrong", async () => {
+    const { address, lane } = await startLane(cancelled);
+    const socket = raw(address);
+    for (const body of ["{", '{"nmae":1}', "{}"]) {
+      socket.write(head("/v1/Cancel", body.length) + body);
+      await textOf(socket);
+    }
+    expect([lane.counters.badTotal, lane.counters.connections]).toEqual([0, 1]);
+    socket.write("garbage\r\n\r\n");
+    await allOf(socket);
+    expect(lane.counters.badTotal).toBe(1);
+  });
+
+  test("does not count as bad a client that resets after a good answer", async () => {
+    const { address, lane } = await startLane(cancelled);
+    const socket = raw(address);
+    socket.write(head("/v1/Cancel", 0));
+    await textOf(socket);
+    socket.resetAndDestroy();
+    await eventually(() => lane.counters.connections === 0);
+    expect(lane.counters.badTotal).toBe(0);
+  });
+
   test("refuses a body that is not UTF-8", async () => {
     const { address } = await startLane(cancelled);
     const socket = raw(address);

@@ -347,7 +347,6 @@ export class HttpLane {
       return request;
     } catch (error) {
       if (!(error instanceof CubbyError)) throw error;
-      this.counters.badTotal += 1;
       this.#answerError(response, error);
       return undefined;
     }
@@ -390,8 +389,8 @@ export class HttpLane {
 
   /** Refuses a request whose body may not have been read: the connection ends with the answer. */
   #reject(request: IncomingMessage, response: ServerResponse, error: CubbyError): void {
-    this.counters.badTotal += 1;
     if (!request.complete) response.setHeader("Connection", "close");
+    if (response.hasHeader("Connection")) this.counters.badTotal += 1;
     this.#answerError(response, error);
   }
 
@@ -421,9 +420,11 @@ export class HttpLane {
 
   /** Bytes that are not HTTP, headers too long or too late: answered by hand, then hung up. */
   #onClientError(error: Error, socket: Duplex): void {
-    this.counters.badTotal += 1;
     const code = platformCode(error);
-    if (code === "ECONNRESET" || !socket.writable) {
+    // Else it is the socket's own: a client may reset after a good answer, or its machine die.
+    const isOfRequest = code.startsWith("HPE_") || code === "ERR_HTTP_REQUEST_TIMEOUT";
+    if (isOfRequest) this.counters.badTotal += 1;
+    if (!isOfRequest || !socket.writable) {
       socket.destroy();
       return;
     }

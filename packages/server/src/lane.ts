@@ -43,7 +43,7 @@ export type LaneCounters = {
   readonly errors: Map<number, number>;
   connections: number;
   connectionsTotal: number;
-  /** Connections turned away at the cap. */
+  /** Connections turned away at the cap, or ended with a call above it. */
   refusedTotal: number;
   /** Connections closed for what they sent, or for not sending it in time. */
   badTotal: number;

@@ -26,7 +26,11 @@ function observed() {
     leaseLeftMs: 450,
     sessions: 12,
     locksHeld: 3,
-    peers: [{ replicaId: 1, acceptedSlot: 88, lastHeardMs: 40 }],
+    peers: [
+      { replicaId: 1, acceptedSlot: 88, lastHeardMs: 40, connected: true },
+      { replicaId: 3, acceptedSlot: 0, lastHeardMs: 0, connected: true },
+      { replicaId: 4, acceptedSlot: 0, lastHeardMs: 0, connected: false },
+    ],
   });
   const metrics = new Metrics({
     status: () => status,
@@ -86,6 +90,7 @@ describe("metrics", () => {
       ['cubby_peer_connected{peer="1"}', 1],
       ['cubby_peer_accepted_slot{peer="1"}', 88],
       ['cubby_peer_last_heard_seconds{peer="1"}', 0.04],
+      ['cubby_peer_last_heard_seconds{peer="3"}', 0],
       ['cubby_peer_bytes_total{direction="out"}', 20],
       ['cubby_requests_total{lane="session",call="acquire"}', 7],
       ['cubby_requests_total{lane="http",call="acquire"}', 0],
@@ -107,6 +112,18 @@ describe("metrics", () => {
     // As of a master that is cut off from its quorum.
     status.masterId = status.replicaId;
     expect(parse((await metrics.page()).text).get("cubby_has_leader")).toBe(0);
+  });
+
+  test("say no time for a peer that was never heard, which is not a peer heard just now", async () => {
+    const { text } = await observed().metrics.page();
+    expect(text).toContain('cubby_peer_last_heard_seconds{peer="3"}');
+    expect(text).not.toContain('cubby_peer_last_heard_seconds{peer="4"}');
+  });
+
+  test("call the number of masters no counter, since a restart takes it back and it returns", async () => {
+    expect((await observed().metrics.page()).text).toContain(
+      "# TYPE cubby_master_changes_total gauge",
+    );
   });
 
   test("of two replicas in one process stay apart", async () => {

@@ -109,9 +109,10 @@ export class Metrics {
       "What is left of the master lease; 0 at other replicas.",
       () => status().leaseLeftMs / SECONDS,
     );
-    this.#counter(
+    // Learned anew at each start: to a counter that would be a reset, and its return as many masters.
+    this.#gauge(
       "master_changes_total",
-      "Masters that the cell has had, as far as this replica knows.",
+      "Masters that the cell has had, as far as this replica knows; it learns that anew at each start.",
       () => status().clientEpoch,
     );
     this.#counter("proposals_total", "Commands that this replica proposed.", () =>
@@ -165,9 +166,13 @@ export class Metrics {
     );
     this.#labeledGauge(
       "peer_last_heard_seconds",
-      "Time since the peer was last heard.",
+      "Time since the peer was last heard; left out while it has not been heard since the start.",
       "peer",
-      () => this.#status.peers.map((peer) => [`${peer.replicaId}`, peer.lastHeardMs / SECONDS]),
+      () =>
+        this.#status.peers
+          // Never heard is told as 0, too; but one that was heard just now is connected.
+          .filter((peer) => peer.connected || peer.lastHeardMs > 0)
+          .map((peer) => [`${peer.replicaId}`, peer.lastHeardMs / SECONDS]),
     );
     const { counters } = peers;
     this.#labeledCounter("peer_bytes_total", "Bytes between replicas.", "direction", () => [
@@ -241,7 +246,7 @@ export class Metrics {
     );
     this.#labeledCounter(
       "connections_refused_total",
-      "Connections turned away at the cap.",
+      "Connections turned away at the cap, or ended with a call above it.",
       "lane",
       perLane("refusedTotal"),
     );

@@ -56,8 +56,17 @@ function heading(title: string, source: string): string {
 
 /** Of the error table's wire ids. */
 const REPLICA_ERRORS_FROM = 200;
-/** A journal of a newer version; a failed assertion. */
-const ENDS_A_REPLICA_TOO: readonly ErrorCode[] = ["unsupported", "internal"];
+/**
+ * A wrong command line; a journal of a newer version; a failed assertion; at the start, no file
+ * descriptor, and no name server.
+ */
+const ENDS_A_REPLICA_TOO: readonly ErrorCode[] = [
+  "invalid_argument",
+  "unsupported",
+  "internal",
+  "overloaded",
+  "unreachable",
+];
 
 const GROUPS: readonly { readonly title: string; readonly from: number; readonly to: number }[] = [
   { title: "Calls", from: 1, to: 99 },

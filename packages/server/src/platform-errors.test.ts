@@ -6,6 +6,7 @@ import {
   connectionErrorCode,
   directoryError,
   listenError,
+  messageOf,
   platformCode,
 } from "./platform-errors.ts";
 
@@ -17,6 +18,8 @@ test.each([
   ["EADDRINUSE", "address_in_use"],
   ["EACCES", "config_invalid"],
   ["EADDRNOTAVAIL", "config_invalid"],
+  ["ENOTFOUND", "config_invalid"],
+  ["EAI_AGAIN", "unreachable"],
   ["EMFILE", "overloaded"],
   ["EWEIRD", "internal"],
 ])("listening that fails with %s is %s, and names the setting", (code, expected) => {
@@ -47,6 +50,21 @@ test.each([
   ["EWEIRD", "connection_lost"],
 ])("a connection that ends with %s is %s", (code, expected) => {
   expect(connectionErrorCode(platformError(code))).toBe(expected);
+});
+
+test("a name server that does not answer is not blamed on the configuration", () => {
+  const { message } = listenError("sessionAddress", "host-a:7070", platformError("EAI_AGAIN"));
+  expect(message).toContain("cannot be looked up now");
+  expect(message).not.toContain("Correct");
+});
+
+test("an error that gathers others says what they say", () => {
+  const refused = new AggregateError([platformError("ECONNREFUSED"), platformError("ENETUNREACH")]);
+  expect(messageOf(refused)).toBe(
+    "ECONNREFUSED: what the system says; ENETUNREACH: what the system says",
+  );
+  expect(messageOf(new AggregateError([], "none was tried"))).toBe("none was tried");
+  expect(messageOf(new Error("plain"))).toBe("plain");
 });
 
 test("the system's own errors carry the code that is looked for", () => {

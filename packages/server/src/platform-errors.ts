@@ -31,10 +31,16 @@ export function listenError(setting: string, address: string, error: unknown): C
     case "EADDRNOTAVAIL":
     case "EAFNOSUPPORT":
     case "ENOTFOUND":
-    case "EAI_AGAIN":
       return new CubbyError(
         "config_invalid",
         `This machine has no address like ${setting} ${address}. Correct the host.`,
+        options,
+      );
+    case "EAI_AGAIN":
+      // After a power loss a machine may be up before its name server: another start may work.
+      return new CubbyError(
+        "unreachable",
+        `The host of ${setting} ${address} cannot be looked up now, since no name server answers. Start again once one does, or give an IP address.`,
         options,
       );
     case "EMFILE":
@@ -106,5 +112,9 @@ export function connectionErrorCode(error: unknown): ErrorCode {
 }
 
 export function messageOf(error: unknown): string {
+  // A connection that was tried at several addresses of a name: what it met is in the parts alone.
+  if (error instanceof AggregateError && error.message === "") {
+    return error.errors.map(messageOf).join("; ");
+  }
   return error instanceof Error ? error.message : String(error);
 }

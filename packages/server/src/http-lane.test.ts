@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { request as httpRequest } from "node:http";
 import { connect, type Socket } from "node:net";
 import { instant } from "@cubby/base";
@@ -572,6 +573,17 @@ describe("an HTTP lane", () => {
     expect([lane.counters.refusedTotal, lane.counters.badTotal]).toEqual([1, 0]);
   });
 
+  test.skipIf(process.platform !== "linux")(
+    "has the kernel ask whether a silent client's machine still lives",
+    async () => {
+      const { address } = await startLane(cancelled);
+      const socket = raw(address);
+      socket.write(head("/v1/Cancel", 0));
+      await textOf(socket);
+      await eventually(() => hasKeepAliveTimer(address.port));
+    },
+  );
+
   test("sends no_quorum for a reply whose lease has ended", async () => {
     const started = await startLane((lane, connection, request) => {
       const reply = done(request, { $case: "getStat", value: STAT });
@@ -711,6 +723,13 @@ function raw(address: Address): Socket {
 
 function head(path: string, bodyBytes: number): string {
   return `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${bodyBytes}\r\n\r\n`;
+}
+
+/** Of an accepted connection; its timer is of kind 2 when nothing else is under way. */
+function hasKeepAliveTimer(port: number): boolean {
+  const local = port.toString(16).toUpperCase().padStart(4, "0");
+  const established = `^ *\\d+: [0-9A-F]+:${local} \\S+ 01 \\S+ 02:`;
+  return new RegExp(established, "m").test(readFileSync("/proc/net/tcp", "utf8"));
 }
 
 /** Empty lines, which are no request, for as long as the connection lives. */

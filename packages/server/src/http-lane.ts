@@ -83,6 +83,7 @@ type HeldCall = { readonly socket: Socket; readonly response: ServerResponse };
 const TAG = 1;
 /** Handed to the kernel at a time. */
 const SLICE_BYTES = 64 * 1024;
+const KEEP_ALIVE_PROBE_MS = 60_000;
 const JSON_TYPE = "application/json; charset=utf-8";
 
 /**
@@ -125,6 +126,9 @@ export class HttpLane {
       keepAliveTimeout: this.#limits.idleMs,
       connectionsCheckingInterval: this.#limits.sweepMs,
       noDelay: true,
+      // A held call waits for hours on a machine that may be gone.
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     });
     this.#server.maxConnections = connectionsMax;
     this.#server.on("request", (request, response) => this.#onRequest(request, response));

@@ -11,7 +11,7 @@ import {
 import { integersOfInts } from "./integers.ts";
 import { newLane } from "./number-lane.ts";
 import type { decodeText, encodeText } from "./text-body.ts";
-import { elementBytes, type Lane, type NumberLane, type Taken, type ValueType } from "./values.ts";
+import { type Lane, type NumberLane, rawForm, type Taken, type ValueType } from "./values.ts";
 
 const NULLS = 1;
 
@@ -44,7 +44,7 @@ export function encodeBody(writer: ByteWriter, taken: Taken, options: IntegerOpt
   if (lane.kind === "strings") {
     writer.varint(lane.strings.length);
     writer.raw(text().encodeText(lane.strings, options));
-  } else encodeNumbers(writer, lane, elementBytes(type), options);
+  } else encodeNumbers(writer, lane, rawForm(type), options);
 }
 
 /** Lengths of runs of values and of nulls by turns; the first may be 0. */
@@ -88,7 +88,7 @@ export function decodeBody(
     return { lane: { kind: "strings", strings }, validity };
   }
   const lane = into ?? newLane(type, count);
-  decodeNumbers(reader.rest(), lane, elementBytes(type), context);
+  decodeNumbers(reader.rest(), lane, rawForm(type), context);
   return { lane, validity };
 }
 
@@ -110,7 +110,7 @@ export function bodyAt(
   if (lengths !== undefined && isNullAt(lengths, count, index)) {
     return { lane, validity: Uint8Array.of(0) };
   }
-  const isRead = numberAt(reader.rest(), lane, elementBytes(type), context, count, index);
+  const isRead = numberAt(reader.rest(), lane, rawForm(type), context, count, index);
   return isRead ? { lane, validity: undefined } : undefined;
 }
 

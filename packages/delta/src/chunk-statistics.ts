@@ -12,7 +12,7 @@ import {
 } from "./number-lane.ts";
 import { boundsByWasm } from "./packed.ts";
 import type { ValueType } from "./values.ts";
-import { type Element, elementBytes, type NumberLane, plainValues, type Taken } from "./values.ts";
+import { type Element, type NumberLane, plainValues, rawForm, type Taken } from "./values.ts";
 
 /** What a file's index says of a chunk, so that a reader need not open it to pass over it. */
 export type ChunkStatistics = {
@@ -34,7 +34,7 @@ export function encodeStatistics(
   // What holds a null's place means nothing.
   const present = validity === undefined ? lane : pick(lane, placesOf(validity));
   const bounds = countOfLane(present) === 0 ? undefined : laneBounds(present, type, options.wasm);
-  if (bounds !== undefined) writer.raw(rawBytes(bounds, elementBytes(type), []));
+  if (bounds !== undefined) writer.raw(rawBytes(bounds, rawForm(type), []));
   return writer.finish();
 }
 
@@ -44,7 +44,7 @@ export function readStatistics(bytes: Uint8Array, type: ValueType, count: number
   const nulls = reader.varint(count);
   if (reader.remaining === 0) return { nulls, min: undefined, max: undefined };
   const bounds = newLane(type, 2);
-  readRaw(reader, bounds, elementBytes(type));
+  readRaw(reader, bounds, rawForm(type));
   reader.expectEnd();
   const [min, max] = plainValues(type, bounds);
   return { nulls, min, max };

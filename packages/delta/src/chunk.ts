@@ -38,6 +38,7 @@ import {
   emptyLane,
   laneOfWords,
   pick,
+  type RawForm,
   rawBytes,
   readRaw,
   wordsOfLane,
@@ -60,11 +61,10 @@ const SHAPE = {
 /** Runs must come out this much smaller, since they cost time in random access. */
 const RUN_GAIN_MIN = 0.9;
 
-/** `elementBytes` is the size of a value as the caller's array holds it, for the raw form. */
 export function encodeNumbers(
   writer: ByteWriter,
   lane: NumberLane,
-  elementBytes: number,
+  form: RawForm,
   options: IntegerOptions,
 ): void {
   const start = writer.position;
@@ -77,12 +77,12 @@ export function encodeNumbers(
     else writer.cut(end);
   }
   const body = writer.finish(start);
-  const rawSize = 1 + countOfLane(lane) * elementBytes;
+  const rawSize = 1 + countOfLane(lane) * form.elementBytes;
   // Every chunk is read back before it is believed; what does not come back is written raw.
   const isRead = body[0] === SHAPE.integers && isPackedAsGiven(body.subarray(1));
-  if (body.length < rawSize && (isRead || readsBack(body, lane, options))) return;
+  if (body.length < rawSize && (isRead || readsBack(body, lane, form, options))) return;
   writer.cut(start);
-  writer.raw(rawBytes(lane, elementBytes, [SHAPE.raw]));
+  writer.raw(rawBytes(lane, form, [SHAPE.raw]));
 }
 
 function encodeDirect(writer: ByteWriter, lane: NumberLane, options: IntegerOptions): void {
@@ -188,10 +188,15 @@ function encodeRuns(
   encodeDirect(writer, pick(lane, starts), options);
 }
 
-function readsBack(body: Uint8Array, lane: NumberLane, options: IntegerOptions): boolean {
+function readsBack(
+  body: Uint8Array,
+  lane: NumberLane,
+  form: RawForm,
+  options: IntegerOptions,
+): boolean {
   const copy = spareLane(lane, countOfLane(lane));
   const context = { wasm: options.wasm, compressors: [options.compressor] };
-  decodeNumbers(body, copy, 0, context);
+  decodeNumbers(body, copy, form, context);
   return sameWords(wordsOfLane(lane), wordsOfLane(copy));
 }
 
@@ -207,14 +212,14 @@ function spareLane(like: NumberLane, count: number): NumberLane {
 export function decodeNumbers(
   body: Uint8Array,
   lane: NumberLane,
-  elementBytes: number,
+  form: RawForm,
   context: DecodeContext,
 ): void {
   const reader = new ByteReader(body);
   const shape = reader.u8();
   switch (shape) {
     case SHAPE.raw:
-      readRaw(reader, lane, elementBytes);
+      readRaw(reader, lane, form);
       reader.expectEnd();
       return;
     case SHAPE.integers:
@@ -227,7 +232,7 @@ export function decodeNumbers(
       else decodeFloats(reader, lane, context);
       return;
     case SHAPE.runs:
-      decodeRuns(reader, lane, elementBytes, context);
+      decodeRuns(reader, lane, form, context);
       return;
     default:
       throw unsupported("shape", shape, 0);
@@ -241,7 +246,7 @@ export function decodeNumbers(
 export function numberAt(
   body: Uint8Array,
   lane: NumberLane,
-  elementBytes: number,
+  form: RawForm,
   context: DecodeContext,
   count: number,
   index: number,
@@ -249,15 +254,15 @@ export function numberAt(
   const reader = new ByteReader(body);
   const shape = reader.u8();
   if (shape === SHAPE.raw) {
-    reader.raw(index * elementBytes);
-    readRaw(reader, lane, elementBytes);
+    reader.raw(index * form.elementBytes);
+    readRaw(reader, lane, form);
     return true;
   }
   if (shape === SHAPE.runs) {
     const runs = reader.varint(count);
     const lengths = decodeInts(reader.part(), runs, context);
     const run = runAt(lengths, count, index);
-    return numberAt(notRuns(reader.rest()), lane, elementBytes, context, runs, run);
+    return numberAt(notRuns(reader.rest()), lane, form, context, runs, run);
   }
   const mode = shape === SHAPE.floatMode ? readFloatMode(reader) : undefined;
   if (mode !== undefined) {
@@ -374,14 +379,14 @@ function putFloats(mode: FloatMode, integers: Integers, lane: FloatLane, wasm: b
 function decodeRuns(
   reader: ByteReader,
   lane: NumberLane,
-  elementBytes: number,
+  form: RawForm,
   context: DecodeContext,
 ): void {
   const count = countOfLane(lane);
   const runs = reader.varint(count);
   const lengths = decodeInts(reader.part(), runs, context);
   const heads = emptyLane(lane, runs);
-  decodeNumbers(notRuns(reader.rest()), heads, elementBytes, context);
+  decodeNumbers(notRuns(reader.rest()), heads, form, context);
   const fill = wordsPerValue(lane) === 1 ? fillRuns : fillPairRuns;
   const at = fill(wordsOfLane(lane), wordsOfLane(heads), lengths, count);
   if (at !== count) throw corrupt("runs");

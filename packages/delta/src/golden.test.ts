@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { decode, decodeTable } from "./complete.ts";
+import { decode, decodeTable, inspect, Series } from "./complete.ts";
 import { patch } from "./patch.ts";
 import { goldenExamples, PATCHED } from "./test-support/golden-examples.ts";
 
@@ -28,6 +28,15 @@ describe("files that were written once", () => {
       }
     });
   }
+
+  it("are read value by value too, and what their index says of them is true", () => {
+    for (const { name, make } of goldenExamples()) {
+      if (!/^(series|chunks)/.test(name)) continue;
+      const bytes = new Uint8Array(Buffer.from(files.get(name) ?? "", "base64"));
+      expect([...Series.fromBytes(bytes)], name).toEqual([...(make() as Iterable<unknown>)]);
+      expect(() => inspect(bytes), name).not.toThrow();
+    }
+  });
 
   it("are all still tried", () => {
     expect([...files.keys()]).toEqual(goldenExamples().map(({ name }) => name));

@@ -69,10 +69,13 @@ export function pick(lane: NumberLane, at: ArrayLike<number>): NumberLane {
   return laneOfWords(lane, picked);
 }
 
-/** Each value in as many bytes as the caller's array holds it in, behind `head`. */
+/** How the raw form holds a value: in as many bytes as the caller's array does, narrow ones with a sign or not. */
+export type RawForm = { readonly elementBytes: number; readonly isSigned: boolean };
+
+/** Each value in its raw form, behind `head`. */
 export function rawBytes(
   lane: NumberLane,
-  elementBytes: number,
+  { elementBytes }: RawForm,
   head: readonly number[],
 ): Uint8Array {
   const count = countOfLane(lane);
@@ -90,7 +93,11 @@ export function rawBytes(
 }
 
 /** Fills a lane with what `rawBytes` made. */
-export function readRaw(reader: ByteReader, lane: NumberLane, elementBytes: number): void {
+export function readRaw(
+  reader: ByteReader,
+  lane: NumberLane,
+  { elementBytes, isSigned }: RawForm,
+): void {
   const count = countOfLane(lane);
   const bytes = reader.raw(count * elementBytes);
   const words = wordsOfLane(lane);
@@ -98,9 +105,11 @@ export function readRaw(reader: ByteReader, lane: NumberLane, elementBytes: numb
     new Uint8Array(words.buffer, words.byteOffset, words.byteLength).set(bytes);
     return;
   }
+  // Up and down again: the sign of a narrow value fills the bits above it.
+  const shift = isSigned ? 32 - 8 * elementBytes : 0;
   for (let i = 0, at = 0; i < count; i += 1) {
     let value = 0;
     for (let k = 0; k < elementBytes; k += 1) value |= (bytes[at++] as number) << (8 * k);
-    words[i] = value;
+    words[i] = (value << shift) >> shift;
   }
 }

@@ -1,5 +1,12 @@
 import { DeltaError } from "./delta-error.ts";
-import { laneOfWords, newLane, singlesOf, wordsOfLane, wordsPerValue } from "./number-lane.ts";
+import {
+  laneOfWords,
+  newLane,
+  type RawForm,
+  singlesOf,
+  wordsOfLane,
+  wordsPerValue,
+} from "./number-lane.ts";
 
 /** What a series holds, as the file names it: a typed array's element, or a plain array's. */
 export type ValueType = (typeof VALUE_TYPES)[number];
@@ -246,10 +253,11 @@ function mixed(value: unknown, index: number, type: ValueType): DeltaError {
   return new DeltaError("invalid_argument", `${describe(value)} in a series of ${type}s`, index);
 }
 
-/** Bytes of a value as an array holds it; 0 for strings. */
-export function elementBytes(type: ValueType): number {
-  if (isTyped(type)) return CONSTRUCTORS[type].BYTES_PER_ELEMENT;
-  return type === "string" ? 0 : type === "boolean" ? 1 : 8;
+/** How an array holds a value, which strings have no form for. */
+export function rawForm(type: ValueType): RawForm {
+  const isSigned = type === "i8" || type === "i16";
+  if (isTyped(type)) return { elementBytes: CONSTRUCTORS[type].BYTES_PER_ELEMENT, isSigned };
+  return { elementBytes: type === "string" ? 0 : type === "boolean" ? 1 : 8, isSigned };
 }
 
 /** The values from `start` to `end` of a series that was taken apart. */

@@ -1,7 +1,7 @@
 import { encode, encodeTable } from "../complete.ts";
 import { diff } from "../diff.ts";
 import type { Values } from "../values.ts";
-import { EXAMPLES } from "./series-examples.ts";
+import { EXAMPLES, NARROW_EXAMPLES } from "./series-examples.ts";
 
 /** Enough for several blocks; a long series has several classes of blocks. */
 const SHORT = 600;
@@ -49,6 +49,10 @@ export function goldenExamples(): Golden[] {
       const make = EXAMPLES[name] as () => Values;
       const chunkValues = Math.ceil(make().length / 3);
       const write = (): Uint8Array => encode(make(), { backend: "fast", chunkValues });
+      return { name: `chunks/${name}/fast`, make, write };
+    }),
+    ...Object.entries(NARROW_EXAMPLES).map(([name, make]) => {
+      const write = (): Uint8Array => encode(make(), { backend: "fast", chunkValues: 250 });
       return { name: `chunks/${name}/fast`, make, write };
     }),
   ];

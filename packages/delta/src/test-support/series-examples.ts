@@ -100,3 +100,19 @@ export const EXAMPLES: Readonly<Record<string, () => Values>> = {
   nullableStrings: () => ["a", null, "", "\ud800", "é\u0000", "😀", null],
   allNull: () => [null, null, null],
 };
+
+/** Integers narrower than a lane's: noise, which is written raw, and what is packed; negative ones too. */
+export const NARROW_EXAMPLES: Readonly<Record<string, () => Values>> = {
+  noise8: () => Int8Array.from(noise(500, 29, 256)),
+  noise16: () => Int16Array.from(noise(500, 30, 65_536)),
+  unsignedNoise8: () => Uint8Array.from(noise(500, 31, 256)),
+  unsignedNoise16: () => Uint16Array.from(noise(500, 32, 65_536)),
+  smooth8: () => Int8Array.from({ length: 500 }, (_, i) => Math.round(100 * Math.sin(i / 30))),
+  smooth16: () => Int16Array.from({ length: 500 }, (_, i) => Math.round(3e4 * Math.sin(i / 30))),
+  runs8: () => Int8Array.from({ length: 500 }, (_, i) => Math.floor(i / 40) * -9),
+};
+
+function noise(count: number, seed: number, range: number): number[] {
+  const next = random(seed);
+  return Array.from({ length: count }, () => Math.floor(next() * range - range / 2));
+}

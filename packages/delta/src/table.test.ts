@@ -34,6 +34,24 @@ describe("a table", () => {
     expect(report).toMatchObject({ kind: "table", values: 3, metadata: { source: "é" } });
   });
 
+  it("refuses to decode into one array what are several columns", () => {
+    const bytes = encodeTable({ a: Float64Array.of(1, 2), b: Float64Array.of(3, 4) });
+    const options = { into: new Float64Array(2) } as object;
+    expect(() => decodeTable(bytes, options)).toThrow(/invalid_argument.*`into`/);
+  });
+
+  it("refuses names and metadata that are no text, which would be lost", () => {
+    const named = new Map([[1, [1]]]) as unknown as Map<string, number[]>;
+    expect(() => encodeTable(named)).toThrow(/invalid_argument.*name/);
+    const metadata = { rows: 5 } as unknown as Record<string, string>;
+    expect(() => encodeTable({ a: [1] }, { metadata })).toThrow(/invalid_argument.*"rows"/);
+  });
+
+  it("refuses options of a column that is not there", () => {
+    const columns = { prise: { backend: "fast" } } as const;
+    expect(() => encodeTable({ price: [1] }, { columns })).toThrow(/invalid_argument.*"prise"/);
+  });
+
   it("may be empty", () => {
     expect(decodeTable(encodeTable({}))).toEqual({});
     expect(decodeTable(encodeTable({ a: [] }))).toEqual({ a: [] });

@@ -32,7 +32,7 @@ export type TableOptions = EncodeOptions & {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 };
 
-export type DecodeTableOptions = DecodeOptions & {
+export type DecodeTableOptions = Omit<DecodeOptions, "into"> & {
   /** Only these columns are decoded; the others are passed over. */
   readonly columns?: readonly string[] | undefined;
 };
@@ -48,6 +48,7 @@ export function encodeTable(
   if (named.length > COLUMNS_MAX) {
     throw new DeltaError("limit_exceeded", `${named.length} columns, at most ${COLUMNS_MAX}`);
   }
+  checkOptions(options, new Set(named.map(([name]) => name)));
   const length = named[0]?.[1].length ?? 0;
   const entries = named.map(([name, values]) => {
     if (values.length !== length) {
@@ -74,6 +75,26 @@ export function encodeTable(
   });
 }
 
+/** Refuses what would be lost without a word. */
+function checkOptions({ columns, metadata }: TableOptions, names: ReadonlySet<unknown>): void {
+  for (const name of names) {
+    if (typeof name === "string") continue;
+    throw new DeltaError(
+      "invalid_argument",
+      `a column's name must be a string, not ${String(name)}`,
+    );
+  }
+  for (const name of Object.keys(columns ?? {})) {
+    if (names.has(name)) continue;
+    const message = `options of column ${JSON.stringify(name)}, which is not in the table`;
+    throw new DeltaError("invalid_argument", message);
+  }
+  for (const [name, text] of Object.entries(metadata ?? {})) {
+    if (typeof text === "string") continue;
+    throw new DeltaError("invalid_argument", `metadata ${JSON.stringify(name)} must be a string`);
+  }
+}
+
 /**
  * The columns of a table, by name, with null as prototype: any name is a key and no more. They are in
  * order but for names that are whole numbers, which JavaScript puts first; `inspect` tells the order.
@@ -82,6 +103,10 @@ export function decodeTable(
   bytes: Uint8Array,
   options: DecodeTableOptions = {},
 ): Record<string, Values> {
+  if ((options as DecodeOptions).into !== undefined) {
+    const message = "`into` is for one series: a table's columns come in arrays of their own";
+    throw new DeltaError("invalid_argument", message);
+  }
   const { columns } = readTable(bytes, options);
   const table: Record<string, Values> = Object.create(null);
   const wanted = options.columns ?? [...columns.keys()];
@@ -107,7 +132,10 @@ export type Table = {
 };
 
 /** Takes a table apart without decoding its columns. */
-export function readTable(bytes: Uint8Array, { maxValues = VALUES_MAX }: DecodeOptions): Table {
+export function readTable(
+  bytes: Uint8Array,
+  { maxValues = VALUES_MAX }: Pick<DecodeOptions, "maxValues">,
+): Table {
   const columns = new Map<string, SeriesFile>();
   const metadata: Record<string, string> = Object.create(null);
   let left = maxValues;

@@ -27,4 +27,17 @@ describe("deltas", () => {
     expect(() => deltas([])).toThrow(/empty/);
     expect(() => deltas([1, "2" as unknown as number])).toThrow(/invalid_argument/);
   });
+
+  it("refuses holes, of values and of differences", () => {
+    const [numbers, bigints] = [new Array<number>(3), new Array<bigint>(3)];
+    expect(() => deltas(numbers)).toThrow(/invalid_argument/);
+    expect(() => undelta({ base: 1, deltas: numbers })).toThrow(/invalid_argument/);
+    expect(() => undelta({ base: 1n, deltas: bigints })).toThrow(/invalid_argument/);
+    numbers[0] = 1;
+    bigints[0] = 1n;
+    for (const end of [2, 3]) {
+      expect(() => deltas(numbers.slice(0, end))).toThrow(/invalid_argument/);
+      expect(() => deltas(bigints.slice(0, end))).toThrow(/invalid_argument/);
+    }
+  });
 });

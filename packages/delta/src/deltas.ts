@@ -18,14 +18,15 @@ export function deltas(
   values: readonly (number | bigint | Date)[],
 ): Deltas<number | bigint | Date, number | bigint> {
   const [base] = values;
-  if (base === undefined)
+  if (values.length === 0)
     throw new DeltaError("invalid_argument", "an empty series has no base", 0);
   if (typeof base === "bigint") {
-    const whole = values.map(bigint);
+    // `Array.from` takes holes for undefined, which is refused; `map` would pass over them.
+    const whole = Array.from(values, bigint);
     return { base, deltas: whole.slice(1).map((value, i) => value - (whole[i] as bigint)) };
   }
-  const numbers = values.map((value, i) => number(value, i, base instanceof Date));
-  return { base, deltas: decimalDeltas(numbers) };
+  const numbers = Array.from(values, (value, i) => number(value, i, base instanceof Date));
+  return { base: base as number | Date, deltas: decimalDeltas(numbers) };
 }
 
 /** The series that `deltas` took apart. */
@@ -38,13 +39,13 @@ export function undelta(
   const { base, deltas: steps } = apart;
   if (typeof base === "bigint") {
     const values = [base];
-    for (const step of steps.map(bigint)) values.push((values.at(-1) as bigint) + step);
+    for (const step of Array.from(steps, bigint)) values.push((values.at(-1) as bigint) + step);
     return values;
   }
   const isDate = base instanceof Date;
   const numbers = restore(
     isDate ? base.getTime() : base,
-    steps.map((step, i) => number(step, i, false)),
+    Array.from(steps, (step, i) => number(step, i, false)),
   );
   return isDate ? numbers.map((time) => new Date(time)) : numbers;
 }

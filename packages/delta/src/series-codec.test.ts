@@ -186,6 +186,16 @@ describe("encode refuses, with the place,", () => {
     refuse(new DataView(new ArrayBuffer(8)), "invalid_argument");
   });
 
+  it("holes, also where a typed array is wanted", () => {
+    const [numbers, bigints] = [new Array<number>(3), new Array<bigint>(3)];
+    numbers[0] = 1;
+    bigints[0] = 1n;
+    for (const type of ["f64", "f32", "i8", "u32", "number"] as const) {
+      expect(() => encode(numbers, { type }), type).toThrow(/invalid_argument.*hole.*\(at 1\)/);
+    }
+    expect(() => encode(bigints, { type: "i64" })).toThrow(/invalid_argument.*hole.*\(at 1\)/);
+  });
+
   it("a type that the values are not of", () => {
     expect(decode(encode([1, 2, 3], { type: "i16" }))).toEqual(Int16Array.of(1, 2, 3));
     expect(decode(encode([], { type: "u64" }))).toEqual(new BigUint64Array(0));

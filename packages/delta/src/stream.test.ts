@@ -87,6 +87,42 @@ describe("a stream", () => {
     await expect(valuesOf([new Uint8Array(20)])).rejects.toThrow(/not_delta/);
   });
 
+  it("refuses holes, wherever they are", async () => {
+    const holed = new Array<number>(3).fill(1, 0, 1).fill(3, 2);
+    for (const pieces of [
+      [holed, [4]],
+      [[4], holed],
+      [[holed[0] as number, 2], holed.slice(1)],
+    ]) {
+      await expect(bytesOf(pieces)).rejects.toThrow(/invalid_argument.*hole/);
+      await expect(bytesOf(pieces, { chunkValues: 2 })).rejects.toThrow(/invalid_argument.*hole/);
+      await expect(bytesOf(pieces, { type: "i32" })).rejects.toThrow(/invalid_argument.*hole/);
+    }
+  });
+
+  it("refuses pieces that are no series, and no bytes", async () => {
+    const wrong = [Float64Array.of(1, 2), [null], [[1], 2], [new DataView(new ArrayBuffer(8))]];
+    for (const source of wrong) {
+      await expect(bytesOf(source as Source<never>)).rejects.toThrow(/invalid_argument.*piece/);
+    }
+    for (const source of [encode([1]), ["text"], [null]]) {
+      await expect(valuesOf(source as Source<never>)).rejects.toThrow(/invalid_argument.*piece/);
+    }
+  });
+
+  it("has what a piece held when it came, though its memory is used for the next", async () => {
+    const refill = function* (memory: Float64Array | Uint8Array | number[]): Generator<Values> {
+      for (let k = 0; k < 5; k += 1) yield memory.fill(k);
+    };
+    for (const chunkValues of [1, 2, 3, 4, 7, 100]) {
+      const wanted = [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4];
+      for (const memory of [new Float64Array(3), Buffer.alloc(3), [0, 0, 0]]) {
+        const bytes = await bytesOf(refill(memory), { chunkValues });
+        expect([...decode(bytes)]).toEqual(wanted);
+      }
+    }
+  });
+
   it("holds one chunk at a time", async () => {
     let taken = 0;
     const source = function* (): Generator<Values> {

@@ -24,7 +24,7 @@ import {
   inChunk,
   SegmentWriter,
 } from "./series-codec.ts";
-import { joinValues, takeValues, type Values } from "./values.ts";
+import { copyValues, joinValues, type TypedValues, takeValues, type Values } from "./values.ts";
 
 /** The part of a Web stream that is read here, by its shape. */
 type WebStream<T> = {
@@ -61,13 +61,19 @@ export async function* encodeStream(
   let waiting: Values[] = [];
   let count = 0;
   for await (const piece of iterate(source)) {
-    waiting.push(piece);
+    if (!Array.isArray(piece)) requireArray(piece, "a series: put a single one into an array");
     count += piece.length;
-    // Joined once a chunk, however small the pieces are.
-    if (count < chunkValues) continue;
-    const values = joinValues(waiting);
+    // Joined once a chunk, however small the pieces are; until then the caller may change them.
+    if (count < chunkValues) {
+      waiting.push(copyValues(piece));
+      continue;
+    }
+    const values = joinValues([...waiting, piece]);
     const whole = count - (count % chunkValues);
-    yield* write(values.slice(0, whole) as Values, false);
+    const full = Array.isArray(values)
+      ? values.slice(0, whole)
+      : (values as TypedValues).subarray(0, whole);
+    yield* write(full, false);
     waiting = [values.slice(whole) as Values];
     count -= whole;
   }
@@ -87,6 +93,7 @@ export async function* decodeStream(
   const queue = new ByteQueue();
   const state: StreamState = { header: undefined, kind: undefined, sizes: [], count: 0 };
   for await (const piece of iterate(source)) {
+    requireArray(piece, "bytes: put those of a whole file into an array", 1);
     queue.push(piece);
     for (;;) {
       const section = nextSection(queue, state);
@@ -105,6 +112,13 @@ export async function* decodeStream(
       queue.dropped + queue.bytes.length,
     );
   }
+}
+
+/** By shape, since bytes may come from another realm. */
+function requireArray(piece: unknown, what: string, elementBytes?: number): void {
+  const found = (piece as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT;
+  if (found !== undefined && found === (elementBytes ?? found)) return;
+  throw new DeltaError("invalid_argument", `each piece of a stream must be ${what}`);
 }
 
 type StreamState = {

@@ -135,9 +135,8 @@ export function takeValues(values: Values, wanted?: ValueType): Taken {
     throw new DeltaError("invalid_argument", `a series of ${own} is none of ${type}`);
   }
   if (!Array.isArray(values) || !isTyped(type)) return takeOwn(values, type);
-  values.forEach((value: Element, i) => {
-    checkValue(value, type, i);
-  });
+  // By index, as everywhere: the array's own functions pass over holes.
+  for (let i = 0; i < values.length; i += 1) checkValue(values[i], type, i);
   return takeOwn(fromElements(values as Element[], type), type);
 }
 
@@ -378,12 +377,11 @@ function isSingle(value: number): boolean {
   return Number.isNaN(value) || Math.fround(value) === value;
 }
 
-/** One after the other, which must be of the same kind. */
+/** One after the other, which must be of the same kind, in memory of their own. */
 export function joinValues(pieces: readonly Values[]): Values {
+  if (pieces.every((piece) => Array.isArray(piece))) return joinArrays(pieces as unknown[][]);
   const [first = []] = pieces;
-  if (pieces.length < 2) return first;
   const type = typeOf(first);
-  if (pieces.every((piece) => Array.isArray(piece))) return pieces.flat() as PlainValues;
   if (type === undefined || !isTyped(type) || pieces.some((piece) => typeOf(piece) !== type)) {
     throw new DeltaError("invalid_argument", "pieces of different types in one stream");
   }
@@ -395,4 +393,17 @@ export function joinValues(pieces: readonly Values[]): Values {
     at += piece.length;
   }
   return joined;
+}
+
+/** Holes become undefined, and are refused as that. */
+function joinArrays(pieces: readonly unknown[][]): PlainValues {
+  const joined: unknown[] = [];
+  for (const piece of pieces) for (const value of piece) joined.push(value);
+  return joined as PlainValues;
+}
+
+/** In memory of its own, which a Buffer's own \`slice\` would share. */
+export function copyValues(values: Values): Values {
+  if (Array.isArray(values)) return values.slice();
+  return Uint8Array.prototype.slice.call(values as Uint8Array) as Values;
 }

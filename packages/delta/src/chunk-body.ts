@@ -5,10 +5,9 @@ import { corrupt, DeltaError, unsupported } from "./delta-error.ts";
 import {
   type DecodeContext,
   decodeInts,
-  encodeIntegers,
+  encodeInts,
   type IntegerOptions,
 } from "./integer-coder.ts";
-import { integersOfInts } from "./integers.ts";
 import { newLane } from "./number-lane.ts";
 import type { decodeText, encodeText } from "./text-body.ts";
 import { type Lane, type NumberLane, rawForm, type Taken, type ValueType } from "./values.ts";
@@ -39,7 +38,7 @@ export function encodeBody(writer: ByteWriter, taken: Taken, options: IntegerOpt
   if (validity !== undefined) {
     const runs = runLengths(validity);
     writer.varint(runs.length);
-    writer.part(() => encodeIntegers(writer, integersOfInts(runs), { ...options, tryLags: false }));
+    writer.part(() => encodeInts(writer, runs, { ...options, tryLags: false }));
   }
   if (lane.kind === "strings") {
     writer.varint(lane.strings.length);

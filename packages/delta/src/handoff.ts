@@ -1,6 +1,6 @@
 import { corrupt, DeltaError } from "./delta-error.ts";
 
-/** A general compressor to hand bytes to. Ids: 1 deflate (raw), 2 brotli, 3 zstd; own ones from 64. */
+/** A general compressor to hand bytes to. Ids: 1 deflate (raw), 2 brotli, 3 zstd; own ones 64 to 255. */
 export type Compressor = {
   readonly id: number;
   readonly name: string;
@@ -19,6 +19,13 @@ export function addRuntimeCompressors(given: () => readonly Compressor[]): void 
 /** Those of the caller and of the runtime. */
 export function allCompressors(own: readonly Compressor[] = []): readonly Compressor[] {
   return [...own, ...runtimeCompressors()];
+}
+
+/** The caller's compressor to write with: its id stands in a byte, and is none of the runtimes'. */
+export function checkCompressor(own: Compressor): Compressor {
+  if (Number.isInteger(own.id) && own.id >= 64 && own.id <= 255) return own;
+  const message = `compressor id ${String(own.id)}: take a whole number from 64 to 255`;
+  throw new DeltaError("invalid_argument", message);
 }
 
 /** Brotli where it is: every Node has it, and it comes out smallest. */

@@ -8,6 +8,7 @@ import {
   bigVarint,
   countOf,
   type Integers,
+  integersOfInts,
   intsOf,
   type Offsets,
   readBigVarint,
@@ -32,6 +33,7 @@ import {
   LAG_MAX,
   type Predictor,
 } from "./predictor.ts";
+import { sameWords } from "./same-words.ts";
 import { decodeSmall32, decodeSmall64, encodeSmall } from "./small.ts";
 
 /** How a run of integers is written; the number is the one in the file. */
@@ -105,6 +107,18 @@ export function encodeIntegers(
   writer.cut(start);
   begin(METHOD.split, PLAIN);
   encodeSplit(writer, offsets, options);
+}
+
+/** What \`decodeInts\` reads: read back here, and packed if they do not come back. */
+export function encodeInts(writer: ByteWriter, ints: Int32Array, options: IntegerOptions): void {
+  const start = writer.position;
+  encodeIntegers(writer, integersOfInts(ints), options);
+  const bytes = writer.finish(start);
+  if (isPackedAsGiven(bytes)) return;
+  const context = { wasm: options.wasm, compressors: [options.compressor] };
+  if (sameWords(decodeInts(bytes, ints.length, context), ints)) return;
+  writer.cut(start);
+  encodeIntegers(writer, integersOfInts(ints), { ...options, backend: "fast" });
 }
 
 /** Whether integers stand in packed blocks just as they were given: the packer has read them back. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { sameWords } from "./same-words.ts";
+import { sameBytes, sameWords } from "./same-words.ts";
 
 afterEach(() => {
   vi.unstubAllGlobals();
@@ -18,6 +18,15 @@ describe("arrays are the same", () => {
         expect(sameWords(inner, other)).toBe(false);
       }
       expect(sameWords(inner, inner.subarray(1))).toBe(false);
+      const bytes = new Uint8Array(inner.slice().buffer);
+      expect(sameBytes(bytes, bytes.slice())).toBe(true);
+      expect(sameBytes(bytes, bytes.subarray(1))).toBe(false);
+      expect(
+        sameBytes(
+          bytes,
+          bytes.map((byte, i) => (i === 99 ? byte ^ 1 : byte)),
+        ),
+      ).toBe(false);
     });
   }
 });

@@ -19,7 +19,7 @@ import {
   writeSection,
   written,
 } from "./file-format.ts";
-import { allCompressors, type Compressor, defaultCompressor } from "./handoff.ts";
+import { allCompressors, type Compressor, checkCompressor, defaultCompressor } from "./handoff.ts";
 import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts";
 import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
 import {
@@ -167,7 +167,7 @@ export function integerOptions(options: EncodeOptions): IntegerOptions {
   if (backend !== undefined && !["fast", "small", "handoff"].includes(backend)) {
     throw new DeltaError("invalid_argument", `there is no back end ${String(backend)}`);
   }
-  const chosen = typeof compressor === "object" ? compressor : named(compressor);
+  const chosen = typeof compressor === "object" ? checkCompressor(compressor) : named(compressor);
   if (chosen === undefined && backend === "handoff") {
     const message = "this runtime has no such compressor to hand off to: pass one as `compressor`";
     throw new DeltaError("unsupported_feature", message);

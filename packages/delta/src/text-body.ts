@@ -6,10 +6,10 @@ import { compressorOf } from "./handoff.ts";
 import {
   type DecodeContext,
   decodeInts,
-  encodeIntegers,
+  encodeInts,
   type IntegerOptions,
 } from "./integer-coder.ts";
-import { integersOfInts } from "./integers.ts";
+import { sameBytes } from "./same-words.ts";
 import { joinStrings, splitStrings } from "./string-dictionary.ts";
 
 /** How a chunk's strings are written. */
@@ -29,22 +29,25 @@ export function encodeText(strings: readonly string[], options: IntegerOptions):
   writer.varint(distinct.length);
   writer.varint(list.length);
   writer.raw(list);
-  encodeIntegers(writer, integersOfInts(indices), options);
+  encodeInts(writer, indices, options);
   return writer.finish();
 }
 
 function encodeList(strings: readonly string[], options: IntegerOptions): Uint8Array {
   const writer = new ByteWriter();
-  if (options.backend !== "handoff") {
+  const { backend, compressor } = options;
+  const plain = encodeStrings(strings, { fast: backend === "fast" || backend === "handoff" });
+  const packed = backend === "handoff" ? compressor.compress(plain) : undefined;
+  // A compressor is read back before it is believed; what does not come back is written without it.
+  if (packed !== undefined && sameBytes(compressor.decompress(packed, plain.length), plain)) {
+    writer.u8(METHOD.handoff);
+    writer.u8(compressor.id);
+    writer.varint(plain.length);
+    writer.raw(packed);
+  } else {
     writer.u8(METHOD.strings);
-    writer.raw(encodeStrings(strings, { fast: options.backend === "fast" }));
-    return writer.finish();
+    writer.raw(plain);
   }
-  const plain = encodeStrings(strings, { fast: true });
-  writer.u8(METHOD.handoff);
-  writer.u8(options.compressor.id);
-  writer.varint(plain.length);
-  writer.raw(options.compressor.compress(plain));
   return writer.finish();
 }
 

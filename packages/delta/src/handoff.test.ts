@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { decode, encode, encodeStream, Series } from "./complete.ts";
+import type { Compressor } from "./handoff.ts";
+import type { Values } from "./values.ts";
+
+const copy = (bytes: Uint8Array): Uint8Array => bytes.slice();
+
+/** Each gives back other bytes than it was given. */
+const FAULTY: Readonly<Record<string, Omit<Compressor, "id" | "name">>> = {
+  "changes a bit": {
+    compress: (bytes) => bytes.map((byte, i) => (i === bytes.length - 1 ? byte ^ 1 : byte)),
+    decompress: copy,
+  },
+  "loses the end": {
+    compress: (bytes) => bytes.subarray(0, Math.max(0, bytes.length - 3)),
+    decompress: (bytes, sizeMax) => {
+      const whole = new Uint8Array(sizeMax);
+      whole.set(bytes);
+      return whole;
+    },
+  },
+};
+
+const scattered = (i: number): number => (i * 2_654_435_761) >>> 7;
+
+const SERIES: Readonly<Record<string, Values>> = {
+  numbers: Float64Array.from({ length: 500 }, (_, i) => (scattered(i) % 1_000) / 100),
+  nulls: Array.from({ length: 500 }, (_, i) => (scattered(i) % 3 === 0 ? null : i)),
+  strings: Array.from({ length: 500 }, (_, i) => `item-${scattered(i)}`),
+  "strings that come again": Array.from({ length: 500 }, (_, i) => `item-${scattered(i) % 9}`),
+  "strings and nulls": Array.from({ length: 500 }, (_, i) =>
+    scattered(i) % 3 === 0 ? null : `item-${i}`,
+  ),
+};
+
+describe("a compressor that is at fault", () => {
+  for (const [fault, functions] of Object.entries(FAULTY)) {
+    for (const [name, values] of Object.entries(SERIES)) {
+      it(`${fault}: what it was given is written without it, ${name}`, () => {
+        const compressor = { id: 70, name: "faulty", ...functions };
+        const bytes = encode(values, { backend: "handoff", compressor });
+        expect(decode(bytes, { compressors: [compressor] })).toEqual(values);
+      });
+    }
+  }
+
+  it("refuses its own bytes: its error is what encode fails with", () => {
+    const refuse = (): never => {
+      throw new RangeError("not these bytes");
+    };
+    const compressor = { id: 70, name: "faulty", compress: copy, decompress: refuse };
+    for (const [name, values] of Object.entries(SERIES)) {
+      const call = (): unknown => encode(values, { backend: "handoff", compressor });
+      expect(call, name).toThrow("not these bytes");
+    }
+  });
+
+  it("has an id that is none of its own, or that no byte holds: it is refused", async () => {
+    for (const id of [300, 256, 63, 2, 0, -1, 64.5, Number.NaN, "64" as unknown as number]) {
+      const compressor = { id, name: "own", compress: copy, decompress: copy };
+      const options = { backend: "handoff", compressor } as const;
+      const refused = /invalid_argument.*64 to 255/;
+      expect(() => encode([1], options), String(id)).toThrow(refused);
+      expect(() => new Series({ ...options, type: "f64" }), String(id)).toThrow(refused);
+      await expect(encodeStream([], options).next(), String(id)).rejects.toThrow(refused);
+    }
+  });
+});

@@ -75,4 +75,78 @@ describe("a series", () => {
     expect(() => new Series({ type: "i64" }).append(2n ** 63n)).toThrow(/out_of_range/);
     expect(() => new Series({ type: "bigint" }).append(null)).not.toThrow();
   });
+
+  it("takes all the values of one call or none", () => {
+    const series = new Series({ type: "f64", chunkValues: 2 });
+    const fails = function* (): Generator<number> {
+      yield* [6, 7, 8];
+      throw new RangeError("no more");
+    };
+    series.extend([1, 2, 3]);
+    expect(() => series.extend([4, 5, "x"] as number[])).toThrow(/invalid_argument.*\(at 5\)/);
+    expect(() => series.extend(fails())).toThrow("no more");
+    expect([series.length, ...series]).toEqual([3, 1, 2, 3]);
+    series.extend(series);
+    expect(decode(series.toBytes())).toEqual(Float64Array.of(1, 2, 3, 1, 2, 3));
+  });
+
+  it("has what it had if a compressor fails", () => {
+    let isBroken = false;
+    const compress = (bytes: Uint8Array): Uint8Array => {
+      if (isBroken) throw new RangeError("broken");
+      return bytes.slice();
+    };
+    const compressor = { id: 64, name: "own", compress, decompress: compress };
+    const series = new Series({
+      type: "f64",
+      chunkValues: 50,
+      backend: "handoff",
+      compressor,
+      compressors: [compressor],
+    });
+    const values = Array.from({ length: 120 }, (_, i) => ((i * 7_919) % 1_000) / 100);
+    series.extend(values.slice(0, 49));
+    isBroken = true;
+    expect(() => series.append(1)).toThrow("broken");
+    expect(() => series.extend(values)).toThrow("broken");
+    isBroken = false;
+    expect([...series]).toEqual(values.slice(0, 49));
+    series.extend(values.slice(49));
+    expect([...series]).toEqual(values);
+    expect(series.chunks.map((chunk) => chunk.values)).toEqual([50, 50]);
+  });
+
+  it("slices by any bounds as an array does", () => {
+    const series = new Series({ type: "i32", chunkValues: 2 });
+    const values = [1, 2, 3, 4, 5];
+    series.extend(values);
+    const bounds = [0, 1.5, 3.2, -1.5, -0.5, Number.NaN, Infinity, -Infinity, 99, -99];
+    for (const start of bounds) {
+      for (const end of [...bounds, undefined]) {
+        expect(series.slice(start, end), `${start} ${end}`).toEqual(
+          Int32Array.from(values.slice(start, end)),
+        );
+      }
+    }
+  });
+
+  it("holds dates that nobody else can change", () => {
+    const date = new Date(0);
+    const series = new Series({ type: "date", chunkValues: 3, backend: "small" });
+    for (let i = 0; i < 5; i += 1) {
+      date.setTime(i * 1_000);
+      series.append(date);
+    }
+    series.extend([date, null]);
+    const wanted = [0, 1_000, 2_000, 3_000, 4_000, 4_000, null];
+    const spoil = (each: unknown): void => {
+      if (each instanceof Date) each.setTime(77);
+    };
+    for (let i = 0; i < wanted.length; i += 1) spoil(series.at(i));
+    for (const each of series) spoil(each);
+    for (const each of series.slice()) spoil(each);
+    date.setTime(99);
+    expect(Array.from(series, (each) => (each as Date | null)?.getTime() ?? null)).toEqual(wanted);
+    expect(wanted.map((_, i) => (series.at(i) as Date | null)?.getTime() ?? null)).toEqual(wanted);
+  });
 });

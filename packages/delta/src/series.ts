@@ -17,6 +17,7 @@ import {
   type Element,
   fromElements,
   plainValues,
+  type Taken,
   takeValues,
   type Values,
   type ValueType,
@@ -84,20 +85,23 @@ export class Series implements Iterable<Element> {
   }
 
   append(value: Element): void {
-    checkValue(value, this.type, this.length);
-    this.#tail.push(value);
-    if (this.#tail.length >= this.#writer.chunkValues) this.#sealTail();
+    const element = this.#checked(value, this.length);
+    if (this.#tail.length + 1 < this.#writer.chunkValues) this.#tail.push(element);
+    else this.#add([element]);
   }
 
+  /** All of them, or none if one cannot be taken. */
   extend(values: Iterable<Element>): void {
-    for (const value of values) this.append(value);
+    const added: Element[] = [];
+    for (const value of values) added.push(this.#checked(value, this.length + added.length));
+    this.#add(added);
   }
 
   /** The value at `index`, counted from the end if negative; undefined outside the series. */
   at(index: number): Element | undefined {
     const i = index < 0 ? this.length + index : index;
     if (!Number.isInteger(i) || i < 0 || i >= this.length) return undefined;
-    if (i >= this.#sealedCount) return this.#tail[i - this.#sealedCount];
+    if (i >= this.#sealedCount) return ownElement(this.#tail[i - this.#sealedCount] as Element);
     const entry = this.#entryOf(i);
     const place = i - entry.firstValue;
     if (this.#cached?.entry !== entry) {
@@ -106,13 +110,15 @@ export class Series implements Iterable<Element> {
       const body = inChunk(entry, read);
       if (body !== undefined) return plainValues(this.type, body.lane, body.validity)[0];
     }
-    return this.#elements(entry)[place];
+    return ownElement(this.#elements(entry)[place] as Element);
   }
 
   /** The values from `start` to `end`, as `Array.prototype.slice` counts them, in an array of the type. */
   slice(start = 0, end = this.length): Values {
-    const bound = (index: number): number =>
-      Math.min(Math.max(index < 0 ? this.length + index : index, 0), this.length);
+    const bound = (given: number): number => {
+      const index = Math.trunc(given) || 0;
+      return Math.min(Math.max(index < 0 ? this.length + index : index, 0), this.length);
+    };
     const [first, last] = [bound(start), bound(end)];
     const elements: Element[] = [];
     for (let i = first; i < last; ) {
@@ -121,7 +127,7 @@ export class Series implements Iterable<Element> {
       const from = entry === undefined ? this.#sealedCount : entry.firstValue;
       const part = entry === undefined ? this.#tail : this.#elements(entry);
       const until = Math.min(last - from, part.length);
-      for (let k = i - from; k < until; k += 1) elements.push(part[k] as Element);
+      for (let k = i - from; k < until; k += 1) elements.push(ownElement(part[k] as Element));
       i = from + until;
     }
     return fromElements(elements, this.type);
@@ -129,7 +135,7 @@ export class Series implements Iterable<Element> {
 
   *[Symbol.iterator](): Iterator<Element> {
     for (const { entry } of this.#sealed.slice()) yield* this.#decode(entry);
-    yield* this.#tail.slice();
+    yield* this.#tail.map(ownElement);
   }
 
   /** The whole series as `decode` reads it. The series can go on growing. */
@@ -138,19 +144,36 @@ export class Series implements Iterable<Element> {
     return written((writer) => {
       writer.raw(this.#writer.header);
       for (const { bytes } of this.#sealed) writer.raw(bytes);
-      const tail = this.#writer.chunks(writer, this.#takeTail(), options);
+      const tail = this.#writer.chunks(writer, this.#take(this.#tail), options);
       this.#writer.end(writer, [...this.#sealed, ...tail]);
     });
   }
 
-  #takeTail(): ReturnType<typeof takeValues> {
-    return takeValues(fromElements(this.#tail, this.type), this.type);
+  #take(elements: readonly Element[]): Taken {
+    return takeValues(fromElements(elements, this.type), this.type);
   }
 
-  #sealTail(): void {
-    const options = { isLast: true, isPart: true };
-    for (const chunk of this.#writer.ownChunks(this.#takeTail(), options)) this.#seal(chunk);
-    this.#tail = [];
+  #checked(value: Element, index: number): Element {
+    checkValue(value, this.type, index);
+    return ownElement(value);
+  }
+
+  #add(added: readonly Element[]): void {
+    const { chunkValues } = this.#writer;
+    if (this.#tail.length + added.length < chunkValues) {
+      for (const element of added) this.#tail.push(element);
+      return;
+    }
+    // Encoded before any of it is kept, since a compressor may fail.
+    const elements = this.#tail.concat(added);
+    const whole = elements.length - (elements.length % chunkValues);
+    const full: WrittenChunk[] = [];
+    for (let at = 0; at < whole; at += chunkValues) {
+      const taken = this.#take(elements.slice(at, at + chunkValues));
+      full.push(...this.#writer.ownChunks(taken, { isLast: true, isPart: true }));
+    }
+    for (const chunk of full) this.#seal(chunk);
+    this.#tail = elements.slice(whole);
   }
 
   #seal(chunk: WrittenChunk): void {
@@ -183,4 +206,9 @@ export class Series implements Iterable<Element> {
       return plainValues(this.type, lane, validity);
     });
   }
+}
+
+/** A date of its own for whoever can change it. */
+function ownElement(element: Element): Element {
+  return element instanceof Date ? new Date(element.getTime()) : element;
 }

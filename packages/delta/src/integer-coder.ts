@@ -109,7 +109,7 @@ export function encodeIntegers(
   encodeSplit(writer, offsets, options);
 }
 
-/** What \`decodeInts\` reads: read back here, and packed if they do not come back. */
+/** What `decodeInts` reads: read back here, and packed if they do not come back. */
 export function encodeInts(writer: ByteWriter, ints: Int32Array, options: IntegerOptions): void {
   const start = writer.position;
   encodeIntegers(writer, integersOfInts(ints), options);

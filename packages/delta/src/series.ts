@@ -16,6 +16,7 @@ import {
   checkValue,
   type Element,
   fromElements,
+  ownElement,
   plainValues,
   type Taken,
   takeValues,
@@ -206,9 +207,4 @@ export class Series implements Iterable<Element> {
       return plainValues(this.type, lane, validity);
     });
   }
-}
-
-/** A date of its own for whoever can change it. */
-function ownElement(element: Element): Element {
-  return element instanceof Date ? new Date(element.getTime()) : element;
 }

@@ -121,6 +121,12 @@ describe("a stream", () => {
         expect([...decode(bytes)]).toEqual(wanted);
       }
     }
+    const date = new Date(0);
+    const dates = function* (): Generator<Values> {
+      for (let k = 0; k < 3; k += 1) yield [new Date(date.setTime(k)), date];
+    };
+    const times = [0, 0, 1, 1, 2, 2].map((time) => new Date(time));
+    expect(decode(await bytesOf(dates()))).toEqual(times);
   });
 
   it("holds one chunk at a time", async () => {

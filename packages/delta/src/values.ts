@@ -303,6 +303,11 @@ export function putNarrow(lane: NumberLane, values: TypedValues): void {
 /** One value of a series. */
 export type Element = number | bigint | string | boolean | Date | null;
 
+/** A date of its own for whoever can change it. */
+export function ownElement(element: Element): Element {
+  return element instanceof Date ? new Date(element.getTime()) : element;
+}
+
 /** Plain values of a decoded lane, with nulls where there are none. */
 export function plainValues(type: ValueType, lane: Lane, validity?: Uint8Array): Element[] {
   const values = laneElements(type, lane);
@@ -402,8 +407,8 @@ function joinArrays(pieces: readonly unknown[][]): PlainValues {
   return joined as PlainValues;
 }
 
-/** In memory of its own, which a Buffer's own \`slice\` would share. */
+/** In memory of its own, which a Buffer's own `slice` would share. */
 export function copyValues(values: Values): Values {
-  if (Array.isArray(values)) return values.slice();
+  if (Array.isArray(values)) return (values as Element[]).map(ownElement) as PlainValues;
   return Uint8Array.prototype.slice.call(values as Uint8Array) as Values;
 }

@@ -40,7 +40,10 @@ export function typeOfKind(kind: number, offset: number): ValueType {
 }
 
 export function kindOfType(type: ValueType): number {
-  return VALUE_TYPES.indexOf(type) + 1;
+  const index = VALUE_TYPES.indexOf(type);
+  if (index >= 0) return index + 1;
+  const message = `type is ${String(type)}: take one of ${VALUE_TYPES.join(", ")}`;
+  throw new DeltaError("invalid_argument", message);
 }
 
 export function headerBytes(kind: number, hasChecksums: boolean): Uint8Array {

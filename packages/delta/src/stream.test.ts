@@ -100,6 +100,11 @@ describe("a stream", () => {
     }
   });
 
+  it("refuses a type that there is not, before the first piece", async () => {
+    const pieces = encodeStream([], { type: "bogus" as "f64" });
+    await expect(pieces.next()).rejects.toThrow(/invalid_argument.*bogus/);
+  });
+
   it("refuses pieces that are no series, and no bytes", async () => {
     const wrong = [Float64Array.of(1, 2), [null], [[1], 2], [new DataView(new ArrayBuffer(8))]];
     for (const source of wrong) {

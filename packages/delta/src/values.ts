@@ -288,7 +288,7 @@ export function laneOfTyped(values: TypedValues, type: TypedName): NumberLane | 
 
 /** Whether values of `type` come as a typed array. */
 export function isTyped(type: ValueType): type is TypedName {
-  return type in CONSTRUCTORS;
+  return Object.hasOwn(CONSTRUCTORS, type);
 }
 
 /** Copies a decoded lane to values that are narrower than it. */

@@ -1,7 +1,7 @@
 import { deflateSync, inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decode, encode, inspect } from "./complete.ts";
+import { decode, decodeTable, encode, encodeTable, inspect, Series } from "./complete.ts";
 import { DeltaError } from "./delta-error.ts";
 import { EXAMPLES } from "./test-support/series-examples.ts";
 import type { Element, Values } from "./values.ts";
@@ -206,6 +206,16 @@ describe("encode refuses, with the place,", () => {
     expect(() => encode(Int8Array.of(1), { type: "i16" })).toThrow(/series of i8 is none of i16/);
   });
 
+  it("a type that there is not", () => {
+    for (const type of ["bogus", "constructor", "", undefined, null]) {
+      const options = { type: type as "f64" };
+      expect(() => new Series(options), String(type)).toThrow(/invalid_argument.*type/);
+      if (typeof type !== "string") continue;
+      expect(() => encode([], options), type).toThrow(/invalid_argument/);
+      expect(() => encode([1], options), type).toThrow(/invalid_argument/);
+    }
+  });
+
   it("bigints beyond 64 bits", () => {
     refuse([1n, 2n ** 63n], "out_of_range", 1);
   });
@@ -230,5 +240,24 @@ describe("encode refuses, with the place,", () => {
     const bytes = encode(values, { backend: "handoff", compressor: own });
     expect(decode(bytes, { compressors: [own] })).toEqual(values);
     expect(() => decode(bytes)).toThrow(/unsupported_feature.*compressor 77/);
+  });
+});
+
+describe("a limit of values", () => {
+  it("that is none is refused, and switches nothing off", () => {
+    const [series, table] = [encode([1, 2, 3]), encodeTable({ a: [1, 2, 3] })];
+    for (const wrong of [Number.NaN, -1, "abc"]) {
+      const options = { maxValues: wrong as number };
+      const refused = /invalid_argument.*maxValues/;
+      expect(() => decode(series, options)).toThrow(refused);
+      expect(() => decodeTable(table, options)).toThrow(refused);
+      expect(() => inspect(series, options)).toThrow(refused);
+      expect(() => inspect(table, options)).toThrow(refused);
+      expect(() => Series.fromBytes(series, options)).toThrow(refused);
+    }
+    for (const read of [decode, inspect, Series.fromBytes]) {
+      expect(() => read(series, { maxValues: 2 })).toThrow(/limit_exceeded.*more than 2 values/);
+      expect(() => read(series, { maxValues: 3 })).not.toThrow();
+    }
   });
 });

@@ -199,7 +199,9 @@ export type SeriesFile = {
   readonly chunks: readonly ChunkEntry[];
 };
 
-export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX): SeriesFile {
+/** `before` values count towards the limit as well. */
+export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before = 0): SeriesFile {
+  if (!(maxValues >= 0)) throw new DeltaError("invalid_argument", "maxValues is to be 0 or more");
   const chunks: ChunkEntry[] = [];
   let kind: number | undefined;
   let count = 0;
@@ -216,7 +218,7 @@ export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX): Serie
       const chunk = chunkOf(section, count, segment.offset);
       chunks.push(chunk);
       count += chunk.count;
-      if (count > maxValues) {
+      if (before + count > maxValues) {
         const message = `more than ${maxValues} values: raise \`maxValues\`, or decode by stream`;
         throw new DeltaError("limit_exceeded", message, section.offset);
       }

@@ -52,6 +52,25 @@ describe("a table", () => {
     expect(() => encodeTable({ price: [1] }, { columns })).toThrow(/invalid_argument.*"prise"/);
   });
 
+  it("goes on in any number of tables", () => {
+    const many = Array.from({ length: 2_000 }, (_, i) =>
+      encodeTable({ a: Int32Array.of(i), b: [`row ${i}`] }),
+    );
+    const { a, b } = decodeTable(Buffer.concat(many));
+    expect(a).toEqual(Int32Array.from(many, (_, i) => i));
+    expect(b).toEqual(many.map((_, i) => `row ${i}`));
+  });
+
+  it("is limited in its values, all columns together, but not to read its metadata", () => {
+    const part = encodeTable({ a: new Uint8Array(2 ** 18) }, { metadata: { source: "here" } });
+    const large = Buffer.concat(new Array<Uint8Array>(1_025).fill(part));
+    expect(tableMetadata(large)).toEqual({ source: "here" });
+    expect(() => decodeTable(large, { columns: [] })).toThrow(/more than 268435456 values/);
+    const two = encodeTable({ a: [1, 2], b: [3, 4] });
+    expect(() => decodeTable(two, { maxValues: 3 })).toThrow(/limit_exceeded.*more than 3 values/);
+    expect(decodeTable(two, { maxValues: 4 })).toEqual({ a: [1, 2], b: [3, 4] });
+  });
+
   it("may be empty", () => {
     expect(decodeTable(encodeTable({}))).toEqual({});
     expect(decodeTable(encodeTable({ a: [] }))).toEqual({ a: [] });

@@ -2,6 +2,7 @@ import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
 import {
+  type ChunkEntry,
   headerBytes,
   readHeader,
   readSegment,
@@ -13,7 +14,7 @@ import {
   writeSection,
   written,
 } from "./file-format.ts";
-import { COLUMNS_MAX, NAME_BYTES_MAX, VALUES_MAX } from "./limits.ts";
+import { COLUMNS_MAX, NAME_BYTES_MAX } from "./limits.ts";
 import {
   type DecodeOptions,
   decodeFile,
@@ -23,7 +24,7 @@ import {
   type SeriesFile,
 } from "./series-codec.ts";
 import { TextReader, UNIT_BYTES_MAX, writeText } from "./string-bytes.ts";
-import type { Values } from "./values.ts";
+import type { Values, ValueType } from "./values.ts";
 
 export type TableOptions = EncodeOptions & {
   /** Options of single columns, by name. */
@@ -123,7 +124,8 @@ export function decodeTable(
 
 /** What `encodeTable` was given as metadata. */
 export function tableMetadata(bytes: Uint8Array): Record<string, string> {
-  return readTable(bytes, {}).metadata;
+  // No memory is taken for values here, so that they need no limit.
+  return readTable(bytes, { maxValues: Number.POSITIVE_INFINITY }).metadata;
 }
 
 export type Table = {
@@ -131,14 +133,17 @@ export type Table = {
   readonly metadata: Record<string, string>;
 };
 
+/** A column that its parts are added to. */
+type Column = { readonly type: ValueType; count: number; readonly chunks: ChunkEntry[] };
+
 /** Takes a table apart without decoding its columns. */
 export function readTable(
   bytes: Uint8Array,
-  { maxValues = VALUES_MAX }: Pick<DecodeOptions, "maxValues">,
+  { maxValues }: Pick<DecodeOptions, "maxValues">,
 ): Table {
-  const columns = new Map<string, SeriesFile>();
+  const columns = new Map<string, Column>();
   const metadata: Record<string, string> = Object.create(null);
-  let left = maxValues;
+  let values = 0;
   for (let at = 0; at === 0 || at < bytes.length; ) {
     const segment = readSegment(bytes, at);
     if (segment.header.kind !== TABLE) {
@@ -150,9 +155,9 @@ export function readTable(
       const rest = reader.raw(reader.remaining);
       if (each.tag === TAG_METADATA) metadata[name] = new TextReader().read(rest, 0, rest.length);
       else {
-        const part = readColumn(each, rest, left);
-        left -= part.count;
-        columns.set(name, append(columns.get(name), part, each.offset));
+        const part = readColumn(each, rest, maxValues, values);
+        values += part.count;
+        append(columns, name, part, each.offset);
         if (columns.size > COLUMNS_MAX)
           throw new DeltaError("limit_exceeded", "too many columns", at);
       }
@@ -163,23 +168,34 @@ export function readTable(
   return { columns, metadata };
 }
 
-function readColumn(part: Section, bytes: Uint8Array, maxValues: number): SeriesFile {
+function readColumn(
+  part: Section,
+  bytes: Uint8Array,
+  maxValues: number | undefined,
+  before: number,
+): SeriesFile {
   if (part.tag !== TAG_COLUMN) {
     throw new DeltaError("unsupported_feature", `a section with tag ${part.tag}`, part.offset);
   }
-  return readSeriesFile(bytes, maxValues);
+  return readSeriesFile(bytes, maxValues, before);
 }
 
-function append(file: SeriesFile | undefined, more: SeriesFile, offset: number): SeriesFile {
-  if (file === undefined) return more;
-  if (file.type !== more.type) {
-    throw new DeltaError("corrupt", `a column of ${file.type} goes on as ${more.type}`, offset);
+/** In place: a table may go on in tens of thousands of others. */
+function append(
+  columns: Map<string, Column>,
+  name: string,
+  more: SeriesFile,
+  offset: number,
+): void {
+  const column = columns.get(name) ?? { type: more.type, count: 0, chunks: [] };
+  if (column.type !== more.type) {
+    throw new DeltaError("corrupt", `a column of ${column.type} goes on as ${more.type}`, offset);
   }
-  const moved = more.chunks.map((chunk) => {
-    return { ...chunk, firstValue: chunk.firstValue + file.count };
-  });
-  const { type } = file;
-  return { type, count: file.count + more.count, chunks: [...file.chunks, ...moved] };
+  for (const chunk of more.chunks) {
+    column.chunks.push({ ...chunk, firstValue: chunk.firstValue + column.count });
+  }
+  column.count += more.count;
+  columns.set(name, column);
 }
 
 function checkLengths(columns: ReadonlyMap<string, SeriesFile>, offset: number): void {

@@ -128,10 +128,12 @@ describe("a stream", () => {
     }
     const date = new Date(0);
     const dates = function* (): Generator<Values> {
-      for (let k = 0; k < 3; k += 1) yield [new Date(date.setTime(k)), date];
+      for (let k = 0; k < 3; k += 1) yield [new Date(date.setTime(k)), date, new Date(k), date];
     };
-    const times = [0, 0, 1, 1, 2, 2].map((time) => new Date(time));
-    expect(decode(await bytesOf(dates()))).toEqual(times);
+    const times = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2].map((time) => new Date(time));
+    for (const chunkValues of [1, 3, 100]) {
+      expect(decode(await bytesOf(dates(), { chunkValues }))).toEqual(times);
+    }
   });
 
   it("holds one chunk at a time", async () => {

@@ -74,7 +74,7 @@ export async function* encodeStream(
       ? values.slice(0, whole)
       : (values as TypedValues).subarray(0, whole);
     yield* write(full, false);
-    waiting = [values.slice(whole) as Values];
+    waiting = [copyValues(values.slice(whole) as Values)];
     count -= whole;
   }
   yield* write(joinValues(waiting), true);

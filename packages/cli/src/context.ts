@@ -1,4 +1,5 @@
 import type { CellAccess } from "./cell-access.ts";
+import { writeStandardOutput } from "./standard-output.ts";
 
 /** Everything that a command touches of the world, so that tests can give it another one. */
 export type Context = {
@@ -13,9 +14,7 @@ export type Context = {
 export function processContext(cells: CellAccess): Context {
   return {
     env: process.env,
-    writeOut: (data) => {
-      process.stdout.write(data);
-    },
+    writeOut: writeStandardOutput,
     writeError: (text) => {
       process.stderr.write(text);
     },

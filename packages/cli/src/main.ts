@@ -1,9 +1,15 @@
+import { Socket } from "node:net";
+import type { Writable } from "node:stream";
+import { ERROR_CODES } from "@cubby/protocol";
 import type { Command } from "commander";
 import { clientCells } from "./client-cells.ts";
 import { processContext } from "./context.ts";
+import { describeError } from "./exit.ts";
 import { exitWithParent } from "./process/child.ts";
+import { loopTurn } from "./process/loop-turn.ts";
 import { tellToEnd } from "./process/told-to-end.ts";
-import { type OnExitCode, runCubby } from "./program.ts";
+import { type OnExitCode, runCubby, wantsJson } from "./program.ts";
+import { standardOutputFailure } from "./standard-output.ts";
 
 /*
  * `cubby lock` in a script should start fast. The commands that run replicas bring the whole server
@@ -67,21 +73,51 @@ async function addRunners(program: Command, onExitCode: OnExitCode): Promise<voi
 
 /** 128 + SIGPIPE, with which `head` ends other programs. */
 const EXIT_PIPE = 141;
+const EXIT_NOT_WRITABLE = ERROR_CODES.file_not_writable.exitCode;
 /** How long a replica that has ended waits for whoever should read why. */
 const LAST_WORDS_MS = 1_000;
 
 exitWithParent();
 const args = process.argv.slice(2);
 const [called = ""] = args;
-for (const stream of [process.stdout, process.stderr]) {
-  // What a replica says there is why it ends, which its own status says too.
-  const isLastWords = called === "serve" && stream === process.stderr;
-  // Nobody reads it any more, and Node ignores the signal for that.
-  stream.on("error", () => isLastWords || tellToEnd(EXIT_PIPE) || process.exit(EXIT_PIPE));
+/** The exit code for output that was lost. */
+let lost: number | undefined;
+
+function onLost(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
+  const isReaderGone = error.code === "EPIPE" || error.code === "ECONNRESET";
+  if (lost === undefined && !isReaderGone && stream === process.stdout) {
+    context.writeError(describeError(standardOutputFailure(error), wantsJson(args)));
+  }
+  lost ??= isReaderGone ? EXIT_PIPE : EXIT_NOT_WRITABLE;
 }
+
+/** Files are written at once, and to a full one even nothing cannot be written. */
+async function flush(stream: Writable): Promise<void> {
+  if (stream instanceof Socket) await new Promise((resolve) => stream.write("", resolve));
+}
+
+function isLastWords(stream: NodeJS.WriteStream): boolean {
+  return called === "serve" && stream === process.stderr;
+}
+
 const context = processContext(clientCells);
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error) => {
+    if (isLastWords(stream)) return;
+    onLost(stream, error);
+    // A full disk below the messages is told by the status; the work itself can go on.
+    if (stream === process.stderr && lost !== EXIT_PIPE) return;
+    // Nobody reads it any more, and Node ignores the signal for that.
+    if (!tellToEnd(lost ?? EXIT_PIPE)) process.exit(lost);
+  });
+}
 const exitCode = await runCubby(args, context, addRunners);
 // A replica that cannot go on must not live on because nobody reads its log: its lanes are still open.
 if (called === "serve") setTimeout(() => process.exit(exitCode), LAST_WORDS_MS).unref();
 // What was written is out first; then no timer or socket that lingers may keep a finished command.
-process.stdout.write("", () => process.stderr.write("", () => process.exit(exitCode)));
+await flush(process.stdout);
+await flush(process.stderr);
+// The event that tells of a write that failed comes after its callback.
+await loopTurn();
+// Why a command failed says more than that nobody could be told of it.
+process.exit(exitCode === 0 || lost === EXIT_PIPE ? (lost ?? 0) : exitCode);

@@ -35,7 +35,7 @@ export async function runCubby(
 }
 
 /** What stands after `--` is meant for the command that runs under the lock. */
-function wantsJson(args: readonly string[]): boolean {
+export function wantsJson(args: readonly string[]): boolean {
   const end = args.indexOf("--");
   return (end === -1 ? args : args.slice(0, end)).includes("--json");
 }

@@ -2,7 +2,7 @@ import { type Backend, decode, encode } from "@cubby/delta";
 import { printJson } from "../options.ts";
 import { monotonicMs } from "../process/monotonic.ts";
 import { formatTable } from "../table.ts";
-import { decodeText, encodeText } from "./cdl-file.ts";
+import { decodeText, encodeText, READ_OPTIONS } from "./cdl-file.ts";
 import { byteCodecs } from "./compressors.ts";
 import { onFile } from "./delta-failure.ts";
 import type { EncodeFileOptions, World } from "./encode-file.ts";
@@ -127,7 +127,7 @@ function columnContest(
   const ours = BACKENDS.map((backend) => ({
     name: `cubby delta ${backend}`,
     encode: () => columns.map(({ values, type }) => encode(values, { backend, type })),
-    decode: (encoded: Encoded) => encoded.map((part) => decode(part)),
+    decode: (encoded: Encoded) => encoded.map((part) => decode(part, READ_OPTIONS)),
   }));
   const of = `the columns in memory: ${columns.map(({ key, type }) => `${key} ${type}`).join(", ")}`;
   return { of, bytes: plain.length, contestants: [...ours, ...others(plain, options)] };

@@ -10,6 +10,7 @@ import {
 } from "@cubby/delta";
 import { CubbyError } from "@cubby/protocol";
 import { formatFor } from "./cell-text.ts";
+import { INPUT_BYTES_MAX } from "./input-file.ts";
 import {
   CSV_LAYOUT,
   JSON_LAYOUT,
@@ -20,6 +21,9 @@ import {
   type TextTable,
   unpackLayout,
 } from "./text-table.ts";
+
+/** The library's own limit guards programs; here it is what may have been encoded that can be decoded. */
+export const READ_OPTIONS: { readonly maxValues: number } = { maxValues: INPUT_BYTES_MAX };
 
 /** Under this name a file keeps, as JSON, how the text looked that it was made from. */
 const LAYOUT = "cubby.text";
@@ -67,7 +71,7 @@ function metadataOf(bytes: Uint8Array): Record<string, string> | undefined {
 }
 
 function decodeSeries(bytes: Uint8Array): SeriesColumn[] {
-  const values = decode(bytes);
+  const values = decode(bytes, READ_OPTIONS);
   return [{ key: SERIES_KEY, type: typeOfValues(values), values }];
 }
 
@@ -76,7 +80,7 @@ function decodeColumns(
   columns: readonly string[] | undefined,
   layout: TextLayout | undefined,
 ): SeriesColumn[] {
-  const table = decodeTable(bytes, { columns });
+  const table = decodeTable(bytes, { ...READ_OPTIONS, columns });
   // An object puts keys that look like numbers first; the layout knows where they stood.
   const keys = new Set([...(layout?.columns.map(({ key }) => key) ?? []), ...Object.keys(table)]);
   return [...(columns ?? keys)].flatMap((key) => {

@@ -317,6 +317,16 @@ describe("exit codes of cubby delta", () => {
     expect(readdirSync(directory).sort()).toEqual(["a.cdl", "a.csv", "ragged.csv"]);
   });
 
+  it("are 65 for standard input that is larger than a file may be", async () => {
+    const endless = Object.defineProperty(new Uint8Array(0), "length", { value: 2 ** 31 + 1 });
+    const readInput = async (): Promise<Uint8Array> => endless;
+    const world = { ...context, readInput };
+    const code = await runCubby(["delta", "decode", "-"], world, async (program, onExitCode) =>
+      addDeltaCommands(program, world, onExitCode, terminal),
+    );
+    expect([code, error]).toEqual([65, expect.stringContaining("larger than 2 GiB")]);
+  });
+
   it("come with one JSON document that names the file", async () => {
     put("ragged.csv", "a,b\n1\n");
     expect(await delta("encode", at("ragged.csv"), "-o", at("x"), "--json")).toBe(65);

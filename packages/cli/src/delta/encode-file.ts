@@ -1,16 +1,16 @@
-import { type Backend, encode } from "@cubby/delta";
+import type { Backend } from "@cubby/delta";
 import { CubbyError } from "@cubby/protocol";
 import type { Context } from "../context.ts";
 import { printJson } from "../options.ts";
 import { formatTable } from "../table.ts";
-import { decodeText, encodeText } from "./cdl-file.ts";
+import { decodeText, encodeText, SERIES_KEY } from "./cdl-file.ts";
 import { type ColumnRequest, requestOf } from "./column-type.ts";
 import { onFile } from "./delta-failure.ts";
+import { encodeRaw } from "./encode-raw.ts";
 import { formatWords } from "./format-words.ts";
 import { readInput, STANDARD } from "./input-file.ts";
 import { Output } from "./output-file.ts";
 import { Progress } from "./progress.ts";
-import { readRaw } from "./raw-values.ts";
 import type { Terminal } from "./terminal.ts";
 import {
   type Difference,
@@ -64,11 +64,10 @@ export async function encodeFile(
   const progress = new Progress(context, terminal);
   let made: { readonly bytes: Uint8Array; readonly report: Omit<Report, "output"> };
   try {
-    made = onFile(path, () =>
+    made =
       options.raw === undefined
-        ? encodeTextFile(input, path, options, progress)
-        : encodeRawFile(input, path, options.raw, options.backend),
-    );
+        ? onFile(path, () => encodeTextFile(input, path, options, progress))
+        : await encodeRawFile(input, path, options, progress);
   } finally {
     progress.done();
   }
@@ -95,21 +94,21 @@ function assertSensible(output: Output, options: EncodeFileOptions, terminal: Te
   }
 }
 
-function encodeRawFile(
+async function encodeRawFile(
   input: Uint8Array,
   path: string,
-  type: string,
-  backend: Backend | undefined,
-): { bytes: Uint8Array; report: Omit<Report, "output"> } {
-  const values = readRaw(input, type);
-  const bytes = encode(values, { backend });
+  { raw: type = "", backend }: EncodeFileOptions,
+  progress: Progress,
+): Promise<{ bytes: Uint8Array; report: Omit<Report, "output"> }> {
+  const onChecked = (fraction: number): void => progress.show("checking", fraction);
+  const { rows, bytes } = await encodeRaw(input, path, { type, backend }, onChecked);
   return {
     bytes,
     report: {
       input: path,
       source: "raw",
-      rows: values.length,
-      columns: [{ key: "value", type, writtenAs: "raw numbers" }],
+      rows,
+      columns: [{ key: SERIES_KEY, type, writtenAs: "raw numbers" }],
       inputBytes: input.length,
       outputBytes: bytes.length,
       sameText: true,

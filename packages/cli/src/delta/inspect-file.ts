@@ -1,7 +1,7 @@
 import { type Inspection, inspect, type SeriesInspection } from "@cubby/delta";
 import { CubbyError } from "@cubby/protocol";
 import { printJson } from "../options.ts";
-import { decodeText } from "./cdl-file.ts";
+import { decodeText, READ_OPTIONS } from "./cdl-file.ts";
 import { onFile } from "./delta-failure.ts";
 import type { World } from "./encode-file.ts";
 import { formatWords } from "./format-words.ts";
@@ -27,7 +27,7 @@ export async function inspectFile(
   options: InspectFileOptions,
 ): Promise<void> {
   const bytes = await readInput(context, path);
-  const inspection = onFile(path, () => inspect(bytes));
+  const inspection = onFile(path, () => inspect(bytes, READ_OPTIONS));
   if (options.json === true) {
     printJson(context, { file: path, ...chosen(inspection, options.column) });
     return;

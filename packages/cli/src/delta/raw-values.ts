@@ -25,7 +25,11 @@ export function readRaw(bytes: Uint8Array, type: string): Values {
     const detail = `${bytes.length} bytes are no whole number of values of ${array.BYTES_PER_ELEMENT} bytes.`;
     throw new CubbyError("file_malformed", detail);
   }
-  // Copied: a view wants its first byte at a multiple of its size.
+  const { buffer, byteOffset, length } = bytes;
+  // A view wants its first byte at a multiple of its size.
+  if (buffer instanceof ArrayBuffer && byteOffset % array.BYTES_PER_ELEMENT === 0) {
+    return new array(buffer, byteOffset, length / array.BYTES_PER_ELEMENT);
+  }
   return new array(Uint8Array.from(bytes).buffer);
 }
 

@@ -1,4 +1,5 @@
 import type { Values, ValueType } from "@cubby/delta";
+import { readNumber } from "./any-number.ts";
 import { type ColumnRequest, seriesOf } from "./column-type.ts";
 import {
   type Cell,
@@ -68,8 +69,21 @@ export class ColumnBuilder {
     return this.#cells.map((cell) => (cell === null ? null : (codec.write(cell) ?? null)));
   }
 
-  /** The index of the first text that cannot be had with those before it; undefined if all can. */
-  misfit(): number | undefined {
+  /** The first text that cannot be had with those before it, and in words why not. */
+  misfit(): { readonly index: number; readonly why: string } {
+    const index = this.#misfitIndex() ?? 0;
+    const text = this.texts()[index] ?? null;
+    const what = text === null ? "an empty value" : JSON.stringify(text);
+    const { lenient, type } = this.#request;
+    const isNumber = lenient && text !== null && text.trim() !== "" && !Number.isNaN(Number(text));
+    const why = isNumber
+      ? `would be another number as ${type}. Ask for string, or for bigint if all are whole, or leave --type out.`
+      : "is not of the type that was asked for.";
+    return { index, why: `${what} ${why}` };
+  }
+
+  /** Undefined if all texts can be had. */
+  #misfitIndex(): number | undefined {
     if (this.#choice !== undefined || this.#choose()) return undefined;
     let fitting = 0;
     let failing = this.#texts.length;
@@ -100,17 +114,18 @@ export class ColumnBuilder {
 
   #detect(texts: readonly (string | null)[]): Choice | undefined {
     const { kinds, lenient } = this.#request;
+    const parse = (text: string): number | undefined => readNumber(text, !kinds.has("number"));
     const format = detectFormat(texts, kinds);
     if (format !== undefined) {
       return { format, codec: codecOf(format), nullable: isNullable(format) };
     }
-    if (!lenient || !texts.every((text) => text === null || readNumber(text) !== undefined)) {
+    if (!lenient || !texts.every((text) => text === null || parse(text) !== undefined)) {
       return undefined;
     }
     const shortest: TextFormat = { kind: "number", style: "js" };
     return {
       format: shortest,
-      codec: { parse: readNumber, write: codecOf(shortest).write },
+      codec: { parse, write: codecOf(shortest).write },
       nullable: true,
     };
   }
@@ -119,11 +134,4 @@ export class ColumnBuilder {
 function cellOf(text: string | null, { codec, nullable }: Choice): Cell | null | undefined {
   if (text !== null) return codec.parse(text);
   return nullable ? null : undefined;
-}
-
-/** Any way of writing a number; not "", which `Number` takes for 0. */
-function readNumber(text: string): number | undefined {
-  const value = Number(text);
-  if (Number.isNaN(value)) return /^nan$/i.test(text) ? value : undefined;
-  return text.trim() === "" ? undefined : value;
 }

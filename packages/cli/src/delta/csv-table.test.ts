@@ -130,8 +130,14 @@ describe("CSV", () => {
     expect(() => read('a,b\n"x"y,2\n')).toThrow("Line 2: a field goes on behind its closing quote");
     expect(() => read('a,b\n1,"x\n')).toThrow("Line 2: a quote is not closed");
     expect(() => read("a\n1\nx\n", { types: new Map([["a", requestOf("number")]]) })).toThrow(
-      'Column "a", row 2: "x" is not of the type that was asked for.',
+      'Line 3, column "a": "x" is not of the type that was asked for.',
     );
+    const altered = 'a,b\n"x\ny",1\n\nz,9007199254740993\n';
+    for (const type of ["f64", "number", "i32"]) {
+      expect(() => read(altered, { types: new Map([["b", requestOf(type)]]) })).toThrow(
+        `Line 5, column "b": "9007199254740993" would be another number as ${type}. Ask for`,
+      );
+    }
     expect(() => read("a\n300\n", { types: new Map([["a", requestOf("u8")]]) })).toThrow(
       "u8 cannot hold 300",
     );

@@ -4,6 +4,7 @@ import { type BuiltColumn, ColumnBuilder } from "./column-builder.ts";
 import { anyColumn } from "./column-type.ts";
 import { detectDelimiter, detectHeader, sampleRecords } from "./csv-dialect.ts";
 import { CsvReader, type CsvRecord, csvField, mustQuote } from "./csv-text.ts";
+import { RowLines } from "./row-lines.ts";
 import { hasMark, sampleOf, textPieces, withoutMark } from "./text-pieces.ts";
 import {
   assertKnown,
@@ -68,6 +69,7 @@ class CsvTable {
   readonly #width: number;
   readonly #header: "none" | "plain" | "quoted";
   readonly #nullText: string;
+  readonly #lines = new RowLines();
   #rows = 0;
 
   constructor(first: CsvRecord | undefined, hasHeader: boolean, options: CsvOptions) {
@@ -97,13 +99,14 @@ class CsvTable {
       const detail = `Line ${line} has ${fields.length} fields, and the first line ${this.#width}.`;
       throw new CubbyError("file_malformed", detail);
     }
+    this.#lines.add(line);
     for (const column of this.#columns) {
       const text = fields[column.place] ?? "";
       const isQuoted = quoted[column.place] === true;
       const isNull = text === this.#nullText && !isQuoted;
       if (!isNull) column.count += 1;
       if (isQuoted) column.quotedCount += 1;
-      if (!column.builder.add(isNull ? null : text)) throw misfit(column);
+      if (!column.builder.add(isNull ? null : text)) throw misfit(column, this.#lines);
     }
     this.#rows += 1;
   }
@@ -115,7 +118,7 @@ class CsvTable {
     readonly delimiter: string;
   }): TextTable {
     const { delimiter, newline, finalNewline, mark } = found;
-    const built = this.#columns.map((column) => ({ ...column, ...finish(column) }));
+    const built = this.#columns.map((column) => ({ ...column, ...finish(column, this.#lines) }));
     return {
       layout: {
         source: "csv",
@@ -139,17 +142,15 @@ class CsvTable {
   }
 }
 
-function finish(column: CsvColumn): BuiltColumn {
+function finish(column: CsvColumn, lines: RowLines): BuiltColumn {
   const built = column.builder.finish();
-  if (built === undefined) throw misfit(column);
+  if (built === undefined) throw misfit(column, lines);
   return built;
 }
 
-function misfit({ key, builder }: CsvColumn): CubbyError {
-  const index = builder.misfit() ?? 0;
-  const text = builder.texts()[index] ?? null;
-  const what = text === null ? "an empty value" : JSON.stringify(text);
-  const detail = `Column "${key}", row ${index + 1}: ${what} is not of the type that was asked for.`;
+function misfit({ key, builder }: CsvColumn, lines: RowLines): CubbyError {
+  const { index, why } = builder.misfit();
+  const detail = `Line ${lines.lineOf(index)}, column "${key}": ${why}`;
   return new CubbyError("file_malformed", detail);
 }
 

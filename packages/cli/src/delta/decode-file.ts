@@ -12,6 +12,9 @@ import { rawBytes } from "./raw-values.ts";
 import { sourceOfName, type TextSource, writeText } from "./text-source.ts";
 import type { TextTable } from "./text-table.ts";
 
+/** Of a line that cannot be written. */
+const SHOWN_CHARS = 60;
+
 export type Target = TextSource | "raw";
 
 export type DecodeFileOptions = {
@@ -72,10 +75,20 @@ function* textParts(
   const encoder = new TextEncoder();
   let chars = 0;
   for (const piece of writeText(table, target)) {
+    assertWhole(piece);
     yield encoder.encode(piece);
     chars += piece.length;
     progress.show(`writing, ${(chars / 1e6).toFixed(0)} MB so far`, 1);
   }
+}
+
+/** JSON says half a character, a lone surrogate, by its number; UTF-8 would have another in its place. */
+function assertWhole(piece: string): void {
+  const at = piece.search(/\p{Surrogate}/u);
+  if (at === -1) return;
+  const line = piece.slice(piece.lastIndexOf("\n", at) + 1).split("\n", 1)[0] ?? "";
+  const detail = `CSV cannot say half a character: ${JSON.stringify(line.slice(0, SHOWN_CHARS))}. Use --format jsonl.`;
+  throw new CubbyError("file_malformed", detail);
 }
 
 function rawOf({ columns }: TextTable): Uint8Array {

@@ -190,6 +190,25 @@ describe("cubby delta encode and decode", () => {
     expect(readdirSync(directory).sort()).toEqual(["odd.cdl", "odd.csv"]);
   });
 
+  it("refuse half a character, which JSON can say and CSV cannot", async () => {
+    put("half.jsonl", '{"a":"\\ud800","n":1}\n');
+    await delta("encode", at("half.jsonl"), "-o", at("half.cdl"));
+    expect(await delta("decode", at("half.cdl"), "-o", at("half.csv"))).toBe(65);
+    expect(error).toContain("--format jsonl");
+    expect(readdirSync(directory).sort()).toEqual(["half.cdl", "half.jsonl"]);
+    expect(await delta("decode", at("half.cdl"), "-o", at("again.jsonl"))).toBe(0);
+    expect(get("again.jsonl")).toBe(get("half.jsonl"));
+  });
+
+  it("refuse a type that would alter a value, and write nothing", async () => {
+    put("id.csv", "id\n9007199254740993\n");
+    for (const more of [[], ["--columns", "id"]]) {
+      const command = ["encode", at("id.csv"), "-o", at("id.cdl"), "--type", "id=f64", ...more];
+      expect(await delta(...command)).toBe(65);
+    }
+    expect(readdirSync(directory)).toEqual(["id.csv"]);
+  });
+
   it("report in JSON", async () => {
     put("p.csv", "t,p\n1,100.50\n2,100.75\n");
     expect(await delta("encode", at("p.csv"), "-o", at("p.cdl"), "--json")).toBe(0);

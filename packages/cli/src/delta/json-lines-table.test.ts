@@ -37,6 +37,13 @@ describe("JSON lines", () => {
     }
   });
 
+  it("are refused, with the line, where the type that was asked for alters a value", () => {
+    const types = new Map([["id", requestOf("f64")]]);
+    expect(() => read('{"id":1}\n\n{"id":12345678901234567890}\n', { types })).toThrow(
+      'Line 3, key "id": "12345678901234567890" would be another number as f64. Ask for',
+    );
+  });
+
   it("become typed columns; a key that is missing is not a null", () => {
     expect(columns('{"a":1,"b":"2026-01-02"}\n{"a":2}\n')).toEqual([
       ["a", Int32Array.of(1, 2)],

@@ -4,6 +4,7 @@ import { columnWriters } from "./cell-text.ts";
 import { type BuiltColumn, ColumnBuilder } from "./column-builder.ts";
 import { type ColumnRequest, columnOf } from "./column-type.ts";
 import { JsonScan, type JsonToken } from "./json-scan.ts";
+import { RowLines } from "./row-lines.ts";
 import type { TextFormat } from "./text-format.ts";
 import { hasMark, newlineOf, sampleOf, textPieces, withoutMark } from "./text-pieces.ts";
 import {
@@ -74,6 +75,7 @@ class JsonTable {
   readonly #columns = new Map<string, JsonColumn>();
   #order: string[] = [];
   #json: JsonLayout | undefined;
+  readonly #lines = new RowLines();
   #rows = 0;
 
   constructor(options: ReadOptions) {
@@ -87,6 +89,7 @@ class JsonTable {
     const members = isObject ? scan.object() : new Map([[VALUE_COLUMN, scan.value()]]);
     this.#json ??= isObject ? layoutOf(text, members) : { ...JSON_LAYOUT, shape: "values" };
     this.#addColumns(members);
+    this.#lines.add(line);
     for (const [key, column] of this.#columns) column.add(members.get(key));
     this.#rows += 1;
   }
@@ -98,7 +101,8 @@ class JsonTable {
       if (this.#columns.has(key)) {
         if (this.#order[place] !== key) place = this.#order.indexOf(key);
       } else {
-        this.#columns.set(key, new JsonColumn(key, this.#rows, this.#options.types?.get(key)));
+        const asked = this.#options.types?.get(key);
+        this.#columns.set(key, new JsonColumn(key, this.#rows, this.#lines, asked));
         this.#order.splice(place, 0, key);
       }
       place += 1;
@@ -125,14 +129,16 @@ class JsonTable {
 /** One key's values: of one kind, and none of them missing in two ways; else as JSON text. */
 class JsonColumn {
   readonly name: string;
+  readonly #lines: RowLines;
   readonly #asked: ColumnRequest | undefined;
   #kind: "unknown" | "number" | "string" | "boolean" | "mixed" = "unknown";
   #builder: ColumnBuilder;
   #hasNull = false;
   #hasAbsent: boolean;
 
-  constructor(name: string, rowsBefore: number, asked: ColumnRequest | undefined) {
+  constructor(name: string, rowsBefore: number, lines: RowLines, asked: ColumnRequest | undefined) {
     this.name = name;
+    this.#lines = lines;
     this.#asked = asked;
     this.#hasAbsent = rowsBefore > 0;
     this.#builder = new ColumnBuilder(asked ?? NOTHING);
@@ -213,8 +219,8 @@ class JsonColumn {
   }
 
   #misfit(): CubbyError {
-    const row = (this.#builder.misfit() ?? 0) + 1;
-    const detail = `Key "${this.name}", row ${row}: the value is not of the type that was asked for.`;
+    const { index, why } = this.#builder.misfit();
+    const detail = `Line ${this.#lines.lineOf(index)}, key "${this.name}": ${why}`;
     return new CubbyError("file_malformed", detail);
   }
 }

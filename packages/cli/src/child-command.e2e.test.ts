@@ -1,14 +1,21 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CubbyError, type ErrorCode } from "@cubby/protocol";
-import { afterAll, describe, expect, it } from "vitest";
-import { runGuardedCommand } from "./child-command.ts";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type GuardedCommand, runGuardedCommand } from "./child-command.ts";
 import { poll } from "./process/sleep.ts";
-import { whenToldToEnd } from "./process/told-to-end.ts";
+import { type ToldToEnd, whenToldToEnd } from "./process/told-to-end.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "cubby-command-"));
+let waiting: ToldToEnd;
+let said = "";
+beforeEach(() => {
+  waiting = whenToldToEnd();
+  said = "";
+});
+afterEach(() => waiting.stopListening());
 afterAll(() => rmSync(directory, { recursive: true }));
 
 function run(
@@ -18,13 +25,25 @@ function run(
   assertHeld = alwaysHeld,
 ) {
   return runGuardedCommand({
-    command: ["/bin/sh", "-c", script, directory],
-    env: { PATH: process.env["PATH"], CUBBY_SEQUENCER: "cs1.abc" },
+    ...guarded(["/bin/sh", "-c", script, directory]),
     signal,
-    waiting: whenToldToEnd(),
     assertHeld,
     killAfterMs: () => killAfterMs,
   });
+}
+
+function guarded(command: readonly string[]): GuardedCommand {
+  return {
+    command,
+    env: { PATH: process.env["PATH"], CUBBY_SEQUENCER: "cs1.abc" },
+    signal: new AbortController().signal,
+    waiting,
+    assertHeld: alwaysHeld,
+    killAfterMs: () => 0,
+    onCannotRun: (problem) => {
+      said += problem;
+    },
+  };
 }
 
 function alwaysHeld(): void {
@@ -55,16 +74,22 @@ describe("a command that runs under a lock", () => {
     expect(await run('test "$CUBBY_SEQUENCER" = cs1.abc')).toBe(0);
   });
 
-  it("answers 127 for a program that is not there", async () => {
-    const guarded = {
-      command: ["/nonexistent/program"],
-      env: {},
-      signal: new AbortController().signal,
-      waiting: whenToldToEnd(),
-      assertHeld: alwaysHeld,
-      killAfterMs: () => 0,
-    };
-    expect(await runGuardedCommand(guarded)).toBe(127);
+  it("answers 127 for what cannot be run, however that shows, and says why", async () => {
+    const file = join(directory, "file");
+    writeFileSync(file, "");
+    for (const program of ["/nonexistent/program", `${file}/a`, "a".repeat(5_000), "", file]) {
+      said = "";
+      expect(await runGuardedCommand(guarded([program]))).toBe(127);
+      expect(said).toContain(`cannot run ${program}: `);
+    }
+  });
+
+  it("leaves signals without effect when it has ended, until nobody listens any more", async () => {
+    const before = process.listenerCount("SIGINT");
+    expect(await run("exit 7")).toBe(7);
+    expect(process.listenerCount("SIGINT")).toBe(before);
+    process.emit("SIGINT", "SIGINT");
+    expect([waiting.signal.aborted, waiting.exitCode]).toEqual([false, undefined]);
   });
 
   it("is told to end when the lock is lost, and the loss is the answer", async () => {

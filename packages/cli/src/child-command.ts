@@ -15,12 +15,13 @@ export type GuardedCommand = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the lock is lost. */
   readonly signal: AbortSignal;
-  /** The wait for the lock, which a signal ends until the command is started. */
+  /** The wait for the lock, which a signal ends until the command is started, and never after. */
   readonly waiting: ToldToEnd;
   /** Throws while the lock may not be relied on. */
   readonly assertHeld: () => void;
   /** Between SIGTERM and SIGKILL; asked for when the lock is lost. */
   readonly killAfterMs: () => number;
+  readonly onCannotRun: (problem: string) => void;
 };
 
 /**
@@ -38,20 +39,26 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
     if (signal.aborted) throw lossOf(signal);
     guarded.assertHeld();
   };
-  // Before the wait stops listening: a signal that nobody listens for in between would be dropped.
+  // Before the wait ignores them: a signal that comes in between would be dropped.
   using forwarding = new SignalForwarding({ assertHeld, onLost: (error) => found.abort(error) });
   // Before the command, which outlives us if we are killed before the line that arms it.
   using deadMan = DeadManSwitch.ready();
   await loopTurn();
   // We may have been stopped since the grant was sent: by now it may be another's.
   await whenHeld(assertHeld, AbortSignal.any([signal, waiting.signal]));
-  // What is sent to us from now on is for the command.
-  waiting.stopListening();
-  const child = spawn(program, args, { stdio: "inherit", env: guarded.env, detached: true });
+  // What is sent to us from now on is for the command. One that comes when it has ended may not end
+  // us: there is an exit code to pass on, and a lock to give back.
+  waiting.ignore();
+  const cannotRun = (error: Error): number => {
+    guarded.onCannotRun(`cannot run ${program}: ${error.message}`);
+    return EXIT_NOT_FOUND;
+  };
+  const child = start(program, args, guarded.env);
+  if (child instanceof Error) return cannotRun(child);
+  const ended = exitCodeOf(child, cannotRun);
   const { pid } = child;
-  if (pid === undefined) return await exitCodeOf(child, program);
+  if (pid === undefined) return await ended;
   deadMan.arm({ pid, wholeGroup: true });
-  const ended = exitCodeOf(child, program);
   forwarding.to(pid);
   let killTimer: NodeJS.Timeout | undefined;
   const onLoss = (): void => {
@@ -79,12 +86,23 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   }
 }
 
-function exitCodeOf(child: ChildProcess, program: string): Promise<number> {
+/** What is wrong with some programs is said by an event, and with others at once. */
+function start(
+  program: string,
+  args: readonly string[],
+  env: GuardedCommand["env"],
+): ChildProcess | Error {
+  try {
+    return spawn(program, args, { stdio: "inherit", env, detached: true });
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw error;
+  }
+}
+
+function exitCodeOf(child: ChildProcess, cannotRun: (error: Error) => number): Promise<number> {
   return new Promise((resolve) => {
-    child.once("error", (error) => {
-      process.stderr.write(`cubby: cannot run ${program}: ${error.message}\n`);
-      resolve(EXIT_NOT_FOUND);
-    });
+    child.once("error", (error) => resolve(cannotRun(error)));
     child.once("exit", (code, signal) => {
       resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
     });

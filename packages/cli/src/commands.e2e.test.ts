@@ -1,10 +1,13 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { LocalCell } from "./local-cell.ts";
+import { isAlive } from "./process/is-alive.ts";
+import { poll } from "./process/sleep.ts";
 
 const CUBBY = fileURLToPath(new URL("../bin/cubby.js", import.meta.url));
 
@@ -112,6 +115,38 @@ describe("lock, on a cell of one replica", () => {
     await new Promise((resolve) => run.child.stdout.once("data", resolve));
     run.child.kill("SIGTERM");
     expect((await run.ended).code).toBe(5);
+  });
+
+  it("keeps its command's exit code and frees the lock when another signal comes after the end", async () => {
+    const script = "trap 'exit 5' INT; echo $$; while :; do sleep 0.05; done";
+    const run = start(["lock", "/ls/local/twice", "--", "/bin/sh", "-c", script]);
+    const [line] = await once(run.child.stdout, "data");
+    const pid = Number(String(line));
+    // It cannot be told whether the lock was held to the end while this lasts.
+    cell?.pause(1);
+    try {
+      run.child.kill("SIGINT");
+      await poll(() => (isAlive(pid) ? undefined : true), {
+        timeoutMs: 10_000,
+        describe: () => "the command does not end",
+      });
+      run.child.kill("SIGINT");
+    } finally {
+      cell?.resume(1);
+    }
+    expect((await run.ended).code).toBe(5);
+    expect((await cubby("lock", "/ls/local/twice", "-n", "--", "true")).code).toBe(0);
+  });
+
+  it("says as JSON that its command cannot be run, when JSON is asked for", async () => {
+    const { code, error } = await cubby("lock", "/ls/local/t", "--json", "--", "/nonexistent/a");
+    expect(code).toBe(127);
+    const lines = error
+      .trim()
+      .split("\n")
+      .map((each) => JSON.parse(each) as object);
+    expect(lines.at(-1)).toMatchObject({ error: { code: "invalid_argument" } });
+    expect(JSON.stringify(lines.at(-1))).toContain("cannot run /nonexistent/a: ");
   });
 
   it("ends the command when the lock is lost, and exits 81", async () => {

@@ -10,6 +10,7 @@ import type { CellSession, Hold } from "../cell-access.ts";
 import { runGuardedCommand } from "../child-command.ts";
 import type { Context } from "../context.ts";
 import { parseDurationMs } from "../duration.ts";
+import { describeError } from "../exit.ts";
 import { HoldWatch } from "../hold-watch.ts";
 import {
   type CellOptions,
@@ -145,6 +146,11 @@ function sayWaiting(path: string, context: Context, options: GuardOptions): void
   if (options.json === true) context.writeError(`${JSON.stringify({ waiting: path })}\n`);
 }
 
+function sayCannotRun(problem: string, context: Context, options: GuardOptions): void {
+  const error = new CubbyError("invalid_argument", `${problem}.`);
+  context.writeError(options.json === true ? describeError(error, true) : `cubby: ${problem}\n`);
+}
+
 async function runUnder(
   session: CellSession,
   hold: Hold,
@@ -167,6 +173,7 @@ async function runUnder(
     waiting,
     assertHeld: () => hold.assertHeld(),
     killAfterMs: () => (watch.isLostByDoubt ? killAfterDoubtMsOf(options) : killAfterMsOf(options)),
+    onCannotRun: (problem) => sayCannotRun(problem, context, options),
   });
   await watch.assertHeldToTheEnd();
   // What was asked may have been answered with the end of the session.

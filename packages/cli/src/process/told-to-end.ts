@@ -11,6 +11,8 @@ export type ToldToEnd = {
   /** 128 + n once signal n came, or what was told; undefined before, and for an end that is as it should be. */
   readonly exitCode: number | undefined;
   end(): void;
+  /** From now on signals tell nothing; they do not end the process either, until nobody listens. */
+  ignore(): void;
   stopListening(): void;
 };
 
@@ -21,7 +23,9 @@ export function whenToldToEnd(): ToldToEnd {
     exitCode ??= code;
     controller.abort();
   };
-  const onSignal = (name: NodeJS.Signals): void => tell(128 + constants.signals[name]);
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (listening.has(tell)) tell(128 + constants.signals[name]);
+  };
   for (const name of SIGNALS) process.on(name, onSignal);
   listening.add(tell);
   return {
@@ -30,6 +34,9 @@ export function whenToldToEnd(): ToldToEnd {
       return exitCode;
     },
     end: () => controller.abort(),
+    ignore: () => {
+      listening.delete(tell);
+    },
     stopListening: () => {
       for (const name of SIGNALS) process.off(name, onSignal);
       listening.delete(tell);

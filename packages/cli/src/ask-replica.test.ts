@@ -29,3 +29,12 @@ it("says why a replica does not tell how it is", async () => {
     { address, status: undefined, problem: "It is full." },
   ]);
 });
+
+it("does not wait for ever when it is told not to wait", async () => {
+  const listening = createServer((socket) => socket.on("error", () => socket.destroy()));
+  server = listening;
+  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+  const bound = listening.address();
+  const address = `127.0.0.1:${typeof bound === "object" ? bound?.port : bound}`;
+  await expect(askReplica(address, 0)).rejects.toMatchObject({ code: "unreachable" });
+});

@@ -57,7 +57,10 @@ async function ask(
   const socket = connectSocket({ host, port: Number(address.slice(colon + 1)) });
   try {
     return await new Promise<Result>((resolve, reject) => {
-      socket.setTimeout(timeoutMs, () => reject(unreachable(`no answer in ${timeoutMs} ms`)));
+      // To a socket 0 is no limit at all.
+      socket.setTimeout(Math.max(1, timeoutMs), () =>
+        reject(unreachable(`no answer in ${timeoutMs} ms`)),
+      );
       socket.once("error", (error) => reject(unreachable(error.message, error)));
       socket.once("close", () => reject(unreachable("it closed the connection")));
       const frames = new FrameDecoder();

@@ -83,6 +83,23 @@ describe("a local cell that cannot start", () => {
 });
 
 describe("cubby dev", () => {
+  it("ends with the last replica's status, and says so, when none is left", async () => {
+    const args = ["dev", "--replicas", "1", "--port", "0", "--data", directory, "--json"];
+    const dev = spawn(process.execPath, [CUBBY, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+    let said = "";
+    dev.stderr.on("data", (data: Buffer) => {
+      said += data.toString();
+    });
+    const ended = new Promise((resolve) => dev.once("close", resolve));
+    const [line = ""] = await firstLines(dev.stdout, 1);
+    const { processIds } = JSON.parse(line) as { processIds: number[] };
+    process.kill(processIds[0] ?? 0, "SIGKILL");
+    expect(await ended).toBe(137);
+    expect(said).toBe(
+      "[Replica1] ended with SIGKILL\nNo replica is left. Its data is kept: start it again.\n",
+    );
+  });
+
   it("stops everything when it is told to, and when it is killed", async () => {
     for (const signal of ["SIGINT", "SIGKILL"] as const) {
       const args = ["dev", "--replicas", "3", "--port", "0", "--data", directory, "--json"];

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { LocalCell } from "../local-cell.ts";
@@ -8,6 +9,7 @@ import {
   printJson,
   withExamples,
 } from "../options.ts";
+import type { ChildExit } from "../process/child.ts";
 import { aborted, whenToldToEnd } from "../process/told-to-end.ts";
 
 const REPLICAS_MAX = 9;
@@ -40,8 +42,8 @@ export function addDevCommand(
     .action(async (options: DevOptions) => {
       const end = whenToldToEnd();
       try {
-        await runDev(options, context, end.signal);
-        onExitCode(end.exitCode ?? 0);
+        const exitCode = await runDev(options, context, end.signal);
+        onExitCode(end.exitCode ?? exitCode);
       } finally {
         end.stopListening();
       }
@@ -49,10 +51,13 @@ export function addDevCommand(
   withExamples(command, "cubby dev", "cubby dev --replicas 3 --data /tmp/cell --port 9000");
 }
 
-async function runDev(options: DevOptions, context: Context, signal: AbortSignal): Promise<void> {
+/** Answers 0, or the status of the last replica if all have ended by themselves. */
+async function runDev(options: DevOptions, context: Context, signal: AbortSignal): Promise<number> {
   const replicas = parseCount(options.replicas, "--replicas", 1, REPLICAS_MAX);
   const port = parseCount(options.port, "--port", 0, PORT_BASE_MAX);
   const json = options.json === true;
+  let left = replicas;
+  const noneLeft = new AbortController();
   await using cell = await LocalCell.create({
     directory: options.data,
     replicas,
@@ -60,8 +65,12 @@ async function runDev(options: DevOptions, context: Context, signal: AbortSignal
     portBase: port === 0 ? undefined : port,
     settings: { logLevel: options.logLevel },
     onLine: (replica, line) => context.writeError(`[Replica${replica}] ${line}\n`),
-    onExit: (replica, { code, signal: by }, asked) => {
-      if (!asked) context.writeError(`[Replica${replica}] ended with ${by ?? `code ${code}`}\n`);
+    onExit: (replica, exit, asked) => {
+      if (asked) return;
+      const { code, signal: by } = exit;
+      context.writeError(`[Replica${replica}] ended with ${by ?? `code ${code}`}\n`);
+      left -= 1;
+      if (left === 0) noneLeft.abort(exit);
     },
   });
   await cell.startAll();
@@ -76,8 +85,18 @@ async function runDev(options: DevOptions, context: Context, signal: AbortSignal
     else context.writeOut(readyText(cell.url, master, replicas));
   }
   // A replica that dies meanwhile stays dead, for looking at.
-  await aborted(signal);
+  await aborted(AbortSignal.any([signal, noneLeft.signal]));
+  if (noneLeft.signal.aborted) {
+    context.writeError("No replica is left. Its data is kept: start it again.\n");
+    return statusOf(noneLeft.signal.reason as ChildExit);
+  }
   if (!json) context.writeError("Stopping.\n");
+  return 0;
+}
+
+/** As a shell has it. */
+function statusOf({ code, signal }: ChildExit): number {
+  return code ?? 128 + (signal === undefined ? 0 : constants.signals[signal]);
 }
 
 function readyText(url: string, master: number, replicas: number): string {

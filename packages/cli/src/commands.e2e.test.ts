@@ -267,6 +267,25 @@ describe("replicas on the command line", () => {
     expect((await cubby("cat", "/ls/local/a", "--cell", cellUrl, "--timeout", "1s")).code).toBe(82);
   });
 
+  it("print their settings, in JSON with values that a configuration file may have", async () => {
+    const flags = ["--data", "/nonexistent", "--print-config"];
+    const text = await cubby("serve", ...flags);
+    expect(text.out).toContain("dataDir = /nonexistent  (--data)\n");
+    const { code, out } = await cubby("serve", ...flags, "--json");
+    expect(code).toBe(0);
+    const settings = JSON.parse(out) as Record<string, { value: unknown; source: string }>;
+    expect(settings["dataDir"]).toEqual({ value: "/nonexistent", source: "--data" });
+    expect(settings["sessionAddress"]).toEqual({ value: "127.0.0.1:7070", source: "default" });
+    expect(settings["masterLeaseMs"]).toEqual({ value: 600, source: "default" });
+    const config = join(directory, "printed.json");
+    const values = Object.entries(settings).map(([name, { value }]) => [name, value]);
+    writeFileSync(config, JSON.stringify(Object.fromEntries(values)));
+    const again = await cubby("serve", "--config", config, "--print-config", "--json");
+    expect(Object.values(JSON.parse(again.out) as object)).toEqual(
+      Object.values(settings).map(({ value }) => ({ value, source: config })),
+    );
+  });
+
   it("refuse a directory that is not formatted, and a second formatting", async () => {
     const data = join(directory, "replica-1-of-3");
     const peers = "1@127.0.0.1:1,2@127.0.0.1:2,3@127.0.0.1:3";

@@ -8,6 +8,7 @@ import {
   type LoadedConfig,
   loadConfig,
   readConfigFile,
+  SETTINGS,
   type ServedReplica,
   serve,
 } from "@cubby/server";
@@ -88,14 +89,15 @@ function addServe(program: Command, context: Context): void {
     .description("run one replica; without --peers it is a cell of its own")
     .option("--config <file>", "settings as JSON; flags and CUBBY_… variables go before it")
     .option("--print-config", "print the settings in effect and where each comes from, and exit")
-    .option("--json", "print a line of JSON when it serves");
+    .option("--json", "print JSON: a line when it serves, or the settings");
   for (const { flag, argument, help } of configFlags()) {
     command.option(argument === undefined ? `--${flag}` : `--${flag} <${argument}>`, help);
   }
   command.action(async (options: ServeOptions) => {
     const loaded = configOf(options, context);
-    if (options.printConfig === true) context.writeOut(effectiveConfig(loaded));
-    else await runReplica(loaded, context, options.json === true);
+    if (options.printConfig !== true) await runReplica(loaded, context, options.json === true);
+    else if (options.json === true) printJson(context, configAsJson(loaded));
+    else context.writeOut(effectiveConfig(loaded));
   });
   withExamples(
     command,
@@ -114,6 +116,18 @@ function configOf(options: ServeOptions, context: Context): LoadedConfig {
     environment: context.env,
     file: config === undefined ? undefined : readConfigFile(config),
   });
+}
+
+/** Each setting as the file of --config may have it, and where it comes from. */
+function configAsJson({ config, sources }: LoadedConfig): Record<string, unknown> {
+  return Object.fromEntries(
+    configFlags().map(({ name }) => {
+      const value = config[name];
+      const { kind } = SETTINGS[name] as { kind: { print(value: unknown): string } };
+      const isPlain = typeof value === "number" || typeof value === "boolean";
+      return [name, { value: isPlain ? value : kind.print(value), source: sources[name] }];
+    }),
+  );
 }
 
 /** As commander names what `--session-address` sets. */

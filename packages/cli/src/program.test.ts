@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { utf8Decode, utf8Encode } from "@cubby/base";
 import type { NodeStat } from "@cubby/client";
-import { CubbyError, type ErrorCode, Status } from "@cubby/protocol";
+import { CubbyError, type ErrorCode, FILE_BYTES_MAX, Status } from "@cubby/protocol";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { CellSession, Hold, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
 import type { Context } from "./context.ts";
@@ -39,6 +39,8 @@ class FakeWorld {
   /** How many looks at the lock find it in doubt. */
   doubts = 0;
   isLost = false;
+  /** Whether opening a node makes it. */
+  created = false;
   signalWithGrant: NodeJS.Signals | undefined;
   signalInDoubt: NodeJS.Signals | undefined;
   /** What has no end, but for the signal that comes meanwhile. */
@@ -106,10 +108,11 @@ class FakeWorld {
       this.#listeners.add(listener);
       return () => this.#listeners.delete(listener);
     },
-    open: async (path: string, { signal, ...request }: OpenRequest) => {
-      this.asked.push(["open", path, request]);
+    open: async (path: string, { signal, contents, ...request }: OpenRequest) => {
+      const words = contents === undefined ? [] : [utf8Decode(contents)];
+      this.asked.push(["open", path, request, ...words]);
       if (this.endless === "open") await this.#untilTold(signal);
-      return this.#node;
+      return { ...this.#node, created: this.created };
     },
     elect: async (path, { value }, lead) => {
       this.asked.push(["elect", path, utf8Decode(value)]);
@@ -174,15 +177,34 @@ describe("files on the command line", () => {
     const open = ["open", "/ls/local/greeting", { write: true, create: true, kind: "file" }];
     expect(world.asked).toEqual([
       SESSION,
-      open,
+      [...open, "hello"],
       ["write", "hello", undefined],
       ["close"],
       SESSION,
-      open,
+      [...open, "from a pipe"],
       ["write", "from a pipe", undefined],
       ["close"],
     ]);
     expect(world.out).toBe("/ls/local/greeting: content generation 13\n".repeat(2));
+  });
+
+  it("makes a file with its contents, and leaves none behind that it could not write", async () => {
+    const world = new FakeWorld();
+    world.created = true;
+    expect(await world.run("put", "/ls/local/greeting", "hello")).toBe(0);
+    expect(world.asked.slice(1)).toEqual([
+      ["open", "/ls/local/greeting", { write: true, create: true, kind: "file" }, "hello"],
+      ["close"],
+    ]);
+    expect(world.out).toBe("/ls/local/greeting: content generation 12\n");
+  });
+
+  it("refuses contents that no file can have before it asks anybody", async () => {
+    const world = new FakeWorld();
+    world.input = "x".repeat(FILE_BYTES_MAX + 1);
+    expect(await world.run("put", "/ls/local/new")).toBe(65);
+    expect(world.error).toContain("[file_too_large]");
+    expect(world.asked).toEqual([]);
   });
 
   it("compares and swaps without creating, and exits 79 on another generation", async () => {
@@ -449,6 +471,7 @@ describe("sequencer check", () => {
 
 describe("status", () => {
   const status = Status.fromPartial({
+    cellName: "local",
     replicaId: 1,
     role: "master",
     ballot: "3.0.1",
@@ -469,6 +492,21 @@ describe("status", () => {
     const [, master, silent] = world.out.split("\n");
     expect(master).toMatch(/^1 +127\.0\.0\.1:7070 +master \* .*3\.0\.1 +120 +119 +480 ms +4 +ok$/);
     expect(silent).toMatch(/^\? +127\.0\.0\.1:7080 +unreachable: connection refused$/);
+  });
+
+  it("refuses another cell than the one that is named, as the other commands do", async () => {
+    const world = new FakeWorld();
+    const stranger = Status.fromPartial({ ...status, cellName: "other", replicaId: 2 });
+    world.answers = [{ address: "127.0.0.1:7070", status: stranger, problem: "" }];
+    expect(await world.run("status")).toBe(69);
+    expect(world.error).toContain("[handshake_failed]");
+    expect(world.out).toContain('it serves the cell "other", not "local"');
+    world.answers = [...world.answers, { address: "127.0.0.1:7080", status, problem: "" }];
+    world.out = "";
+    expect(await world.run("status")).toBe(0);
+    expect(world.out).toMatch(/\? +127\.0\.0\.1:7070 +unreachable: it serves the cell "other"/);
+    world.answers = [{ address: "127.0.0.1:7070", status: stranger, problem: "" }];
+    expect(await world.run("status", "--cell", "cubby://127.0.0.1:7070")).toBe(0);
   });
 
   it("exits 82 when none answers", async () => {

@@ -1,6 +1,6 @@
 import { toBase64, utf8Decode, utf8Encode } from "@cubby/base";
 import type { DirectoryChild, NodeStat } from "@cubby/client";
-import { baseName, cellRoot, parentOf } from "@cubby/protocol";
+import { baseName, CubbyError, cellRoot, FILE_BYTES_MAX, parentOf } from "@cubby/protocol";
 import type { Command } from "commander";
 import type { CellSession } from "../cell-access.ts";
 import type { Context } from "../context.ts";
@@ -115,11 +115,10 @@ function addPut(program: Command, context: Context): void {
             : parseCount(options.ifGeneration, "--if-generation", 0, Number.MAX_SAFE_INTEGER);
         const contents =
           value === undefined || value === "-" ? await context.readInput() : utf8Encode(value);
-        const stat = await withSession(context, options, async (session) => {
-          const create = ifGeneration === undefined;
-          const node = await session.open(path, { write: true, create, kind: "file" });
-          return node.write(contents, ifGeneration);
-        });
+        assertFits(path, contents);
+        const stat = await withSession(context, options, (session) =>
+          put(session, path, contents, ifGeneration),
+        );
         if (options.json === true) printJson(context, { path, stat });
         else context.writeOut(`${path}: content generation ${stat.contentGeneration}\n`);
       },
@@ -129,6 +128,28 @@ function addPut(program: Command, context: Context): void {
     "cubby put /ls/local/greeting hello",
     "cubby put /ls/local/config --if-generation 12 < config.json",
   );
+}
+
+async function put(
+  session: CellSession,
+  path: string,
+  contents: Uint8Array,
+  ifGeneration: number | undefined,
+): Promise<NodeStat> {
+  const request = { write: true, kind: "file" } as const;
+  if (ifGeneration !== undefined) {
+    const node = await session.open(path, { ...request, create: false });
+    return node.write(contents, ifGeneration);
+  }
+  // Made with its contents: an empty file must not be left where they cannot be written.
+  const node = await session.open(path, { ...request, create: true, contents });
+  return node.created ? node.stat() : node.write(contents);
+}
+
+function assertFits(path: string, { length }: Uint8Array): void {
+  if (length <= FILE_BYTES_MAX) return;
+  const detail = `${path} would have ${length} bytes, ${FILE_BYTES_MAX} are allowed.`;
+  throw new CubbyError("file_too_large", detail);
 }
 
 function addMkdir(program: Command, context: Context): void {

@@ -2,6 +2,7 @@ import { CubbyError, type Status } from "@cubby/protocol";
 import type { Command } from "commander";
 import type { ReplicaAnswer } from "../cell-access.ts";
 import type { Context } from "../context.ts";
+import { cellNameIn } from "../endpoints.ts";
 import {
   type CellOptions,
   cellUrl,
@@ -19,16 +20,27 @@ export function addStatusCommand(program: Command, context: Context): void {
   const command = program.command("status").description("ask every replica how it is");
   withCellOptions(command).action(async (options: CellOptions) => {
     const url = cellUrl(context, options);
-    const answers = await context.cells.statuses(url, {
+    const all = await context.cells.statuses(url, {
       timeoutMs: Math.min(timeoutMs(options), ASK_MS_MAX),
     });
+    const answers = all.map((answer) => refuseStranger(answer, cellNameIn(url)));
     if (options.json === true) printJson(context, answers);
     else context.writeOut(`${statusTable(answers)}\n`);
-    if (answers.every(({ status }) => status === undefined)) {
-      throw new CubbyError("unreachable", `No replica of ${url} answers.`);
+    if (answers.some(({ status }) => status !== undefined)) return;
+    if (all.some(({ status }) => status !== undefined)) {
+      throw new CubbyError("handshake_failed", `No replica that answers is of ${url}.`);
     }
+    throw new CubbyError("unreachable", `No replica of ${url} answers.`);
   });
   withExamples(command, "cubby status", "cubby status --cell cubby://10.0.0.1:7070/prod --json");
+}
+
+/** Another cell's replica is none of those that were asked for, however well it is. */
+function refuseStranger(answer: ReplicaAnswer, cellName: string | undefined): ReplicaAnswer {
+  const { cellName: own = "" } = answer.status ?? {};
+  if (own === "" || cellName === undefined || own === cellName) return answer;
+  const problem = `it serves the cell "${own}", not "${cellName}"`;
+  return { ...answer, status: undefined, problem };
 }
 
 const HEADER = [

@@ -99,7 +99,9 @@ function bitsLines(
   const perChunk = chunks.map((chunk) => chunk.bitsPerValue);
   const [values, of] = bits.length > 0 ? [bits, "blocks of 128"] : [perChunk, "chunks"];
   if (values.length < 2) return [];
-  const [least, most] = [Math.min(...values), Math.max(...values)];
+  // One after the other: there may be more than a call can have arguments.
+  const least = values.reduce((a, b) => Math.min(a, b));
+  const most = values.reduce((a, b) => Math.max(a, b));
   return [
     "",
     `bits per value, ${count(values.length)} ${of}, from ${brief(least)} to ${brief(most)}`,
@@ -109,22 +111,23 @@ function bitsLines(
 
 /** The differences between values that are there; undefined for what has no differences. */
 export function plotDeltas(values: Values): Float64Array | undefined {
-  const numbers: number[] = [];
+  const found = new Float64Array(Math.max(0, values.length - 1));
+  let count = 0;
   let last: number | bigint | undefined;
   for (const value of values as Iterable<unknown>) {
     const next = value instanceof Date ? value.getTime() : value;
     if (typeof next === "string" || typeof next === "boolean") return undefined;
     if (typeof next !== "bigint" && (typeof next !== "number" || !Number.isFinite(next))) continue;
     if (last !== undefined) {
-      numbers.push(
+      found[count] =
         typeof next === "bigint" && typeof last === "bigint"
           ? Number(next - last)
-          : Number(next) - Number(last),
-      );
+          : Number(next) - Number(last);
+      count += 1;
     }
     last = next;
   }
-  return Float64Array.from(numbers);
+  return found.subarray(0, count);
 }
 
 /** What most chunks say, and that others say something else. */

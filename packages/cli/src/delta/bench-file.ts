@@ -9,7 +9,7 @@ import type { EncodeFileOptions, World } from "./encode-file.ts";
 import { readInput } from "./input-file.ts";
 import { count } from "./inspection-report.ts";
 import { Progress } from "./progress.ts";
-import { rawBytes, readRaw } from "./raw-values.ts";
+import { assertRawAlone, rawBytes, readRaw } from "./raw-values.ts";
 import { readText, writeText } from "./text-source.ts";
 import type { SeriesColumn, TextTable } from "./text-table.ts";
 
@@ -52,6 +52,7 @@ export async function benchFile(
   path: string,
   options: BenchFileOptions,
 ): Promise<void> {
+  assertRawAlone(options);
   const input = await readInput(context, path);
   const progress = new Progress(context, terminal);
   const contests: { of: string; bytes: number; contestants: Contestant[] }[] = [];

@@ -12,6 +12,7 @@ import { CubbyError } from "@cubby/protocol";
 import { formatFor } from "./cell-text.ts";
 import { INPUT_BYTES_MAX } from "./input-file.ts";
 import {
+  assertKnown,
   CSV_LAYOUT,
   JSON_LAYOUT,
   packLayout,
@@ -51,9 +52,11 @@ export function decodeText(bytes: Uint8Array, columns?: readonly string[]): Deco
   const metadata = metadataOf(bytes);
   const text = metadata?.[LAYOUT];
   const kept = text === undefined ? undefined : parseLayout(text);
-  const series = metadata === undefined ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept);
+  const isSeries = metadata === undefined;
+  if (isSeries && columns !== undefined) assertKnown([SERIES_KEY], { columns });
+  const series = isSeries ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept);
   const rows = series[0]?.values.length ?? 0;
-  const layout = kept ?? usualLayout(metadata === undefined);
+  const layout = kept ?? usualLayout(isSeries);
   return {
     table: { layout: { ...layout, columns: textColumns(series, kept) }, columns: series, rows },
     hasLayout: kept !== undefined,

@@ -336,6 +336,39 @@ describe("exit codes of cubby delta", () => {
     expect(readdirSync(directory).sort()).toEqual(["a.cdl", "a.csv", "ragged.csv"]);
   });
 
+  it("are 64 for options that cannot apply to the file", async () => {
+    put("raw", Uint8Array.of(1, 2, 3, 4));
+    await delta("encode", at("raw"), "--raw", "u8", "-o", at("s.cdl"));
+    put("a.csv", "a\n1\n");
+    await delta("encode", at("a.csv"), "-o", at("t.cdl"));
+    await delta("diff", at("raw"), at("a.csv"), "-o", at("patch"));
+    for (const args of [
+      ["decode", at("s.cdl"), "--columns", "nosuch"],
+      ["decode", at("s.cdl"), "--columns", "value,nosuch"],
+      ["decode", at("t.cdl"), "--columns", "nosuch"],
+      ["inspect", at("s.cdl"), "--column", "nosuch"],
+      ["inspect", at("s.cdl"), "--column", "nosuch", "--json"],
+      ["inspect", at("patch"), "--column", "value"],
+      ["inspect", at("patch"), "--column", "value", "--json"],
+      ["encode", at("raw"), "-o", at("x"), "--raw", "u8", "--type", "x=y"],
+      ["encode", at("raw"), "-o", at("x"), "--raw", "u8", "--columns", "z"],
+      ["encode", at("raw"), "-o", at("x"), "--raw", "u8", "--from", "csv"],
+      ["encode", at("raw"), "-o", at("x"), "--raw", "u8", "--no-header"],
+      ["bench", at("raw"), "--raw", "u8", "--delimiter", ";"],
+      ["bench", at("raw"), "--raw", "u8", "--null", "NA"],
+    ]) {
+      out = Buffer.alloc(0);
+      error = "";
+      expect([await delta(...args), args, out.toString()]).toEqual([64, args, ""]);
+      expect(error).toContain("[invalid_argument]");
+    }
+    expect(await delta("decode", at("s.cdl"), "--columns", "value")).toBe(0);
+    expect(out.toString()).toBe("1\n2\n3\n4\n");
+    for (const more of [[], ["--json"]]) {
+      expect(await delta("inspect", at("s.cdl"), "--column", "value", ...more)).toBe(0);
+    }
+  });
+
   it("are 65 for standard input that is larger than a file may be", async () => {
     const endless = Object.defineProperty(new Uint8Array(0), "length", { value: 2 ** 31 + 1 });
     const readInput = async (): Promise<Uint8Array> => endless;

@@ -11,6 +11,7 @@ import { formatWords } from "./format-words.ts";
 import { readInput, STANDARD } from "./input-file.ts";
 import { Output } from "./output-file.ts";
 import { Progress } from "./progress.ts";
+import { assertRawAlone } from "./raw-values.ts";
 import type { Terminal } from "./terminal.ts";
 import {
   type Difference,
@@ -83,6 +84,7 @@ export async function encodeFile(
 }
 
 function assertSensible(output: Output, options: EncodeFileOptions, terminal: Terminal): void {
+  assertRawAlone(options);
   if (output.isStandard && options.json === true) {
     throw new CubbyError("invalid_argument", "With --json, name the file to make: -o FILE.");
   }

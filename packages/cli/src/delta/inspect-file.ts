@@ -1,7 +1,7 @@
 import { type Inspection, inspect, type SeriesInspection } from "@cubby/delta";
 import { CubbyError } from "@cubby/protocol";
 import { printJson } from "../options.ts";
-import { decodeText, READ_OPTIONS } from "./cdl-file.ts";
+import { decodeText, READ_OPTIONS, SERIES_KEY } from "./cdl-file.ts";
 import { onFile } from "./delta-failure.ts";
 import type { World } from "./encode-file.ts";
 import { formatWords } from "./format-words.ts";
@@ -28,8 +28,9 @@ export async function inspectFile(
 ): Promise<void> {
   const bytes = await readInput(context, path);
   const inspection = onFile(path, () => inspect(bytes, READ_OPTIONS));
+  const part = chosen(inspection, options.column);
   if (options.json === true) {
-    printJson(context, { file: path, ...chosen(inspection, options.column) });
+    printJson(context, { file: path, ...part });
     return;
   }
   if (inspection.kind === "patch") {
@@ -44,7 +45,6 @@ export async function inspectFile(
   const shown = reports.filter(
     ({ name }) => options.column === undefined || name === options.column,
   );
-  assertShown(shown, reports, options.column);
   for (const report of shown.slice(0, COLUMNS_SHOWN)) {
     context.writeOut(`\n${seriesText(report)}\n`);
   }
@@ -79,7 +79,7 @@ function reportsOf(inspection: Inspection, table: TextTable, hasLayout: boolean)
 }
 
 function inspectionOf(inspection: Inspection, key: string): SeriesInspection | undefined {
-  if (inspection.kind === "series") return inspection;
+  if (inspection.kind === "series") return key === SERIES_KEY ? inspection : undefined;
   if (inspection.kind === "patch") return undefined;
   return inspection.columns.find(({ name }) => name === key)?.inspection;
 }
@@ -89,15 +89,11 @@ function chosen(inspection: Inspection, column: string | undefined): Inspection 
   if (column === undefined) return inspection;
   const found = inspectionOf(inspection, column);
   if (found !== undefined) return found;
-  throw new CubbyError("invalid_argument", `There is no column "${column}".`);
+  throw new CubbyError("invalid_argument", `There is no column "${column}"${namesOf(inspection)}.`);
 }
 
-function assertShown(
-  shown: readonly SeriesReport[],
-  all: readonly SeriesReport[],
-  column: string | undefined,
-): void {
-  if (column === undefined || shown.length > 0) return;
-  const names = all.map(({ name }) => name).join(", ");
-  throw new CubbyError("invalid_argument", `There is no column "${column}": ${names}.`);
+function namesOf(inspection: Inspection): string {
+  if (inspection.kind === "patch") return " in a patch";
+  if (inspection.kind === "series") return `: ${SERIES_KEY}`;
+  return `: ${inspection.columns.map(({ name }) => name).join(", ")}`;
 }

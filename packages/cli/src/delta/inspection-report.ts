@@ -112,22 +112,22 @@ function bitsLines(
 /** The differences between values that are there; undefined for what has no differences. */
 export function plotDeltas(values: Values): Float64Array | undefined {
   const found = new Float64Array(Math.max(0, values.length - 1));
-  let count = 0;
+  let length = 0;
   let last: number | bigint | undefined;
   for (const value of values as Iterable<unknown>) {
     const next = value instanceof Date ? value.getTime() : value;
     if (typeof next === "string" || typeof next === "boolean") return undefined;
     if (typeof next !== "bigint" && (typeof next !== "number" || !Number.isFinite(next))) continue;
     if (last !== undefined) {
-      found[count] =
+      found[length] =
         typeof next === "bigint" && typeof last === "bigint"
           ? Number(next - last)
           : Number(next) - Number(last);
-      count += 1;
+      length += 1;
     }
     last = next;
   }
-  return found.subarray(0, count);
+  return found.subarray(0, length);
 }
 
 /** What most chunks say, and that others say something else. */

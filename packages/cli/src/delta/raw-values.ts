@@ -14,6 +14,20 @@ const ARRAYS = {
   u64: BigUint64Array,
 } as const;
 
+const TEXT_OPTIONS = ["from", "delimiter", "header", "null", "columns", "type"] as const;
+
+type RawOptions = { readonly raw?: string } & {
+  readonly [Name in (typeof TEXT_OPTIONS)[number]]?: unknown;
+};
+
+/** Refuses what says something of text or columns beside --raw, which has neither. */
+export function assertRawAlone(options: RawOptions): void {
+  const other = TEXT_OPTIONS.find((name) => options[name] !== undefined);
+  if (options.raw === undefined || other === undefined) return;
+  const detail = `--${other} says nothing of raw numbers: leave it out, or --raw.`;
+  throw new CubbyError("invalid_argument", detail);
+}
+
 /** Raw numbers, one behind the other, the lowest byte first. */
 export function readRaw(bytes: Uint8Array, type: string): Values {
   if (!Object.hasOwn(ARRAYS, type)) {

@@ -80,6 +80,18 @@ class Mate {
   }
 }
 
+/** Of what is not a seed. */
+export class TaskFailed extends Error {
+  override readonly name = "TaskFailed";
+  /** An invariant was broken; else production code crashed, or hung. */
+  readonly isViolation: boolean;
+
+  constructor(task: Task, detail: string, isViolation: boolean) {
+    super(`${task.kind} of seed ${task.seed}: ${detail}`);
+    this.isViolation = isViolation;
+  }
+}
+
 /** Worker threads on one bundle, one task each at a time. */
 export class Crew {
   readonly #mates: readonly Mate[];
@@ -102,18 +114,22 @@ export class Crew {
     return resultOf(task, await this.#first.run(task));
   }
 
-  /** The answers come in the order of the tasks. Throws if one fails. */
-  async others(tasks: readonly Task[]): Promise<Answer[]> {
+  /** The answers come in the order of the tasks. Throws `TaskFailed` if one fails. */
+  async others(
+    tasks: readonly Task[],
+    onAnswer: (answer: Answer, task: Task) => void = () => undefined,
+  ): Promise<Answer[]> {
     const answers: Answer[] = [];
     const left = [...tasks.entries()];
     const work = async (mate: Mate): Promise<void> => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         const [at, task] = next;
         const outcome = await mate.run(task);
-        const name = `${task.kind} of seed ${task.seed}`;
-        if (outcome.kind === "lost") throw new Error(`${name}: ${outcome.detail}`);
-        if (outcome.answer.kind === "failed") throw new Error(`${name}: ${outcome.answer.detail}`);
-        answers[at] = outcome.answer;
+        if (outcome.kind === "lost") throw new TaskFailed(task, outcome.detail, false);
+        const { answer } = outcome;
+        if (answer.kind === "failed") throw new TaskFailed(task, answer.detail, answer.isViolation);
+        onAnswer(answer, task);
+        answers[at] = answer;
       }
     };
     await Promise.all(this.#mates.map(work));

@@ -3,11 +3,11 @@
 import { execFileSync } from "node:child_process";
 import { randomInt } from "node:crypto";
 import { availableParallelism } from "node:os";
-import type { RunResult } from "@cubby/simulator";
+import type { LongHoldReport, RunResult } from "@cubby/simulator";
 import { type Arguments, readArguments, USAGE } from "./arguments.ts";
 import { type Hunt, hunt, playClean } from "./bug-hunt.ts";
 import { bundle } from "./bundle.ts";
-import { Crew } from "./crew.ts";
+import { Crew, TaskFailed } from "./crew.ts";
 import { bugNamed, PLANTED_BUGS } from "./planted-bugs.ts";
 import {
   EXIT_STATUSES,
@@ -177,11 +177,15 @@ async function playMonths(args: Arguments, months: number): Promise<number> {
     const tasks = Array.from({ length: months }, (_, i) => {
       return { kind: "hold", seed: `${from + i}`, days: HOLD_DAYS } as const;
     });
-    const answers = await crew.others(tasks);
-    const holds = answers.flatMap((each) => (each.kind === "hold" ? [each.report] : []));
-    for (const hold of holds) print(args.isJson ? JSON.stringify(hold) : formatHold(hold));
+    const holds: LongHoldReport[] = [];
+    await crew.others(tasks, (answer, { seed }) => {
+      if (answer.kind !== "hold") return;
+      const { report } = answer;
+      holds.push(report);
+      print(args.isJson ? JSON.stringify({ seed, ...report }) : `${seed}: ${formatHold(report)}`);
+    });
     if (!args.isJson) print(formatMonths(holds));
-    return holds.length === months ? EXIT_STATUSES.passed : EXIT_STATUSES.crash;
+    return EXIT_STATUSES.passed;
   } finally {
     await crew.leave();
     await remove();
@@ -221,4 +225,8 @@ async function main(): Promise<number> {
 
 // Nobody reads it any more, as with `| head`: 128 + SIGPIPE.
 process.stdout.on("error", () => process.exit(141));
-process.exitCode = await main();
+process.exitCode = await main().catch((error: unknown) => {
+  if (!(error instanceof TaskFailed)) throw error;
+  say(error.message);
+  return error.isViolation ? EXIT_STATUSES.safety : EXIT_STATUSES.crash;
+});

@@ -25,4 +25,4 @@ export type Answer =
   | { readonly kind: "year"; readonly report: AvailabilityReport }
   | { readonly kind: "hold"; readonly report: LongHoldReport }
   /** Thrown by what is not a run of a seed, whose errors are verdicts. */
-  | { readonly kind: "failed"; readonly detail: string };
+  | { readonly kind: "failed"; readonly detail: string; readonly isViolation: boolean };

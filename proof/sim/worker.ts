@@ -1,7 +1,14 @@
 /** One core's share: takes a task, runs it to its end, answers. It is bundled; see bundle.ts. */
 
 import { parentPort } from "node:worker_threads";
-import { holdLock, playYear, type RunOptions, type RunResult, runSeed } from "@cubby/simulator";
+import {
+  holdLock,
+  playYear,
+  type RunOptions,
+  type RunResult,
+  runSeed,
+  Violation,
+} from "@cubby/simulator";
 import type { Answer, SeedTask, Task } from "./task.ts";
 
 const LINES_AT_ONCE = 2_000;
@@ -72,6 +79,6 @@ port.on("message", (task: Task) => {
     answer(play(task));
   } catch (error) {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    answer({ kind: "failed", detail });
+    answer({ kind: "failed", detail, isViolation: error instanceof Violation });
   }
 });

@@ -100,6 +100,25 @@ describe("output whose reader has gone", () => {
     closeSync(broken);
   });
 
+  // What a parent in Node and a service manager give is no pipe but a socket, which refuses even nothing.
+  it("is nothing to a command that fails by itself", async () => {
+    const missing = ["delta", "decode", join(directory, "none")];
+    const codes = [
+      [missing, ERROR_CODES.file_not_found.exitCode],
+      [["serve", "--config", join(directory, "none.json")], ERROR_CODES.config_invalid.exitCode],
+      [["--help"], EXIT_PIPE],
+    ] as const;
+    for (const [args, expected] of codes) {
+      const child = spawn(process.execPath, [CUBBY, ...args], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      child.stdout.destroy();
+      child.stderr.destroy();
+      const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
+      expect([args, code]).toEqual([args, expected]);
+    }
+  });
+
   it("is told from output that is read to its end", async () => {
     const whole = join(directory, "whole.csv");
     const out = openSync(whole, "w");

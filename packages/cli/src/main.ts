@@ -82,6 +82,8 @@ const args = process.argv.slice(2);
 const [called = ""] = args;
 /** The exit code for output that was lost. */
 let lost: number | undefined;
+/** It ended by itself, and how is known. */
+let isOver = false;
 
 function onLost(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void {
   const isReaderGone = error.code === "EPIPE" || error.code === "ECONNRESET";
@@ -91,9 +93,10 @@ function onLost(stream: NodeJS.WriteStream, error: NodeJS.ErrnoException): void 
   lost ??= isReaderGone ? EXIT_PIPE : EXIT_NOT_WRITABLE;
 }
 
-/** Files are written at once, and to a full one even nothing cannot be written. */
+/** Files are written at once. What has nothing to write is let be: even that fails where nobody reads. */
 async function flush(stream: Writable): Promise<void> {
-  if (stream instanceof Socket) await new Promise((resolve) => stream.write("", resolve));
+  if (!(stream instanceof Socket) || stream.writableLength === 0) return;
+  await new Promise((resolve) => stream.write("", resolve));
 }
 
 function isLastWords(stream: NodeJS.WriteStream): boolean {
@@ -107,11 +110,14 @@ for (const stream of [process.stdout, process.stderr]) {
     onLost(stream, error);
     // A full disk below the messages is told by the status; the work itself can go on.
     if (stream === process.stderr && lost !== EXIT_PIPE) return;
-    // Nobody reads it any more, and Node ignores the signal for that.
-    if (!tellToEnd(lost ?? EXIT_PIPE)) process.exit(lost);
+    // Nobody reads it any more, and Node ignores the signal for that. What was lost may be its last words.
+    setImmediate(() => {
+      if (!isOver && !tellToEnd(lost ?? EXIT_PIPE)) process.exit(lost);
+    });
   });
 }
 const exitCode = await runCubby(args, context, addRunners);
+isOver = true;
 // A replica that cannot go on must not live on because nobody reads its log: its lanes are still open.
 if (called === "serve") setTimeout(() => process.exit(exitCode), LAST_WORDS_MS).unref();
 // What was written is out first; then no timer or socket that lingers may keep a finished command.
@@ -119,5 +125,5 @@ await flush(process.stdout);
 await flush(process.stderr);
 // The event that tells of a write that failed comes after its callback.
 await loopTurn();
-// Why a command failed says more than that nobody could be told of it.
-process.exit(exitCode === 0 || lost === EXIT_PIPE ? (lost ?? 0) : exitCode);
+// Why a command failed says more than that nobody could be told of it; and how a replica ended, always.
+process.exit(exitCode === 0 && called !== "serve" ? (lost ?? 0) : exitCode);

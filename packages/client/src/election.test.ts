@@ -108,24 +108,32 @@ describe("an election", () => {
     async (answers) => {
       replica.leaseMs = 1_000;
       await using cell = await connect(replica.url, { closeTimeoutMs: 0 });
+      const keptAlive = { $case: "keepAlive" } as const;
       let kept: Request | undefined;
+      let isLeading = false;
       replica.intercept = (request) => {
         if (request.call?.$case !== "keepAlive") return "default";
         kept = request;
-        return undefined;
+        const value = { leaseMs: 1_000, heldMs: 0, failOverEpoch: 0 };
+        return isLeading ? undefined : { ...keptAlive, value };
       };
       const running = cell.elect(PATH, { value: "x" }, async ({ lock }) => {
+        isLeading = true;
         while (lock.held) await delay(20);
         if (!answers) return 1;
         replica.intercept = () => "default";
         const value = { leaseMs: 60_000, heldMs: 0, failOverEpoch: 0 };
         for (const socket of replica.openSockets) {
-          if (kept !== undefined) replica.reply(socket, kept, { $case: "keepAlive", value });
+          if (kept !== undefined) replica.reply(socket, kept, { ...keptAlive, value });
         }
         return 1;
       });
       if (answers) expect(await running).toBe(1);
-      else await expect(running).rejects.toMatchObject({ code: "session_jeopardy" });
+      else {
+        const cause = { code: "session_jeopardy" };
+        const lost = { code: "lock_lost", outcome: "unknown", retryable: false, cause };
+        await expect(running).rejects.toMatchObject(lost);
+      }
     },
     20_000,
   );

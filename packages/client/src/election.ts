@@ -44,6 +44,10 @@ async function resign(file: Handle, lock: Lock): Promise<CubbyError | undefined>
       // Another leads, or could. Other errors say nothing of the lock: the next leader writes over it.
       const isLost = error instanceof CubbyError && LOST.has(error.code);
       if (isLost) loss = new CubbyError("lock_lost", error.message);
+      else if (loss !== undefined) {
+        const detail = "The session was in doubt at the end, and the cell could not be asked.";
+        loss = new CubbyError("lock_lost", detail, { cause: loss });
+      }
     }
   }
   await lock.release();

@@ -184,8 +184,9 @@ export class CubbySession implements AsyncDisposable {
   /**
    * API-21: waits to be elected at the file `path`, for as long as that takes, writes `value` into it, and
    * runs `lead` until it returns or fails; then the value is cleared and the lock given back. Rejects with
-   * `lead`'s own error, with lock_lost when the leadership was lost before `lead` returned, or with
-   * session_jeopardy when it may have been, and the cell could not be asked.
+   * `lead`'s own error, or with lock_lost when the leadership was lost before `lead` returned. Where it only
+   * may have been, since the session was in doubt and the cell could not be asked, its cause is a
+   * session_jeopardy.
    */
   elect<T>(
     path: string,

@@ -88,6 +88,31 @@ describe("a series", () => {
     expect([series.length, ...series]).toEqual([3, 1, 2, 3]);
     series.extend(series);
     expect(decode(series.toBytes())).toEqual(Float64Array.of(1, 2, 3, 1, 2, 3));
+    const grows = function* (): Generator<number> {
+      series.append(9);
+      yield 4;
+    };
+    expect(() => series.extend(grows())).toThrow(/invalid_argument/);
+    expect([series.length, series.at(-1)]).toEqual([7, 9]);
+  });
+
+  it("keeps no more than a chunk of plain values while it is extended", () => {
+    let encoded = 0;
+    const compress = (bytes: Uint8Array): Uint8Array => {
+      encoded += 1;
+      return bytes.slice();
+    };
+    const compressor = { id: 64, name: "own", compress, decompress: compress };
+    const options = { type: "f64", backend: "handoff", compressor, chunkValues: 100 } as const;
+    const behind: number[] = [];
+    const values = function* (): Generator<number> {
+      for (let i = 0; i < 1_000; i += 1) {
+        if (i % 100 === 0) behind.push(encoded);
+        yield ((i * 7_919) % 1_000) / 7;
+      }
+    };
+    new Series({ ...options, compressors: [compressor] }).extend(values());
+    expect(behind.every((count, i) => i === 0 || count > (behind[i - 1] ?? 0))).toBe(true);
   });
 
   it("has what it had if a compressor fails", () => {

@@ -1,6 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { type Body, bodyAt, decodeBody } from "./chunk-body.ts";
 import { type ChunkStatistics, readStatistics } from "./chunk-statistics.ts";
+import { DeltaError } from "./delta-error.ts";
 import { type ChunkEntry, chunkOf, readHeader, readSection, written } from "./file-format.ts";
 import type { DecodeContext } from "./integer-coder.ts";
 import {
@@ -86,16 +87,34 @@ export class Series implements Iterable<Element> {
   }
 
   append(value: Element): void {
-    const element = this.#checked(value, this.length);
-    if (this.#tail.length + 1 < this.#writer.chunkValues) this.#tail.push(element);
-    else this.#add([element]);
+    if (this.#tail.length + 1 === this.#writer.chunkValues) this.extend([value]);
+    else this.#tail.push(this.#checked(value, this.length));
   }
 
   /** All of them, or none if one cannot be taken. */
   extend(values: Iterable<Element>): void {
-    const added: Element[] = [];
-    for (const value of values) added.push(this.#checked(value, this.length + added.length));
-    this.#add(added);
+    const { length } = this;
+    const { chunkValues } = this.#writer;
+    // Encoded before any of it is kept, since a value or a compressor may fail.
+    const full: WrittenChunk[] = [];
+    let rest: Element[] = [];
+    let room = chunkValues - this.#tail.length;
+    let index = length;
+    for (const value of values) {
+      rest.push(this.#checked(value, index));
+      index += 1;
+      if (rest.length < room) continue;
+      const taken = this.#take(full.length === 0 ? this.#tail.concat(rest) : rest);
+      full.push(...this.#writer.ownChunks(taken, { isLast: true, isPart: true }));
+      rest = [];
+      room = chunkValues;
+    }
+    if (this.length !== length) {
+      throw new DeltaError("invalid_argument", "the series changed while it was extended");
+    }
+    for (const chunk of full) this.#seal(chunk);
+    if (full.length > 0) this.#tail = rest;
+    else for (const element of rest) this.#tail.push(element);
   }
 
   /** The value at `index`, counted from the end if negative; undefined outside the series. */
@@ -157,24 +176,6 @@ export class Series implements Iterable<Element> {
   #checked(value: Element, index: number): Element {
     checkValue(value, this.type, index);
     return ownElement(value);
-  }
-
-  #add(added: readonly Element[]): void {
-    const { chunkValues } = this.#writer;
-    if (this.#tail.length + added.length < chunkValues) {
-      for (const element of added) this.#tail.push(element);
-      return;
-    }
-    // Encoded before any of it is kept, since a compressor may fail.
-    const elements = this.#tail.concat(added);
-    const whole = elements.length - (elements.length % chunkValues);
-    const full: WrittenChunk[] = [];
-    for (let at = 0; at < whole; at += chunkValues) {
-      const taken = this.#take(elements.slice(at, at + chunkValues));
-      full.push(...this.#writer.ownChunks(taken, { isLast: true, isPart: true }));
-    }
-    for (const chunk of full) this.#seal(chunk);
-    this.#tail = elements.slice(whole);
   }
 
   #seal(chunk: WrittenChunk): void {

@@ -130,6 +130,13 @@ describe("a stream", () => {
     const dates = function* (): Generator<Values> {
       for (let k = 0; k < 3; k += 1) yield [new Date(date.setTime(k)), date, new Date(k), date];
     };
+    const left = [1, 2, 3].map((time) => new Date(time));
+    const parts: Uint8Array[] = [];
+    for await (const part of encodeStream([left], { chunkValues: 2 })) {
+      for (const each of left) each.setTime(0);
+      parts.push(part);
+    }
+    expect(decode(Buffer.concat(parts))).toEqual([1, 2, 3].map((time) => new Date(time)));
     const times = [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2].map((time) => new Date(time));
     for (const chunkValues of [1, 3, 100]) {
       expect(decode(await bytesOf(dates(), { chunkValues }))).toEqual(times);

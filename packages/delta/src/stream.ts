@@ -73,9 +73,9 @@ export async function* encodeStream(
     const full = Array.isArray(values)
       ? values.slice(0, whole)
       : (values as TypedValues).subarray(0, whole);
-    yield* write(full, false);
     waiting = [copyValues(values.slice(whole) as Values)];
     count -= whole;
+    yield* write(full, false);
   }
   yield* write(joinValues(waiting), true);
   yield written((writer) => segment?.end(writer, summaries));

@@ -400,6 +400,35 @@ describe("a session lane", () => {
     await eventually(() => disconnected.length === 1);
   });
 
+  test("keeps a reader that is slow and does not stop, though its reply is one long write", async () => {
+    const started = await startLane(
+      { outputBytesMax: 64 << 20, unreadMs: 30_000 },
+      (lane, id, { tag }) => lane.send(id, located(tag, "x".repeat(32 << 20))),
+    );
+    const socket = connect(started.address);
+    open.push({ close: () => socket.destroy() });
+    let read = 0;
+    socket.on("data", (bytes: Uint8Array) => {
+      read += bytes.length;
+      socket.pause();
+    });
+    socket.pause();
+    socket.write(SESSION_PREAMBLE);
+    socket.write(locate(1));
+    await eventually(() => started.requests.length === 1);
+    for (let step = 1; step <= 8; step += 1) {
+      started.lane.sweep();
+      started.pass(10_000);
+      for (const wanted = read + (2 << 20); read < wanted; ) {
+        socket.resume();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    started.lane.sweep();
+    expect(started.lane.counters.slowTotal).toBe(0);
+    expect(started.disconnected).toEqual([]);
+  });
+
   test("bounds the memory of unfinished frames over all connections", async () => {
     const { address, lane, disconnected } = await startLane({ heldTotalBytesMax: 500_000 });
     const header = new Uint8Array(8);

@@ -90,8 +90,9 @@ type Connection = {
   heldBytes: number;
   /** What the kernel has not taken, as the sweep last saw it. */
   unreadBytes: number;
-  /** What it has taken, of all that was ever sent, and when that last grew. */
+  /** What it has taken in whole writes, what it has not of the one under way, and when that last changed. */
   takenBytes: number;
+  leftBytes: number;
   unreadSince: Instant;
   out: FrameBuffer | undefined;
   leased: LeasedFrame[];
@@ -228,8 +229,12 @@ export class SessionLane {
       connection.unreadBytes = unreadBytes;
       if (unreadBytes === 0 || connection.socket.destroyed) {
         this.#clearUnread(connection);
-      } else if (takenBytes !== connection.takenBytes) {
+      } else if (
+        takenBytes !== connection.takenBytes ||
+        leftOfWrite(connection.socket) !== connection.leftBytes
+      ) {
         connection.takenBytes = takenBytes;
+        connection.leftBytes = leftOfWrite(connection.socket);
         connection.unreadSince = now;
       } else if (msBetween(connection.unreadSince, now) >= this.#limits.unreadMs) {
         this.#dropSlow(connection);
@@ -281,6 +286,7 @@ export class SessionLane {
       heldBytes: 0,
       unreadBytes: 0,
       takenBytes: NOT_LOOKED_AT,
+      leftBytes: 0,
       unreadSince: NEVER,
       out: undefined,
       leased: NOTHING_LEASED,
@@ -534,4 +540,12 @@ function decodeRequest(payload: Uint8Array): Request | undefined {
     // The generated decoder throws plain errors of many texts; they all say: these are not our bytes.
     return undefined;
   }
+}
+
+type Handle = { readonly writeQueueSize?: number };
+
+/** A write may be megabytes, and a slow reader take minutes for it. Node's own timeouts go by the same. */
+function leftOfWrite(socket: Socket): number {
+  const { _handle } = socket as Socket & { readonly _handle?: Handle | null };
+  return _handle?.writeQueueSize ?? 0;
 }

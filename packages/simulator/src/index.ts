@@ -36,3 +36,4 @@ export {
   type Verdict,
 } from "./run-result.ts";
 export { playSteadyLoad, type SteadyReport } from "./steady-load.ts";
+export { Violation } from "./violation.ts";

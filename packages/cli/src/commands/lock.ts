@@ -87,17 +87,31 @@ function addElect(program: Command, context: Context, onExitCode: (code: number)
     .action(async (path: string, words: readonly string[], options: ElectOptions) => {
       const value = utf8Encode(options.value ?? "");
       const lockDelay = lockDelayMsOf(options);
-      const code = await waitAndRun(context, options, (session, waiting) => {
+      const code = await waitAndRun(context, options, async (session, waiting) => {
         sayWaiting(path, context, options);
         const candidacy = { value, ...lockDelay, signal: waiting.signal };
-        return session.elect(path, candidacy, (hold) =>
-          runUnder(session, hold, waiting, path, words, context, options),
-        );
+        let ended: number | undefined;
+        try {
+          return await session.elect(path, candidacy, async (hold) => {
+            ended = await runUnder(session, hold, waiting, path, words, context, options);
+            return ended;
+          });
+        } catch (error) {
+          // It ended within --grace: nobody else could lead by then, as under `cubby lock`.
+          if (ended !== undefined && isDoubt(error)) return ended;
+          throw error;
+        }
       });
       onExitCode(code);
     });
   withExamples(command, "cubby elect /ls/local/web/leader --value web1:8080 -- node jobs.js");
   command.addHelpText("after", EXIT_CODES);
+}
+
+/** The lock is not known to be lost. */
+function isDoubt(error: unknown): boolean {
+  const cause = error instanceof CubbyError ? error.cause : undefined;
+  return cause instanceof CubbyError && cause.code === "session_jeopardy";
 }
 
 const EXIT_CODES = `

@@ -24,7 +24,8 @@ type RawOptions = { readonly raw?: string } & {
 export function assertRawAlone(options: RawOptions): void {
   const other = TEXT_OPTIONS.find((name) => options[name] !== undefined);
   if (options.raw === undefined || other === undefined) return;
-  const detail = `--${other} says nothing of raw numbers: leave it out, or --raw.`;
+  const name = options[other] === false ? `no-${other}` : other;
+  const detail = `--${name} has no meaning with --raw. Leave one of them out.`;
   throw new CubbyError("invalid_argument", detail);
 }
 

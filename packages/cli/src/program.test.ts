@@ -35,6 +35,8 @@ class FakeWorld {
   answers: ReplicaAnswer[] = [];
   readonly loss = new AbortController();
   sequencerValid = true;
+  /** What an election fails with once its leader has returned. */
+  electionFailure: CubbyError | undefined;
   sequencerFailure: ErrorCode | undefined;
   /** How many looks at the lock find it in doubt. */
   doubts = 0;
@@ -116,7 +118,9 @@ class FakeWorld {
     },
     elect: async (path, { value }, lead) => {
       this.asked.push(["elect", path, utf8Decode(value)]);
-      return lead(this.#hold());
+      const led = await lead(this.#hold());
+      if (this.electionFailure !== undefined) throw this.electionFailure;
+      return led;
     },
     checkSequencer: async () => {
       if (this.sequencerFailure !== undefined) {
@@ -456,6 +460,16 @@ describe("lock and elect on the command line", () => {
     const world = new FakeWorld();
     expect(await world.run("elect", "/ls/local/a", "--value", "web1:80", "--", "true")).toBe(0);
     expect(world.asked[1]).toEqual(["elect", "/ls/local/a", "web1:80"]);
+  });
+
+  it("passes the exit code on where the cell could not be asked at the end, and not after a loss", async () => {
+    const world = new FakeWorld();
+    const cause = new CubbyError("session_jeopardy", "As the test has it.");
+    world.electionFailure = new CubbyError("lock_lost", "Perhaps.", { cause });
+    const elected = ["elect", "/ls/local/a", "--", "/bin/sh", "-c", "exit 9"];
+    expect(await world.run(...elected)).toBe(9);
+    world.electionFailure = new CubbyError("lock_lost", "For sure.");
+    expect(await world.run(...elected)).toBe(81);
   });
 });
 

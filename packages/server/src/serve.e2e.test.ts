@@ -503,7 +503,10 @@ describe("a master that is cut off from its quorum", () => {
     if (cutOff?.httpAddress === undefined) throw new Error("it serves HTTP");
     const url = `http://${addressText(cutOff.httpAddress)}`;
     for (const other of replicas) if (other !== cutOff) await other.stop();
-    await until(() => cutOff.status().role !== "master");
+    await until(() => {
+      const { role, masterId, replicaId } = cutOff.status();
+      return role !== "master" && (masterId === 0 || masterId === replicaId);
+    });
     expect((await fetch(`${url}/readyz`)).status).toBe(503);
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain("\ncubby_has_leader 0\n");

@@ -118,6 +118,7 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
     replica.resume();
     if (!replica.isUp) replica.start();
   }
+  world.onHealed();
   // A wiped directory is refused as soon as somebody hears of it.
   const core = world.replicas.filter((each) => !each.isLost && !each.isWiped);
   const quorum = quorumOf(plan.replicas);

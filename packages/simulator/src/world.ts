@@ -197,6 +197,11 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     }
   }
 
+  /** The faults are over: time begins anew for what they held up, also where nobody ran as they ended. */
+  onHealed(): void {
+    this.#expiry.onDisturbed();
+  }
+
   /** Right after a process has gone on is when what it believes may be out of date. */
   onResumed(): void {
     this.master();

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Instant, msBetween } from "@cubby/base";
 import type { Clock } from "./clock.ts";
+import { outputProgress } from "./output-progress.ts";
 
 export type HttpConnectionTimes = {
   /** An answer of which the kernel takes nothing for so long ends the connection. */
@@ -16,8 +17,8 @@ type Connection = {
   /** The answer to the first of them; undefined while none is waited for. */
   current: ServerResponse | undefined;
   isAnswering: boolean;
-  /** Of all answers, when the sweep last saw that grow. */
-  takenBytes: number;
+  /** As the sweep last saw it. */
+  progress: number;
   /** The last byte taken, or the last answer that came to its end. */
   since: Instant;
 };
@@ -41,7 +42,7 @@ export class HttpConnections {
       unanswered: 0,
       current: undefined,
       isAnswering: false,
-      takenBytes: 0,
+      progress: 0,
       since: this.#now(),
     });
     socket.on("close", () => this.#connections.delete(socket));
@@ -76,9 +77,9 @@ export class HttpConnections {
       if (socket.destroyed) continue;
       const stillMs = msBetween(connection.since, now);
       if (connection.isAnswering) {
-        const takenBytes = socket.bytesWritten - socket.writableLength;
-        if (takenBytes !== connection.takenBytes) {
-          connection.takenBytes = takenBytes;
+        const progress = outputProgress(socket);
+        if (progress !== connection.progress) {
+          connection.progress = progress;
           connection.since = now;
         } else if (stillMs >= this.#times.unreadMs) {
           slow += 1;

@@ -81,8 +81,6 @@ export type HttpLaneOptions = {
 type HeldCall = { readonly socket: Socket; readonly response: ServerResponse };
 
 const TAG = 1;
-/** Handed to the kernel at a time. */
-const SLICE_BYTES = 64 * 1024;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 const JSON_TYPE = "application/json; charset=utf-8";
 
@@ -418,8 +416,7 @@ export class HttpLane {
       "Cache-Control": "no-store",
       "X-Content-Type-Options": "nosniff",
     });
-    if (body.length <= SLICE_BYTES) response.end(body);
-    else endInSlices(response, Buffer.from(body));
+    response.end(body);
   }
 
   /** Bytes that are not HTTP, headers too long or too late: answered by hand, then hung up. */
@@ -444,18 +441,6 @@ export class HttpLane {
     // The server's sockets allow half-open connections: a client that does not hang up would stay.
     setTimeout(() => socket.destroy(), this.#limits.lingerMs).unref();
   }
-}
-
-/** One after the other, so that the sweep sees a slow reader read. */
-function endInSlices(response: ServerResponse, rest: Buffer): void {
-  if (rest.length <= SLICE_BYTES) {
-    response.end(rest);
-    return;
-  }
-  response.write(rest.subarray(0, SLICE_BYTES), (error) => {
-    // After an error "close" follows, and does what there is to do.
-    if (!error) endInSlices(response, rest.subarray(SLICE_BYTES));
-  });
 }
 
 function clientErrorStatus(code: string): [number, string] {

@@ -25,6 +25,7 @@ import {
   PLAIN_TOO_LONG,
 } from "./lane.ts";
 import type { Log } from "./log.ts";
+import { outputProgress } from "./output-progress.ts";
 
 export type SessionLaneLimits = {
   readonly connectionsMax: number;
@@ -90,9 +91,8 @@ type Connection = {
   heldBytes: number;
   /** What the kernel has not taken, as the sweep last saw it. */
   unreadBytes: number;
-  /** What it has taken in whole writes, what it has not of the one under way, and when that last changed. */
-  takenBytes: number;
-  leftBytes: number;
+  /** What it has taken, as the sweep last saw that change; undefined before it has looked. */
+  progress: number | undefined;
   unreadSince: Instant;
   out: FrameBuffer | undefined;
   leased: LeasedFrame[];
@@ -100,7 +100,6 @@ type Connection = {
 
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
 const NOTHING_LEASED: LeasedFrame[] = [];
-const NOT_LOOKED_AT = -1;
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /**
@@ -224,17 +223,13 @@ export class SessionLane {
     let totalBytes = 0;
     for (const connection of this.#unread) {
       const unreadBytes = connection.socket.writableLength;
-      const takenBytes = connection.socket.bytesWritten - unreadBytes;
+      const progress = outputProgress(connection.socket);
       totalBytes += unreadBytes;
       connection.unreadBytes = unreadBytes;
       if (unreadBytes === 0 || connection.socket.destroyed) {
         this.#clearUnread(connection);
-      } else if (
-        takenBytes !== connection.takenBytes ||
-        leftOfWrite(connection.socket) !== connection.leftBytes
-      ) {
-        connection.takenBytes = takenBytes;
-        connection.leftBytes = leftOfWrite(connection.socket);
+      } else if (progress !== connection.progress) {
+        connection.progress = progress;
         connection.unreadSince = now;
       } else if (msBetween(connection.unreadSince, now) >= this.#limits.unreadMs) {
         this.#dropSlow(connection);
@@ -285,8 +280,7 @@ export class SessionLane {
       deadline: after(this.#now(), this.#limits.handshakeMs),
       heldBytes: 0,
       unreadBytes: 0,
-      takenBytes: NOT_LOOKED_AT,
-      leftBytes: 0,
+      progress: undefined,
       unreadSince: NEVER,
       out: undefined,
       leased: NOTHING_LEASED,
@@ -499,7 +493,7 @@ export class SessionLane {
   #clearUnread(connection: Connection): void {
     this.#unread.delete(connection);
     connection.unreadBytes = 0;
-    connection.takenBytes = NOT_LOOKED_AT;
+    connection.progress = undefined;
     connection.unreadSince = NEVER;
   }
 
@@ -540,12 +534,4 @@ function decodeRequest(payload: Uint8Array): Request | undefined {
     // The generated decoder throws plain errors of many texts; they all say: these are not our bytes.
     return undefined;
   }
-}
-
-type Handle = { readonly writeQueueSize?: number };
-
-/** A write may be megabytes, and a slow reader take minutes for it. Node's own timeouts go by the same. */
-function leftOfWrite(socket: Socket): number {
-  const { _handle } = socket as Socket & { readonly _handle?: Handle | null };
-  return _handle?.writeQueueSize ?? 0;
 }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { constants } from "node:os";
+import { shellStatus } from "./process/child.ts";
 import { DeadManSwitch } from "./process/dead-man-switch.ts";
 import { loopTurn } from "./process/loop-turn.ts";
 import { signalGroup } from "./process/signal-group.ts";
@@ -103,8 +103,6 @@ function start(
 function exitCodeOf(child: ChildProcess, cannotRun: (error: Error) => number): Promise<number> {
   return new Promise((resolve) => {
     child.once("error", (error) => resolve(cannotRun(error)));
-    child.once("exit", (code, signal) => {
-      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
-    });
+    child.once("exit", (code, signal) => resolve(shellStatus(code, signal)));
   });
 }

@@ -1,7 +1,6 @@
-import { execFileSync, type StdioOptions, spawn } from "node:child_process";
+import { type StdioOptions, spawn } from "node:child_process";
 import {
   closeSync,
-  constants,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -15,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { encode } from "@cubby/delta";
 import { ERROR_CODES } from "@cubby/protocol";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { brokenPipe } from "./test-support/broken-pipe.ts";
 
 const CUBBY = fileURLToPath(new URL("../bin/cubby.js", import.meta.url));
 const NOT_WRITABLE = ERROR_CODES.file_not_writable.exitCode;
@@ -88,11 +88,7 @@ describe("output that cannot be written", () => {
 
 describe("output whose reader has gone", () => {
   it("ends a command with 141, also one that writes once", async () => {
-    const path = join(directory, "pipe");
-    execFileSync("mkfifo", [path]);
-    const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const broken = openSync(path, constants.O_WRONLY);
-    closeSync(read);
+    const broken = brokenPipe(join(directory, "pipe"));
     for (const args of [["delta", "decode", file], ["--help"]]) {
       const { code, error } = await run(["ignore", broken, "pipe"], ...cubby(...args));
       expect([args, code, error]).toEqual([args, EXIT_PIPE, ""]);

@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { ERROR_CODES } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { brokenPipe } from "./test-support/broken-pipe.ts";
 
 const CUBBY = fileURLToPath(new URL("../bin/cubby.js", import.meta.url));
 
@@ -64,11 +65,7 @@ describe("a replica whose log nobody reads", () => {
   });
 
   it("ends with its own status also when the reader has gone", async () => {
-    const path = join(directory, "broken");
-    execFileSync("mkfifo", [path]);
-    const read = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const broken = openSync(path, constants.O_WRONLY);
-    closeSync(read);
+    const broken = brokenPipe(join(directory, "broken"));
     const { ended } = serve(["--replica", "0"], broken);
     closeSync(broken);
     expect(await ended).toBe(ERROR_CODES.config_invalid.exitCode);

@@ -1,4 +1,3 @@
-import { constants } from "node:os";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { LocalCell } from "../local-cell.ts";
@@ -9,7 +8,7 @@ import {
   printJson,
   withExamples,
 } from "../options.ts";
-import type { ChildExit } from "../process/child.ts";
+import { type ChildExit, shellStatus } from "../process/child.ts";
 import { aborted, whenToldToEnd } from "../process/told-to-end.ts";
 
 const REPLICAS_MAX = 9;
@@ -88,15 +87,11 @@ async function runDev(options: DevOptions, context: Context, signal: AbortSignal
   await aborted(AbortSignal.any([signal, noneLeft.signal]));
   if (noneLeft.signal.aborted) {
     context.writeError("No replica is left. Its data is kept: start it again.\n");
-    return statusOf(noneLeft.signal.reason as ChildExit);
+    const { code, signal: by } = noneLeft.signal.reason as ChildExit;
+    return shellStatus(code, by);
   }
   if (!json) context.writeError("Stopping.\n");
   return 0;
-}
-
-/** As a shell has it. */
-function statusOf({ code, signal }: ChildExit): number {
-  return code ?? 128 + (signal === undefined ? 0 : constants.signals[signal]);
 }
 
 function readyText(url: string, master: number, replicas: number): string {

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { DeadManSwitch } from "./dead-man-switch.ts";
@@ -16,6 +17,13 @@ export type ChildExit = {
   readonly signal: NodeJS.Signals | undefined;
   readonly atMs: number;
 };
+
+/** As a shell has it: 128 + n where signal n ended a process. */
+export function shellStatus(code: number | null | undefined, signal: ChildSignal): number {
+  return code ?? 128 + (signal ? constants.signals[signal] : 0);
+}
+
+type ChildSignal = NodeJS.Signals | null | undefined;
 
 export type ChildOptions = {
   /** Arguments of `cubby`. */

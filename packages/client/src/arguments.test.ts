@@ -16,8 +16,7 @@ let cell: CubbySession;
 let file: Handle;
 
 beforeEach(async () => {
-  replica = new FakeReplica();
-  await replica.listen();
+  replica = await FakeReplica.start();
   cell = await connect(replica.url);
   file = await cell.open(PATH, { create: true });
 });

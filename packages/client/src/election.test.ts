@@ -9,13 +9,10 @@ const PATH = "/ls/local/a";
 let replica: FakeReplica;
 
 beforeEach(async () => {
-  replica = new FakeReplica();
-  await replica.listen();
+  replica = await FakeReplica.start();
 });
 
-afterEach(async () => {
-  await replica.close();
-});
+afterEach(() => replica.close());
 
 describe("an election", () => {
   it("runs one leader after the other, each under its own sequencer", async () => {

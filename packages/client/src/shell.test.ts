@@ -14,13 +14,10 @@ const GRANTED = {
 let replica: FakeReplica;
 
 beforeEach(async () => {
-  replica = new FakeReplica();
-  await replica.listen();
+  replica = await FakeReplica.start();
 });
 
-afterEach(async () => {
-  await replica.close();
-});
+afterEach(() => replica.close());
 
 describe("the client over a socket", () => {
   it("opens a session, writes and reads a file, holds and releases its lock", async () => {
@@ -226,8 +223,7 @@ describe("bad bytes and bad peers", () => {
   });
 
   it("says that nobody listens", async () => {
-    const other = new FakeReplica();
-    await other.listen();
+    const other = await FakeReplica.start();
     const { url } = other;
     await other.close();
     const error = await connect(url, { connectTimeoutMs: 100 }).catch((e: unknown) => e);

@@ -38,13 +38,14 @@ export class FakeReplica {
   #nextSession = 1;
   #lockGeneration = 0;
 
-  constructor() {
+  private constructor() {
     this.#server = createServer((socket) => this.#onSocket(socket));
   }
 
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, "127.0.0.1", resolve));
-    return this.address;
+  static async start(): Promise<FakeReplica> {
+    const replica = new FakeReplica();
+    await new Promise<void>((resolve) => replica.#server.listen(0, "127.0.0.1", resolve));
+    return replica;
   }
 
   get address(): string {

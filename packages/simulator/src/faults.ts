@@ -260,7 +260,7 @@ const AT_A_MOMENT: Partial<Record<FaultKind, AtAMoment>> = {
 function someReplica(faults: Faults): ReplicaProcess | undefined {
   const up = faults.replicas;
   if (up.length === 0) return undefined;
-  const master = up.find((each) => each.cell?.status(each.localNow()).isServing === true);
+  const master = up.find((each) => each.isServing);
   return master !== undefined && faults.rng.chance(0.5) ? master : pick(faults.rng, up);
 }
 

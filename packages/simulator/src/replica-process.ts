@@ -132,6 +132,11 @@ export class ReplicaProcess implements CellObserver {
     return this.replica !== undefined && !this.clock.isPaused;
   }
 
+  /** It would answer, if it were running. */
+  get isServing(): boolean {
+    return this.cell?.status(this.localNow()).isServing === true;
+  }
+
   localNow(): Instant {
     return this.clock.now();
   }

@@ -145,9 +145,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   /** The replica that would answer now, if there is one. */
   master(): ReplicaProcess | undefined {
-    const serving = this.replicas.filter(
-      (each) => each.isRunning && each.cell?.status(each.localNow()).isServing === true,
-    );
+    const serving = this.replicas.filter((each) => each.isRunning && each.isServing);
     if (serving.length > 1) {
       const ids = serving.map(({ id }) => id).join(" and ");
       throw new Violation(8, "one-master", `replicas ${ids} serve at one true time`);
@@ -320,7 +318,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   onAnswers(process: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void {
     const { result } = reply;
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
-    if (result?.$case === "keepAlive") {
+    // With reads by quorum an answer waits for one, and may leave when its master has long been deposed.
+    if (result?.$case === "keepAlive" && process.isServing) {
       this.#expiry.onGranted(request.sessionId, result.value.leaseMs);
     }
     if (result?.$case === "error" && result.value.code === ERROR_CODES.overloaded.id) {

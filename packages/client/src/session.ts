@@ -72,6 +72,10 @@ export class CubbySession implements AsyncDisposable {
   readonly #passing = new Turnstile(PASSING_HANDLES_MAX);
   #close: Promise<void> | undefined;
   #onClosed: (() => void) | undefined;
+  /** One for all calls of `close`: whoever hears that it loses a lock may call it too, before it returns. */
+  readonly #closed = new Promise<void>((resolve) => {
+    this.#onClosed = resolve;
+  });
 
   /** Made by `connect` alone. */
   constructor(transport: Transport, machine: SessionMachine, settings: SessionSettings) {
@@ -367,15 +371,12 @@ export class CubbySession implements AsyncDisposable {
   }
 
   async #closeNow(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#onClosed = resolve;
-    });
     if (this.#machine.state === "closed") return;
     const withinMs = this.#settings.closeTimeoutMs;
     this.#loseLocks("the session was closed");
     this.#transport.step({ kind: "closeSession", session: this.#machine, withinMs });
     if (this.#machine.state === "expired") return;
-    await closed;
+    await this.#closed;
   }
 
   #loseLocks(why: string): void {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
-import { FakeReplica } from "./test-support/fake-replica.ts";
+import { FakeReplica, failure } from "./test-support/fake-replica.ts";
 
 const PATH = "/ls/local/a";
+const CALLS_OF_A_NODE = new Set(["getContentsAndStat", "setContents", "readDir", "delete"]);
 
 let replica: FakeReplica;
 
@@ -25,5 +26,28 @@ describe("a session", () => {
     await closing;
     expect(closing).toBeDefined();
     expect(replica.numbersOf("endSession")).toHaveLength(1);
+  });
+
+  it("takes a node that is deleted between open and call for one that is not there", async () => {
+    await using cell = await connect(replica.url);
+    const calls = {
+      read: () => cell.read(PATH),
+      remove: () => cell.remove(PATH),
+      list: () => cell.list(PATH),
+      swap: () => cell.write(PATH, "x", { ifGeneration: 1 }),
+    };
+    replica.intercept = ({ call }) => {
+      if (!CALLS_OF_A_NODE.has(call?.$case ?? "")) return "default";
+      replica.files.delete(PATH);
+      return failure("stale_handle", "it was deleted");
+    };
+    for (const [name, call] of Object.entries(calls)) {
+      replica.files.set(PATH, { contents: new Uint8Array(0), generation: 1 });
+      const gone = { code: "not_found", outcome: "not-applied", cause: { code: "stale_handle" } };
+      await expect(call(), name).rejects.toMatchObject(gone);
+    }
+    replica.files.set(PATH, { contents: new Uint8Array(0), generation: 1 });
+    // What is written without a condition is made anew, like what was never there.
+    expect((await cell.write(PATH, "anew")).sizeBytes).toBe(4);
   });
 });

@@ -1,5 +1,5 @@
 import { after, EMPTY_BYTES } from "@cubby/base";
-import { CubbyError, cellRoot, checkPath, type ErrorCode } from "@cubby/protocol";
+import { CubbyError, cellRoot, checkPath, type ErrorCode, quoted } from "@cubby/protocol";
 import {
   checkGeneration,
   checkText,
@@ -352,6 +352,8 @@ export class CubbySession implements AsyncDisposable {
       const node = await this.open(path, options);
       try {
         return await use(node);
+      } catch (error) {
+        throw isStale(error) ? gone(path, error) : error;
       } finally {
         // Nobody need wait for it: it never fails, and the session's end closes the handle as well.
         void node.close();
@@ -394,6 +396,15 @@ export class CubbySession implements AsyncDisposable {
       }
     }
   }
+}
+
+function isStale(error: unknown): error is CubbyError {
+  return error instanceof CubbyError && error.code === "stale_handle";
+}
+
+/** Whoever gave a path has no handle: deleted a moment after the open, the node is not there. */
+function gone(path: string, cause: CubbyError): CubbyError {
+  return new CubbyError("not_found", `${quoted(path)} was deleted a moment ago.`, { cause });
 }
 
 function abortError(signal: AbortSignal): CubbyError {

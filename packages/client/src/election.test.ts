@@ -52,6 +52,17 @@ describe("an election", () => {
     await expect(running).rejects.toMatchObject({ code: "cancelled" });
   });
 
+  it.each(["open", "setContents"])(
+    "is waited for also while the cell answers no %s for longer than a call may take",
+    async (kind) => {
+      await using cell = await connect(replica.url, { requestTimeoutMs: 20, closeTimeoutMs: 0 });
+      const since = performance.now();
+      replica.intercept = ({ call }) =>
+        call?.$case === kind && performance.now() - since < 200 ? failure("overloaded") : "default";
+      expect(await cell.elect(PATH, { value: "x" }, () => 1)).toBe(1);
+    },
+  );
+
   it("is no loss to a leader that gives the lock back by itself", async () => {
     await using cell = await connect(replica.url);
     const led = await cell.elect(PATH, { value: "x" }, async ({ lock }) => {

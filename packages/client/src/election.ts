@@ -77,18 +77,19 @@ export async function elect<T>(
   }
   const { lockDelay } = options;
   const signal = signalOf(options.signal);
+  // A candidate may wait for days, for the lock or for the cell: only its signal ends that.
+  const how = { signal, timeoutMs: Number.POSITIVE_INFINITY };
   const file = await session.open(path, {
+    ...how,
     create: true,
     directory: false,
-    signal,
     ...(lockDelay === undefined ? {} : { lockDelay }),
   });
   try {
-    // A candidate may wait for days: only its signal ends that.
-    const lock = await file.acquire({ signal, timeoutMs: Number.POSITIVE_INFINITY });
+    const lock = await file.acquire(how);
     // From here on a write that comes late is refused once another leads (SEQ-7).
     file.setSequencer(lock.sequencer);
-    await file.setContents(value, { signal });
+    await file.setContents(value, how);
     const signals = signal === undefined ? [lock.signal] : [lock.signal, signal];
     const context = { signal: AbortSignal.any(signals), sequencer: lock.sequencer, lock };
     const stopAsking = askForDeletion(file);

@@ -63,6 +63,24 @@ describe("an election", () => {
     },
   );
 
+  it.each(["acquire", "setContents"])(
+    "goes on at the file made anew when it is deleted before the %s",
+    async (kind) => {
+      await using cell = await connect(replica.url);
+      replica.intercept = ({ call }) => {
+        if (call?.$case !== kind) return "default";
+        replica.intercept = () => "default";
+        replica.files.delete(PATH);
+        replica.holders.delete(PATH);
+        return failure("stale_handle", "it was deleted");
+      };
+      const led = await cell.elect(PATH, { value: "x" }, () => contentsOf(PATH));
+      expect(led).toBe("x");
+      expect(replica.numbersOf("open")).toHaveLength(2);
+      expect(replica.numbersOf("close")).toHaveLength(2);
+    },
+  );
+
   it("is no loss to a leader that gives the lock back by itself", async () => {
     await using cell = await connect(replica.url);
     const led = await cell.elect(PATH, { value: "x" }, async ({ lock }) => {

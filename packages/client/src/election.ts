@@ -3,7 +3,8 @@ import { contentsBytes, signalOf } from "./arguments.ts";
 import type { Duration } from "./duration.ts";
 import type { Handle } from "./handle.ts";
 import type { Lock } from "./lock.ts";
-import { ignore } from "./pending-call.ts";
+import type { OpenOptions } from "./open-options.ts";
+import { callOptions, ignore } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 
 export type ElectOptions = {
@@ -28,6 +29,10 @@ const RESIGN_MS = 5_000;
 
 const LOST: ReadonlySet<string> = new Set(["sequencer_stale", "stale_handle"]);
 
+function isLost(error: unknown): error is CubbyError {
+  return error instanceof CubbyError && LOST.has(error.code);
+}
+
 /** A deletion takes the lock along (GAP-8), and nothing but a call tells of it. */
 const ASK_EVERY_MS = 3_000;
 
@@ -42,8 +47,7 @@ async function resign(file: Handle, lock: Lock): Promise<CubbyError | undefined>
       loss = undefined;
     } catch (error) {
       // Another leads, or could. Other errors say nothing of the lock: the next leader writes over it.
-      const isLost = error instanceof CubbyError && LOST.has(error.code);
-      if (isLost) loss = new CubbyError("lock_lost", error.message);
+      if (isLost(error)) loss = new CubbyError("lock_lost", error.message);
       else if (loss !== undefined) {
         const detail = "The session was in doubt at the end, and the cell could not be asked.";
         loss = new CubbyError("lock_lost", detail, { cause: loss });
@@ -63,6 +67,30 @@ function askForDeletion(file: Handle): () => void {
   return () => clearInterval(timer);
 }
 
+/** The open file with its lock in hand, and the value in it. */
+async function win(
+  session: CubbySession,
+  path: string,
+  open: OpenOptions,
+  value: Uint8Array,
+): Promise<{ file: Handle; lock: Lock }> {
+  const how = callOptions(open);
+  for (;;) {
+    const file = await session.open(path, open);
+    try {
+      const lock = await file.acquire(how);
+      // From here on a write that comes late is refused once another leads (SEQ-7).
+      file.setSequencer(lock.sequencer);
+      await file.setContents(value, how);
+      return { file, lock };
+    } catch (error) {
+      await file.close();
+      // Deleted, and its lock and those who waited for it (GAP-8): the next one is made anew.
+      if (!isLost(error)) throw error;
+    }
+  }
+}
+
 export async function elect<T>(
   session: CubbySession,
   path: string,
@@ -77,19 +105,16 @@ export async function elect<T>(
   }
   const { lockDelay } = options;
   const signal = signalOf(options.signal);
-  // A candidate may wait for days, for the lock or for the cell: only its signal ends that.
-  const how = { signal, timeoutMs: Number.POSITIVE_INFINITY };
-  const file = await session.open(path, {
-    ...how,
+  const open = {
     create: true,
     directory: false,
+    signal,
+    // A candidate may wait for days, for the lock or for the cell: only its signal ends that.
+    timeoutMs: Number.POSITIVE_INFINITY,
     ...(lockDelay === undefined ? {} : { lockDelay }),
-  });
+  };
+  const { file, lock } = await win(session, path, open, value);
   try {
-    const lock = await file.acquire(how);
-    // From here on a write that comes late is refused once another leads (SEQ-7).
-    file.setSequencer(lock.sequencer);
-    await file.setContents(value, how);
     const signals = signal === undefined ? [lock.signal] : [lock.signal, signal];
     const context = { signal: AbortSignal.any(signals), sequencer: lock.sequencer, lock };
     const stopAsking = askForDeletion(file);

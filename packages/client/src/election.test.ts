@@ -63,6 +63,23 @@ describe("an election", () => {
     },
   );
 
+  it("names nobody when it is given up as the value is written", async () => {
+    await using cell = await connect(replica.url);
+    const controller = new AbortController();
+    replica.intercept = ({ call }) => {
+      if (call?.$case !== "setContents") return "default";
+      replica.intercept = () => "default";
+      // It is carried out, and its answer comes too late.
+      replica.files.set(PATH, { contents: new Uint8Array(call.value.contents), generation: 2 });
+      controller.abort();
+      return undefined;
+    };
+    const running = cell.elect(PATH, { value: "x", signal: controller.signal }, () => 1);
+    await expect(running).rejects.toMatchObject({ code: "cancelled" });
+    expect(contentsOf(PATH)).toBe("");
+    expect(replica.holders.size).toBe(0);
+  });
+
   it.each(["acquire", "setContents"])(
     "goes on at the file made anew when it is deleted before the %s",
     async (kind) => {

@@ -77,13 +77,16 @@ async function win(
   const how = callOptions(open);
   for (;;) {
     const file = await session.open(path, open);
+    let lock: Lock | undefined;
     try {
-      const lock = await file.acquire(how);
+      lock = await file.acquire(how);
       // From here on a write that comes late is refused once another leads (SEQ-7).
       file.setSequencer(lock.sequencer);
       await file.setContents(value, how);
       return { file, lock };
     } catch (error) {
+      // The value may have been written all the same, and would name a leader that there is not.
+      if (lock !== undefined) await resign(file, lock);
       await file.close();
       // Deleted, and its lock and those who waited for it (GAP-8): the next one is made anew.
       if (!isLost(error)) throw error;

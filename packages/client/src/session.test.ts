@@ -50,4 +50,25 @@ describe("a session", () => {
     // What is written without a condition is made anew, like what was never there.
     expect((await cell.write(PATH, "anew")).sizeBytes).toBe(4);
   });
+
+  it.each(["setContents", "open"])(
+    "has one time for all parts of a write, the last of them %s",
+    async (last) => {
+      await using cell = await connect(replica.url);
+      if (last === "setContents") await cell.write(PATH, "x");
+      replica.intercept = ({ call }) => {
+        if (call?.$case === "setContents") return undefined;
+        if (call?.$case !== "open") return "default";
+        if (call.value.create !== 0) return undefined;
+        // The first part takes its share.
+        for (const until = performance.now() + 110; performance.now() < until; );
+        return "default";
+      };
+      const error = await cell.write(PATH, "y", { timeoutMs: 300 }).catch((e: unknown) => e);
+      expect(error).toMatchObject({ code: "deadline_exceeded" });
+      const [, part, ms] = /(\w+) was not answered within (\d+) ms/.exec(String(error)) ?? [];
+      expect(part).toBe(last);
+      expect(Number(ms)).toBeLessThan(200);
+    },
+  );
 });

@@ -1,4 +1,4 @@
-import { after, EMPTY_BYTES } from "@cubby/base";
+import { after, EMPTY_BYTES, msBetween } from "@cubby/base";
 import { CubbyError, cellRoot, checkPath, type ErrorCode, quoted } from "@cubby/protocol";
 import {
   checkGeneration,
@@ -7,7 +7,7 @@ import {
   sequencerBytes,
   signalOf,
 } from "./arguments.ts";
-import { hasPassed } from "./clock.ts";
+import { hasPassed, monotonicNow } from "./clock.ts";
 import { Call, type CallBody, type CallResult } from "./core/call.ts";
 import type { SessionEvent, SessionMachine } from "./core/session-machine.ts";
 import { timeoutMsOf } from "./duration.ts";
@@ -121,8 +121,9 @@ export class CubbySession implements AsyncDisposable {
 
   /** The whole file with its metadata. */
   read(path: string, options?: CallOptions): Promise<Contents> {
-    const how = callOptions(options);
-    return this.#withHandle(path, how, (node) => node.getContentsAndStat(how));
+    return this.#withHandle(path, callOptions(options), (node, how) =>
+      node.getContentsAndStat(how),
+    );
   }
 
   /**
@@ -138,13 +139,15 @@ export class CubbySession implements AsyncDisposable {
       const ifGeneration = options?.ifGeneration;
       checkGeneration(ifGeneration);
       const bytes = contentsBytes(contents);
-      const how = callOptions(options);
-      const open = { ...how, write: true, directory: false };
-      const writing = this.#withHandle(path, open, (node) =>
+      const open = { ...callOptions(options), write: true, directory: false };
+      const timeLeft = this.#timeLeft(open);
+      const writing = this.#withHandle(path, open, (node, how) =>
         node.setContents(bytes, { ...how, ifGeneration }),
       );
       if (ifGeneration !== undefined) return writing;
-      return quiet(writing.catch((error: unknown) => this.#create(path, bytes, error, open)));
+      const create = (why: unknown): Promise<NodeStat> =>
+        this.#create(path, bytes, why, { ...open, ...timeLeft() });
+      return quiet(writing.catch(create));
     } catch (error) {
       return failed(error);
     }
@@ -156,8 +159,8 @@ export class CubbySession implements AsyncDisposable {
 
   /** The children of a directory with their metadata. */
   list(path: string, options?: CallOptions): Promise<DirectoryChild[]> {
-    const how = callOptions(options);
-    return this.#withHandle(path, { ...how, directory: true }, (node) => node.readDir(how));
+    const open = { ...callOptions(options), directory: true };
+    return this.#withHandle(path, open, (node, how) => node.readDir(how));
   }
 
   /** Fails with already_exists if there is a node of that name. */
@@ -168,8 +171,8 @@ export class CubbySession implements AsyncDisposable {
 
   /** Deletes a file or an empty directory. */
   remove(path: string, options?: CallOptions): Promise<void> {
-    const how = callOptions(options);
-    return this.#withHandle(path, { ...how, write: true }, (node) => node.delete(how));
+    const open = { ...callOptions(options), write: true };
+    return this.#withHandle(path, open, (node, how) => node.delete(how));
   }
 
   /** SEQ-4: whether the sequencer is that of a present holder of the lock at `path`. */
@@ -316,11 +319,19 @@ export class CubbySession implements AsyncDisposable {
     return own === undefined ? this.#settings.requestTimeoutMs : timeoutMsOf(own);
   }
 
+  /** For a call that is made of several: they have its time together. */
+  #timeLeft(options: CallOptions): () => CallOptions {
+    const { signal } = options;
+    const timeoutMs = this.#timeoutMsOf(options);
+    if (timeoutMs === undefined) return () => ({ signal, timeoutMs: Number.POSITIVE_INFINITY });
+    const deadline = after(monotonicNow(), timeoutMs);
+    return () => ({ signal, timeoutMs: Math.max(0, msBetween(monotonicNow(), deadline)) });
+  }
+
   /** For `write`: in one step, so that nobody reads the file without its contents. */
   #create(path: string, contents: Uint8Array, why: unknown, open: OpenOptions): Promise<NodeStat> {
     if (!(why instanceof CubbyError) || why.code !== "not_found") throw why;
-    const how = callOptions(open);
-    return this.#withHandle(path, { ...open, create: true, contents }, async (node) =>
+    return this.#withHandle(path, { ...open, create: true, contents }, async (node, how) =>
       node.created ? node.openedStat : await node.setContents(contents, how),
     );
   }
@@ -337,7 +348,7 @@ export class CubbySession implements AsyncDisposable {
   #withHandle<T>(
     path: string,
     options: OpenOptions,
-    use: (node: Handle) => Promise<T>,
+    use: (node: Handle, how: CallOptions) => Promise<T>,
   ): Promise<T> {
     return quiet(this.#useHandle(path, options, use));
   }
@@ -345,13 +356,18 @@ export class CubbySession implements AsyncDisposable {
   async #useHandle<T>(
     path: string,
     options: OpenOptions,
-    use: (node: Handle) => Promise<T>,
+    use: (node: Handle, how: CallOptions) => Promise<T>,
   ): Promise<T> {
-    if (!this.#passing.tryEnter()) await this.#awaitTurn(options);
+    const timeLeft = this.#timeLeft(options);
+    let open = options;
+    if (!this.#passing.tryEnter()) {
+      await this.#awaitTurn(options);
+      open = { ...options, ...timeLeft() };
+    }
     try {
-      const node = await this.open(path, options);
+      const node = await this.open(path, open);
       try {
-        return await use(node);
+        return await use(node, timeLeft());
       } catch (error) {
         throw isStale(error) ? gone(path, error) : error;
       } finally {

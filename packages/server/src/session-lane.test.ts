@@ -293,8 +293,9 @@ describe("a session lane", () => {
 
   test("disconnects a client that does not read, and tells the core later, once", async () => {
     const during: number[][] = [];
-    const started = await startLane({ outputBytesMax: 1 << 20 }, (lane, connection, request) => {
-      // Ten times what the connection may owe.
+    const limits = { outputBytesMax: 1 << 20, waitingBytesMax: 4 << 20 };
+    const started = await startLane(limits, (lane, connection, request) => {
+      // Twice what the connection may owe.
       for (let i = 0; i < 10; i += 1)
         lane.send(connection, located(request.tag, "x".repeat(1 << 20)));
       during.push([...started.disconnected]);
@@ -311,6 +312,50 @@ describe("a session lane", () => {
     expect(started.lane.counters.slowTotal).toBe(1);
     expect(started.lane.has(1)).toBe(false);
     started.lane.send(1, located(2));
+  });
+
+  test("answers a client that asks at once for more than the output holds, and reads", async () => {
+    const started = await startLane({ outputBytesMax: 1 << 20 }, (lane, connection, request) =>
+      lane.send(connection, located(request.tag, "x".repeat(1 << 18))),
+    );
+    const client = dial(started.address);
+    const tags = Array.from({ length: 60 }, (_, i) => i + 1);
+    client.write(Buffer.concat([Buffer.from(SESSION_PREAMBLE), ...tags.map(locate)]));
+    await client.replied(60);
+    expect(client.replies.map((reply) => reply.tag)).toEqual(tags);
+    expect(started.lane.counters.slowTotal).toBe(0);
+  });
+
+  test("sends no_quorum for a reply that waited for longer than its lease", async () => {
+    const started = await startLane({ outputBytesMax: 1 << 20 }, (lane, connection, request) =>
+      lane.send(connection, located(request.tag, "x".repeat(1 << 18)), instant(1_500)),
+    );
+    const client = dial(started.address);
+    client.socket.pause();
+    const tags = Array.from({ length: 60 }, (_, i) => i + 1);
+    client.write(Buffer.concat([Buffer.from(SESSION_PREAMBLE), ...tags.map(locate)]));
+    await eventually(() => started.requests.length === 60 && started.lane.counters.bytesOut > 0);
+    started.pass(500);
+    client.socket.resume();
+    await client.replied(60);
+    expect(client.replies.map((reply) => reply.tag)).toEqual(tags);
+    const kinds = client.replies.map((reply) => reply.result?.$case);
+    const lastInTime = kinds.lastIndexOf("locate");
+    expect(lastInTime).toBeGreaterThanOrEqual(0);
+    expect(kinds.indexOf("error")).toBe(lastInTime + 1);
+    expect(errorOf(client.replies.at(-1)).code).toBe(ERROR_CODES.no_quorum.id);
+  });
+
+  test("sends all that waits behind replies that were withdrawn before the write", async () => {
+    const started = await startLane({ outputBytesMax: 1 << 20 }, (lane, connection, { tag }) => {
+      lane.send(connection, located(tag, "x".repeat(1 << 18)), instant(1_500));
+      if (tag === 20) started.pass(500);
+    });
+    const client = dial(started.address);
+    const tags = Array.from({ length: 20 }, (_, i) => i + 1);
+    client.write(Buffer.concat([Buffer.from(SESSION_PREAMBLE), ...tags.map(locate)]));
+    await client.replied(20);
+    expect(client.replies.map((reply) => errorOf(reply).tag)).toEqual(tags);
   });
 
   test("reuses no buffer that the kernel has not taken, however slowly a client reads", async () => {

@@ -7,6 +7,7 @@ import {
   FRAME_BYTES_MAX,
   FRAME_HEADER_BYTES,
   FrameDecoder,
+  IN_FLIGHT_MAX,
   Reply,
   Request,
   SESSION_PREAMBLE,
@@ -31,8 +32,10 @@ export type SessionLaneLimits = {
   readonly connectionsMax: number;
   /** Connections beyond the cap that are being told so; more than these are dropped unheard. */
   readonly refusingMax: number;
-  /** Unread replies of one connection; a reader slower than that is disconnected. */
+  /** Of one connection, gathered or not taken by the kernel; further replies wait their turn. */
   readonly outputBytesMax: number;
+  /** Replies of one connection that wait so; one that asks for more and reads less is disconnected. */
+  readonly waitingBytesMax: number;
   /** The same over all connections: the worst readers are disconnected. */
   readonly outputTotalBytesMax: number;
   /** Unread replies of which the kernel takes nothing for so long end the connection. */
@@ -53,6 +56,8 @@ export const SESSION_LANE_LIMITS: SessionLaneLimits = {
   connectionsMax: 16_000,
   refusingMax: 256,
   outputBytesMax: 8 * 1024 * 1024,
+  // What a session may ask for at once, which says nothing yet of how fast it reads.
+  waitingBytesMax: IN_FLIGHT_MAX * FRAME_BYTES_MAX,
   outputTotalBytesMax: 512 * 1024 * 1024,
   unreadMs: 30_000,
   heldTotalBytesMax: 256 * 1024 * 1024,
@@ -78,6 +83,13 @@ type LeasedFrame = {
   readonly validUntil: Instant;
 };
 
+/** A reply that is encoded, and for which there is no room in the output yet. */
+type WaitingReply = {
+  readonly payload: Uint8Array;
+  readonly tag: number;
+  readonly validUntil: Instant;
+};
+
 type Connection = {
   readonly id: number;
   readonly socket: Socket;
@@ -89,17 +101,21 @@ type Connection = {
   deadline: Instant;
   /** Of its unfinished frame. */
   heldBytes: number;
-  /** What the kernel has not taken, as the sweep last saw it. */
+  /** What the kernel has not taken and what waits, as the sweep last saw it. */
   unreadBytes: number;
   /** What it has taken, as the sweep last saw that change; undefined before it has looked. */
   progress: number | undefined;
   unreadSince: Instant;
   out: FrameBuffer | undefined;
   leased: LeasedFrame[];
+  waiting: WaitingReply[];
+  waitingBytes: number;
 };
 
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
 const NOTHING_LEASED: LeasedFrame[] = [];
+const NOTHING_WAITS: WaitingReply[] = [];
+const LEASE_ENDED = "The master lease ended before the reply could leave.";
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /**
@@ -222,11 +238,12 @@ export class SessionLane {
   #sweepUnread(now: Instant): void {
     let totalBytes = 0;
     for (const connection of this.#unread) {
-      const unreadBytes = connection.socket.writableLength;
+      const kernelBytes = connection.socket.writableLength;
+      const unreadBytes = kernelBytes + connection.waitingBytes;
       const progress = outputProgress(connection.socket);
       totalBytes += unreadBytes;
       connection.unreadBytes = unreadBytes;
-      if (unreadBytes === 0 || connection.socket.destroyed) {
+      if (kernelBytes === 0 || connection.socket.destroyed) {
         this.#clearUnread(connection);
       } else if (progress !== connection.progress) {
         connection.progress = progress;
@@ -284,11 +301,14 @@ export class SessionLane {
       unreadSince: NEVER,
       out: undefined,
       leased: NOTHING_LEASED,
+      waiting: NOTHING_WAITS,
+      waitingBytes: 0,
     };
     this.#connections.set(connection.id, connection);
     this.counters.connections = this.#connections.size;
     this.#timed.add(connection);
     socket.on("data", (chunk) => this.#onData(connection, chunk));
+    socket.on("drain", () => this.#appendWaiting(connection));
     // ECONNRESET, EPIPE, ETIMEDOUT: clients die. "close" follows and does what there is to do.
     socket.on("error", (error) => this.#log.debug({ error, connection: connection.id }, "socket"));
     socket.on("close", () => this.#forget(connection));
@@ -404,6 +424,40 @@ export class SessionLane {
   };
 
   #put(to: Connection, payload: Uint8Array, tag: number, validUntil: Instant): void {
+    if (to.waiting.length === 0 && this.#hasRoom(to, payload)) {
+      this.#append(to, payload, tag, validUntil);
+      return;
+    }
+    if (to.waiting.length === 0) to.waiting = [];
+    to.waiting.push({ payload, tag, validUntil });
+    to.waitingBytes += payload.length;
+    if (to.waitingBytes > this.#limits.waitingBytesMax) this.#dropSlow(to);
+  }
+
+  /** One reply has room however long it is, where nothing is before it. */
+  #hasRoom({ out, socket }: Connection, payload: Uint8Array): boolean {
+    const owed = (out?.position ?? 0) + socket.writableLength;
+    return owed === 0 || owed + payload.length <= this.#limits.outputBytesMax;
+  }
+
+  /** What waited, once the kernel has taken what was before it. */
+  #appendWaiting(connection: Connection): void {
+    const { waiting } = connection;
+    if (connection.stage === "closing" || waiting.length === 0) return;
+    const now = this.#now();
+    let taken = 0;
+    for (const { payload, tag, validUntil } of waiting) {
+      if (!this.#hasRoom(connection, payload)) break;
+      taken += 1;
+      connection.waitingBytes -= payload.length;
+      // Sealed for nothing, it would cost as much as one that leaves.
+      if (validUntil > now) this.#append(connection, payload, tag, validUntil);
+      else this.#append(connection, this.#errorPayload(tag, "no_quorum", LEASE_ENDED), 0, NEVER);
+    }
+    waiting.splice(0, taken);
+  }
+
+  #append(to: Connection, payload: Uint8Array, tag: number, validUntil: Instant): void {
     let out = to.out;
     if (out === undefined) {
       out = this.#pool.take();
@@ -416,9 +470,6 @@ export class SessionLane {
     if (validUntil !== NEVER) {
       if (to.leased.length === 0) to.leased = [];
       to.leased.push({ start, end: out.position, tag, validUntil });
-    }
-    if (out.position + to.socket.writableLength > this.#limits.outputBytesMax) {
-      this.#dropSlow(to);
     }
   }
 
@@ -434,6 +485,8 @@ export class SessionLane {
     this.counters.bytesOut += out.position;
     this.#pool.write(connection.socket, out);
     if (connection.socket.writableLength > 0) this.#unread.add(connection);
+    // Less was written than was gathered, if replies were withdrawn: no "drain" comes of that.
+    if (!connection.socket.writableNeedDrain) this.#appendWaiting(connection);
   }
 
   /**
@@ -451,8 +504,7 @@ export class SessionLane {
     for (const frame of leased) {
       if (frame.validUntil > now) continue;
       kept.appendRaw(out.view(copied, frame.start));
-      const detail = "The master lease ended before the reply could leave.";
-      kept.append(this.#errorPayload(frame.tag, "no_quorum", detail));
+      kept.append(this.#errorPayload(frame.tag, "no_quorum", LEASE_ENDED));
       copied = frame.end;
     }
     kept.appendRaw(out.view(copied));
@@ -464,7 +516,7 @@ export class SessionLane {
   #reject(connection: Connection, code: ErrorCode, detail: string): void {
     this.counters.badTotal += 1;
     this.#log.info({ connection: connection.id, code, detail }, "session lane: closing");
-    this.#put(connection, this.#errorPayload(0, code, detail), 0, NEVER);
+    this.#append(connection, this.#errorPayload(0, code, detail), 0, NEVER);
     this.#write(connection);
     this.#forget(connection);
     if (connection.socket.destroyed) return;
@@ -523,6 +575,8 @@ export class SessionLane {
     this.counters.connections = this.#connections.size;
     if (connection.out !== undefined) this.#pool.give(connection.out);
     connection.out = undefined;
+    connection.waiting = NOTHING_WAITS;
+    connection.waitingBytes = 0;
     this.#handler.onDisconnected(connection.id);
   }
 }

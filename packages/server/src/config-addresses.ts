@@ -15,6 +15,14 @@ export function checkAddresses(config: ServerConfig): void {
   refuseSharedPorts(config);
 }
 
+/** Where clients are told that replicas are; where one listens only if that is an address to others. */
+export function clientAddresses(config: ServerConfig): readonly ReplicaAt[] {
+  const { replicaId, sessionAddress, sessionAddresses } = config;
+  if (sessionAddresses.length > 0) return sessionAddresses;
+  const isOne = sessionAddress.port !== 0 && !isEveryAddress(sessionAddress.host);
+  return isOne ? [{ replicaId, ...sessionAddress }] : [];
+}
+
 function refuseTwice(name: string, replicas: readonly ReplicaAt[]): void {
   const owners = new Map<string, number>();
   for (const at of replicas) {

@@ -364,6 +364,21 @@ function canRunAsNobody(): boolean {
   }
 }
 
+describe("an address that is none to others", () => {
+  test.each([
+    ["of all interfaces", "0.0.0.0:0"],
+    ["of all interfaces in IPv6", "[::]:0"],
+    ["with a port that is chosen when it listens", "127.0.0.1:0"],
+  ])("is told to no client: one %s", async (_what, sessionAddress) => {
+    const flags = { sessionAddress, httpAddress: "127.0.0.1:0", insecureRemote: "true" };
+    const replica = await served(configOf(freshDirectory(), flags));
+    await until(() => replica.status().role === "master");
+    const url = `http://127.0.0.1:${replica.httpAddress?.port}/v1/Locate`;
+    const answer = (await (await fetch(url, { method: "POST" })).json()) as object;
+    expect(answer).toMatchObject({ masterId: 1, masterAddress: "", replicas: [] });
+  });
+});
+
 describe("an address that is taken", () => {
   test.each(["sessionAddress", "peerAddress", "httpAddress"])(
     "as %s is named, and nothing is left behind by the attempt",

@@ -7,6 +7,7 @@ import { refuseOtherMembers } from "./cell-members.ts";
 import { clientLimits, openFilesMax } from "./client-limits.ts";
 import { monotonicNow } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
+import { clientAddresses } from "./config-addresses.ts";
 import type { Replica, Trace } from "./core/replica.ts";
 import { type Recovered, type ReplicaSettings, startReplica } from "./core/replica-start.ts";
 import { FileDisk } from "./file-disk.ts";
@@ -262,18 +263,13 @@ function engineOptions(config: ServerConfig): ReplicaSettings["engine"] {
 }
 
 function cellOptions(config: ServerConfig): CellOptions {
-  const self = { replicaId: config.replicaId, address: addressText(config.sessionAddress) };
-  const replicas =
-    config.sessionAddresses.length === 0
-      ? [self]
-      : config.sessionAddresses.map((at) => ({
-          replicaId: at.replicaId,
-          address: addressText(at),
-        }));
   return {
     cellName: config.cellName,
     replicaId: config.replicaId,
-    replicas,
+    replicas: clientAddresses(config).map((at) => ({
+      replicaId: at.replicaId,
+      address: addressText(at),
+    })),
     keyMaterial: randomBytes(16),
     quotas: {
       sessionsMax: config.sessionsMax,

@@ -40,13 +40,15 @@ describe("a watchdog", () => {
   });
 
   test("tells of a stall before the first input that follows it, once", () => {
-    const { clock, events, watchdog, pass } = watched();
+    const { clock, events, lags, watchdog, pass } = watched();
     pass(1_050);
     watchdog.check(instant(clock.monotonicMs));
     expect(events).toEqual([{ stalledMs: 1_000 }]);
     watchdog.check(instant(clock.monotonicMs));
     watchdog.tick();
     expect(events).toHaveLength(1);
+    // So late the timer was all the same.
+    expect(lags).toEqual([1_000]);
   });
 
   test("tells of a stall from its own timer when nothing else comes in", () => {

@@ -46,6 +46,8 @@ export class Watchdog {
   readonly #suspendMs: number;
   #timer: NodeJS.Timeout | undefined;
   #seenAt: Instant;
+  /** The last look of the timer's own; an input after it may have been the first to see a stall. */
+  #tickedAt: Instant;
   /** How far the other clocks are ahead of the monotonic one. */
   #uptimeAheadMs: number;
   #wallAheadMs: number;
@@ -58,6 +60,7 @@ export class Watchdog {
     this.#suspendMs = options.suspendMs ?? SUSPEND_MS;
     const { uptimeMs, wallMs, now } = this.#readClocks();
     this.#seenAt = now;
+    this.#tickedAt = now;
     this.#uptimeAheadMs = uptimeMs - now;
     this.#wallAheadMs = wallMs - now;
   }
@@ -84,7 +87,8 @@ export class Watchdog {
 
   tick(): void {
     const { uptimeMs, wallMs, now } = this.#readClocks();
-    this.#options.onLag?.(Math.max(0, msBetween(this.#seenAt, now) - this.#periodMs));
+    this.#options.onLag?.(Math.max(0, msBetween(this.#tickedAt, now) - this.#periodMs));
+    this.#tickedAt = now;
     this.check(now);
     this.#seenAt = now;
     const unseenMs = uptimeMs - now - this.#uptimeAheadMs;

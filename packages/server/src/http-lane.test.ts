@@ -385,6 +385,33 @@ describe("an HTTP lane", () => {
   });
 
   test.each([
+    ["above the limit", "content-type: application/json"],
+    ["of another type", "content-type: text/plain"],
+  ])("does not lose the answer to a body %s while that still comes", async (_what, type) => {
+    const { address, lane } = await startLane(cancelled, { limits: { lingerMs: 20_000 } });
+    const socket = raw(address);
+    const body = Buffer.alloc(16 << 20, " ");
+    socket.pause();
+    socket.write(
+      `POST /v1/Open HTTP/1.1\r\nhost: localhost\r\n${type}\r\ncontent-length: ${body.length}\r\n\r\n`,
+    );
+    await eventually(() => lane.counters.badTotal === 1);
+    const problem = await new Promise((resolve) => socket.write(body, resolve));
+    expect(problem ?? undefined).toBeUndefined();
+    const answer = allOf(socket);
+    socket.resume();
+    expect(await answer).toMatch(/^HTTP\/1.1 4\d\d /);
+  });
+
+  test("hangs up on who goes on sending a body that was refused", async () => {
+    const { address, lane } = await startLane(cancelled, { limits: { lingerMs: 20 } });
+    const socket = raw(address);
+    socket.write(head("/v1/Open", 1 << 30));
+    await textOf(socket);
+    await eventually(() => lane.counters.connections === 0);
+  });
+
+  test.each([
     ["a form", { "content-type": "application/x-www-form-urlencoded" }],
     ["plain text", { "content-type": "text/plain" }],
     ["JSON's namesake", { "content-type": "application/jsonp" }],

@@ -49,7 +49,7 @@ export type HttpLaneLimits = {
   readonly requestMs: number;
   /** An answer of which its client reads nothing for so long ends the connection. */
   readonly unreadMs: number;
-  /** From the answer to what was no request to the end of its connection. */
+  /** From the answer to what was no request, or not all of one, to the end of its connection. */
   readonly lingerMs: number;
   readonly idleMs: number;
   readonly sweepMs: number;
@@ -416,7 +416,20 @@ export class HttpLane {
       "Cache-Control": "no-store",
       "X-Content-Type-Options": "nosniff",
     });
-    response.end(body);
+    if (response.req.complete || !response.hasHeader("Connection")) response.end(body);
+    else this.#endAfterRequest(response, body);
+  }
+
+  /** The rest of the request is read and dropped for a while: a reset would take the answer along. */
+  #endAfterRequest(response: ServerResponse, body: string): void {
+    response.write(body);
+    const { req } = response;
+    const lingering = setTimeout(() => response.end(), this.#limits.lingerMs).unref();
+    req.on("close", () => {
+      clearTimeout(lingering);
+      response.end();
+    });
+    req.resume();
   }
 
   /** Bytes that are not HTTP, headers too long or too late: answered by hand, then hung up. */

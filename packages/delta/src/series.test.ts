@@ -46,6 +46,20 @@ describe("a series", () => {
     expect(decode(series.toBytes())).toEqual(Int32Array.of(1, 2, 3, 4, 5, 6));
   });
 
+  it("iterates what it holds when it is begun, though it grows past the end of a chunk meanwhile", () => {
+    for (const already of [0, 3, 4, 6]) {
+      const series = new Series({ type: "i32", chunkValues: 4 });
+      const values = [1, 2, 3, 4, 5, 6];
+      series.extend(values);
+      const seen: unknown[] = [];
+      for (const value of series) {
+        if (seen.length === already) series.extend([7, 8, 9]);
+        seen.push(value);
+      }
+      expect(seen, `${already}`).toEqual(values);
+    }
+  });
+
   it("comes from bytes of any back end, of files in a row, with checksums or without", () => {
     const values = EXAMPLES["integers"]?.() as Int32Array;
     for (const backend of ["fast", "small", "handoff"] as const) {

@@ -153,9 +153,11 @@ export class Series implements Iterable<Element> {
     return fromElements(elements, this.type);
   }
 
+  /** What the series holds when the first value is asked for: it may grow meanwhile. */
   *[Symbol.iterator](): Iterator<Element> {
-    for (const { entry } of this.#sealed.slice()) yield* this.#decode(entry);
-    yield* this.#tail.map(ownElement);
+    const [sealed, tail] = [this.#sealed.slice(), this.#tail.slice()];
+    for (const { entry } of sealed) yield* this.#decode(entry);
+    yield* tail.map(ownElement);
   }
 
   /** The whole series as `decode` reads it. The series can go on growing. */

@@ -264,6 +264,11 @@ export function numberAt(
     const run = runAt(lengths, count, index);
     return numberAt(notRuns(reader.rest()), lane, form, context, runs, run);
   }
+  // What is not known, or is no shape of this lane, is refused where the whole chunk is decoded.
+  const isOfFloats = shape === SHAPE.floatMode || shape === SHAPE.floatBits;
+  if ((shape !== SHAPE.integers && !isOfFloats) || isOfFloats !== (lane.kind === "floats")) {
+    return false;
+  }
   const mode = shape === SHAPE.floatMode ? readFloatMode(reader) : undefined;
   if (mode !== undefined) {
     const width = wordsPerValue(lane);

@@ -52,6 +52,23 @@ describe("one value", () => {
     );
   });
 
+  it("is refused as the whole series is, if its chunk is of a shape that is not known or another type's", () => {
+    const cents = Array.from({ length: 30 }, (_, i) => (i * i) / 100);
+    const all: Values[] = [Float64Array.from(cents), Int32Array.from(cents, (cent) => 100 * cent)];
+    for (const values of all) {
+      const bytes = encode(values, { backend: "fast", checksum: false });
+      // Behind the header: the chunk's tag, its size, how many values, nulls or none.
+      const at = 6 + 4;
+      for (const shape of bytes[at] === 1 ? [2, 3, 5, 77] : [1, 5, 77]) {
+        bytes[at] = shape;
+        const refused = /unsupported_feature.*shape|corrupt.*(integers|floats)/;
+        expect(() => decode(bytes), `decode, ${shape}`).toThrow(refused);
+        const series = Series.fromBytes(bytes, { checksum: false });
+        expect(() => series.at(3), `at, ${shape}`).toThrow(refused);
+      }
+    }
+  });
+
   // Outliers, so that the last bytes of a chunk are the packed exceptions of its last blocks.
   const walk = (count: number): number[] =>
     Array.from({ length: count }, (_, i) => {

@@ -1,6 +1,6 @@
 import { deflateSync, inflateSync } from "node:zlib";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { decode, decodeTable, encode, encodeTable, inspect, Series } from "./complete.ts";
 import { DeltaError } from "./delta-error.ts";
 import { EXAMPLES } from "./test-support/series-examples.ts";
@@ -29,6 +29,16 @@ describe("encode and decode", () => {
       });
     }
   }
+
+  it("count the nulls among strings once, however many chunks there are", () => {
+    const values = Array.from({ length: 2_000 }, (_, i) => (i % 9 === 0 ? null : `item ${i % 7}`));
+    const reduce = vi.spyOn(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array, "reduce");
+    const bytes = encode(values, { chunkValues: 20 });
+    const looks = reduce.mock.contexts.reduce((sum, { length }) => sum + length, 0);
+    reduce.mockRestore();
+    expect(looks).toBeLessThanOrEqual(3 * values.length);
+    expect(decode(bytes)).toEqual(values);
+  });
 
   it("write the same bytes with WebAssembly and without", () => {
     for (const [name, make] of Object.entries(EXAMPLES)) {

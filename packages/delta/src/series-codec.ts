@@ -131,8 +131,11 @@ export class SegmentWriter {
     { isLast = false, isPart = false },
   ): Generator<WrittenChunk> {
     const end = isLast ? taken.count : taken.count - (taken.count % this.chunkValues);
+    // Counted on from chunk to chunk: from the beginning for each, many chunks would take for ever.
+    let strings = 0;
     for (let start = 0; start < end; start += this.chunkValues) {
-      const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues));
+      const part = sliceTaken(taken, start, Math.min(end, start + this.chunkValues), strings);
+      if (part.lane.kind === "strings") strings += part.lane.strings.length;
       const bytes = writeSection(writer, this.#header, TAG_CHUNK, () => {
         writer.varint(part.count);
         encodeBody(writer, part, this.#options);

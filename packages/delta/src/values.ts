@@ -259,8 +259,11 @@ export function rawForm(type: ValueType): RawForm {
   return { elementBytes: type === "string" ? 0 : type === "boolean" ? 1 : 8, isSigned };
 }
 
-/** The values from `start` to `end` of a series that was taken apart. */
-export function sliceTaken(taken: Taken, start: number, end: number): Taken {
+/**
+ * The values from `start` to `end` of a series that was taken apart; of strings, which stand without
+ * their nulls, those from the one at `firstPresent` on.
+ */
+export function sliceTaken(taken: Taken, start: number, end: number, firstPresent: number): Taken {
   const { type, lane } = taken;
   const validity = taken.validity?.subarray(start, end);
   const count = end - start;
@@ -270,9 +273,8 @@ export function sliceTaken(taken: Taken, start: number, end: number): Taken {
     const words = wordsOfLane(lane).subarray(start * width, end * width);
     return { type, count, validity: part, lane: laneOfWords(lane, words) };
   }
-  const before = taken.validity?.subarray(0, start).reduce((sum, each) => sum + each, 0) ?? start;
   const present = validity?.reduce((sum, each) => sum + each, 0) ?? count;
-  const strings = lane.strings.slice(before, before + present);
+  const strings = lane.strings.slice(firstPresent, firstPresent + present);
   return { type, count, validity: part, lane: { kind: "strings", strings } };
 }
 

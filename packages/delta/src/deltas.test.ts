@@ -28,6 +28,16 @@ describe("deltas", () => {
     expect(() => deltas([1, "2" as unknown as number])).toThrow(/invalid_argument/);
   });
 
+  it("refuses what is no series, and no deltas", () => {
+    const refused = /invalid_argument/;
+    for (const wrong of [undefined, null, true, {}, "abc"] as never[]) {
+      expect(() => deltas(wrong), String(wrong)).toThrow(refused);
+      expect(() => undelta(wrong), String(wrong)).toThrow(refused);
+      expect(() => undelta({ base: 1, deltas: wrong }), String(wrong)).toThrow(refused);
+      expect(() => undelta({ base: wrong, deltas: [] }), String(wrong)).toThrow(refused);
+    }
+  });
+
   it("refuses holes, of values and of differences", () => {
     const [numbers, bigints] = [new Array<number>(3), new Array<bigint>(3)];
     expect(() => deltas(numbers)).toThrow(/invalid_argument/);

@@ -17,6 +17,7 @@ export function deltas(values: readonly Date[]): Deltas<Date, number>;
 export function deltas(
   values: readonly (number | bigint | Date)[],
 ): Deltas<number | bigint | Date, number | bigint> {
+  requireArray(values);
   const [base] = values;
   if (values.length === 0)
     throw new DeltaError("invalid_argument", "an empty series has no base", 0);
@@ -36,6 +37,7 @@ export function undelta(apart: Deltas<Date, number>): Date[];
 export function undelta(
   apart: Deltas<number | bigint | Date, number | bigint>,
 ): (number | bigint | Date)[] {
+  requireArray((apart as Partial<typeof apart> | null)?.deltas);
   const { base, deltas: steps } = apart;
   if (typeof base === "bigint") {
     const values = [base];
@@ -44,10 +46,16 @@ export function undelta(
   }
   const isDate = base instanceof Date;
   const numbers = restore(
-    isDate ? base.getTime() : base,
+    number(base, 0, isDate),
     Array.from(steps, (step, i) => number(step, i, false)),
   );
   return isDate ? numbers.map((time) => new Date(time)) : numbers;
+}
+
+/** Typed arrays are taken too. */
+function requireArray(values: unknown): void {
+  if (Array.isArray(values) || ArrayBuffer.isView(values)) return;
+  throw new DeltaError("invalid_argument", "values and deltas come in arrays");
 }
 
 function bigint(value: unknown, index: number): bigint {

@@ -226,8 +226,15 @@ export type Segment = {
   readonly end: number;
 };
 
+/** Stops a call with anything but bytes, by shape, since they may come from another realm. */
+export function requireBytes(value: unknown): void {
+  if ((value as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT === 1) return;
+  throw new DeltaError("invalid_argument", "the bytes are to be a Uint8Array");
+}
+
 /** Reads one segment, whose end must repeat its sections. */
 export function readSegment(bytes: Uint8Array, offset: number): Segment {
+  requireBytes(bytes);
   const reader = new ByteReader(bytes, offset);
   const header = readHeader(reader);
   const sections: Section[] = [];

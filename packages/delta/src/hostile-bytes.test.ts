@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { decode, decodeTable, encode, encodeTable, inspect } from "./complete.ts";
+import { decode, decodeTable, encode, encodeTable, inspect, Series } from "./complete.ts";
 import { DeltaError } from "./delta-error.ts";
+import { tableMetadata } from "./table.ts";
 import { EXAMPLES, random } from "./test-support/series-examples.ts";
 
 /** Runs `work`, which may fail by a DeltaError alone. */
@@ -112,6 +113,19 @@ describe("bytes that were cut, flipped or made up", () => {
     // The kernels are compiled when enough has been asked of them.
     for (let k = 0; k < 50; k += 1) decode(encode(values, { backend: "fast" }));
     expect(decode(made, { wasm: true })).toEqual(decode(made, { wasm: false }));
+  });
+
+  it("are bytes: whatever else a reader is given is refused as that", () => {
+    const { buffer } = encode([1]).slice();
+    const wrong = [undefined, null, 7, "text", {}, [67, 68, 76], buffer, new DataView(buffer)];
+    for (const given of [...wrong, new Uint16Array(8)] as Uint8Array[]) {
+      const refused = /invalid_argument.*Uint8Array/;
+      expect(() => decode(given), String(given)).toThrow(refused);
+      expect(() => decodeTable(given), String(given)).toThrow(refused);
+      expect(() => tableMetadata(given), String(given)).toThrow(refused);
+      expect(() => inspect(given), String(given)).toThrow(refused);
+      expect(() => Series.fromBytes(given), String(given)).toThrow(refused);
+    }
   });
 
   it("cannot make a reader take more memory than it allows", () => {

@@ -4,7 +4,7 @@ import { describeNumbers, integersOfLane } from "./chunk.ts";
 import { decodeBody } from "./chunk-body.ts";
 import { encodeStatistics, readStatistics } from "./chunk-statistics.ts";
 import { DeltaError } from "./delta-error.ts";
-import { type ChunkEntry, readHeader, TABLE, VERSION } from "./file-format.ts";
+import { type ChunkEntry, readHeader, requireBytes, TABLE, VERSION } from "./file-format.ts";
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
 import { laneOfWords, wordsOfLane } from "./number-lane.ts";
@@ -84,6 +84,7 @@ export type Alternative = {
 
 /** Explains a file: how each chunk is written, and why so. Decodes every chunk. */
 export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspection {
+  requireBytes(bytes);
   if (isPatch(bytes)) {
     const { oldSize, newSize } = readPatchHeader(new ByteReader(bytes));
     return {

@@ -84,6 +84,9 @@ describe("a series", () => {
         /DeltaError|out_of_range|invalid/,
       );
     }
+    for (const values of [undefined, null, 7, {}] as never[]) {
+      expect(() => series.extend(values), String(values)).toThrow(/invalid_argument/);
+    }
     expect(decode(series.toBytes())).toEqual(Uint8Array.of(255));
     expect(() => new Series({ type: "f32" }).append(0.1)).toThrow(/invalid_argument/);
     expect(() => new Series({ type: "i64" }).append(2n ** 63n)).toThrow(/out_of_range/);

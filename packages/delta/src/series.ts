@@ -93,6 +93,9 @@ export class Series implements Iterable<Element> {
 
   /** All of them, or none if one cannot be taken. */
   extend(values: Iterable<Element>): void {
+    if (typeof (values as Partial<typeof values> | null)?.[Symbol.iterator] !== "function") {
+      throw new DeltaError("invalid_argument", "values are to be an array, or can be iterated");
+    }
     const { length } = this;
     const { chunkValues } = this.#writer;
     // Encoded before any of it is kept, since a value or a compressor may fail.

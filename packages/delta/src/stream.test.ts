@@ -113,6 +113,10 @@ describe("a stream", () => {
     for (const source of [encode([1]), ["text"], [null]]) {
       await expect(valuesOf(source as Source<never>)).rejects.toThrow(/invalid_argument.*piece/);
     }
+    for (const source of [undefined, null, 7, "", "abc", {}] as unknown as Source<never>[]) {
+      await expect(bytesOf(source)).rejects.toThrow(/invalid_argument.*source/);
+      await expect(valuesOf(source)).rejects.toThrow(/invalid_argument.*source/);
+    }
   });
 
   it("has what a piece held when it came, though its memory is used for the next", async () => {

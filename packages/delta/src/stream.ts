@@ -121,6 +121,14 @@ function requireArray(piece: unknown, what: string, elementBytes?: number): void
   throw new DeltaError("invalid_argument", `each piece of a stream must be ${what}`);
 }
 
+function requireSource(source: unknown): void {
+  const isSource =
+    Object(source) === source &&
+    [Symbol.asyncIterator, Symbol.iterator, "getReader"].some((key) => key in (source as object));
+  if (isSource) return;
+  throw new DeltaError("invalid_argument", "the source is nothing that hands out pieces");
+}
+
 type StreamState = {
   /** Undefined between two segments. */
   header: Header | undefined;
@@ -198,6 +206,7 @@ class ByteQueue {
 }
 
 async function* iterate<T>(source: Source<T>): AsyncGenerator<T> {
+  requireSource(source);
   if (Symbol.asyncIterator in source || Symbol.iterator in source) {
     yield* source;
     return;

@@ -47,6 +47,12 @@ describe("a table", () => {
     expect(() => encodeTable({ a: [1] }, { metadata })).toThrow(/invalid_argument.*"rows"/);
   });
 
+  it("refuses what are no columns", () => {
+    for (const wrong of [undefined, null, 7, "text", { a: null }, { a: [1], b: 7 }] as never[]) {
+      expect(() => encodeTable(wrong), String(wrong)).toThrow(/invalid_argument/);
+    }
+  });
+
   it("refuses options of a column that is not there", () => {
     const columns = { prise: { backend: "fast" } } as const;
     expect(() => encodeTable({ price: [1] }, { columns })).toThrow(/invalid_argument.*"prise"/);

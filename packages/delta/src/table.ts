@@ -24,7 +24,7 @@ import {
   type SeriesFile,
 } from "./series-codec.ts";
 import { TextReader, UNIT_BYTES_MAX, writeText } from "./string-bytes.ts";
-import type { Values, ValueType } from "./values.ts";
+import { typeOf, type Values, type ValueType } from "./values.ts";
 
 export type TableOptions = EncodeOptions & {
   /** Options of single columns, by name. */
@@ -45,7 +45,11 @@ export function encodeTable(
 ): Uint8Array {
   const bytes = headerBytes(TABLE, options.checksum ?? true);
   const header = readHeader(new ByteReader(bytes));
+  if (Object(columns) !== columns) {
+    throw new DeltaError("invalid_argument", "columns are an object or a Map of series by name");
+  }
   const named = columns instanceof Map ? [...columns] : Object.entries(columns);
+  for (const [, values] of named) typeOf(values);
   if (named.length > COLUMNS_MAX) {
     throw new DeltaError("limit_exceeded", `${named.length} columns, at most ${COLUMNS_MAX}`);
   }

@@ -73,6 +73,30 @@ describe("a stream", () => {
     expect(await valuesOf([await bytesOf(pieces)])).toEqual([null, 1.5, null, 2]);
   });
 
+  it("tells a Web stream that cannot be iterated when no more is wanted of it", async () => {
+    const bytes = encode(values, { chunkValues: 500 });
+    const told: unknown[] = [];
+    const sourceOf = (pieces: Uint8Array[]): Source<Uint8Array> => {
+      const pull = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+        const piece = pieces.shift();
+        if (piece === undefined) controller.close();
+        else controller.enqueue(piece);
+      };
+      const web = new ReadableStream({ pull, cancel: (reason) => void told.push(reason) });
+      return { getReader: () => web.getReader() } as Source<Uint8Array>;
+    };
+    for await (const chunk of decodeStream(sourceOf([...cut(bytes, 100)]))) {
+      expect(chunk).toHaveLength(500);
+      break;
+    }
+    expect(told).toHaveLength(1);
+    const damaged = sourceOf([new Uint8Array(100), bytes]);
+    await expect(valuesOf(damaged)).rejects.toThrow(/not_delta/);
+    expect(told).toHaveLength(2);
+    expect(await valuesOf(sourceOf([bytes]))).toEqual([...values]);
+    expect(told).toHaveLength(2);
+  });
+
   it("of nothing is an empty series of the type that was named", async () => {
     expect(decode(await bytesOf([], { type: "i16" }))).toEqual(new Int16Array(0));
     expect(decode(await bytesOf([]))).toEqual([]);

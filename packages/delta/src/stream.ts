@@ -28,7 +28,11 @@ import { copyValues, joinValues, type TypedValues, takeValues, type Values } fro
 
 /** The part of a Web stream that is read here, by its shape. */
 type WebStream<T> = {
-  getReader(): { read(): Promise<{ done: boolean; value?: T | undefined }>; releaseLock(): void };
+  getReader(): {
+    read(): Promise<{ done: boolean; value?: T | undefined }>;
+    cancel?(): Promise<unknown>;
+    releaseLock(): void;
+  };
 };
 
 /** Anything that hands out pieces: arrays of them, generators, Node streams, Web streams. */
@@ -212,13 +216,19 @@ async function* iterate<T>(source: Source<T>): AsyncGenerator<T> {
     return;
   }
   const reader = source.getReader();
+  let isOver = true;
   try {
     for (;;) {
+      isOver = true;
       const { done, value } = await reader.read();
       if (done) return;
+      isOver = false;
       yield value as T;
     }
   } finally {
+    // As where it can be iterated: a download would be held open for nobody.
+    const cancelled = isOver ? undefined : reader.cancel?.();
     reader.releaseLock();
+    await cancelled;
   }
 }

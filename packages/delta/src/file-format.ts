@@ -137,10 +137,21 @@ export function writeSection(
 ): Uint8Array {
   const start = writer.position;
   writer.u8(tag);
-  writer.part(content);
+  writer.part(() => {
+    const from = writer.position;
+    content();
+    requireSectionSize(writer.position - from);
+  });
   const bytes = writer.finish(start);
   if (header.hasChecksums) writer.u32((xxh32(bytes) ^ header.hash) >>> 0);
   return writer.finish(start);
+}
+
+/** Refuses to write what readers refuse. */
+function requireSectionSize(bytes: number): void {
+  if (bytes <= SECTION_BYTES_MAX) return;
+  const message = `a section of ${bytes} bytes, at most ${SECTION_BYTES_MAX}: make several files`;
+  throw new DeltaError("limit_exceeded", message);
 }
 
 /** A section, of which a segment's end repeats size and count, so that nothing is missing unnoticed. */

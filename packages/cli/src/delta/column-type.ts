@@ -83,6 +83,8 @@ export function seriesOf(
     case "bigint":
       return { type, values: cells as readonly (bigint | null)[] };
     case "date":
+      // Counted in a finer unit, they would be other days.
+      if (valueKindOf(format) === "bigint") throw finerThanDates();
       return { type, values: cells.map((cell) => (cell === null ? null : new Date(Number(cell)))) };
     case "boolean":
       return { type, values: cells as readonly (boolean | null)[] };
@@ -91,6 +93,11 @@ export function seriesOf(
     default:
       return { type, values: typedArray(cells, type as ArrayType) };
   }
+}
+
+function finerThanDates(): CubbyError {
+  const detail = "A date holds milliseconds, and these times are finer: leave --type out.";
+  return new CubbyError("file_malformed", detail);
 }
 
 function typeFor(cells: readonly (Cell | null)[], format: TextFormat): ValueType {

@@ -141,6 +141,11 @@ describe("CSV", () => {
     expect(() => read("a\n300\n", { types: new Map([["a", requestOf("u8")]]) })).toThrow(
       "u8 cannot hold 300",
     );
+    for (const fine of ["2026-01-02 03:04:05.000001", "2026-01-02T03:04:05.000000001Z"]) {
+      const text = `a\n${fine}\n`;
+      expect(() => read(text, { types: new Map([["a", requestOf("date")]]) })).toThrow("are finer");
+      expect(column(text)).toBeInstanceOf(BigInt64Array);
+    }
     expect(() => read("a\n1\n", { types: new Map([["b", requestOf("u8")]]) })).toThrow(
       'There is no column "b": a.',
     );

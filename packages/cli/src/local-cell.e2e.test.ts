@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -60,6 +60,24 @@ describe("a local cell", () => {
     await cell.waitReady();
     const { contents } = await session.read("/ls/local/a");
     expect(Buffer.from(contents).toString()).toBe("one stopped");
+  });
+
+  it("refuses a directory that cannot be made or written, and names it", async () => {
+    const file = join(directory, "file");
+    writeFileSync(file, "");
+    for (const each of [file, join(file, "below")]) {
+      await expect(LocalCell.create({ directory: each, replicas: 1 })).rejects.toMatchObject({
+        code: "config_invalid",
+        message: expect.stringContaining(each),
+      });
+    }
+    await LocalCell.create({ directory, replicas: 1, segmentBytes: SEGMENT_BYTES });
+    const configuration = join(directory, "replica-1.json");
+    rmSync(configuration);
+    mkdirSync(configuration);
+    await expect(LocalCell.create({ directory, replicas: 1 })).rejects.toMatchObject({
+      code: "config_invalid",
+    });
   });
 
   it("refuses a directory where a cell of another size was made", async () => {

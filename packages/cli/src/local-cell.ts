@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CubbyError, ERROR_CODES, type ErrorCode, type Status } from "@cubby/protocol";
+import { directoryError } from "@cubby/server";
 import { askReplica } from "./ask-replica.ts";
 import { formatReplicas } from "./format-replicas.ts";
 import { CELL_NAME_DEFAULT, loopbackUrl, PORT_STEP } from "./options.ts";
@@ -72,7 +73,6 @@ export class LocalCell implements AsyncDisposable {
   /** Chooses ports and formats the directories that are not formatted yet; starts nothing. */
   static async create(options: LocalCellOptions): Promise<LocalCell> {
     const directory = resolve(options.directory);
-    mkdirSync(directory, { recursive: true });
     const ports = await choosePorts(options.replicas, options.portBase);
     const members = ports.map((portsOfOne, index): Member => {
       const replica = index + 1;
@@ -85,13 +85,19 @@ export class LocalCell implements AsyncDisposable {
         ending: false,
       };
     });
-    await formatReplicas({
-      directory,
-      cellName: options.cellName ?? CELL_NAME_DEFAULT,
-      segmentBytes: options.segmentBytes ?? SEGMENT_BYTES_DEFAULT,
-      dataDirectories: members.map((member) => member.dataDirectory),
-    });
-    for (const member of members) writeConfig(member, members, options);
+    try {
+      mkdirSync(directory, { recursive: true });
+      await formatReplicas({
+        directory,
+        cellName: options.cellName ?? CELL_NAME_DEFAULT,
+        segmentBytes: options.segmentBytes ?? SEGMENT_BYTES_DEFAULT,
+        dataDirectories: members.map((member) => member.dataDirectory),
+      });
+      for (const member of members) writeConfig(member, members, options);
+    } catch (error) {
+      // What the system says of it is told as `init` and `serve` tell it.
+      throw error instanceof CubbyError ? error : directoryError(directory, error);
+    }
     return new LocalCell(options, members);
   }
 

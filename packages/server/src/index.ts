@@ -11,6 +11,7 @@ export {
   readConfigFile,
 } from "./config-load.ts";
 export { createLog, type ReplicaLog, SILENT_LOG } from "./log.ts";
+export { directoryError } from "./platform-errors.ts";
 export { type FormatRequest, formatDirectory } from "./replica-directory.ts";
 export { type Ended, type ServedReplica, serve } from "./serve.ts";
 export { VERSION } from "./version.ts";

@@ -33,6 +33,7 @@ test.each([
   ["EACCES", "directory_denied"],
   ["EROFS", "directory_denied"],
   ["ENOENT", "config_invalid"],
+  ["EEXIST", "config_invalid"],
   ["ENOSPC", "disk_full"],
   ["EIO", "disk_failed"],
   ["EWEIRD", "internal"],

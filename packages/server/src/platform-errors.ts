@@ -73,7 +73,8 @@ function directoryCode(error: unknown): ErrorCode {
   const code = platformCode(error);
   if (isDenied(code)) return "directory_denied";
   switch (code) {
-    // The path itself is wrong.
+    // The path itself is wrong: one that is to be made, and is a file, "exists".
+    case "EEXIST":
     case "ENOENT":
     case "ENOTDIR":
     case "EISDIR":

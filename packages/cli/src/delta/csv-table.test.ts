@@ -197,5 +197,15 @@ describe("CSV", () => {
     const text = `a,b\n"${long.replaceAll('"', '""')}",1\n"${long.replaceAll('"', '""')}",2\n`;
     expect(column(text)).toEqual([long, long]);
     expect(rewrite(text) === text).toBe(true);
+    // Also where the first record alone is longer than what is looked at first.
+    const names = Array.from({ length: 1_000 }, (_, i) => "n".repeat(1_000 + i));
+    for (const [rows, more] of [
+      [`"${long.replaceAll('"', '""')}",1\nx,2\n`, 2],
+      [`${names.join(",")}\r\n${names.map((_, i) => i).join(",")}\r\n`, 1_000],
+      ["x".repeat(1_200_000), 1],
+    ] as const) {
+      expect(read(rows).columns).toHaveLength(more);
+      expect(rewrite(rows) === rows).toBe(true);
+    }
   });
 });

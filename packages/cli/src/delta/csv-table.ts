@@ -28,19 +28,25 @@ export function readCsv(bytes: Uint8Array, options: CsvOptions): TextTable {
   const text = withoutMark(bytes);
   const sample = sampleOf(text);
   const delimiter = options.delimiter ?? detectDelimiter(sample);
-  const records = sampleRecords(sample, delimiter);
-  const hasHeader = options.header ?? detectHeader(records, knownFrom(options));
-  const table = new CsvTable(records[0], hasHeader, options);
+  const [, ...others] = sampleRecords(sample, delimiter);
   const reader = new CsvReader(delimiter);
-  let skip = hasHeader;
+  let first: CsvRecord | undefined;
+  let table: CsvTable | undefined;
   for (const piece of textPieces(text, options.onProgress)) {
     for (const record of reader.read(piece.text, piece.isLast)) {
-      if (!skip) table.add(record);
-      skip = false;
+      if (table === undefined) {
+        // Not that of the sample, which may be cut off in the midst of a long one.
+        first = record;
+        const hasHeader = options.header ?? detectHeader([first, ...others], knownFrom(options));
+        table = new CsvTable(first, hasHeader, options);
+        if (hasHeader) continue;
+      }
+      table.add(record);
     }
   }
+  table ??= new CsvTable(undefined, options.header === true, options);
   return table.finish({
-    newline: records[0]?.hasReturn === true ? "\r\n" : "\n",
+    newline: first?.hasReturn === true ? "\r\n" : "\n",
     finalNewline: text.at(-1) === "\n".charCodeAt(0),
     mark: hasMark(bytes),
     delimiter,

@@ -356,6 +356,8 @@ describe("exit codes of cubby delta", () => {
       ["encode", at("raw"), "-o", at("x"), "--raw", "u8", "--no-header"],
       ["bench", at("raw"), "--raw", "u8", "--delimiter", ";"],
       ["bench", at("raw"), "--raw", "u8", "--null", "NA"],
+      ["bench", at("a.csv"), "--delimiter", "ab"],
+      ["bench", at("a.csv"), "--delimiter", ""],
     ]) {
       out = Buffer.alloc(0);
       error = "";

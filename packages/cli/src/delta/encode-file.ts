@@ -20,7 +20,7 @@ import {
   type TextSource,
   writeText,
 } from "./text-source.ts";
-import { isDelimiter, type TextTable } from "./text-table.ts";
+import type { TextTable } from "./text-table.ts";
 
 export type EncodeFileOptions = {
   readonly output?: string;
@@ -90,9 +90,6 @@ function assertSensible(output: Output, options: EncodeFileOptions, terminal: Te
   }
   if (output.isStandard && terminal.isOut) {
     throw new CubbyError("invalid_argument", "A terminal cannot show the file: give -o FILE.");
-  }
-  if (options.delimiter !== undefined && !isDelimiter(options.delimiter)) {
-    throw new CubbyError("invalid_argument", "--delimiter is one character, and no quote.");
   }
 }
 

@@ -2,7 +2,7 @@ import { CubbyError } from "@cubby/protocol";
 import { type CsvOptions, readCsv, writeCsv } from "./csv-table.ts";
 import { readJsonLines, writeJsonLines } from "./json-lines-table.ts";
 import { assertUtf8, sampleOf, withoutMark } from "./text-pieces.ts";
-import type { TextTable } from "./text-table.ts";
+import { isDelimiter, type TextTable } from "./text-table.ts";
 
 export const TEXT_SOURCES = ["csv", "jsonl"] as const;
 export type TextSource = (typeof TEXT_SOURCES)[number];
@@ -25,6 +25,9 @@ export function readText(
   bytes: Uint8Array,
   options: CsvOptions & { readonly path: string; readonly source?: TextSource },
 ): TextTable {
+  if (options.delimiter !== undefined && !isDelimiter(options.delimiter)) {
+    throw new CubbyError("invalid_argument", "--delimiter is one character, and no quote.");
+  }
   assertUtf8(bytes);
   const source = options.source ?? sourceOfName(options.path) ?? sniff(bytes);
   return source === "jsonl" ? readJsonLines(bytes, options) : readCsv(bytes, options);

@@ -356,6 +356,7 @@ describe("exit codes of cubby delta", () => {
       ["encode", at("raw"), "-o", at("x"), "--raw", "u8", "--no-header"],
       ["bench", at("raw"), "--raw", "u8", "--delimiter", ";"],
       ["bench", at("raw"), "--raw", "u8", "--null", "NA"],
+      ["encode", at("a.csv"), "-o", at("x"), "--exact", "--columns", "a"],
       ["bench", at("a.csv"), "--delimiter", "ab"],
       ["bench", at("a.csv"), "--delimiter", ""],
     ]) {

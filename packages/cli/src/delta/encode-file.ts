@@ -91,6 +91,11 @@ function assertSensible(output: Output, options: EncodeFileOptions, terminal: Te
   if (output.isStandard && terminal.isOut) {
     throw new CubbyError("invalid_argument", "A terminal cannot show the file: give -o FILE.");
   }
+  if (options.exact === true && options.columns !== undefined) {
+    const detail =
+      "--exact is of the whole text, which --columns leaves out. Leave one of them out.";
+    throw new CubbyError("invalid_argument", detail);
+  }
 }
 
 async function encodeRawFile(

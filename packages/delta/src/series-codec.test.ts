@@ -34,7 +34,8 @@ describe("encode and decode", () => {
     const values = Array.from({ length: 2_000 }, (_, i) => (i % 9 === 0 ? null : `item ${i % 7}`));
     const reduce = vi.spyOn(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array, "reduce");
     const bytes = encode(values, { chunkValues: 20 });
-    const looks = reduce.mock.contexts.reduce((sum, { length }) => sum + length, 0);
+    const looked = reduce.mock.contexts as readonly Uint8Array[];
+    const looks = looked.reduce((sum, { length }) => sum + length, 0);
     reduce.mockRestore();
     expect(looks).toBeLessThanOrEqual(3 * values.length);
     expect(decode(bytes)).toEqual(values);

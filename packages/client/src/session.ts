@@ -98,7 +98,9 @@ export class CubbySession implements AsyncDisposable {
     const { state } = this.#machine;
     if (state === "expired") return "expired";
     if (state === "closed" || state === "closing") return "closed";
-    return this.leaseNow() === "live" ? "safe" : "jeopardy";
+    const lease = this.leaseNow();
+    if (lease === "live") return "safe";
+    return lease === "over" ? "expired" : "jeopardy";
   }
 
   /**
@@ -404,14 +406,19 @@ export class CubbySession implements AsyncDisposable {
 
   #notify(notice: SessionNotice): void {
     for (const listener of [...this.#listeners]) {
+      // A listener's mistake must not take the session's other work, or the process, down with it.
       try {
-        listener(notice);
+        const result: unknown = listener(notice);
+        if (result instanceof Promise) result.catch(warn);
       } catch (error) {
-        // A listener's mistake must not take the session's other work down with it.
-        process.emitWarning(error instanceof Error ? error : String(error));
+        warn(error);
       }
     }
   }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : String(error));
 }
 
 function isStale(error: unknown): error is CubbyError {

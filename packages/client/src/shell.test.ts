@@ -408,6 +408,19 @@ describe("a lock", () => {
     expect(signal.aborted).toBe(false);
   });
 
+  it("and its session are over when the grace period is, although no timer has run", async () => {
+    replica.leaseMs = 1_000;
+    await using cell = await connect(replica.url, { gracePeriodMs: 500 });
+    const file = await cell.open(PATH, { create: true });
+    const lock = await file.acquire();
+    const start = performance.now();
+    while (performance.now() - start < 1_500) {
+      // The event loop stands still.
+    }
+    expect(() => lock.assertHeld()).toThrow(/the session has expired/);
+    expect(cell.state).toBe("expired");
+  });
+
   it("is lost with its session, with a typed reason", async () => {
     await using cell = await connect(replica.url);
     const notices: string[] = [];
@@ -748,10 +761,12 @@ describe("late errors", () => {
       cell.onState(() => {
         throw new Error("a listener's mistake");
       });
+      const fails = (): unknown => Promise.reject(new Error("a later mistake"));
+      cell.onState(fails);
       cell.onState((notice) => notices.push(notice));
       await cell.close();
       expect(notices).toEqual(["closed"]);
-      await until(() => warnings.length > 0);
+      await until(() => warnings.length > 1);
     } finally {
       process.off("warning", listen);
     }

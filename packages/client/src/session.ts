@@ -96,7 +96,6 @@ export class CubbySession implements AsyncDisposable {
   /** As the clock has it now, whatever timers have noticed. */
   get state(): SessionState {
     const { state } = this.#machine;
-    if (state === "expired") return "expired";
     if (state === "closed" || state === "closing") return "closed";
     const lease = this.leaseNow();
     if (lease === "live") return "safe";
@@ -332,7 +331,7 @@ export class CubbySession implements AsyncDisposable {
 
   /** For `write`: in one step, so that nobody reads the file without its contents. */
   #create(path: string, contents: Uint8Array, why: unknown, open: OpenOptions): Promise<NodeStat> {
-    if (!(why instanceof CubbyError) || why.code !== "not_found") throw why;
+    if (!hasCode(why, "not_found")) throw why;
     return this.#withHandle(path, { ...open, create: true, contents }, async (node, how) =>
       node.created ? node.openedStat : await node.setContents(contents, how),
     );
@@ -371,7 +370,7 @@ export class CubbySession implements AsyncDisposable {
       try {
         return await use(node, timeLeft());
       } catch (error) {
-        throw isStale(error) ? gone(path, error) : error;
+        throw hasCode(error, "stale_handle") ? gone(path, error) : error;
       } finally {
         // Nobody need wait for it: it never fails, and the session's end closes the handle as well.
         void node.close();
@@ -421,8 +420,8 @@ function warn(error: unknown): void {
   process.emitWarning(error instanceof Error ? error : String(error));
 }
 
-function isStale(error: unknown): error is CubbyError {
-  return error instanceof CubbyError && error.code === "stale_handle";
+function hasCode(error: unknown, code: ErrorCode): error is CubbyError {
+  return error instanceof CubbyError && error.code === code;
 }
 
 /** Whoever gave a path has no handle: deleted a moment after the open, the node is not there. */

@@ -1,9 +1,11 @@
 import { DeltaError } from "./delta-error.ts";
+import { requireArray } from "./values.ts";
 
 /** A first value and the differences that follow, in decimal arithmetic. */
 export type Deltas<T, D> = { readonly base: T; readonly deltas: readonly D[] };
 
 const DIGITS_MAX = 15;
+const IN_ARRAYS = "values and deltas come in arrays";
 
 /**
  * The first value and the differences between neighbors. Numbers with a few decimals are subtracted
@@ -17,7 +19,7 @@ export function deltas(values: readonly Date[]): Deltas<Date, number>;
 export function deltas(
   values: readonly (number | bigint | Date)[],
 ): Deltas<number | bigint | Date, number | bigint> {
-  requireArray(values);
+  requireArray(values, IN_ARRAYS);
   const [base] = values;
   if (values.length === 0)
     throw new DeltaError("invalid_argument", "an empty series has no base", 0);
@@ -37,7 +39,7 @@ export function undelta(apart: Deltas<Date, number>): Date[];
 export function undelta(
   apart: Deltas<number | bigint | Date, number | bigint>,
 ): (number | bigint | Date)[] {
-  requireArray((apart as Partial<typeof apart> | null)?.deltas);
+  requireArray((apart as Partial<typeof apart> | null)?.deltas, IN_ARRAYS);
   const { base, deltas: steps } = apart;
   if (typeof base === "bigint") {
     const values = [base];
@@ -50,12 +52,6 @@ export function undelta(
     Array.from(steps, (step, i) => number(step, i, false)),
   );
   return isDate ? numbers.map((time) => new Date(time)) : numbers;
-}
-
-/** Typed arrays are taken too. */
-function requireArray(values: unknown): void {
-  if (Array.isArray(values) || ArrayBuffer.isView(values)) return;
-  throw new DeltaError("invalid_argument", "values and deltas come in arrays");
 }
 
 function bigint(value: unknown, index: number): bigint {

@@ -238,9 +238,9 @@ export type Segment = {
 };
 
 /** Stops a call with anything but bytes, by shape, since they may come from another realm. */
-export function requireBytes(value: unknown): void {
+export function requireBytes(value: unknown, message = "the bytes are to be a Uint8Array"): void {
   if ((value as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT === 1) return;
-  throw new DeltaError("invalid_argument", "the bytes are to be a Uint8Array");
+  throw new DeltaError("invalid_argument", message);
 }
 
 /** Reads one segment, whose end must repeat its sections. */

@@ -8,6 +8,7 @@ import {
   readHeader,
   readSection,
   readTrailer,
+  requireBytes,
   type SectionSummary,
   sectionSize,
   TABLE,
@@ -24,7 +25,14 @@ import {
   inChunk,
   SegmentWriter,
 } from "./series-codec.ts";
-import { copyValues, joinValues, type TypedValues, takeValues, type Values } from "./values.ts";
+import {
+  copyValues,
+  joinValues,
+  requireArray,
+  type TypedValues,
+  takeValues,
+  type Values,
+} from "./values.ts";
 
 /** The part of a Web stream that is read here, by its shape. */
 type WebStream<T> = {
@@ -65,7 +73,7 @@ export async function* encodeStream(
   let waiting: Values[] = [];
   let count = 0;
   for await (const piece of iterate(source)) {
-    if (!Array.isArray(piece)) requireArray(piece, "a series: put a single one into an array");
+    requireArray(piece, "each piece of a stream must be a series: put a single one into an array");
     count += piece.length;
     // Joined once a chunk, however small the pieces are; until then the caller may change them.
     if (count < chunkValues) {
@@ -97,7 +105,10 @@ export async function* decodeStream(
   const queue = new ByteQueue();
   const state: StreamState = { header: undefined, kind: undefined, sizes: [], count: 0 };
   for await (const piece of iterate(source)) {
-    requireArray(piece, "bytes: put those of a whole file into an array", 1);
+    requireBytes(
+      piece,
+      "each piece of a stream must be bytes: put those of a whole file into an array",
+    );
     queue.push(piece);
     for (;;) {
       const section = nextSection(queue, state);
@@ -116,13 +127,6 @@ export async function* decodeStream(
       queue.dropped + queue.bytes.length,
     );
   }
-}
-
-/** By shape, since bytes may come from another realm. */
-function requireArray(piece: unknown, what: string, elementBytes?: number): void {
-  const found = (piece as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT;
-  if (found !== undefined && found === (elementBytes ?? found)) return;
-  throw new DeltaError("invalid_argument", `each piece of a stream must be ${what}`);
 }
 
 function requireSource(source: unknown): void {

@@ -107,6 +107,13 @@ export function typeOf(values: Values): ValueType | undefined {
   throw new DeltaError("invalid_argument", message);
 }
 
+/** Stops a call with anything but an array, plain or typed; by shape, since it may come from another realm. */
+export function requireArray(value: unknown, message: string): void {
+  const elementBytes = (value as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT;
+  if (Array.isArray(value) || elementBytes !== undefined) return;
+  throw new DeltaError("invalid_argument", message);
+}
+
 /** Of the first value that is not null; undefined if there is none. */
 function plainType(values: readonly unknown[]): ValueType | undefined {
   const index = values.findIndex((value) => value !== null);

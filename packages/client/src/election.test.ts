@@ -107,6 +107,20 @@ describe("an election", () => {
     expect(led).toBe("led");
   });
 
+  it("aborts the leader's signal with the candidate's own, which may come from another realm", async () => {
+    await using cell = await connect(replica.url);
+    // As that of jsdom, which Node's own functions do not take for one.
+    const own = Object.assign(new EventTarget(), { aborted: false, reason: "enough" });
+    const signal = own as unknown as AbortSignal;
+    const reason = await cell.elect(PATH, { value: "x", signal }, (context) => {
+      expect(context.signal.aborted).toBe(false);
+      own.aborted = true;
+      own.dispatchEvent(new Event("abort"));
+      return context.signal.aborted && context.signal.reason;
+    });
+    expect(reason).toBe("enough");
+  });
+
   it("passes the leader's own error on, and resigns", async () => {
     await using cell = await connect(replica.url);
     const running = cell.elect(PATH, { value: "x" }, () => {

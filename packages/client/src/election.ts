@@ -4,7 +4,7 @@ import type { Duration } from "./duration.ts";
 import type { Handle } from "./handle.ts";
 import type { Lock } from "./lock.ts";
 import type { OpenOptions } from "./open-options.ts";
-import { callOptions, ignore } from "./pending-call.ts";
+import { callOptions, ignore, onceAborted } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 
 export type ElectOptions = {
@@ -67,6 +67,20 @@ function askForDeletion(file: Handle): () => void {
   return () => clearInterval(timer);
 }
 
+/** `AbortSignal.any` would hear nothing of a signal of another realm, such as jsdom's. */
+function abortWithAny(signals: readonly AbortSignal[]): { signal: AbortSignal; stop: () => void } {
+  const controller = new AbortController();
+  const stops = signals.map((signal) => {
+    const abort = (): void => controller.abort(signal.reason);
+    if (signal.aborted) abort();
+    return onceAborted(signal, abort);
+  });
+  const stop = (): void => {
+    for (const stopOne of stops) stopOne();
+  };
+  return { signal: controller.signal, stop };
+}
+
 /** The open file with its lock in hand, and the value in it. */
 async function win(
   session: CubbySession,
@@ -117,9 +131,9 @@ export async function elect<T>(
     ...(lockDelay === undefined ? {} : { lockDelay }),
   };
   const { file, lock } = await win(session, path, open, value);
+  const either = abortWithAny(signal === undefined ? [lock.signal] : [lock.signal, signal]);
   try {
-    const signals = signal === undefined ? [lock.signal] : [lock.signal, signal];
-    const context = { signal: AbortSignal.any(signals), sequencer: lock.sequencer, lock };
+    const context = { signal: either.signal, sequencer: lock.sequencer, lock };
     const stopAsking = askForDeletion(file);
     let loss: CubbyError | undefined;
     let result: T;
@@ -133,6 +147,7 @@ export async function elect<T>(
     if (loss !== undefined) throw loss;
     return result;
   } finally {
+    either.stop();
     await file.close();
   }
 }

@@ -1,4 +1,4 @@
-import { CubbyError, type ErrorCode } from "@cubby/protocol";
+import { CreateMode, CubbyError, type ErrorCode } from "@cubby/protocol";
 import type { Call, CallResult, Failure } from "./core/call.ts";
 
 /** Per-call options that every call of the API takes. */
@@ -64,7 +64,7 @@ export class PendingCall<T> {
     const failure = call.failure ?? NO_ANSWER;
     const absorbed = this.#absorb?.(failure.code);
     if (absorbed !== undefined) this.#resolve(absorbed.value);
-    else this.fail(errorOf(failure, this.#signal));
+    else this.fail(errorOf(withOutcomeOf(call, failure), this.#signal));
   }
 
   /**
@@ -75,6 +75,12 @@ export class PendingCall<T> {
     void quiet(this.promise);
     this.#reject(error);
   }
+}
+
+/** An open that makes no node changes nothing, so that nobody need look what has become of it. */
+function withOutcomeOf({ body }: Call, failure: Failure): Failure {
+  const mayChange = body.$case !== "open" || body.value.create !== CreateMode.NEVER;
+  return mayChange ? failure : { ...failure, outcome: "not-applied" };
 }
 
 type AbortListeners = { readonly calls: Set<() => void>; readonly notify: () => void };

@@ -51,6 +51,26 @@ describe("a session", () => {
     expect((await cell.write(PATH, "anew")).sizeBytes).toBe(4);
   });
 
+  it("says not-applied of a call whose open got no answer, unless that could make a node", async () => {
+    await using cell = await connect(replica.url, { closeTimeoutMs: 0, requestTimeoutMs: 20 });
+    replica.intercept = ({ call }) => (call?.$case === "open" ? undefined : "default");
+    const calls = [
+      cell.read(PATH),
+      cell.stat(PATH),
+      cell.list(PATH),
+      cell.remove(PATH),
+      cell.write(PATH, "x"),
+      cell.open(PATH, { write: true }),
+    ];
+    for (const call of calls) {
+      const late = { code: "deadline_exceeded", outcome: "not-applied" };
+      await expect(call).rejects.toMatchObject(late);
+    }
+    for (const call of [cell.mkdir(PATH), cell.open(PATH, { create: true })]) {
+      await expect(call).rejects.toMatchObject({ outcome: "unknown" });
+    }
+  });
+
   it.each(["setContents", "open"])(
     "has one time for all parts of a write, the last of them %s",
     async (last) => {

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { CubbyError } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { describePlatformError } from "./platform-errors.ts";
@@ -22,6 +23,14 @@ describe("a platform error", () => {
   it("stands for all addresses of a host when none could be reached", () => {
     const error = new AggregateError([coded("ECONNREFUSED"), coded("ENETUNREACH")]);
     expect(describePlatformError(error).detail).toContain("ECONNREFUSED");
+  });
+
+  it("is named by its code also where a test runner gives each file a realm of its own", () => {
+    const foreign = (text: string): unknown => runInNewContext(text);
+    const refused = "Object.assign(new Error(), { code: 'ECONNREFUSED' })";
+    for (const error of [foreign(refused), foreign(`new AggregateError([${refused}])`)]) {
+      expect(describePlatformError(error).code).toBe("unreachable");
+    }
   });
 
   it("is passed on when it is one of ours", () => {

@@ -42,11 +42,14 @@ export function describePlatformError(error: unknown): { code: ErrorCode; detail
   return { code: "connection_lost", detail: `the connection failed (${code})` };
 }
 
+/** By what an error has: in Jest, that of a socket is no instance of the `Error` that is known here. */
 function codeOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return UNKNOWN;
   // Happy Eyeballs wraps one error per address; the first stands for all.
-  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
-  if (error instanceof Error && "code" in error && typeof error.code === "string") {
-    return error.code;
+  if ("errors" in error && Array.isArray(error.errors) && error.errors.length > 0) {
+    return codeOf(error.errors[0]);
   }
-  return "unknown error";
+  return "code" in error && typeof error.code === "string" ? error.code : UNKNOWN;
 }
+
+const UNKNOWN = "unknown error";

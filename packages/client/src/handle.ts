@@ -97,17 +97,9 @@ export class Handle implements AsyncDisposable, PendingOwner {
     return quiet(this.#readAll(options));
   }
 
-  /** The same page by page, for long directories: each page is of its own moment. */
+  /** The same page by page, for long directories: each page is of its own moment, and has its own time. */
   async *entries(options?: CallOptions): AsyncGenerator<DirectoryChild, void, undefined> {
-    let after = "";
-    for (;;) {
-      const body: CallBody = { $case: "readDir", value: { handle: this.#token, after } };
-      const page = await this.#call(body, pageOf, options);
-      yield* page.children;
-      const last = page.children.at(-1);
-      if (!page.more || last === undefined) return;
-      after = last.name;
-    }
+    yield* this.#entries(() => options);
   }
 
   /** API-7: writes the whole file; with `ifGeneration`, only if that is its content generation. */
@@ -263,8 +255,24 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   async #readAll(options?: CallOptions): Promise<DirectoryChild[]> {
     const children: DirectoryChild[] = [];
-    for await (const child of this.entries(options)) children.push(child);
+    const timeLeft = this.#session.timeLeft(options ?? {});
+    for await (const child of this.#entries(timeLeft)) children.push(child);
     return children;
+  }
+
+  /** `options` gives those of the next page. */
+  async *#entries(
+    options: () => CallOptions | undefined,
+  ): AsyncGenerator<DirectoryChild, void, undefined> {
+    let after = "";
+    for (;;) {
+      const body: CallBody = { $case: "readDir", value: { handle: this.#token, after } };
+      const page = await this.#call(body, pageOf, options());
+      yield* page.children;
+      const last = page.children.at(-1);
+      if (!page.more || last === undefined) return;
+      after = last.name;
+    }
   }
 
   readonly #onStarted = (call: Call): void => {

@@ -141,7 +141,7 @@ export class CubbySession implements AsyncDisposable {
       checkGeneration(ifGeneration);
       const bytes = contentsBytes(contents);
       const open = { ...callOptions(options), write: true, directory: false };
-      const timeLeft = this.#timeLeft(open);
+      const timeLeft = this.timeLeft(open);
       const writing = this.#withHandle(path, open, (node, how) =>
         node.setContents(bytes, { ...how, ifGeneration }),
       );
@@ -271,6 +271,15 @@ export class CubbySession implements AsyncDisposable {
     return this.call({ $case: "open", value }, opened, options, directory);
   }
 
+  /** For a call that is made of several: they have its time together. */
+  timeLeft(options: CallOptions): () => CallOptions {
+    const { signal } = options;
+    const timeoutMs = this.#timeoutMsOf(options);
+    if (timeoutMs === undefined) return () => ({ signal, timeoutMs: Number.POSITIVE_INFINITY });
+    const deadline = after(monotonicNow(), timeoutMs);
+    return () => ({ signal, timeoutMs: Math.max(0, msBetween(monotonicNow(), deadline)) });
+  }
+
   addLock(lock: Lock, handle: Handle): void {
     // The grant may come with the very news that ends the session.
     if (this.#machine.isOver) lock.lose("the session has expired");
@@ -320,15 +329,6 @@ export class CubbySession implements AsyncDisposable {
     return own === undefined ? this.#settings.requestTimeoutMs : timeoutMsOf(own);
   }
 
-  /** For a call that is made of several: they have its time together. */
-  #timeLeft(options: CallOptions): () => CallOptions {
-    const { signal } = options;
-    const timeoutMs = this.#timeoutMsOf(options);
-    if (timeoutMs === undefined) return () => ({ signal, timeoutMs: Number.POSITIVE_INFINITY });
-    const deadline = after(monotonicNow(), timeoutMs);
-    return () => ({ signal, timeoutMs: Math.max(0, msBetween(monotonicNow(), deadline)) });
-  }
-
   /** For `write`: in one step, so that nobody reads the file without its contents. */
   #create(path: string, contents: Uint8Array, why: unknown, open: OpenOptions): Promise<NodeStat> {
     if (!hasCode(why, "not_found")) throw why;
@@ -359,7 +359,7 @@ export class CubbySession implements AsyncDisposable {
     options: OpenOptions,
     use: (node: Handle, how: CallOptions) => Promise<T>,
   ): Promise<T> {
-    const timeLeft = this.#timeLeft(options);
+    const timeLeft = this.timeLeft(options);
     let open = options;
     if (!this.#passing.tryEnter()) {
       await this.#awaitTurn(options);

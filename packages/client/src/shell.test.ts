@@ -165,6 +165,25 @@ describe("the client over a socket", () => {
     expect(replica.requests.filter((r) => r.call?.$case === "readDir")).toHaveLength(2);
   });
 
+  it("has one time for all pages of a directory", async () => {
+    await using cell = await connect(replica.url);
+    await using directory = await cell.open(PATH, { create: true });
+    replica.intercept = (request) => {
+      if (request.call?.$case !== "readDir") return "default";
+      const name = `${request.call.value.after}a`;
+      const value = { entries: [{ name, stat: replica.statOf(PATH) }], more: name !== "aaaaa" };
+      const socket = replica.openSockets[0];
+      void delay(60).then(
+        () => socket && replica.reply(socket, request, { $case: "readDir", value }),
+      );
+      return undefined;
+    };
+    const late = { code: "deadline_exceeded", outcome: "not-applied" };
+    await expect(directory.readDir({ timeoutMs: 150 })).rejects.toMatchObject(late);
+    await expect(cell.list(PATH, { timeoutMs: 150 })).rejects.toMatchObject(late);
+    expect(await directory.readDir()).toHaveLength(5);
+  });
+
   it("sends a handle's sequencer with every call once it is set (SEQ-7)", async () => {
     await using cell = await connect(replica.url);
     await using file = await cell.open(PATH, { create: true });

@@ -28,6 +28,20 @@ describe("a session", () => {
     expect(replica.numbersOf("endSession")).toHaveLength(1);
   });
 
+  it("calls a listener as often as it was added, and not once it was taken off", async () => {
+    const cell = await connect(replica.url);
+    const notices: string[] = [];
+    const listener = (notice: string): unknown => notices.push(notice);
+    const stop = cell.onState(listener);
+    cell.onState(listener);
+    cell.onState(listener);
+    stop();
+    cell.onState(() => stopLast());
+    const stopLast = cell.onState(() => notices.push("taken off by the one before"));
+    await cell.close();
+    expect(notices).toEqual(["closed", "closed"]);
+  });
+
   it("takes a node that is deleted between open and call for one that is not there", async () => {
     await using cell = await connect(replica.url);
     const calls = {

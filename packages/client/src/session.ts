@@ -68,7 +68,8 @@ export class CubbySession implements AsyncDisposable {
   readonly #settings: SessionSettings;
   readonly #machine: SessionMachine;
   readonly #locks = new Map<Lock, Handle>();
-  readonly #listeners = new Set<(notice: SessionNotice) => void>();
+  /** Each has an object of its own: the same function may be added twice. */
+  readonly #listeners = new Set<{ readonly listener: (notice: SessionNotice) => void }>();
   readonly #passing = new Turnstile(PASSING_HANDLES_MAX);
   #close: Promise<void> | undefined;
   #onClosed: (() => void) | undefined;
@@ -107,8 +108,9 @@ export class CubbySession implements AsyncDisposable {
    * was watched may have changed unseen). Returns what takes it off again.
    */
   onState(listener: (notice: SessionNotice) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const entry = { listener };
+    this.#listeners.add(entry);
+    return () => this.#listeners.delete(entry);
   }
 
   /** Opens the node at a path from the root, `/ls/<cell>/…`. */
@@ -404,9 +406,12 @@ export class CubbySession implements AsyncDisposable {
   }
 
   #notify(notice: SessionNotice): void {
-    for (const listener of [...this.#listeners]) {
+    for (const entry of [...this.#listeners]) {
+      // One before it may have taken it off.
+      if (!this.#listeners.has(entry)) continue;
       // A listener's mistake must not take the session's other work, or the process, down with it.
       try {
+        const { listener } = entry;
         const result: unknown = listener(notice);
         if (result instanceof Promise) result.catch(warn);
       } catch (error) {

@@ -1,6 +1,7 @@
+import type { Request } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
-import { FakeReplica, failure } from "./test-support/fake-replica.ts";
+import { FakeReplica, failure, until } from "./test-support/fake-replica.ts";
 
 const PATH = "/ls/local/a";
 const CALLS_OF_A_NODE = new Set(["getContentsAndStat", "setContents", "readDir", "delete"]);
@@ -40,6 +41,40 @@ describe("a session", () => {
     const stopLast = cell.onState(() => notices.push("taken off by the one before"));
     await cell.close();
     expect(notices).toEqual(["closed", "closed"]);
+  });
+
+  it("that is closed as a lock is granted tells of its loss at once", async () => {
+    const cell = await connect(replica.url);
+    const file = await cell.open(PATH, { create: true });
+    const node = await cell.open("/ls/local/b", { create: true });
+    const lost = await node.acquire();
+    let closing: Promise<void> | undefined;
+    lost.signal.addEventListener("abort", () => {
+      closing = cell.close();
+    });
+    let acquire: Request | undefined;
+    replica.intercept = (request) => {
+      const kind = request.call?.$case;
+      if (kind === "acquire") acquire = request;
+      const [socket] = replica.openSockets;
+      if (kind === "getStat" && socket !== undefined && acquire !== undefined) {
+        // Both answers arrive in one chunk; that to EndSession never does.
+        socket.cork();
+        replica.reply(socket, request, failure("stale_handle"));
+        replica.intercept = () => "default";
+        replica.reply(socket, acquire);
+        replica.intercept = () => undefined;
+        socket.uncork();
+      }
+      return kind === "acquire" || kind === "getStat" ? undefined : "default";
+    };
+    const acquiring = file.acquire();
+    await until(() => acquire !== undefined);
+    await node.getStat().catch(() => undefined);
+    const { held, signal } = await acquiring;
+    expect(held).toBe(false);
+    expect(signal.reason).toMatchObject({ message: expect.stringMatching(/was closed/) });
+    await closing;
   });
 
   it("takes a node that is deleted between open and call for one that is not there", async () => {

@@ -283,8 +283,9 @@ export class CubbySession implements AsyncDisposable {
   }
 
   addLock(lock: Lock, handle: Handle): void {
-    // The grant may come with the very news that ends the session.
-    if (this.#machine.isOver) lock.lose("the session has expired");
+    // The grant may come with the very news that ends the session, or that makes somebody close it.
+    if (this.#machine.state === "closing") lock.lose("the session was closed");
+    else if (this.#machine.isOver) lock.lose("the session has expired");
     else this.#locks.set(lock, handle);
   }
 

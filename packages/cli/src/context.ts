@@ -1,4 +1,5 @@
 import type { CellAccess } from "./cell-access.ts";
+import { readStandardInput } from "./standard-input.ts";
 import { writeStandardOutput } from "./standard-output.ts";
 
 /** Everything that a command touches of the world, so that tests can give it another one. */
@@ -6,8 +7,8 @@ export type Context = {
   readonly env: Readonly<Record<string, string | undefined>>;
   writeOut(data: string | Uint8Array): void;
   writeError(text: string): void;
-  /** All of standard input. */
-  readInput(): Promise<Uint8Array>;
+  /** All of standard input; of more than `bytesMax`, enough to see that it is more. */
+  readInput(bytesMax: number): Promise<Uint8Array>;
   readonly cells: CellAccess;
 };
 
@@ -18,11 +19,7 @@ export function processContext(cells: CellAccess): Context {
     writeError: (text) => {
       process.stderr.write(text);
     },
-    readInput: async () => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of process.stdin as AsyncIterable<Buffer>) chunks.push(chunk);
-      return Buffer.concat(chunks);
-    },
+    readInput: readStandardInput,
     cells,
   };
 }

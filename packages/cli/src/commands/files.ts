@@ -114,7 +114,9 @@ function addPut(program: Command, context: Context): void {
             ? undefined
             : parseCount(options.ifGeneration, "--if-generation", 0, Number.MAX_SAFE_INTEGER);
         const contents =
-          value === undefined || value === "-" ? await context.readInput() : utf8Encode(value);
+          value === undefined || value === "-"
+            ? await context.readInput(FILE_BYTES_MAX)
+            : utf8Encode(value);
         assertFits(path, contents);
         const stat = await withSession(context, options, (session) =>
           put(session, path, contents, ifGeneration),
@@ -148,7 +150,7 @@ async function put(
 
 function assertFits(path: string, { length }: Uint8Array): void {
   if (length <= FILE_BYTES_MAX) return;
-  const detail = `${path} would have ${length} bytes, ${FILE_BYTES_MAX} are allowed.`;
+  const detail = `${path} would have more than ${FILE_BYTES_MAX} bytes.`;
   throw new CubbyError("file_too_large", detail);
 }
 

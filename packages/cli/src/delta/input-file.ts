@@ -11,7 +11,7 @@ export const INPUT_BYTES_MAX = 2 ** 31;
 /** All of a file, or of standard input. */
 export async function readInput(context: Context, path: string): Promise<Uint8Array> {
   if (path === STANDARD) {
-    const input = await context.readInput();
+    const input = await context.readInput(INPUT_BYTES_MAX);
     if (input.length > INPUT_BYTES_MAX) throw tooLarge("Standard input");
     return plain(input);
   }

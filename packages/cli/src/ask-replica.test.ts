@@ -2,9 +2,22 @@ import { createServer, type Server } from "node:net";
 import { CubbyError, ERROR_CODES, encodeFrame, Reply } from "@cubby/protocol";
 import { afterEach, expect, it } from "vitest";
 import { askReplica, askReplicas } from "./ask-replica.ts";
+import { monotonicMs } from "./process/monotonic.ts";
 
 let server: Server | undefined;
 afterEach(() => server?.close());
+
+/** A replica that takes connections, and never says anything. */
+async function silentReplica(askedAtMs: number[] = []): Promise<string> {
+  const listening = createServer((socket) => {
+    askedAtMs.push(monotonicMs());
+    socket.on("error", () => socket.destroy());
+  });
+  server = listening;
+  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+  const bound = listening.address();
+  return `127.0.0.1:${typeof bound === "object" ? bound?.port : bound}`;
+}
 
 /** A replica that has as many connections as it takes. */
 async function fullReplica(): Promise<string> {
@@ -31,10 +44,16 @@ it("says why a replica does not tell how it is", async () => {
 });
 
 it("does not wait for ever when it is told not to wait", async () => {
-  const listening = createServer((socket) => socket.on("error", () => socket.destroy()));
-  server = listening;
-  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
-  const bound = listening.address();
-  const address = `127.0.0.1:${typeof bound === "object" ? bound?.port : bound}`;
+  const address = await silentReplica();
   await expect(askReplica(address, 0)).rejects.toMatchObject({ code: "unreachable" });
+});
+
+it("waits for a silent replica once, not once more for the others that it may know of", async () => {
+  const askedAtMs: number[] = [];
+  const address = await silentReplica(askedAtMs);
+  const timeoutMs = 1_000;
+  const [answer] = await askReplicas([address], timeoutMs);
+  expect(answer?.problem).toMatch(/^no answer in \d+ ms$/);
+  // All that is asked of it is asked before anything is given up.
+  expect(Math.max(...askedAtMs) - Math.min(...askedAtMs)).toBeLessThan(timeoutMs / 2);
 });

@@ -9,6 +9,7 @@ import {
   type Status,
 } from "@cubby/protocol";
 import type { ReplicaAnswer } from "./cell-access.ts";
+import { monotonicMs } from "./process/monotonic.ts";
 
 type Result = NonNullable<Reply["result"]>;
 
@@ -19,22 +20,32 @@ export async function askReplica(address: string, timeoutMs: number): Promise<St
   return result.value;
 }
 
-/** Asks the replicas at these addresses, and those that they know of. */
+/** Asks the replicas at these addresses, and those that they know of, within one time for all. */
 export async function askReplicas(
   addresses: readonly string[],
   timeoutMs: number,
 ): Promise<ReplicaAnswer[]> {
-  const known = await Promise.all(addresses.map((address) => replicasKnownTo(address, timeoutMs)));
-  const all = [...new Set([...addresses, ...known.flat()])];
-  return Promise.all(
-    all.map(async (address): Promise<ReplicaAnswer> => {
-      try {
-        return { address, status: await askReplica(address, timeoutMs), problem: "" };
-      } catch (error) {
-        return { address, status: undefined, problem: problemOf(error) };
-      }
-    }),
-  );
+  const endMs = monotonicMs() + timeoutMs;
+  const leftMs = (): number => Math.max(0, Math.round(endMs - monotonicMs()));
+  const answers = new Map<string, Promise<ReplicaAnswer>>();
+  const askOnce = (address: string): void => {
+    if (!answers.has(address)) answers.set(address, answerOf(address, leftMs()));
+  };
+  for (const address of addresses) askOnce(address);
+  // A replica that is silent must not keep those waiting of whom another tells.
+  const asking = addresses.map(async (address) => {
+    for (const known of await replicasKnownTo(address, leftMs())) askOnce(known);
+  });
+  await Promise.all(asking);
+  return Promise.all(answers.values());
+}
+
+async function answerOf(address: string, timeoutMs: number): Promise<ReplicaAnswer> {
+  try {
+    return { address, status: await askReplica(address, timeoutMs), problem: "" };
+  } catch (error) {
+    return { address, status: undefined, problem: problemOf(error) };
+  }
 }
 
 async function replicasKnownTo(address: string, timeoutMs: number): Promise<readonly string[]> {
@@ -55,12 +66,11 @@ async function ask(
   const colon = address.lastIndexOf(":");
   const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
   const socket = connectSocket({ host, port: Number(address.slice(colon + 1)) });
+  let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Result>((resolve, reject) => {
-      // To a socket 0 is no limit at all.
-      socket.setTimeout(Math.max(1, timeoutMs), () =>
-        reject(unreachable(`no answer in ${timeoutMs} ms`)),
-      );
+      // Not that of the socket, which begins again with every sign of life.
+      timer = setTimeout(() => reject(unreachable(`no answer in ${timeoutMs} ms`)), timeoutMs);
       socket.once("error", (error) => reject(unreachable(error.message, error)));
       socket.once("close", () => reject(unreachable("it closed the connection")));
       const frames = new FrameDecoder();
@@ -81,6 +91,7 @@ async function ask(
       socket.write(encodeFrame(Request.encode(Request.fromPartial({ tag: 1, call })).finish()));
     });
   } finally {
+    clearTimeout(timer);
     socket.destroy();
   }
 }

@@ -382,6 +382,26 @@ describe("exit codes of cubby delta", () => {
     expect([code, error]).toEqual([65, expect.stringContaining("larger than 2 GiB")]);
   });
 
+  it("are 64 for what only CSV has, said of JSON lines", async () => {
+    put("a.jsonl", '{"a":1}\n{"a":2}\n');
+    put("a", '{"a":1}\n');
+    const said = [["--null", "NA"], ["--header"], ["--no-header"], ["--delimiter", ";"]];
+    for (const command of [["encode", "-o", at("x")], ["bench"]]) {
+      for (const options of said) {
+        for (const file of [at("a.jsonl"), at("a")]) {
+          error = "";
+          expect([file, options, await delta(...command, file, ...options)]).toEqual([
+            file,
+            options,
+            64,
+          ]);
+          expect(error).toContain(`${options[0]} has no meaning for JSON lines`);
+        }
+      }
+    }
+    expect(await delta("encode", at("a"), "--from", "csv", "--null", "NA", "-o", at("y"))).toBe(0);
+  });
+
   it("come with one JSON document that names the file", async () => {
     put("ragged.csv", "a,b\n1\n");
     expect(await delta("encode", at("ragged.csv"), "-o", at("x"), "--json")).toBe(65);

@@ -30,7 +30,18 @@ export function readText(
   }
   assertUtf8(bytes);
   const source = options.source ?? sourceOfName(options.path) ?? sniff(bytes);
-  return source === "jsonl" ? readJsonLines(bytes, options) : readCsv(bytes, options);
+  if (source === "csv") return readCsv(bytes, options);
+  assertNoneOfCsv(options);
+  return readJsonLines(bytes, options);
+}
+
+function assertNoneOfCsv({ delimiter, header, nullText }: CsvOptions): void {
+  const headerName = header === false ? "--no-header" : "--header";
+  const said = { "--delimiter": delimiter, [headerName]: header, "--null": nullText };
+  const name = Object.entries(said).find(([, value]) => value !== undefined)?.[0];
+  if (name === undefined) return;
+  const detail = `${name} has no meaning for JSON lines. Leave it out, or read CSV with --from csv.`;
+  throw new CubbyError("invalid_argument", detail);
 }
 
 function sniff(bytes: Uint8Array): TextSource {

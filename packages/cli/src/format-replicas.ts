@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { CubbyError } from "@cubby/protocol";
 import { formatDirectory } from "@cubby/server";
 
@@ -28,7 +28,7 @@ export async function formatReplicas(request: {
   const cellFile = join(directory, CELL_FILE);
   const replicas = dataDirectories.length;
   if (existsSync(cellFile)) {
-    const made = JSON.parse(readFileSync(cellFile, "utf8")) as LocalCellFile;
+    const made = readCellFile(cellFile);
     if (made.cellName === cellName && made.replicas === replicas) return;
     throw new CubbyError(
       "wrong_directory",
@@ -42,6 +42,21 @@ export async function formatReplicas(request: {
     }),
   );
   const made: LocalCellFile = { cellId, cellName, replicas };
-  // Last: without it nothing has been made.
-  writeFileSync(cellFile, `${JSON.stringify(made)}\n`);
+  // Last: without it nothing has been made. And whole, or not there.
+  writeFileSync(`${cellFile}.new`, `${JSON.stringify(made)}\n`);
+  renameSync(`${cellFile}.new`, cellFile);
+}
+
+function readCellFile(path: string): LocalCellFile {
+  const text = readFileSync(path, "utf8");
+  try {
+    const { cellId, cellName, replicas } = JSON.parse(text) as Partial<LocalCellFile>;
+    if (cellId !== undefined && cellName !== undefined && replicas !== undefined) {
+      return { cellId, cellName, replicas };
+    }
+  } catch {
+    // Said below, like every other way in which it is not what was written.
+  }
+  const detail = `${path} does not tell any more which cell was made there. Remove ${dirname(path)} and with it what the cell holds, or use another directory.`;
+  throw new CubbyError("config_invalid", detail);
 }

@@ -98,6 +98,28 @@ describe("a local cell that cannot start", () => {
     await second.startAll();
     await expect(second.waitReady()).rejects.toMatchObject({ code: "directory_in_use" });
   });
+
+  it("is not ready because another one answers at its addresses", async () => {
+    const options = { replicas: 1, segmentBytes: SEGMENT_BYTES };
+    await using first = await LocalCell.create({ ...options, directory: join(directory, "1") });
+    await first.startAll();
+    await first.waitReady();
+    const portBase = first.ports[0];
+    const other = { ...options, directory: join(directory, "2"), portBase };
+    await using second = await LocalCell.create(other);
+    await second.startAll();
+    await expect(second.waitReady()).rejects.toMatchObject({ code: "address_in_use" });
+  });
+
+  it("says what to do about a directory whose record of the cell cannot be read", async () => {
+    for (const torn of ["", '{"cellId":"00', "null", "{}"]) {
+      writeFileSync(join(directory, "cell.json"), torn);
+      await expect(LocalCell.create({ directory, replicas: 1 })).rejects.toMatchObject({
+        code: "config_invalid",
+        message: expect.stringMatching(/cell\.json .*\. Remove .*, or use another directory\.$/),
+      });
+    }
+  });
 });
 
 describe("cubby dev", () => {

@@ -176,10 +176,12 @@ export class LocalCell implements AsyncDisposable {
     return Promise.all(
       this.#members.map(async ({ replica, child }) => {
         const state = child?.state ?? "stopped";
-        const status =
+        const answer =
           state === "running"
             ? await askReplica(this.address(replica), timeoutMs).catch(() => undefined)
             : undefined;
+        // Where another cell has the port, ours has not found out yet that it must end.
+        const status = answer?.processId === child?.pid ? answer : undefined;
         return { replica, state, pid: this.pid(replica), status };
       }),
     );

@@ -55,7 +55,8 @@ export function decodeText(bytes: Uint8Array, columns?: readonly string[]): Deco
   const isSeries = metadata === undefined;
   if (isSeries && columns !== undefined) assertKnown([SERIES_KEY], { columns });
   const series = isSeries ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept);
-  const rows = series[0]?.values.length ?? 0;
+  // Objects without a key are rows of no column; a file may claim any number of them.
+  const rows = series[0]?.values.length ?? Math.min(kept?.rows ?? 0, READ_OPTIONS.maxValues);
   const layout = kept ?? usualLayout(isSeries);
   return {
     table: { layout: { ...layout, columns: textColumns(series, kept) }, columns: series, rows },

@@ -84,6 +84,13 @@ describe("cubby delta encode and decode", () => {
     expect([out.toString(), error]).toEqual([input, ""]);
   });
 
+  it("keep the rows of objects that have no key", async () => {
+    put("a.jsonl", "{}\n{}\n");
+    expect(await delta("encode", at("a.jsonl"), "-o", at("a.cdl"), "--exact")).toBe(0);
+    expect(await delta("decode", at("a.cdl"), "-o", at("again.jsonl"))).toBe(0);
+    expect(get("again.jsonl")).toBe("{}\n{}\n");
+  });
+
   it("turn one kind of text into another, and into raw numbers", async () => {
     put("a.csv", "zip,n,when\n00501,1.50,2026-01-02\n10001,-2.25,2026-01-03\n");
     await delta("encode", at("a.csv"), "-o", at("a.cdl"));

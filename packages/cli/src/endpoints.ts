@@ -1,7 +1,7 @@
 import { CubbyError } from "@cubby/protocol";
 import { PORT_BASE_DEFAULT } from "./options.ts";
 
-const URL_FORM = /^cubby:\/\/([^/]+)(?:\/([^/]*))?$/;
+const URL_FORM = /^cubby:\/\/([^/]+)(?:\/([^/]*)\/?)?$/;
 /** An IPv6 address stands in brackets. */
 const HOST_FORM = /^(\[[0-9a-fA-F:.%]+\]|[^\s[\]:/@?#]+)(?::(\d{1,5}))?$/;
 const PORT_MAX = 65_535;

@@ -1,13 +1,14 @@
 import {
   closeSync,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
-  writeSync,
+  writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
 import {
@@ -107,10 +108,21 @@ export class JobStore {
     if (job !== this.#jobs.length + 1) {
       throw new CubbyError("invalid_argument", `The next job is ${this.#jobs.length + 1}.`);
     }
-    writeSync(this.#jobsFile, `${JSON.stringify(result)}\n`);
-    fdatasyncSync(this.#jobsFile);
+    this.#append(`${JSON.stringify(result)}\n`);
     this.#jobs.push(result);
     return { kind: "stored", job, lockGeneration };
+  }
+
+  /** Whole and durable, or not at all: a disk that is nearly full takes a part. */
+  #append(line: string): void {
+    const { size } = fstatSync(this.#jobsFile);
+    try {
+      writeFileSync(this.#jobsFile, line);
+      fdatasyncSync(this.#jobsFile);
+    } catch (error) {
+      ftruncateSync(this.#jobsFile, size);
+      throw error;
+    }
   }
 
   close(): void {
@@ -141,10 +153,7 @@ export class JobStore {
   /** Written aside and renamed, so that a crash leaves the old one or the new one. */
   #writeGreatest(sequencer: string): void {
     const path = join(this.#directory, "greatest-sequencer");
-    const file = openSync(`${path}.new`, "w");
-    writeSync(file, `${sequencer}\n`);
-    fsyncSync(file);
-    closeSync(file);
+    writeFileSync(`${path}.new`, `${sequencer}\n`, { flush: true });
     renameSync(`${path}.new`, path);
     const directory = openSync(this.#directory, "r");
     fsyncSync(directory);

@@ -95,6 +95,27 @@ describe("an output", () => {
   });
 });
 
+describe("a signal", () => {
+  const listening = (): number => process.listenerCount("SIGINT");
+
+  it("is taken for a file that must be taken back, and for nothing else", async () => {
+    const before = listening();
+    const taken = async (path: string): Promise<number> => {
+      let most = 0;
+      const looking = function* (): Generator<Uint8Array> {
+        most = listening() - before;
+        yield utf8Encode("a");
+      };
+      await (await Output.at(context, path, false)).write(looking());
+      return most;
+    };
+    expect(await taken(at("new"))).toBe(1);
+    // To a pipe that nobody reads the wait has no end, unless the signal is it.
+    expect(await taken("/dev/null")).toBe(0);
+    expect(listening()).toBe(before);
+  });
+});
+
 describe("an input", () => {
   it("is a file or standard input, or named as missing", async () => {
     writeFileSync(at("file"), "text");

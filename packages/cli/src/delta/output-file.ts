@@ -58,10 +58,11 @@ export class Output {
       }
       return { bytes };
     }
-    const told = whenToldToEnd();
+    // In a pipe or device there is nothing to take back, and a pipe without a reader has no end.
+    const told = this.#isDirect ? undefined : whenToldToEnd();
     try {
-      const bytes = await this.#writeFile(parts, told.signal);
-      return told.exitCode === undefined ? { bytes } : { exitCode: told.exitCode };
+      const bytes = await this.#writeFile(parts, told?.signal);
+      return told?.exitCode === undefined ? { bytes } : { exitCode: told.exitCode };
     } catch (cause) {
       if (cause instanceof CubbyError) throw cause;
       const { code, message } = cause as NodeJS.ErrnoException;
@@ -69,17 +70,17 @@ export class Output {
       const detail = `${this.path} cannot be written: ${message}.`;
       throw new CubbyError("file_not_writable", detail, { cause });
     } finally {
-      told.stopListening();
+      told?.stopListening();
     }
   }
 
-  async #writeFile(parts: Iterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+  async #writeFile(parts: Iterable<Uint8Array>, signal: AbortSignal | undefined): Promise<number> {
     if (this.#isDirect) return fill(await open(this.path, "w"), parts, signal);
     const unfinished = `.${basename(this.path)}.${randomBytes(4).toString("hex")}.tmp`;
     const path = join(dirname(this.path), unfinished);
     try {
       const bytes = await fill(await open(path, "wx"), parts, signal);
-      if (!signal.aborted) await this.#publish(path);
+      if (signal?.aborted !== true) await this.#publish(path);
       return bytes;
     } finally {
       await rm(path, { force: true });
@@ -107,12 +108,12 @@ export class Output {
 async function fill(
   file: FileHandle,
   parts: Iterable<Uint8Array>,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<number> {
   try {
     let bytes = 0;
     for (const part of parts) {
-      if (signal.aborted) break;
+      if (signal?.aborted === true) break;
       await file.writeFile(part);
       bytes += part.length;
     }

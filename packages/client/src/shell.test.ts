@@ -57,8 +57,8 @@ describe("the client over a socket", () => {
     const before = timers();
     const cell = await connect(replica.url);
     await cell.close();
-    await until(() => replica.openSockets.length === 0);
-    expect(timers()).toBe(before);
+    // The replica may know that the connection has ended a turn before the client does.
+    await until(() => replica.openSockets.length === 0 && timers() <= before);
   });
 
   it("carries all calls of a turn in one write, answered in any order", async () => {

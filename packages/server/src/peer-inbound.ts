@@ -27,6 +27,8 @@ export class InboundLink {
   #framesRead = 0;
   #replicaId = 0;
   #incarnation = "";
+  /** Read from the socket, as `spoke` last saw it. */
+  #seenBytes = 0;
 
   constructor(context: PeerLaneContext, socket: Socket, handler: InboundHandler) {
     this.#context = context;
@@ -45,6 +47,14 @@ export class InboundLink {
   /** 0 until its hello has been taken. */
   get replicaId(): number {
     return this.#replicaId;
+  }
+
+  /** True if anything came since the last look, after the hello. */
+  spoke(): boolean {
+    const { bytesRead } = this.#socket;
+    const isMore = this.#stage === "open" && bytesRead > this.#seenBytes;
+    this.#seenBytes = bytesRead;
+    return isMore;
   }
 
   sweep(now: Instant): void {
@@ -138,6 +148,7 @@ export class InboundLink {
     }
     this.#stage = "open";
     this.#replicaId = hello.replicaId;
+    this.#seenBytes = this.#socket.bytesRead;
     this.#incarnation = hello.incarnation;
     // The dialer sends nothing before our answer, so that no frame is left in the hello's decoder.
     this.#decoder = new FrameDecoder(this.#context.limits.frameBytesMax);

@@ -350,6 +350,48 @@ describe("a peer lane", () => {
     expect(held).toHaveLength(2);
   });
 
+  test("dials anew when a peer that spoke has fallen silent, and not again before it speaks", async () => {
+    const one = await startReplica(1, { limits: { quietMs: 3_000 } });
+    const two = await startReplica(2);
+    acquaint(one, two);
+    await eventually(() => one.lane.connected(2) && two.lane.connected(1));
+    const sweepFor = (ms: number): void => {
+      for (let passed = 0; passed < ms; passed += 250) {
+        one.pass(250);
+        one.lane.sweep();
+      }
+    };
+    // A replica whose connections are all it has said may have nothing to say yet.
+    sweepFor(60_000);
+    expect(one.lane.counters.dialsTotal).toBe(1);
+    two.lane.send(1, Uint8Array.of(1));
+    await eventually(() => one.frames.length === 1);
+    sweepFor(3_000);
+    expect(one.lane.connected(2)).toBe(true);
+    sweepFor(250);
+    expect(one.states.at(-1)?.state).toEqual({
+      kind: "disconnected",
+      reason: "Nothing came from it any more.",
+    });
+    await eventually(() => one.lane.connected(2));
+    sweepFor(60_000);
+    expect(one.lane.connected(2)).toBe(true);
+  });
+
+  test("does not take its own standstill for the silence of a peer", async () => {
+    const one = await startReplica(1, { limits: { quietMs: 3_000 } });
+    const two = await startReplica(2);
+    acquaint(one, two);
+    await eventually(() => one.lane.connected(2) && two.lane.connected(1));
+    two.lane.send(1, Uint8Array.of(1));
+    await eventually(() => one.frames.length === 1);
+    one.pass(250);
+    one.lane.sweep();
+    one.pass(10_000);
+    one.lane.sweep();
+    expect(one.lane.connected(2)).toBe(true);
+  });
+
   test("lets a peer in past a flood of connections that say nothing", async () => {
     const one = await startReplica(1);
     one.lane.setPeers([{ replicaId: 2, host: "127.0.0.1", port: 1 }]);

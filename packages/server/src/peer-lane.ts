@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import { assert } from "@cubby/base";
+import { assert, type Instant, msBetween } from "@cubby/base";
 import { type Address, addressText, listenOn } from "./address.ts";
 import { type Clock, monotonicNow } from "./clock.ts";
 import { FrameBufferPool } from "./frame-buffer.ts";
@@ -40,6 +40,8 @@ export type PeerLaneLimits = {
   readonly lookupMs: number;
   readonly connectMs: number;
   readonly handshakeMs: number;
+  /** The connection to a peer that was heard, and from which nothing comes for so long, ends. */
+  readonly quietMs: number;
   /** Unsent bytes that do not move for this long end the connection. */
   readonly stuckMs: number;
   /** From the first chunk of a frame to its last, inbound. */
@@ -56,6 +58,7 @@ export const PEER_LANE_LIMITS: PeerLaneLimits = {
   lookupMs: 30_000,
   connectMs: 1_000,
   handshakeMs: 2_000,
+  quietMs: 3_000,
   stuckMs: 2_000,
   frameMs: 20_000,
   sweepMs: 250,
@@ -122,6 +125,7 @@ export class PeerLane {
   readonly #dirty: OutboundLink[] = [];
   #flushSoon: NodeJS.Immediate | undefined;
   #sweeper: NodeJS.Timeout | undefined;
+  #sweptAt: Instant;
   #closed = false;
 
   constructor(options: PeerLaneOptions) {
@@ -135,6 +139,7 @@ export class PeerLane {
       now: options.now ?? monotonicNow,
       random: options.random ?? Math.random,
     };
+    this.#sweptAt = this.#context.now();
     for (const peer of options.peers) this.#addPeer(peer);
     this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 });
     this.#server.on("connection", (socket) => this.#onConnection(socket));
@@ -203,9 +208,18 @@ export class PeerLane {
   }
 
   sweep(): void {
+    const { limits } = this.#context;
     const now = this.#context.now();
-    for (const link of this.#outbound.values()) link.sweep(now);
-    for (const link of this.#inbound) link.sweep(now);
+    const stoodStill = msBetween(this.#sweptAt, now) >= limits.quietMs / 2;
+    this.#sweptAt = now;
+    for (const link of this.#inbound) {
+      if (link.spoke()) this.#outbound.get(link.replicaId)?.onHeard(now);
+      link.sweep(now);
+    }
+    for (const link of this.#outbound.values()) {
+      if (stoodStill) link.excuseSilence(now);
+      link.sweep(now);
+    }
   }
 
   close(): Promise<void> {

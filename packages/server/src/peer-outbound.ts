@@ -42,6 +42,8 @@ export class OutboundLink {
   #writing: FrameBuffer | undefined;
   #writtenBytes = 0;
   #progressAt: Instant = NEVER;
+  /** When the peer was last heard, on the connection that it dialed; NEVER before it was. */
+  #heardAt: Instant = NEVER;
 
   constructor(context: PeerLaneContext, address: PeerAddress, onState: (s: PeerState) => void) {
     this.#context = context;
@@ -115,15 +117,35 @@ export class OutboundLink {
     this.#pump();
   }
 
+  onHeard(now: Instant): void {
+    this.#heardAt = now;
+  }
+
+  /** After a standstill of our own what came meanwhile is not read yet: silence means nothing. */
+  excuseSilence(now: Instant): void {
+    if (this.#heardAt !== NEVER) this.#heardAt = now;
+  }
+
   sweep(now: Instant): void {
-    const { stuckMs } = this.#context.limits;
+    const { quietMs, stuckMs } = this.#context.limits;
     const connecting = this.#stage === "connecting" || this.#stage === "hello";
     if (connecting && this.#deadline <= now) {
       this.#end("It did not answer in time.");
+    } else if (this.#isQuiet(now, quietMs)) {
+      this.#end("Nothing came from it any more.");
     } else if (this.#writing !== undefined && msBetween(this.#progressAt, now) >= stuckMs) {
-      // After a cut, TCP would wait ever longer between its own attempts; a new connection does not.
       this.#end("It did not take what was sent.");
     }
+  }
+
+  /**
+   * Liveness: after a cut, TCP waits ever longer between its own attempts, in the end for as long again as
+   * the cut took; a new connection does not. The kernel takes what is sent all the while. One that has
+   * never been heard is let be: it may have nothing to say, or be unable to dial.
+   */
+  #isQuiet(now: Instant, quietMs: number): boolean {
+    if (this.#stage !== "open" || this.#heardAt === NEVER) return false;
+    return msBetween(this.#heardAt, now) >= quietMs;
   }
 
   close(): void {
@@ -180,6 +202,7 @@ export class OutboundLink {
     this.#stage = "open";
     this.#deadline = NEVER;
     this.#openedAt = this.#context.now();
+    this.#heardAt = NEVER;
     this.#lastReason = "";
     const { incarnation } = hello;
     const peer = this.address.replicaId;

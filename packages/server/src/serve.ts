@@ -16,7 +16,7 @@ import { HttpLane } from "./http-lane.ts";
 import { ConnectionIds, type LaneHandler } from "./lane.ts";
 import type { ReplicaLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
-import { PeerLane } from "./peer-lane.ts";
+import { PEER_LANE_LIMITS, PeerLane } from "./peer-lane.ts";
 import { formatDirectory, type OpenDirectory, openDirectory } from "./replica-directory.ts";
 import { Runtime } from "./runtime.ts";
 import { SessionLane } from "./session-lane.ts";
@@ -152,6 +152,8 @@ class Service {
         },
       },
       log: this.#log,
+      // With slow timers peers speak seldom, but as often as the election needs it.
+      limits: { quietMs: Math.max(PEER_LANE_LIMITS.quietMs, this.#config.electionTimeoutMs) },
     });
   }
 

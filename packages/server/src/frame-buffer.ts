@@ -10,9 +10,15 @@ const KEPT_COUNT_MAX = 64;
 export class FrameBuffer {
   #bytes: Uint8Array = new Uint8Array(INITIAL_BYTES);
   #position = 0;
+  #frames = 0;
 
   get position(): number {
     return this.#position;
+  }
+
+  /** Payloads that have been appended. */
+  get frames(): number {
+    return this.#frames;
   }
 
   get capacity(): number {
@@ -26,6 +32,21 @@ export class FrameBuffer {
     this.#bytes.set(payload, start + FRAME_HEADER_BYTES);
     sealFrame(this.#bytes, start, payload.length);
     this.#position = start + FRAME_HEADER_BYTES + payload.length;
+    this.#frames += 1;
+  }
+
+  /** Of a buffer that holds nothing but frames: those that do not end by `position`. */
+  framesAfter(position: number): number {
+    const { buffer, byteOffset } = this.#bytes;
+    const view = new DataView(buffer, byteOffset, this.#position);
+    let ended = 0;
+    let end = 0;
+    while (ended < this.#frames) {
+      end += FRAME_HEADER_BYTES + view.getUint32(end, true);
+      if (end > position) break;
+      ended += 1;
+    }
+    return this.#frames - ended;
   }
 
   /** Appends bytes as they are: a preamble, or frames sealed earlier. */
@@ -42,6 +63,7 @@ export class FrameBuffer {
 
   reset(): void {
     this.#position = 0;
+    this.#frames = 0;
   }
 
   #reserve(size: number): void {

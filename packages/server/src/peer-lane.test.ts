@@ -108,6 +108,33 @@ function hello(fields: Partial<PeerHello & { kind: "hello" }> = {}): Uint8Array 
   );
 }
 
+/** One that says hello and reads nothing after it. */
+async function deafPeer(): Promise<{ address: Address; held: Socket[] }> {
+  const listener: Server = createServer();
+  const held: Socket[] = [];
+  listener.on("connection", (socket) => {
+    held.push(socket);
+    socket.on("error", () => socket.destroy());
+    socket.once("data", () => {
+      socket.pause();
+      socket.write(hello());
+    });
+  });
+  const address = await new Promise<Address>((resolve) => {
+    listener.listen(0, "127.0.0.1", () => {
+      const bound = listener.address();
+      resolve({ host: "127.0.0.1", port: typeof bound === "object" ? (bound?.port ?? 0) : 0 });
+    });
+  });
+  open.push({
+    close: () => {
+      for (const socket of held) socket.destroy();
+      listener.close();
+    },
+  });
+  return { address, held };
+}
+
 async function eventually(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -309,28 +336,7 @@ describe("a peer lane", () => {
   });
 
   test("drops frames for a peer that does not read, then the connection, and dials anew", async () => {
-    const listener: Server = createServer();
-    const held: Socket[] = [];
-    listener.on("connection", (socket) => {
-      held.push(socket);
-      socket.on("error", () => socket.destroy());
-      socket.once("data", () => {
-        socket.pause();
-        socket.write(hello());
-      });
-    });
-    const address = await new Promise<Address>((resolve) => {
-      listener.listen(0, "127.0.0.1", () => {
-        const bound = listener.address();
-        resolve({ host: "127.0.0.1", port: typeof bound === "object" ? (bound?.port ?? 0) : 0 });
-      });
-    });
-    open.push({
-      close: () => {
-        for (const socket of held) socket.destroy();
-        listener.close();
-      },
-    });
+    const { address, held } = await deafPeer();
     const one = await startReplica(1, { limits: { outputBytesMax: 4 << 20, stuckMs: 2_000 } });
     one.lane.setPeers([{ replicaId: 2, ...address }]);
     await eventually(() => one.lane.connected(2));
@@ -390,6 +396,54 @@ describe("a peer lane", () => {
     one.pass(10_000);
     one.lane.sweep();
     expect(one.lane.connected(2)).toBe(true);
+  });
+
+  test("keeps the connection of a peer that takes nothing for seconds, as over a slow link", async () => {
+    const { address, held } = await deafPeer();
+    const one = await startReplica(1);
+    one.lane.setPeers([{ replicaId: 2, ...address }]);
+    await eventually(() => one.lane.connected(2));
+    for (let i = 0; i < 40; i += 1) one.lane.send(2, new Uint8Array(1 << 20));
+    one.lane.flush();
+    one.pass(10_000);
+    one.lane.sweep();
+    expect(one.lane.connected(2)).toBe(true);
+    expect(held).toHaveLength(1);
+  });
+
+  test("queues no more large frames for a peer that is behind, and small ones all the same", async () => {
+    const { address } = await deafPeer();
+    const one = await startReplica(1);
+    one.lane.setPeers([{ replicaId: 2, ...address }]);
+    await eventually(() => one.lane.connected(2));
+    const part = new Uint8Array(1 << 20);
+    for (let i = 0; i < 20; i += 1) one.lane.send(2, part);
+    one.lane.flush();
+    one.pass(249);
+    one.lane.send(2, part);
+    expect(one.lane.counters.droppedTotal).toBe(0);
+    one.pass(1);
+    one.lane.send(2, part);
+    expect(one.lane.counters.droppedTotal).toBe(1);
+    one.lane.send(2, new Uint8Array(1_000));
+    expect(one.lane.counters.droppedTotal).toBe(1);
+  });
+
+  test("counts the frames that a connection takes along when it ends", async () => {
+    const { address, held } = await deafPeer();
+    const one = await startReplica(1);
+    one.lane.setPeers([{ replicaId: 2, ...address }]);
+    await eventually(() => one.lane.connected(2));
+    for (let i = 0; i < 40; i += 1) one.lane.send(2, new Uint8Array(1 << 20));
+    one.lane.flush();
+    for (let i = 0; i < 3; i += 1) one.lane.send(2, Uint8Array.of(i));
+    for (const socket of held) socket.destroy();
+    await eventually(() => !one.lane.connected(2));
+    const { framesOut, droppedTotal } = one.lane.counters;
+    expect(droppedTotal).toBeGreaterThan(3);
+    expect(framesOut + droppedTotal).toBe(43);
+    // No more than the buffers of two sockets hold.
+    expect(framesOut).toBeLessThan(40);
   });
 
   test("lets a peer in past a flood of connections that say nothing", async () => {

@@ -42,7 +42,12 @@ export type PeerLaneLimits = {
   readonly handshakeMs: number;
   /** The connection to a peer that was heard, and from which nothing comes for so long, ends. */
   readonly quietMs: number;
-  /** Unsent bytes that do not move for this long end the connection. */
+  /** A peer for which frames have waited for so long is behind: it is sent no more large ones. */
+  readonly behindMs: number;
+  /**
+   * Unsent bytes of which the kernel takes nothing for so long end the connection. Over a slow link it
+   * takes none for many seconds, and then a third of its buffer at once.
+   */
   readonly stuckMs: number;
   /** From the first chunk of a frame to its last, inbound. */
   readonly frameMs: number;
@@ -59,7 +64,8 @@ export const PEER_LANE_LIMITS: PeerLaneLimits = {
   connectMs: 1_000,
   handshakeMs: 2_000,
   quietMs: 3_000,
-  stuckMs: 2_000,
+  behindMs: 250,
+  stuckMs: 30_000,
   frameMs: 20_000,
   sweepMs: 250,
 };

@@ -21,6 +21,9 @@ import { connectionErrorCode, messageOf } from "./platform-errors.ts";
 /** Handed to the kernel at a time, so that a slow connection can be told from a stuck one. */
 const SLICE_BYTES = 256 * 1024;
 
+/** What a lease or an election sends is smaller, and goes to a peer that is behind, too. */
+const LARGE_BYTES = 16 * 1024;
+
 /** The connection that this replica dials to one peer, over and over while it is away. */
 export class OutboundLink {
   readonly address: PeerAddress;
@@ -36,10 +39,13 @@ export class OutboundLink {
   #deadline: Instant = NEVER;
   /** Said to the operator once, not at every dial. */
   #lastReason = "";
-  /** Frames of this turn. */
+  /** Frames of this turn, and of those since what is going out began to. */
   #out: FrameBuffer | undefined;
+  #outSince: Instant = NEVER;
   /** What is going out, and how much of it the kernel has. */
   #writing: FrameBuffer | undefined;
+  /** When the first of its frames came. */
+  #writingSince: Instant = NEVER;
   #writtenBytes = 0;
   #progressAt: Instant = NEVER;
   /** When the peer was last heard, on the connection that it dialed; NEVER before it was. */
@@ -92,27 +98,35 @@ export class OutboundLink {
     const queued = (this.#out?.position ?? 0) + this.#unsentBytes();
     if (
       this.#stage !== "open" ||
-      queued + FRAME_HEADER_BYTES + bytes.length > limits.outputBytesMax
+      queued + FRAME_HEADER_BYTES + bytes.length > limits.outputBytesMax ||
+      (bytes.length >= LARGE_BYTES && this.#isBehind())
     ) {
       counters.droppedTotal += 1;
       return false;
     }
-    counters.framesOut += 1;
     if (this.#out !== undefined) {
       this.#out.append(bytes);
       return false;
     }
     this.#out = pool.take();
+    this.#outSince = this.#context.now();
     this.#out.append(bytes);
     return true;
+  }
+
+  /**
+   * Liveness: who catches up over a slow link asks again for what is already on its way. If each answer
+   * were queued, the next part would wait behind ever more copies of this one.
+   */
+  #isBehind(): boolean {
+    if (this.#writing === undefined) return false;
+    return msBetween(this.#writingSince, this.#context.now()) >= this.#context.limits.behindMs;
   }
 
   flush(): void {
     // What is going out comes first; `#pump` takes this turn's frames after it.
     if (this.#writing !== undefined || this.#out === undefined) return;
-    this.#writing = this.#out;
-    this.#out = undefined;
-    this.#writtenBytes = 0;
+    this.#writeNext();
     this.#progressAt = this.#context.now();
     this.#pump();
   }
@@ -258,10 +272,9 @@ export class OutboundLink {
     while (this.#writing !== undefined && socket.writableLength === 0) {
       const total = this.#writing.position;
       if (this.#writtenBytes === total) {
+        this.#context.counters.framesOut += this.#writing.frames;
         this.#context.pool.give(this.#writing);
-        this.#writing = this.#out;
-        this.#out = undefined;
-        this.#writtenBytes = 0;
+        this.#writeNext();
         continue;
       }
       const end = Math.min(total, this.#writtenBytes + SLICE_BYTES);
@@ -271,6 +284,13 @@ export class OutboundLink {
       this.#writtenBytes = end;
       socket.write(slice, this.#onWritten);
     }
+  }
+
+  #writeNext(): void {
+    this.#writing = this.#out;
+    this.#writingSince = this.#outSince;
+    this.#out = undefined;
+    this.#writtenBytes = 0;
   }
 
   readonly #onWritten = (error?: Error | null): void => {
@@ -283,9 +303,18 @@ export class OutboundLink {
 
   /** Frames of a connection that has ended are not for the next one: consensus sends anew. */
   #dropQueued(): void {
+    const { counters, pool } = this.#context;
+    if (this.#writing !== undefined) {
+      const dropped = this.#writing.framesAfter(this.#writtenBytes);
+      counters.droppedTotal += dropped;
+      counters.framesOut += this.#writing.frames - dropped;
+    }
     // The kernel may still read what is being written: that buffer is not reused.
     this.#writing = undefined;
-    if (this.#out !== undefined) this.#context.pool.give(this.#out);
+    if (this.#out !== undefined) {
+      counters.droppedTotal += this.#out.frames;
+      pool.give(this.#out);
+    }
     this.#out = undefined;
     this.#writtenBytes = 0;
   }

@@ -1,3 +1,7 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, open, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { ERROR_CODES, Status } from "@cubby/protocol";
 import { describe, expect, test } from "vitest";
 import { countError, createLaneCounters } from "./lane.ts";
@@ -131,6 +135,32 @@ describe("metrics", () => {
     const two = observed();
     one.session.connections = 5;
     expect((await two.metrics.page()).text).toContain('cubby_connections{lane="session"} 0');
+  });
+
+  test("come while a disk that hangs holds all threads that wait for files", async () => {
+    const { metrics } = observed();
+    const before = parse((await metrics.page()).text).get("cubby_process_open_fds") ?? 0;
+    expect(before).toBeGreaterThan(3);
+    const directory = mkdtempSync(join(tmpdir(), "cubby-metrics-"));
+    const pipe = join(directory, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    // Without a writer each waits in its thread; Node has four, if the environment does not say more.
+    const threads = Number(process.env["UV_THREADPOOL_SIZE"] ?? 4);
+    const opened = Array.from(
+      { length: threads },
+      () => new Promise<number>((resolve) => open(pipe, "r", (_, file) => resolve(file))),
+    );
+    try {
+      for (let page = 0; page < 3; page += 1) {
+        const now = parse((await metrics.page()).text).get("cubby_process_open_fds");
+        expect(now).toBe(before);
+      }
+    } finally {
+      const writer = openSync(pipe, constants.O_RDWR);
+      for (const file of await Promise.all(opened)) closeSync(file);
+      closeSync(writer);
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test("have a reference", async () => {

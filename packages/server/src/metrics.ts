@@ -1,9 +1,9 @@
-import { readdir } from "node:fs/promises";
 import { errorCodeOf, Status } from "@cubby/protocol";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { knowsMaster } from "./health.ts";
 import { CALL_NAMES } from "./http-calls.ts";
 import type { LaneCounters } from "./lane.ts";
+import { OpenDescriptors } from "./open-descriptors.ts";
 import type { PeerLaneCounters } from "./peer-lane.ts";
 
 /** Where the numbers are kept; read when somebody scrapes, so that the hot path only adds. */
@@ -275,14 +275,13 @@ export class Metrics {
     this.#gauge("process_uptime_seconds", "Time since the process started.", () =>
       process.uptime(),
     );
+    const open = new OpenDescriptors();
     const descriptors = new Gauge({
       name: "cubby_process_open_fds",
       help: "Open file descriptors; 0 where the system does not tell.",
       registers: [this.registry],
       collect: async () => {
-        // With 10,000 connections this is a long directory: not on the event loop.
-        const open = await readdir("/proc/self/fd").catch((): string[] => []);
-        descriptors.set(open.length);
+        descriptors.set(await open.count());
       },
     });
   }

@@ -26,6 +26,8 @@ export type LoadedConfig = {
   readonly config: ServerConfig;
   /** For each setting where its value comes from: "--flag", "CUBBY_…", the file's path, "default". */
   readonly sources: Readonly<Record<SettingName, string>>;
+  /** What is probably a mistake, and yet may be right. */
+  readonly warnings: readonly string[];
 };
 
 const FILE_BYTES_MAX = 1024 * 1024;
@@ -68,7 +70,7 @@ export function loadConfig(from: ConfigSources): LoadedConfig {
   const config = Object.freeze(Object.fromEntries(values)) as ServerConfig;
   checkTogether(config);
   const named = Object.fromEntries(sources) as Record<SettingName, string>;
-  return { config, sources: Object.freeze(named) };
+  return { config, sources: Object.freeze(named), warnings: misspelled(from.environment ?? {}) };
 }
 
 /** The configuration in effect as text, one `name = value  (source)` a line. */
@@ -130,6 +132,42 @@ function whatIsSaid(
   return { input: row.default, source: "default" };
 }
 
+const PREFIX = "CUBBY_";
+/** Read by other commands, or set for what they start. */
+const OTHER_VARIABLES: ReadonlySet<string> = new Set([
+  "CUBBY_CELL",
+  "CUBBY_SEQUENCER",
+  "CUBBY_LOCK_PATH",
+  "CUBBY_EXIT_WITH_PARENT",
+]);
+const MISSPELLED_EDITS_MAX = 2;
+
+/**
+ * Variables that miss a setting's by a few letters, or are named as its flag. No error, and nothing of
+ * the others: an environment is not ours alone. Kubernetes puts CUBBY_SERVICE_HOST and its like there.
+ */
+function misspelled(environment: NonNullable<ConfigSources["environment"]>): string[] {
+  const known = new Set(SETTING_NAMES.map(environmentName));
+  const warnings: string[] = [];
+  for (const [variable, value] of Object.entries(environment)) {
+    const isOurs = variable.startsWith(PREFIX) && value !== undefined;
+    if (!isOurs || known.has(variable) || OTHER_VARIABLES.has(variable)) continue;
+    const flag = variable.slice(PREFIX.length).toLowerCase().replaceAll("_", "-");
+    const meant = SETTING_NAMES.find((name) => settingOf(name).flag === flag) ?? near(variable);
+    if (meant === undefined) continue;
+    warnings.push(
+      `${variable} is no setting and has no effect. Did you mean ${environmentName(meant)}?`,
+    );
+  }
+  return warnings;
+}
+
+function near(variable: string): SettingName | undefined {
+  const name = nearest(variable, environmentName);
+  const edits = editDistance(variable.slice(0, 64), environmentName(name));
+  return edits <= MISSPELLED_EDITS_MAX ? name : undefined;
+}
+
 function parseFile(file: ConfigFile): ReadonlyMap<string, unknown> {
   let parsed: unknown;
   try {
@@ -174,9 +212,14 @@ function checkTogether(config: ServerConfig): void {
     throw invalid(`peers names ${ids.join(", ")}, but not replicaId ${config.replicaId} itself.`);
   }
   const clientIds = config.sessionAddresses.map((at) => at.replicaId);
-  if (clientIds.join() !== ids.join() && clientIds.length > 0) {
+  const isAlone = ids.length === 0;
+  const wanted = isAlone ? [config.replicaId] : ids;
+  if (clientIds.join() !== wanted.join() && clientIds.length > 0) {
+    const cell = isAlone
+      ? `the cell is replica ${config.replicaId} alone, since peers names none`
+      : `peers names ${ids.join(", ")}`;
     throw invalid(
-      `sessionAddresses names replicas ${clientIds.join(", ")}; peers names ${ids.join(", ") || "none"}. They must be the same.`,
+      `sessionAddresses names replicas ${clientIds.join(", ")}; ${cell}. They must be the same.`,
     );
   }
 }
@@ -205,12 +248,15 @@ function shown(input: unknown): string {
   return json.length > 80 ? `${json.slice(0, 77)}...` : json;
 }
 
-/** The setting whose name takes the fewest edits to reach. */
-function nearest(key: string): SettingName {
+/** The setting whose name, as written there, takes the fewest edits to reach. */
+function nearest(
+  key: string,
+  written: (name: SettingName) => string = (name) => name,
+): SettingName {
   let best: SettingName = "dataDir";
   let fewest = Number.MAX_SAFE_INTEGER;
   for (const name of SETTING_NAMES) {
-    const edits = editDistance(key.slice(0, 64).toLowerCase(), name.toLowerCase());
+    const edits = editDistance(key.slice(0, 64).toLowerCase(), written(name).toLowerCase());
     if (edits >= fewest) continue;
     fewest = edits;
     best = name;

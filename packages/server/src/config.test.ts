@@ -1,6 +1,7 @@
 import { CubbyError } from "@cubby/protocol";
 import { describe, expect, test } from "vitest";
 import { environmentName, SETTING_NAMES } from "./config.ts";
+import { clientAddresses } from "./config-addresses.ts";
 import {
   type ConfigSources,
   configFlags,
@@ -204,6 +205,41 @@ describe("the configuration", () => {
     const free = { sessionAddress: zero, peerAddress: zero, httpAddress: zero };
     loadConfig({ flags: { ...FLAGS, ...free } });
     loadConfig({ flags: { ...FLAGS, peerAddress: "127.0.0.2:7070", httpAddress: "none" } });
+  });
+
+  test("lets a replica alone on all addresses say where clients find it", () => {
+    const all = { sessionAddress: "0.0.0.0:7070", insecureRemote: true };
+    const { config } = loadConfig({
+      flags: { ...FLAGS, ...all, sessionAddresses: "1@cubby.example:7070" },
+    });
+    expect(clientAddresses(config)).toEqual([{ replicaId: 1, host: "cubby.example", port: 7070 }]);
+    const sessionAddresses = "1@cubby.example:7070,2@other.example:7070";
+    expect(problem({ flags: { ...FLAGS, ...all, sessionAddresses } })).toContain(
+      "sessionAddresses names replicas 1, 2; the cell is replica 1 alone, since peers names none",
+    );
+  });
+
+  test("warns of a variable that is nearly a setting's, and of no others", () => {
+    const environment = {
+      CUBBY_DATADIR: "/data",
+      CUBBY_MASTER_LEASE: "1s",
+      CUBBY_PEER: "1@127.0.0.1:7071",
+      CUBBY_LOG_LEVEL: "warn",
+      CUBBY_CELL: "cubby://127.0.0.1/local",
+      CUBBY_SEQUENCER: "cs1.abc",
+      CUBBY_LOCK_PATH: "/ls/local/x",
+      // As Kubernetes gives them to every container beside a service of this name.
+      CUBBY_SERVICE_HOST: "10.0.0.1",
+      CUBBY_SERVICE_PORT: "7070",
+      CUBBY_PORT: "tcp://10.0.0.1:7070",
+      CUBBY_PORT_7070_TCP_PROTO: "tcp",
+      PEERS: "",
+    };
+    expect(loadConfig({ flags: FLAGS, environment }).warnings).toEqual([
+      "CUBBY_DATADIR is no setting and has no effect. Did you mean CUBBY_DATA_DIR?",
+      "CUBBY_MASTER_LEASE is no setting and has no effect. Did you mean CUBBY_MASTER_LEASE_MS?",
+      "CUBBY_PEER is no setting and has no effect. Did you mean CUBBY_PEERS?",
+    ]);
   });
 
   test("says which file cannot be read", () => {

@@ -95,8 +95,12 @@ function addServe(program: Command, context: Context): void {
   }
   command.action(async (options: ServeOptions) => {
     const loaded = configOf(options, context);
-    if (options.printConfig !== true) await runReplica(loaded, context, options.json === true);
-    else if (options.json === true) printJson(context, configAsJson(loaded));
+    if (options.printConfig !== true) {
+      await runReplica(loaded, context, options.json === true);
+      return;
+    }
+    for (const warning of loaded.warnings) context.writeError(`cubby: ${warning}\n`);
+    if (options.json === true) printJson(context, configAsJson(loaded));
     else context.writeOut(effectiveConfig(loaded));
   });
   withExamples(
@@ -136,7 +140,7 @@ function camelCase(flag: string): string {
 }
 
 async function runReplica(
-  { config }: LoadedConfig,
+  { config, warnings }: LoadedConfig,
   context: Context,
   json: boolean,
 ): Promise<void> {
@@ -149,6 +153,7 @@ async function runReplica(
     context.writeError(`${error.stack ?? error.message}\n`);
     process.exit(ERROR_CODES.internal.exitCode);
   });
+  for (const warning of warnings) log.warn({ warning }, "configuration");
   const end = whenToldToEnd();
   try {
     const served = await serve(config, log);

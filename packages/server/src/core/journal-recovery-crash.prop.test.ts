@@ -114,7 +114,7 @@ function play(disk: SimDisk, rng: Rng): void {
 
 describe("a recovery that does not come to its end", () => {
   for (const [name, scene] of Object.entries(SCENES)) {
-    it(`is followed by another, after ${name}`, () => {
+    it(`is followed by another, after ${name}`, { timeout: 60_000 }, () => {
       for (let n = 0; n < 500; n += 1) {
         const rng = new Rng(`${name} ${n}`);
         play(scene(rng), rng);

@@ -33,6 +33,44 @@ const SERIES: Readonly<Record<string, Values>> = {
   ),
 };
 
+const memory = new Uint8Array(2 ** 16);
+
+/** Turns every bit, in the same memory each time, as a compressor in WebAssembly has one. */
+function turnedInMemory(bytes: Uint8Array): Uint8Array {
+  const turned = bytes.map((byte) => byte ^ 0xff);
+  memory.set(turned);
+  return memory.subarray(0, turned.length);
+}
+
+/** Turns every bit where it stands. */
+function turnedInPlace(bytes: Uint8Array): Uint8Array {
+  for (let i = 0; i < bytes.length; i += 1) bytes[i] = (bytes[i] as number) ^ 0xff;
+  return bytes;
+}
+
+describe("a compressor of the caller's", () => {
+  for (const [how, turned] of Object.entries({ turnedInMemory, turnedInPlace })) {
+    const compressor = { id: 70, name: how, compress: turned, decompress: turned };
+
+    it(`may use its memory again and change what it is given: ${how}`, () => {
+      for (const [name, values] of Object.entries(SERIES)) {
+        const bytes = encode(values, { backend: "handoff", compressor });
+        const before = bytes.slice();
+        expect(decode(bytes, { compressors: [compressor] }), name).toEqual(values);
+        expect(bytes, name).toEqual(before);
+      }
+    });
+
+    it(`that does not give back what it was given leaves it as it was: ${how}`, () => {
+      for (const [name, values] of Object.entries(SERIES)) {
+        const faulty = { ...compressor, decompress: copy };
+        const bytes = encode(values, { backend: "handoff", compressor: faulty });
+        expect(decode(bytes, { compressors: [] }), name).toEqual(values);
+      }
+    });
+  }
+});
+
 describe("a compressor that is at fault", () => {
   for (const [fault, functions] of Object.entries(FAULTY)) {
     for (const [name, values] of Object.entries(SERIES)) {

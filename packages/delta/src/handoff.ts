@@ -41,6 +41,20 @@ export function compressorOf(compressors: readonly Compressor[], id: number): Co
   throw new DeltaError("unsupported_feature", message);
 }
 
+/** Bytes as `compressor` makes them. It may change those that it is given, and use its memory again. */
+export function compressed(compressor: Compressor, bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(compressor.compress(new Uint8Array(bytes)));
+}
+
+/** What they were made of, or something else: nobody has looked. Good until the compressor is used again. */
+export function decompressed(
+  compressor: Compressor,
+  bytes: Uint8Array,
+  sizeMax: number,
+): Uint8Array {
+  return compressor.decompress(new Uint8Array(bytes), sizeMax);
+}
+
 /** Zigzag, then all lowest bytes, all second bytes, and so on: like bytes together. */
 export function splitPlanes(residuals: Int32Array): Uint8Array {
   const count = residuals.length;

@@ -3,7 +3,14 @@ import type { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
 import { corrupt, unsupported } from "./delta-error.ts";
 import type { FloatMode } from "./float-mode.ts";
-import { type Compressor, compressorOf, joinPlanes, splitPlanes } from "./handoff.ts";
+import {
+  type Compressor,
+  compressed,
+  compressorOf,
+  decompressed,
+  joinPlanes,
+  splitPlanes,
+} from "./handoff.ts";
 import {
   bigVarint,
   countOf,
@@ -201,7 +208,7 @@ function encodePayload(
     for (const seed of seeds) writer.raw(bigVarint(seed));
     if (backend === "handoff") {
       writer.u8(compressor.id);
-      writer.raw(compressor.compress(splitPlanes(residuals)));
+      writer.raw(compressed(compressor, splitPlanes(residuals)));
     } else writer.raw(encodeSmall(Float64Array.from(residuals)));
     return true;
   }
@@ -379,7 +386,7 @@ function residualOffsets(
     return { kind: "narrow", ints };
   }
   const compressor = compressorOf(context.compressors, reader.u8());
-  joinPlanes(compressor.decompress(reader.rest(), count * 4), ints);
+  joinPlanes(decompressed(compressor, reader.rest(), count * 4), ints);
   integrate32(ints, predictor, seeds);
   return { kind: "narrow", ints };
 }

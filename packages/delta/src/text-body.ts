@@ -2,7 +2,7 @@ import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
 import { decodeStrings, encodeStrings, TEXT_BYTES_MAX } from "./front-coding.ts";
-import { compressorOf } from "./handoff.ts";
+import { compressed, compressorOf, decompressed } from "./handoff.ts";
 import {
   type DecodeContext,
   decodeInts,
@@ -37,9 +37,9 @@ function encodeList(strings: readonly string[], options: IntegerOptions): Uint8A
   const writer = new ByteWriter();
   const { backend, compressor } = options;
   const plain = encodeStrings(strings, { fast: backend === "fast" || backend === "handoff" });
-  const packed = backend === "handoff" ? compressor.compress(plain) : undefined;
+  const packed = backend === "handoff" ? compressed(compressor, plain) : undefined;
   // A compressor is read back before it is believed; what does not come back is written without it.
-  if (packed !== undefined && sameBytes(compressor.decompress(packed, plain.length), plain)) {
+  if (packed !== undefined && sameBytes(decompressed(compressor, packed, plain.length), plain)) {
     writer.u8(METHOD.handoff);
     writer.u8(compressor.id);
     writer.varint(plain.length);
@@ -74,7 +74,7 @@ function decodeList(
     case METHOD.handoff: {
       const compressor = compressorOf(context.compressors, reader.u8());
       const size = reader.varint(TEXT_BYTES_MAX);
-      return decodeStrings(compressor.decompress(reader.rest(), size), count);
+      return decodeStrings(decompressed(compressor, reader.rest(), size), count);
     }
     default:
       throw new DeltaError("unsupported_feature", `strings written by method ${method}`, 0);

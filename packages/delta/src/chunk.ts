@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { chooseFloatMode } from "./choose-float-mode.ts";
-import { corrupt, unsupported } from "./delta-error.ts";
+import { comesBack, corrupt, unsupported } from "./delta-error.ts";
 import {
   describeMode,
   type FloatMode,
@@ -196,8 +196,10 @@ function readsBack(
 ): boolean {
   const copy = spareLane(lane, countOfLane(lane));
   const context = { wasm: options.wasm, compressors: [options.compressor] };
-  decodeNumbers(body, copy, form, context);
-  return sameWords(wordsOfLane(lane), wordsOfLane(copy));
+  return comesBack(() => {
+    decodeNumbers(body, copy, form, context);
+    return sameWords(wordsOfLane(lane), wordsOfLane(copy));
+  });
 }
 
 /** Memory for chunks that are read back: new memory would cost more than the reading. */

@@ -51,6 +51,16 @@ export function unsupported(what: string, id: number, offset?: number): DeltaErr
   return new DeltaError("unsupported_feature", `${what} ${id}, which is not known`, offset);
 }
 
+/** Whether `read` gives back what was written. Bytes that cannot be read do not. */
+export function comesBack(read: () => boolean): boolean {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof DeltaError) return false;
+    throw error;
+  }
+}
+
 /** Stops the program unless `property` holds: a fault of this library, never of its input. */
 export function assert(condition: unknown, property: string): asserts condition {
   if (!condition) throw new Error(`@cubby/delta is wrong, please report it: ${property}`);

@@ -82,6 +82,21 @@ describe("a compressor that is at fault", () => {
     }
   }
 
+  for (const [fault, more] of Object.entries({ "too few": -1, "too many": 1 })) {
+    it(`gives back ${fault} bytes: what it was given is written without it`, () => {
+      const decompress = (bytes: Uint8Array): Uint8Array => {
+        const other = new Uint8Array(bytes.length + more);
+        other.set(bytes.subarray(0, other.length));
+        return other;
+      };
+      const compressor = { id: 70, name: "faulty", compress: copy, decompress };
+      for (const [name, values] of Object.entries(SERIES)) {
+        const bytes = encode(values, { backend: "handoff", compressor });
+        expect(decode(bytes, { compressors: [] }), name).toEqual(values);
+      }
+    });
+  }
+
   it("refuses its own bytes: its error is what encode fails with", () => {
     const refuse = (): never => {
       throw new RangeError("not these bytes");

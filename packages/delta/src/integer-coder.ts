@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
-import { corrupt, unsupported } from "./delta-error.ts";
+import { comesBack, corrupt, unsupported } from "./delta-error.ts";
 import type { FloatMode } from "./float-mode.ts";
 import {
   type Compressor,
@@ -123,7 +123,7 @@ export function encodeInts(writer: ByteWriter, ints: Int32Array, options: Intege
   const bytes = writer.finish(start);
   if (isPackedAsGiven(bytes)) return;
   const context = { wasm: options.wasm, compressors: [options.compressor] };
-  if (sameWords(decodeInts(bytes, ints.length, context), ints)) return;
+  if (comesBack(() => sameWords(decodeInts(bytes, ints.length, context), ints))) return;
   writer.cut(start);
   encodeIntegers(writer, integersOfInts(ints), { ...options, backend: "fast" });
 }

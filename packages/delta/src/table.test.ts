@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { decode, decodeTable, encode, encodeTable, inspect } from "./complete.ts";
 import { tableMetadata } from "./table.ts";
 
@@ -67,6 +67,19 @@ describe("a table", () => {
     expect(b).toEqual(many.map((_, i) => `row ${i}`));
   });
 
+  it("looks at no more columns than a part has, however many parts and columns there are", () => {
+    const names = Array.from({ length: 300 }, (_, i) => `c${i}`);
+    const head = encodeTable(Object.fromEntries(names.map((name) => [name, []])));
+    const parts = [head, ...new Array<Uint8Array>(500).fill(encodeTable({ c0: [] }))];
+    const bytes = Buffer.concat(parts);
+    const add = vi.spyOn(Set.prototype, "add");
+    const values = vi.spyOn(Map.prototype, "values");
+    expect(Object.keys(decodeTable(bytes))).toEqual(names);
+    expect(values).not.toHaveBeenCalled();
+    expect(add.mock.calls.length).toBeLessThan(3_000);
+    vi.restoreAllMocks();
+  });
+
   it("is limited in its values, all columns together, but not to read its metadata", () => {
     const part = encodeTable({ a: new Uint8Array(2 ** 18) }, { metadata: { source: "here" } });
     const large = Buffer.concat(new Array<Uint8Array>(1_025).fill(part));
@@ -88,5 +101,23 @@ describe("a table", () => {
     expect(() => decodeTable(encode([1]))).toThrow(/use decode/);
     const [a, b] = [encodeTable({ a: [1] }), encodeTable({ b: [1, 2] })];
     expect(() => decodeTable(Uint8Array.from([...a, ...b]))).toThrow(/different lengths/);
+    const both = encodeTable({ a: [1], b: [2] });
+    const wrong = [
+      [both, a],
+      [a, both],
+      [both, encodeTable({ a: [1], b: [2], c: [3] })],
+      [both, encodeTable({ c: [] })],
+    ];
+    for (const parts of wrong)
+      expect(() => decodeTable(Buffer.concat(parts))).toThrow(/different lengths/);
+    const empty = encodeTable({ c: [], a: [] });
+    expect(() => decodeTable(Buffer.concat([empty, a]))).toThrow(/different lengths/);
+    const right = Buffer.concat([
+      empty,
+      encodeTable({}),
+      encodeTable({ a: [1], c: [2], d: [3] }),
+      encodeTable({ a: [] }),
+    ]);
+    expect(decodeTable(right)).toEqual({ a: [1], c: [2], d: [3] });
   });
 });

@@ -148,11 +148,13 @@ export function readTable(
   const columns = new Map<string, Column>();
   const metadata: Record<string, string> = Object.create(null);
   let values = 0;
+  let rows = 0;
   for (let at = 0; at === 0 || at < bytes.length; ) {
     const segment = readSegment(bytes, at);
     if (segment.header.kind !== TABLE) {
       throw new DeltaError("invalid_argument", "the bytes are a series: use decode", at + 5);
     }
+    const grown = new Set<Column>();
     for (const each of segment.sections) {
       const reader = new ByteReader(each.content);
       const name = readName(reader);
@@ -161,12 +163,12 @@ export function readTable(
       else {
         const part = readColumn(each, rest, maxValues, values);
         values += part.count;
-        append(columns, name, part, each.offset);
+        grown.add(append(columns, name, part, each.offset));
         if (columns.size > COLUMNS_MAX)
           throw new DeltaError("limit_exceeded", "too many columns", at);
       }
     }
-    checkLengths(columns, at);
+    rows = rowsOf(grown, columns.size, rows, at);
     at = segment.end;
   }
   return { columns, metadata };
@@ -190,7 +192,7 @@ function append(
   name: string,
   more: SeriesFile,
   offset: number,
-): void {
+): Column {
   const column = columns.get(name) ?? { type: more.type, count: 0, chunks: [] };
   if (column.type !== more.type) {
     throw new DeltaError("corrupt", `a column of ${column.type} goes on as ${more.type}`, offset);
@@ -200,11 +202,21 @@ function append(
   }
   column.count += more.count;
   columns.set(name, column);
+  return column;
 }
 
-function checkLengths(columns: ReadonlyMap<string, SeriesFile>, offset: number): void {
-  const counts = new Set([...columns.values()].map(({ count }) => count));
-  if (counts.size > 1) throw new DeltaError("corrupt", "columns of different lengths", offset);
+/**
+ * Rows of a table that had `rows` until these of its columns grew. The others are not looked at again: a
+ * table may have thousands of columns, and go on in tens of thousands of others.
+ */
+function rowsOf(grown: ReadonlySet<Column>, columns: number, rows: number, offset: number): number {
+  const [first] = grown;
+  const count = grown.size < columns ? rows : (first?.count ?? rows);
+  for (const column of grown) {
+    if (column.count === count) continue;
+    throw new DeltaError("corrupt", "columns of different lengths", offset);
+  }
+  return count;
 }
 
 function writeName(writer: ByteWriter, name: string): void {

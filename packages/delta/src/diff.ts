@@ -1,9 +1,10 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { xxh32 } from "./checksum.ts";
 import { DeltaError } from "./delta-error.ts";
+import { requireBytes } from "./file-format.ts";
 import { type PlanCosts, planSegments, type Segment } from "./match-plan.ts";
 import { PatchCodec } from "./patch-codec.ts";
-import { FILE_BYTES_MAX, requireBytes, STORED, writePatchHeader } from "./patch-format.ts";
+import { FILE_BYTES_MAX, STORED, writePatchHeader } from "./patch-format.ts";
 import { RangeEncoder } from "./range-coder.ts";
 
 /** Patches up to this size are tried in all ways; more is not worth the time. */
@@ -19,8 +20,8 @@ const HOPELESS_LITERALS_MIN = 1 << 18;
  * finding what they share, are held in memory.
  */
 export function diff(oldBytes: Uint8Array, newBytes: Uint8Array): Uint8Array {
-  requireBytes(oldBytes, "the old file");
-  requireBytes(newBytes, "the new file");
+  requireBytes(oldBytes, "the old file is to be a Uint8Array");
+  requireBytes(newBytes, "the new file is to be a Uint8Array");
   for (const { length } of [oldBytes, newBytes]) {
     if (length > FILE_BYTES_MAX)
       throw new DeltaError("limit_exceeded", `a file of ${length} bytes`);

@@ -13,12 +13,6 @@ const VERSION = 1;
 export const STORED = 0;
 const METHOD_MAX = 30;
 
-/** Stops a call with anything but bytes, which JavaScript would let pass. */
-export function requireBytes(value: unknown, name: string): void {
-  if (value instanceof Uint8Array) return;
-  throw new DeltaError("invalid_argument", `${name} is to be a Uint8Array`);
-}
-
 export type PatchHeader = {
   readonly method: number;
   readonly oldSize: number;

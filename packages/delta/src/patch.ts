@@ -1,14 +1,9 @@
 import { ByteReader } from "./byte-reader.ts";
 import { xxh32 } from "./checksum.ts";
 import { DeltaError } from "./delta-error.ts";
+import { requireBytes } from "./file-format.ts";
 import { PatchCodec } from "./patch-codec.ts";
-import {
-  PATCHED_BYTES_MAX,
-  type PatchHeader,
-  readPatchHeader,
-  requireBytes,
-  STORED,
-} from "./patch-format.ts";
+import { PATCHED_BYTES_MAX, type PatchHeader, readPatchHeader, STORED } from "./patch-format.ts";
 import { RangeDecoder } from "./range-coder.ts";
 
 /**
@@ -20,8 +15,8 @@ export function patch(
   delta: Uint8Array,
   options: { readonly maxBytes?: number } = {},
 ): Uint8Array {
-  requireBytes(oldBytes, "the old file");
-  requireBytes(delta, "the patch");
+  requireBytes(oldBytes, "the old file is to be a Uint8Array");
+  requireBytes(delta, "the patch is to be a Uint8Array");
   const maxBytes = options.maxBytes ?? PATCHED_BYTES_MAX;
   if (!(maxBytes >= 0)) throw new DeltaError("invalid_argument", "maxBytes is to be 0 or more");
   const reader = new ByteReader(delta);
@@ -53,10 +48,15 @@ function patched(
   header: PatchHeader,
   delta: Uint8Array,
 ): Uint8Array {
-  const decoder = new RangeDecoder(delta, reader.position);
+  const decoder = new RangeDecoder(unsigned(delta), reader.position);
   const shape = { ...header, runAfter: 2 ** header.method };
-  const codec = new PatchCodec(decoder, oldBytes, shape);
+  const codec = new PatchCodec(decoder, unsigned(oldBytes), shape);
   codec.run();
   decoder.expectEnd();
   return new Uint8Array(codec.history.subarray(header.oldSize, header.oldSize + header.newSize));
+}
+
+/** Bytes may come as an array of another name, by whose elements one must not reckon. */
+function unsigned({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }

@@ -48,7 +48,9 @@ export function encodeTable(
   if (Object(columns) !== columns) {
     throw new DeltaError("invalid_argument", "columns are an object or a Map of series by name");
   }
-  const named = columns instanceof Map ? [...columns] : Object.entries(columns);
+  // By what it calls itself, since it may come from another realm: as an object a Map is empty.
+  const isMap = Object.prototype.toString.call(columns) === "[object Map]";
+  const named = isMap ? [...(columns as ReadonlyMap<string, Values>)] : Object.entries(columns);
   for (const [, values] of named) typeOf(values);
   if (named.length > COLUMNS_MAX) {
     throw new DeltaError("limit_exceeded", `${named.length} columns, at most ${COLUMNS_MAX}`);

@@ -99,8 +99,10 @@ export type Taken = {
 
 export function typeOf(values: Values): ValueType | undefined {
   if (Array.isArray(values)) return plainType(values);
+  // By what it calls itself: an array from another realm is no instance of what is named so here.
+  const tag = ArrayBuffer.isView(values) ? values[Symbol.toStringTag] : undefined;
   for (const name of Object.keys(CONSTRUCTORS) as TypedName[]) {
-    if (values instanceof CONSTRUCTORS[name]) return name;
+    if (CONSTRUCTORS[name].name === tag) return name;
   }
   const message =
     "a series is a typed array or an array of numbers, bigints, dates, strings, booleans";

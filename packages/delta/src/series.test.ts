@@ -37,6 +37,36 @@ describe("a series", () => {
     });
   }
 
+  for (const [type, nan, quiet] of [
+    ["f64", [1, 0, 0, 0, 0, 0, 0xf0, 0x7f], 0xf8],
+    ["f32", [1, 0, 0x80, 0xff], 0xc0],
+  ] as const) {
+    it(`of ${type} keeps every bit of NaNs, also of signaling ones, which no number does`, () => {
+      const size = nan.length;
+      const bits = Uint8Array.from({ length: 10 * size }, (_, i) => nan[i % size] as number);
+      // Those at even places are quiet.
+      for (let i = 0; i < bits.length; i += 2 * size) bits[i + size - 2] = quiet;
+      const values = type === "f64" ? new Float64Array(bits.buffer) : new Float32Array(bits.buffer);
+      const bitsOf = (slice: Values): Uint8Array => new Uint8Array((slice as Float64Array).buffer);
+      for (const chunkValues of [3, 5, 10, 64]) {
+        const series = new Series({ type, chunkValues });
+        series.extend(values.subarray(0, 4));
+        series.extend(values.subarray(4));
+        for (const each of [
+          series,
+          Series.fromBytes(encode(values, { checksum: false, chunkValues }), { chunkValues: 4 }),
+          Series.fromBytes(encode(values, { chunkValues })),
+        ]) {
+          expect(bitsOf(each.slice()), `${chunkValues}`).toEqual(bits);
+          expect(bitsOf(each.slice(3, 9)), `${chunkValues}`).toEqual(
+            bits.slice(3 * size, 9 * size),
+          );
+          expect(bitsOf(decode(each.toBytes())), `${chunkValues}`).toEqual(bits);
+        }
+      }
+    });
+  }
+
   it("goes on growing after it went to bytes", () => {
     const series = new Series({ type: "i32", chunkValues: 4 });
     series.extend([1, 2, 3, 4, 5]);

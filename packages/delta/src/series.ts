@@ -1,11 +1,12 @@
 import { ByteReader } from "./byte-reader.ts";
-import { type Body, bodyAt, decodeBody } from "./chunk-body.ts";
+import { type Body, bodyAt } from "./chunk-body.ts";
 import { type ChunkStatistics, readStatistics } from "./chunk-statistics.ts";
 import { DeltaError } from "./delta-error.ts";
 import { type ChunkEntry, chunkOf, readHeader, readSection, written } from "./file-format.ts";
 import type { DecodeContext } from "./integer-coder.ts";
 import {
   type DecodeOptions,
+  decodeChunk,
   decodeContext,
   type EncodeOptions,
   inChunk,
@@ -13,13 +14,18 @@ import {
   SegmentWriter,
   type WrittenChunk,
 } from "./series-codec.ts";
+import { SeriesTail } from "./series-tail.ts";
 import {
   checkValue,
+  copyValues,
   type Element,
   fromElements,
+  isTyped,
+  isTypedAs,
+  newTyped,
   ownElement,
   plainValues,
-  type Taken,
+  type TypedValues,
   takeValues,
   type Values,
   type ValueType,
@@ -45,12 +51,13 @@ export class Series implements Iterable<Element> {
   readonly #context: DecodeContext;
   readonly #sealed: (WrittenChunk & { readonly entry: ChunkEntry })[] = [];
   #sealedCount = 0;
-  #tail: Element[] = [];
+  #tail: SeriesTail;
   /** The chunk that was decoded last, for reads that follow each other. */
-  #cached: { readonly entry: ChunkEntry; readonly elements: readonly Element[] } | undefined;
+  #cached: { readonly entry: ChunkEntry; readonly values: Values } | undefined;
 
   constructor(options: SeriesOptions) {
     this.type = options.type;
+    this.#tail = new SeriesTail(options.type);
     this.#writer = new SegmentWriter(options.type, { backend: "fast", ...options });
     this.#context = decodeContext(options);
   }
@@ -69,7 +76,7 @@ export class Series implements Iterable<Element> {
         const copy = new Uint8Array(bytes.subarray(chunk.offset, chunk.offset + chunk.bytes));
         const statistics = chunk.statistics === undefined ? undefined : chunk.statistics.slice();
         series.#seal({ bytes: copy, count: chunk.count, statistics });
-      } else series.extend(series.#decode(chunk));
+      } else series.extend(series.#decode(chunk) as Iterable<Element>);
     }
     return series;
   }
@@ -96,6 +103,10 @@ export class Series implements Iterable<Element> {
     if (typeof (values as Partial<typeof values> | null)?.[Symbol.iterator] !== "function") {
       throw new DeltaError("invalid_argument", "values are to be an array, or can be iterated");
     }
+    if (isTypedAs(values, this.type)) {
+      this.#extendTyped(values);
+      return;
+    }
     const { length } = this;
     const { chunkValues } = this.#writer;
     // Encoded before any of it is kept, since a value or a compressor may fail.
@@ -107,24 +118,49 @@ export class Series implements Iterable<Element> {
       rest.push(this.#checked(value, index));
       index += 1;
       if (rest.length < room) continue;
-      const taken = this.#take(full.length === 0 ? this.#tail.concat(rest) : rest);
-      full.push(...this.#writer.ownChunks(taken, { isLast: true, isPart: true }));
+      full.push(
+        ...this.#chunks(full.length === 0 ? this.#tail.with(rest) : fromElements(rest, this.type)),
+      );
       rest = [];
       room = chunkValues;
     }
-    if (this.length !== length) {
+    this.#keep(full, rest, length);
+  }
+
+  /** The same of an array of the type, of which nothing needs to be looked at, and nothing but bits is moved. */
+  #extendTyped(values: TypedValues): void {
+    const { length } = this;
+    const over = (this.#tail.length + values.length) % this.#writer.chunkValues;
+    const isFull = over < this.#tail.length + values.length;
+    const end = isFull ? values.length - over : 0;
+    const full = isFull ? this.#chunks(this.#tail.with(values.subarray(0, end))) : [];
+    this.#keep(full, values.subarray(end), length);
+  }
+
+  /** Whole chunks of `values`. */
+  #chunks(values: Values): WrittenChunk[] {
+    const taken = takeValues(values, this.type);
+    return this.#writer.ownChunks(taken, { isLast: true, isPart: true });
+  }
+
+  #keep(
+    full: readonly WrittenChunk[],
+    rest: readonly Element[] | TypedValues,
+    lengthBefore: number,
+  ): void {
+    if (this.length !== lengthBefore) {
       throw new DeltaError("invalid_argument", "the series changed while it was extended");
     }
     for (const chunk of full) this.#seal(chunk);
-    if (full.length > 0) this.#tail = rest;
-    else for (const element of rest) this.#tail.push(element);
+    if (full.length > 0) this.#tail = new SeriesTail(this.type);
+    this.#tail.put(rest);
   }
 
   /** The value at `index`, counted from the end if negative; undefined outside the series. */
   at(index: number): Element | undefined {
     const i = index < 0 ? this.length + index : index;
     if (!Number.isInteger(i) || i < 0 || i >= this.length) return undefined;
-    if (i >= this.#sealedCount) return ownElement(this.#tail[i - this.#sealedCount] as Element);
+    if (i >= this.#sealedCount) return ownElement(this.#tail.at(i - this.#sealedCount));
     const entry = this.#entryOf(i);
     const place = i - entry.firstValue;
     if (this.#cached?.entry !== entry) {
@@ -133,7 +169,7 @@ export class Series implements Iterable<Element> {
       const body = inChunk(entry, read);
       if (body !== undefined) return plainValues(this.type, body.lane, body.validity)[0];
     }
-    return ownElement(this.#elements(entry)[place] as Element);
+    return ownElement(this.#decoded(entry)[place] as Element);
   }
 
   /** The values from `start` to `end`, as `Array.prototype.slice` counts them, in an array of the type. */
@@ -143,24 +179,30 @@ export class Series implements Iterable<Element> {
       return Math.min(Math.max(index < 0 ? this.length + index : index, 0), this.length);
     };
     const [first, last] = [bound(start), bound(end)];
+    const typed = isTyped(this.type) ? newTyped(this.type, Math.max(last - first, 0)) : undefined;
     const elements: Element[] = [];
     for (let i = first; i < last; ) {
       const isTail = i >= this.#sealedCount;
       const entry = isTail ? undefined : this.#entryOf(i);
       const from = entry === undefined ? this.#sealedCount : entry.firstValue;
-      const part = entry === undefined ? this.#tail : this.#elements(entry);
+      const part = entry === undefined ? this.#tail.values : this.#decoded(entry);
       const until = Math.min(last - from, part.length);
-      for (let k = i - from; k < until; k += 1) elements.push(ownElement(part[k] as Element));
+      // In one piece, since a NaN may lose bits where it is a number.
+      if (typed !== undefined) {
+        const bits = (part as Float64Array).subarray(i - from, until);
+        (typed as Float64Array).set(bits, i - first);
+      } else
+        for (let k = i - from; k < until; k += 1) elements.push(ownElement(part[k] as Element));
       i = from + until;
     }
-    return fromElements(elements, this.type);
+    return typed ?? fromElements(elements, this.type);
   }
 
   /** What the series holds when the first value is asked for: it may grow meanwhile. */
   *[Symbol.iterator](): Iterator<Element> {
-    const [sealed, tail] = [this.#sealed.slice(), this.#tail.slice()];
-    for (const { entry } of sealed) yield* this.#decode(entry);
-    yield* tail.map(ownElement);
+    const [sealed, tail] = [this.#sealed.slice(), copyValues(this.#tail.values)];
+    for (const { entry } of sealed) yield* this.#decode(entry) as Iterable<Element>;
+    yield* tail as Iterable<Element>;
   }
 
   /** The whole series as `decode` reads it. The series can go on growing. */
@@ -169,13 +211,9 @@ export class Series implements Iterable<Element> {
     return written((writer) => {
       writer.raw(this.#writer.header);
       for (const { bytes } of this.#sealed) writer.raw(bytes);
-      const tail = this.#writer.chunks(writer, this.#take(this.#tail), options);
+      const tail = this.#writer.chunks(writer, takeValues(this.#tail.values, this.type), options);
       this.#writer.end(writer, [...this.#sealed, ...tail]);
     });
-  }
-
-  #take(elements: readonly Element[]): Taken {
-    return takeValues(fromElements(elements, this.type), this.type);
   }
 
   #checked(value: Element, index: number): Element {
@@ -202,15 +240,12 @@ export class Series implements Iterable<Element> {
     return (this.#sealed[low] as { entry: ChunkEntry }).entry;
   }
 
-  #elements(entry: ChunkEntry): readonly Element[] {
-    if (this.#cached?.entry !== entry) this.#cached = { entry, elements: this.#decode(entry) };
-    return this.#cached.elements;
+  #decoded(entry: ChunkEntry): Values {
+    if (this.#cached?.entry !== entry) this.#cached = { entry, values: this.#decode(entry) };
+    return this.#cached.values;
   }
 
-  #decode(entry: ChunkEntry): Element[] {
-    return inChunk(entry, () => {
-      const { lane, validity } = decodeBody(entry.body, this.type, entry.count, this.#context);
-      return plainValues(this.type, lane, validity);
-    });
+  #decode(entry: ChunkEntry): Values {
+    return inChunk(entry, () => decodeChunk(entry, this.type, this.#context));
   }
 }

@@ -99,14 +99,18 @@ export type Taken = {
 
 export function typeOf(values: Values): ValueType | undefined {
   if (Array.isArray(values)) return plainType(values);
-  // By what it calls itself: an array from another realm is no instance of what is named so here.
-  const tag = ArrayBuffer.isView(values) ? values[Symbol.toStringTag] : undefined;
   for (const name of Object.keys(CONSTRUCTORS) as TypedName[]) {
-    if (CONSTRUCTORS[name].name === tag) return name;
+    if (isTypedAs(values, name)) return name;
   }
   const message =
     "a series is a typed array or an array of numbers, bigints, dates, strings, booleans";
   throw new DeltaError("invalid_argument", message);
+}
+
+/** By what it calls itself: an array from another realm is no instance of what is named so here. */
+export function isTypedAs(values: unknown, type: ValueType): values is TypedValues {
+  if (!isTyped(type) || !ArrayBuffer.isView(values)) return false;
+  return (values as TypedValues)[Symbol.toStringTag] === CONSTRUCTORS[type].name;
 }
 
 /** Stops a call with anything but an array, plain or typed; by shape, since it may come from another realm. */

@@ -19,5 +19,11 @@ export { patch } from "./patch.ts";
 export type { ChunkSummary, SeriesOptions } from "./series.ts";
 export type { DecodeOptions, EncodeOptions } from "./series-codec.ts";
 export type { Source } from "./stream.ts";
-export { type DecodeTableOptions, type TableOptions, tableMetadata } from "./table.ts";
+export {
+  type DecodeTableOptions,
+  type TableOptions,
+  type TablePart,
+  tableMetadata,
+  tableParts,
+} from "./table.ts";
 export type { Element, PlainValues, TypedValues, Values, ValueType } from "./values.ts";

@@ -17,7 +17,7 @@ import {
   readSeriesFile,
   type SeriesFile,
 } from "./series-codec.ts";
-import { readTable } from "./table.ts";
+import { metadataOf, readTable } from "./table.ts";
 import type { Element, Lane, ValueType } from "./values.ts";
 
 /** What a file says of itself. */
@@ -98,7 +98,7 @@ export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspect
   if (readHeader(new ByteReader(bytes)).kind !== TABLE) {
     return inspectSeries(readSeriesFile(bytes, options.maxValues), bytes.length, options);
   }
-  const { columns, metadata } = readTable(bytes, options);
+  const { columns, parts } = readTable(bytes, options);
   const reports = Array.from(columns, ([name, file]) => {
     const size = file.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
     return { name, inspection: inspectSeries(file, size, options) };
@@ -110,7 +110,7 @@ export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspect
     bytes: bytes.length,
     values,
     columns: reports,
-    metadata,
+    metadata: metadataOf(parts),
   };
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { decode, decodeTable, encode, encodeTable, inspect } from "./complete.ts";
-import { tableMetadata } from "./table.ts";
+import { tableMetadata, tableParts } from "./table.ts";
 
 const columns = {
   time: [new Date(0), new Date(1000), null],
@@ -30,6 +30,10 @@ describe("a table", () => {
     const both = Uint8Array.from([...first, ...second]);
     expect(decodeTable(both)).toEqual({ a: Int32Array.of(1, 2, 3) });
     expect(tableMetadata(both)).toEqual({ source: "é" });
+    expect(tableParts(both)).toEqual([
+      { rows: 2, metadata: { source: "é" } },
+      { rows: 1, metadata: {} },
+    ]);
     const report = inspect(both);
     expect(report).toMatchObject({ kind: "table", values: 3, metadata: { source: "é" } });
   });

@@ -128,15 +128,34 @@ export function decodeTable(
   return table;
 }
 
-/** What `encodeTable` was given as metadata. */
+/** What `encodeTable` was given as metadata; of tables in a row the last word on each name. */
 export function tableMetadata(bytes: Uint8Array): Record<string, string> {
+  return metadataOf(tableParts(bytes));
+}
+
+export function metadataOf(parts: readonly TablePart[]): Record<string, string> {
+  const all: Record<string, string> = Object.create(null);
+  for (const { metadata } of parts) {
+    for (const [name, text] of Object.entries(metadata)) all[name] = text;
+  }
+  return all;
+}
+
+/** One of several tables in a row. */
+export type TablePart = {
+  readonly rows: number;
+  readonly metadata: Readonly<Record<string, string>>;
+};
+
+/** The tables that stand in a row: how many rows each adds, and its own metadata. */
+export function tableParts(bytes: Uint8Array): TablePart[] {
   // No memory is taken for values here, so that they need no limit.
-  return readTable(bytes, { maxValues: Number.POSITIVE_INFINITY }).metadata;
+  return readTable(bytes, { maxValues: Number.POSITIVE_INFINITY }).parts;
 }
 
 export type Table = {
   readonly columns: ReadonlyMap<string, SeriesFile>;
-  readonly metadata: Record<string, string>;
+  readonly parts: TablePart[];
 };
 
 /** A column that its parts are added to. */
@@ -148,7 +167,7 @@ export function readTable(
   { maxValues }: Pick<DecodeOptions, "maxValues">,
 ): Table {
   const columns = new Map<string, Column>();
-  const metadata: Record<string, string> = Object.create(null);
+  const parts: TablePart[] = [];
   let values = 0;
   let rows = 0;
   for (let at = 0; at === 0 || at < bytes.length; ) {
@@ -157,6 +176,7 @@ export function readTable(
       throw new DeltaError("invalid_argument", "the bytes are a series: use decode", at + 5);
     }
     const grown = new Set<Column>();
+    const metadata: Record<string, string> = Object.create(null);
     for (const each of segment.sections) {
       const reader = new ByteReader(each.content);
       const name = readName(reader);
@@ -170,10 +190,12 @@ export function readTable(
           throw new DeltaError("limit_exceeded", "too many columns", at);
       }
     }
+    const before = rows;
     rows = rowsOf(grown, columns.size, rows, at);
+    parts.push({ rows: rows - before, metadata });
     at = segment.end;
   }
-  return { columns, metadata };
+  return { columns, parts };
 }
 
 function readColumn(

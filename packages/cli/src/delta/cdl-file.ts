@@ -4,7 +4,8 @@ import {
   decode,
   decodeTable,
   encodeTable,
-  tableMetadata,
+  type TablePart,
+  tableParts,
   type Values,
   type ValueType,
 } from "@cubby/delta";
@@ -19,6 +20,7 @@ import {
   type SeriesColumn,
   type TextColumn,
   type TextLayout,
+  type TextPart,
   type TextTable,
   unpackLayout,
 } from "./text-table.ts";
@@ -49,25 +51,59 @@ export type DecodedFile = {
 
 /** A table or series of any origin, with `columns` alone, in their order, if they are given. */
 export function decodeText(bytes: Uint8Array, columns?: readonly string[]): DecodedFile {
-  const metadata = metadataOf(bytes);
-  const text = metadata?.[LAYOUT];
-  const kept = text === undefined ? undefined : parseLayout(text);
-  const isSeries = metadata === undefined;
+  const parts = partsOf(bytes);
+  const layouts = layoutsOf(parts ?? []);
+  const kept = layouts.findLast((each) => each !== undefined);
+  const isSeries = parts === undefined;
   if (isSeries && columns !== undefined) assertKnown([SERIES_KEY], { columns });
   const series = isSeries ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept);
   // Objects without a key are rows of no column; a file may claim any number of them.
   const rows = series[0]?.values.length ?? Math.min(kept?.rows ?? 0, READ_OPTIONS.maxValues);
   const layout = kept ?? usualLayout(isSeries);
+  const table = { layout: { ...layout, columns: textColumns(series, kept) }, columns: series, rows };
+  const isOne = parts === undefined || parts.length === 1 || kept === undefined;
+  const textParts = isOne
+    ? undefined
+    : parts.map((part, i) => textPart(part, series, layouts[i], kept));
   return {
-    table: { layout: { ...layout, columns: textColumns(series, kept) }, columns: series, rows },
+    table: textParts === undefined ? table : { ...table, parts: textParts },
     hasLayout: kept !== undefined,
   };
 }
 
+/** The last layout stands in where a part has none: a program appended it, and its strings are just text. */
+function textPart(
+  { rows }: TablePart,
+  series: readonly SeriesColumn[],
+  own: TextLayout | undefined,
+  last: TextLayout,
+): TextPart {
+  if (own !== undefined) {
+    return { rows, isWhole: own.rows === rows, columns: textColumns(series, own) };
+  }
+  const columns = textColumns(series, last).map((column): TextColumn => {
+    const isJson = column.format.kind === "json";
+    return isJson ? { ...column, format: { kind: "text" }, absent: false } : column;
+  });
+  return { rows, isWhole: false, columns };
+}
+
+/** Each as its part tells, read once where they are the same. */
+function layoutsOf(parts: readonly TablePart[]): (TextLayout | undefined)[] {
+  const known = new Map<string, TextLayout>();
+  return parts.map(({ metadata }) => {
+    const text = metadata[LAYOUT];
+    if (text === undefined) return undefined;
+    const layout = known.get(text) ?? parseLayout(text);
+    known.set(text, layout);
+    return layout;
+  });
+}
+
 /** Undefined if the bytes are a series, which has none. */
-function metadataOf(bytes: Uint8Array): Record<string, string> | undefined {
+function partsOf(bytes: Uint8Array): TablePart[] | undefined {
   try {
-    return tableMetadata(bytes);
+    return tableParts(bytes);
   } catch (error) {
     if (error instanceof DeltaError && error.code === "invalid_argument") return undefined;
     throw error;

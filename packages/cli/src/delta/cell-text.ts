@@ -1,24 +1,51 @@
 import type { Values, ValueType } from "@cubby/delta";
 import { type Cell, codecOf, type TextCodec, type TextFormat } from "./text-format.ts";
-import type { TextColumn, TextTable } from "./text-table.ts";
+import type { TextColumn, TextPart, TextTable } from "./text-table.ts";
 
 type Value = Cell | Date | null | undefined;
 
 export type ColumnWriter = {
   readonly column: TextColumn;
+  /** How the column was written where this row comes from. */
+  readonly columnAt: (row: number) => TextColumn;
   /** The text of a row's value; null where there is none. */
   readonly write: (row: number) => string | null;
 };
 
-export function columnWriters({ layout, columns, rows }: TextTable): ColumnWriter[] {
-  // A file that others were appended to may have values that the format of the first was not for.
-  const isWhole = layout.rows === rows;
+export function columnWriters({ layout, columns, rows, parts }: TextTable): ColumnWriter[] {
+  const whole = { rows, isWhole: layout.rows === rows, columns: layout.columns };
+  const placeOf = partFinder(parts ?? [whole]);
   return columns.flatMap(({ type, values }, index) => {
     const column = layout.columns[index];
     if (column === undefined) return [];
-    const codec = isWhole ? codecOf(column.format) : checkedCodec(column.format);
-    return [{ column, write: writerOf(values, type, codec) }];
+    const writers = (parts ?? [whole]).map(({ isWhole, columns: own }) => {
+      const { format } = own[index] ?? column;
+      // A file that others were appended to may have values that the format of the first was not for.
+      return writerOf(values, type, isWhole ? codecOf(format) : checkedCodec(format));
+    });
+    const columnAt = (row: number): TextColumn => parts?.[placeOf(row)]?.columns[index] ?? column;
+    const [only] = writers;
+    const write = (row: number): string | null => (writers[placeOf(row)] ?? only)?.(row) ?? null;
+    return [{ column, columnAt, write: writers.length === 1 && only !== undefined ? only : write }];
   });
+}
+
+/** Which part a row is in; fast where it is the same as before, or the next. */
+function partFinder(parts: readonly TextPart[]): (row: number) => number {
+  let place = 0;
+  let start = 0;
+  return (row) => {
+    if (row < start) {
+      place = 0;
+      start = 0;
+    }
+    for (;;) {
+      const end = start + (parts[place]?.rows ?? 0);
+      if (row < end || place + 1 >= parts.length) return place;
+      start = end;
+      place += 1;
+    }
+  };
 }
 
 /** Writes only what it would read as the same value. */

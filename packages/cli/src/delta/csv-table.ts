@@ -175,11 +175,11 @@ export function* writeCsv(table: TextTable): Generator<string> {
   const writers = columnWriters(table);
   for (let row = 0; row < rows; row += 1) {
     let place = 0;
-    for (const { write, column } of writers) {
+    for (const { write, columnAt } of writers) {
       const text = write(row);
       if (place > 0) piece += delimiter;
       // What looks like the mark of a missing value, and is none, stands in quotes.
-      const always = column.quoted || text === nullText;
+      const always = columnAt(row).quoted || text === nullText;
       piece += text === null ? nullText : csvField(text, must, always);
       place += 1;
     }

@@ -176,6 +176,33 @@ describe("cubby delta encode and decode", () => {
     expect(out.toString()).toBe("p\n1.125\n1.50\n2.25\n");
   });
 
+  it("of tables one after the other write each by what it was made from", async () => {
+    const parts = [
+      '{"v":"x"}\n{"v":1}\n{"v":{"a":[2]}}\n',
+      '{"v":"1"}\n{"v":"{}"}\n{"v":"\\"q\\""}\n',
+      '{"v":"007"}\n{}\n{"v":"012"}\n',
+      '{"v":"z"}\n{"v":null}\n',
+    ];
+    const pieces: Buffer[] = [];
+    for (const [i, text] of parts.entries()) {
+      put(`${i}.jsonl`, text);
+      expect(await delta("encode", at(`${i}.jsonl`), "-o", at(`${i}.cdl`), "--exact")).toBe(0);
+      pieces.push(readFileSync(at(`${i}.cdl`)));
+    }
+    for (const order of [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 1], [0, 3, 0], [2, 3]]) {
+      const both = order.map((i) => pieces[i] as Buffer);
+      put("both.cdl", Buffer.concat(both));
+      out = Buffer.alloc(0);
+      expect(await delta("decode", at("both.cdl"), "--format", "jsonl")).toBe(0);
+      expect(out.toString()).toBe(order.map((i) => parts[i]).join(""));
+    }
+    // What a program appended says nothing of its looks: its strings are text.
+    put("more.cdl", Buffer.concat([pieces[0] as Buffer, encodeTable({ v: ["1", null] })]));
+    out = Buffer.alloc(0);
+    expect(await delta("decode", at("more.cdl"), "--format", "jsonl")).toBe(0);
+    expect(out.toString()).toBe(`${parts[0]}{"v":"1"}\n{"v":null}\n`);
+  });
+
   it("take files of nothing", async () => {
     for (const text of ["", "a,b\n", "\n", "\n\n"]) {
       put("empty.csv", text);

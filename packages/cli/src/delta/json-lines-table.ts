@@ -247,20 +247,20 @@ export function* writeJsonLines(table: TextTable): Generator<string> {
   const { layout, rows } = table;
   const { shape, colon, comma, ascii } = layout.json;
   const quote = ascii ? asciiString : (text: string): string => JSON.stringify(text);
-  const writers = columnWriters(table).map(({ column, write }) => ({
+  const writers = columnWriters(table).map(({ column, columnAt, write }) => ({
     prefix:
       shape === "values"
         ? ""
         : `${quote(layout.source === "jsonl" ? column.name : column.key)}${colon}`,
-    absent: column.absent,
-    text: (row: number) => jsonText(write(row), column.format, quote),
+    isAbsent: (row: number) => columnAt(row).absent,
+    text: (row: number) => jsonText(write(row), columnAt(row).format, quote),
   }));
   let piece = layout.mark ? "\ufeff" : "";
   for (let row = 0; row < rows; row += 1) {
     let line = "";
-    for (const { prefix, absent, text } of writers) {
+    for (const { prefix, isAbsent, text } of writers) {
       const value = text(row);
-      if (value === null && absent) continue;
+      if (value === null && isAbsent(row)) continue;
       if (line !== "") line += comma;
       line += prefix + (value ?? "null");
     }

@@ -58,6 +58,17 @@ export type TextTable = {
   readonly layout: TextLayout;
   readonly columns: readonly SeriesColumn[];
   readonly rows: number;
+  /** Where the file is several in a row, which may have been made from texts of different looks. */
+  readonly parts?: readonly TextPart[];
+};
+
+/** Rows that follow each other, and how the values of each column were written in these. */
+export type TextPart = {
+  readonly rows: number;
+  /** True if this is all that the text had, for which its formats are made. */
+  readonly isWhole: boolean;
+  /** They correspond to the table's. */
+  readonly columns: readonly TextColumn[];
 };
 
 export type ReadOptions = {

@@ -18,13 +18,15 @@ export function addRuntimeCompressors(given: () => readonly Compressor[]): void 
 
 /** Those of the caller and of the runtime. */
 export function allCompressors(own: readonly Compressor[] = []): readonly Compressor[] {
-  return [...own, ...runtimeCompressors()];
+  if (Array.isArray(own)) return [...own, ...runtimeCompressors()];
+  throw new DeltaError("invalid_argument", "compressors are to be an array");
 }
 
 /** The caller's compressor to write with: its id stands in a byte, and is none of the runtimes'. */
 export function checkCompressor(own: Compressor): Compressor {
-  if (Number.isInteger(own.id) && own.id >= 64 && own.id <= 255) return own;
-  const message = `compressor id ${String(own.id)}: take a whole number from 64 to 255`;
+  const id = (own as Partial<Compressor> | null)?.id ?? Number.NaN;
+  if (Number.isInteger(id) && id >= 64 && id <= 255) return own;
+  const message = `compressor id ${String(id)}: take a whole number from 64 to 255`;
   throw new DeltaError("invalid_argument", message);
 }
 

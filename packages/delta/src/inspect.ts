@@ -8,6 +8,7 @@ import { type ChunkEntry, readHeader, requireBytes, TABLE, VERSION } from "./fil
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
 import { laneOfWords, wordsOfLane } from "./number-lane.ts";
+import { requireOptions } from "./options.ts";
 import { isPatch, readPatchHeader } from "./patch-format.ts";
 import {
   type DecodeOptions,
@@ -85,6 +86,7 @@ export type Alternative = {
 /** Explains a file: how each chunk is written, and why so. Decodes every chunk. */
 export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspection {
   requireBytes(bytes);
+  requireOptions(options);
   if (isPatch(bytes)) {
     const { oldSize, newSize } = readPatchHeader(new ByteReader(bytes));
     return {

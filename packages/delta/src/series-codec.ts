@@ -22,6 +22,7 @@ import {
 import { allCompressors, type Compressor, checkCompressor, defaultCompressor } from "./handoff.ts";
 import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts";
 import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
+import { refuseInto, requireMaxValues, requireOptions, tooManyValues } from "./options.ts";
 import {
   isTyped,
   laneOfTyped,
@@ -70,16 +71,17 @@ export type DecodeOptions = {
   /** More compressors than the runtime's, for bytes that were handed off to them. */
   readonly compressors?: readonly Compressor[] | undefined;
   /**
-   * A typed array of the series' type to decode into, which saves the time that new memory takes. It
-   * must have room for all values; the part that they fill is returned.
+   * A typed array of the series' type for `decode` to fill, which saves the time that new memory takes. It
+   * must have room for all values; the part that they fill is returned. Refused where it would do nothing.
    */
   readonly into?: TypedValues | undefined;
-  /** More values than this are refused before memory is taken for them; 2^28 by default. */
+  /** More values than this are refused before memory is taken for them; 2^28 by default, by stream none. */
   readonly maxValues?: number | undefined;
 };
 
 /** Encodes a series; `decode` gives back the same type and the same bits. */
 export function encode(values: Values, options: EncodeOptions = {}): Uint8Array {
+  requireOptions(options);
   const taken = takeValues(values, options.type);
   const segment = new SegmentWriter(taken.type, options);
   return written((writer, pause) => {
@@ -191,6 +193,7 @@ const refuse = (): never => {
 const NO_COMPRESSOR: Compressor = { id: 0, name: "none", compress: refuse, decompress: refuse };
 
 export function decodeContext(options: DecodeOptions): DecodeContext {
+  requireOptions(options);
   const { wasm = true, compressors } = options;
   return { wasm, compressors: allCompressors(compressors) };
 }
@@ -204,7 +207,7 @@ export type SeriesFile = {
 
 /** `before` values count towards the limit as well. */
 export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before = 0): SeriesFile {
-  if (!(maxValues >= 0)) throw new DeltaError("invalid_argument", "maxValues is to be 0 or more");
+  requireMaxValues(maxValues);
   const chunks: ChunkEntry[] = [];
   let kind: number | undefined;
   let count = 0;
@@ -222,8 +225,8 @@ export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before
       chunks.push(chunk);
       count += chunk.count;
       if (before + count > maxValues) {
-        const message = `more than ${maxValues} values: raise \`maxValues\`, or decode by stream`;
-        throw new DeltaError("limit_exceeded", message, section.offset);
+        const instead = "raise `maxValues`, or decode by stream";
+        throw tooManyValues(maxValues, instead, section.offset);
       }
     }
     at = segment.end;
@@ -233,6 +236,7 @@ export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before
 
 /** Reads what `encode` wrote: the same type, the same bits. Several files in a row are one series. */
 export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Values {
+  requireOptions(options);
   return decodeFile(readSeriesFile(bytes, options.maxValues), options);
 }
 
@@ -240,6 +244,7 @@ export function decodeFile(file: SeriesFile, options: DecodeOptions): Values {
   const { type, count, chunks } = file;
   const context = decodeContext(options);
   if (!isTyped(type)) {
+    refuseInto(options, `a series of type ${type} comes in a plain array of its own`);
     const [first, ...rest] = chunks.map((chunk) =>
       inChunk(chunk, () => decodeChunk(chunk, type, context) as unknown[]),
     );

@@ -4,6 +4,7 @@ import { type ChunkStatistics, readStatistics } from "./chunk-statistics.ts";
 import { DeltaError } from "./delta-error.ts";
 import { type ChunkEntry, chunkOf, readHeader, readSection, written } from "./file-format.ts";
 import type { DecodeContext } from "./integer-coder.ts";
+import { refuseInto, requireOptions } from "./options.ts";
 import {
   type DecodeOptions,
   decodeChunk,
@@ -56,6 +57,8 @@ export class Series implements Iterable<Element> {
   #cached: { readonly entry: ChunkEntry; readonly values: Values } | undefined;
 
   constructor(options: SeriesOptions) {
+    requireOptions(options);
+    refuseInto(options, "`slice` gives arrays of its own");
     this.type = options.type;
     this.#tail = new SeriesTail(options.type);
     this.#writer = new SegmentWriter(options.type, { backend: "fast", ...options });
@@ -64,6 +67,7 @@ export class Series implements Iterable<Element> {
 
   /** A series from the bytes that `toBytes` or `encode` made. */
   static fromBytes(bytes: Uint8Array, options: Omit<SeriesOptions, "type"> = {}): Series {
+    requireOptions(options);
     const { type, chunks } = readSeriesFile(bytes, options.maxValues);
     const series = new Series({ ...options, type });
     // Chunks are kept as they are if the header, which their checksums cover, is the same.

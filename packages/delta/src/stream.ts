@@ -17,6 +17,7 @@ import {
   typeOfKind,
   written,
 } from "./file-format.ts";
+import { refuseInto, requireMaxValues, requireOptions, tooManyValues } from "./options.ts";
 import {
   type DecodeOptions,
   decodeChunk,
@@ -54,6 +55,7 @@ export async function* encodeStream(
   source: Source<Values>,
   options: EncodeOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  requireOptions(options);
   let segment: SegmentWriter | undefined;
   // The type shows with the first values; the size of a chunk does not hang on it.
   const { chunkValues } = new SegmentWriter(options.type ?? "number", options);
@@ -102,6 +104,9 @@ export async function* decodeStream(
   options: DecodeOptions = {},
 ): AsyncGenerator<Values> {
   const context = decodeContext(options);
+  refuseInto(options, "a stream's chunks come in arrays of their own");
+  const { maxValues } = options;
+  if (maxValues !== undefined) requireMaxValues(maxValues);
   const queue = new ByteQueue();
   const state: StreamState = { header: undefined, kind: undefined, sizes: [], count: 0 };
   for await (const piece of iterate(source)) {
@@ -116,6 +121,9 @@ export async function* decodeStream(
       if (section.tag === TAG_END) continue;
       const chunk = chunkOf(section, state.count);
       state.count += chunk.count;
+      if (maxValues !== undefined && state.count > maxValues) {
+        throw tooManyValues(maxValues, "raise `maxValues`, or leave it out", queue.dropped);
+      }
       const type = typeOfKind(state.kind ?? TABLE, 0);
       yield inChunk(chunk, () => decodeChunk(chunk, type, context));
     }

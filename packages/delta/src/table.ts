@@ -15,6 +15,7 @@ import {
   written,
 } from "./file-format.ts";
 import { COLUMNS_MAX, NAME_BYTES_MAX } from "./limits.ts";
+import { refuseInto, requireOptions } from "./options.ts";
 import {
   type DecodeOptions,
   decodeFile,
@@ -43,6 +44,7 @@ export function encodeTable(
   columns: Readonly<Record<string, Values>> | ReadonlyMap<string, Values>,
   options: TableOptions = {},
 ): Uint8Array {
+  requireOptions(options);
   const bytes = headerBytes(TABLE, options.checksum ?? true);
   const header = readHeader(new ByteReader(bytes));
   if (Object(columns) !== columns) {
@@ -110,10 +112,8 @@ export function decodeTable(
   bytes: Uint8Array,
   options: DecodeTableOptions = {},
 ): Record<string, Values> {
-  if ((options as DecodeOptions).into !== undefined) {
-    const message = "`into` is for one series: a table's columns come in arrays of their own";
-    throw new DeltaError("invalid_argument", message);
-  }
+  requireOptions(options);
+  refuseInto(options, "a table's columns come in arrays of their own");
   const { columns } = readTable(bytes, options);
   const table: Record<string, Values> = Object.create(null);
   const wanted = options.columns ?? [...columns.keys()];

@@ -60,7 +60,11 @@ export function decodeText(bytes: Uint8Array, columns?: readonly string[]): Deco
   // Objects without a key are rows of no column; a file may claim any number of them.
   const rows = series[0]?.values.length ?? Math.min(kept?.rows ?? 0, READ_OPTIONS.maxValues);
   const layout = kept ?? usualLayout(isSeries);
-  const table = { layout: { ...layout, columns: textColumns(series, kept) }, columns: series, rows };
+  const table = {
+    layout: { ...layout, columns: textColumns(series, kept) },
+    columns: series,
+    rows,
+  };
   const isOne = parts === undefined || parts.length === 1 || kept === undefined;
   const textParts = isOne
     ? undefined

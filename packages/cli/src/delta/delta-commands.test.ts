@@ -189,7 +189,13 @@ describe("cubby delta encode and decode", () => {
       expect(await delta("encode", at(`${i}.jsonl`), "-o", at(`${i}.cdl`), "--exact")).toBe(0);
       pieces.push(readFileSync(at(`${i}.cdl`)));
     }
-    for (const order of [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 1], [0, 3, 0], [2, 3]]) {
+    for (const order of [
+      [0, 1, 2, 3],
+      [3, 2, 1, 0],
+      [1, 0, 1],
+      [0, 3, 0],
+      [2, 3],
+    ]) {
       const both = order.map((i) => pieces[i] as Buffer);
       put("both.cdl", Buffer.concat(both));
       out = Buffer.alloc(0);

@@ -1,0 +1,24 @@
+import { DeltaError } from "./delta-error.ts";
+
+/** Stops a call with options that are no object, of which nothing would be heeded. */
+export function requireOptions(options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new DeltaError("invalid_argument", `options are an object, not ${String(options)}`);
+}
+
+/** Stops a call that has no use for `into`, and says what comes instead. */
+export function refuseInto(options: object, instead: string): void {
+  if ((options as { readonly into?: unknown }).into === undefined) return;
+  throw new DeltaError("invalid_argument", `\`into\` is for one series of decode: ${instead}`);
+}
+
+/** Stops a call with a limit that would limit nothing. */
+export function requireMaxValues(maxValues: number): void {
+  if (maxValues >= 0) return;
+  throw new DeltaError("invalid_argument", "maxValues is to be 0 or more");
+}
+
+export function tooManyValues(maxValues: number, instead: string, offset: number): DeltaError {
+  const message = `more than ${maxValues} values: ${instead}`;
+  return new DeltaError("limit_exceeded", message, offset);
+}

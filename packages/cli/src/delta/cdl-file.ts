@@ -58,7 +58,8 @@ export function decodeText(bytes: Uint8Array, columns?: readonly string[]): Deco
   if (isSeries && columns !== undefined) assertKnown([SERIES_KEY], { columns });
   const series = isSeries ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept);
   // Objects without a key are rows of no column; a file may claim any number of them.
-  const rows = series[0]?.values.length ?? Math.min(kept?.rows ?? 0, READ_OPTIONS.maxValues);
+  const claimed = layouts.reduce((sum, each) => sum + (each?.rows ?? 0), 0);
+  const rows = series[0]?.values.length ?? Math.min(claimed, READ_OPTIONS.maxValues);
   const layout = kept ?? usualLayout(isSeries);
   const table = {
     layout: { ...layout, columns: textColumns(series, kept) },

@@ -89,6 +89,9 @@ describe("cubby delta encode and decode", () => {
     expect(await delta("encode", at("a.jsonl"), "-o", at("a.cdl"), "--exact")).toBe(0);
     expect(await delta("decode", at("a.cdl"), "-o", at("again.jsonl"))).toBe(0);
     expect(get("again.jsonl")).toBe("{}\n{}\n");
+    put("both.cdl", Buffer.concat([readFileSync(at("a.cdl")), readFileSync(at("a.cdl"))]));
+    expect(await delta("decode", at("both.cdl"), "-o", at("both.jsonl"))).toBe(0);
+    expect(get("both.jsonl")).toBe("{}\n{}\n{}\n{}\n");
   });
 
   it("turn one kind of text into another, and into raw numbers", async () => {

@@ -17,7 +17,7 @@ export type ElectOptions = {
 
 /** What a leader needs in order to lead safely. */
 export type LeaderContext = {
-  /** Aborts when the leadership is lost, or when the candidate's own signal is aborted. */
+  /** Aborts when the leadership is lost, or when the candidate's own signal is aborted, until `elect` settles. */
   readonly signal: AbortSignal;
   /** To be sent along with everything that only a leader may do. */
   readonly sequencer: Uint8Array;

@@ -52,56 +52,84 @@ export type DecodedFile = {
 /** A table or series of any origin, with `columns` alone, in their order, if they are given. */
 export function decodeText(bytes: Uint8Array, columns?: readonly string[]): DecodedFile {
   const parts = partsOf(bytes);
-  const layouts = layoutsOf(parts ?? []);
-  const kept = layouts.findLast((each) => each !== undefined);
+  const looks = looksOf(parts ?? []);
+  const kept = looks.findLast((each) => each !== undefined);
   const isSeries = parts === undefined;
   if (isSeries && columns !== undefined) assertKnown([SERIES_KEY], { columns });
-  const series = isSeries ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept);
-  // Objects without a key are rows of no column; a file may claim any number of them.
-  const claimed = layouts.reduce((sum, each) => sum + (each?.rows ?? 0), 0);
-  const rows = series[0]?.values.length ?? Math.min(claimed, READ_OPTIONS.maxValues);
-  const layout = kept ?? usualLayout(isSeries);
+  const series = isSeries ? decodeSeries(bytes) : decodeColumns(bytes, columns, kept?.layout);
+  const layout = kept?.layout ?? usualLayout(isSeries);
   const table = {
-    layout: { ...layout, columns: textColumns(series, kept) },
+    layout: { ...layout, columns: series.map(kept?.columnOf ?? usualColumn) },
     columns: series,
-    rows,
+    rows: series[0]?.values.length ?? keylessRows(looks),
   };
-  const isOne = parts === undefined || parts.length === 1 || kept === undefined;
-  const textParts = isOne
-    ? undefined
-    : parts.map((part, i) => textPart(part, series, layouts[i], kept));
-  return {
-    table: textParts === undefined ? table : { ...table, parts: textParts },
-    hasLayout: kept !== undefined,
-  };
+  if (parts === undefined || parts.length === 1 || kept === undefined) {
+    return { table, hasLayout: kept !== undefined };
+  }
+  if (series.length > 0) assertNoneKeyless(parts, looks);
+  return { table: { ...table, parts: textParts(parts, looks, kept) }, hasLayout: true };
 }
 
-/** The last layout stands in where a part has none: a program appended it, and its strings are just text. */
-function textPart(
-  { rows }: TablePart,
-  series: readonly SeriesColumn[],
-  own: TextLayout | undefined,
-  last: TextLayout,
-): TextPart {
-  if (own !== undefined) {
-    return { rows, isWhole: own.rows === rows, columns: textColumns(series, own) };
-  }
-  const columns = textColumns(series, last).map((column): TextColumn => {
-    const isJson = column.format.kind === "json";
-    return isJson ? { ...column, format: { kind: "text" }, absent: false } : column;
-  });
-  return { rows, isWhole: false, columns };
-}
+/** What a part tells of the text that it was made from. */
+type Looks = Pick<TextPart, "columnOf"> & { readonly layout: TextLayout };
 
 /** Each as its part tells, read once where they are the same. */
-function layoutsOf(parts: readonly TablePart[]): (TextLayout | undefined)[] {
-  const known = new Map<string, TextLayout>();
+function looksOf(parts: readonly TablePart[]): (Looks | undefined)[] {
+  const known = new Map<string, Looks>();
   return parts.map(({ metadata }) => {
     const text = metadata[LAYOUT];
     if (text === undefined) return undefined;
-    const layout = known.get(text) ?? parseLayout(text);
-    known.set(text, layout);
-    return layout;
+    const looks = known.get(text) ?? looksFrom(parseLayout(text));
+    known.set(text, looks);
+    return looks;
+  });
+}
+
+function looksFrom(layout: TextLayout): Looks {
+  const known = new Map(layout.columns.map((column) => [column.key, column]));
+  return { layout, columnOf: (series) => known.get(series.key) ?? usualColumn(series) };
+}
+
+function usualColumn({ key, type }: SeriesColumn): TextColumn {
+  return { key, name: key, format: formatFor(type), quoted: false, absent: false };
+}
+
+/** Objects without a key are rows of no column. A file may claim any number of them. */
+function keylessRows(looks: readonly (Looks | undefined)[]): number {
+  const claimed = looks.reduce((sum, each) => sum + (each?.layout.rows ?? 0), 0);
+  return Math.min(claimed, READ_OPTIONS.maxValues);
+}
+
+/** Among rows of columns they have no place, and would be lost without a word. */
+function assertNoneKeyless(
+  parts: readonly TablePart[],
+  looks: readonly (Looks | undefined)[],
+): void {
+  const at = parts.findIndex(({ rows }, i) => {
+    const layout = looks[i]?.layout;
+    return rows === 0 && layout !== undefined && layout.rows > 0 && layout.columns.length === 0;
+  });
+  if (at < 0) return;
+  const detail = `Table ${at + 1} of the file is of objects without a key, which have no place among those of the others. Decode the files that it was joined from one by one.`;
+  throw new CubbyError("invalid_argument", detail);
+}
+
+/** Parts with rows. The last looks stand in where one has none: a program appended it, its strings are just text. */
+function textParts(
+  parts: readonly TablePart[],
+  looks: readonly (Looks | undefined)[],
+  last: Looks,
+): TextPart[] {
+  const asText = (series: SeriesColumn): TextColumn => {
+    const column = last.columnOf(series);
+    const isJson = column.format.kind === "json";
+    return isJson ? { ...column, format: { kind: "text" }, absent: false } : column;
+  };
+  return parts.flatMap(({ rows }, i) => {
+    if (rows === 0) return [];
+    const own = looks[i];
+    if (own === undefined) return [{ rows, isWhole: false, columnOf: asText }];
+    return [{ rows, isWhole: own.layout.rows === rows, columnOf: own.columnOf }];
   });
 }
 
@@ -174,15 +202,4 @@ function usualLayout(isSeries: boolean): TextLayout {
     json: { ...JSON_LAYOUT, shape: isSeries ? "values" : "objects" },
     columns: [],
   };
-}
-
-function textColumns(
-  series: readonly SeriesColumn[],
-  layout: TextLayout | undefined,
-): readonly TextColumn[] {
-  const known = new Map(layout?.columns.map((column) => [column.key, column]));
-  return series.map(({ key, type }) => {
-    const usual = { key, name: key, format: formatFor(type), quoted: false, absent: false };
-    return known.get(key) ?? usual;
-  });
 }

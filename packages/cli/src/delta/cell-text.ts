@@ -1,6 +1,6 @@
 import type { Values, ValueType } from "@cubby/delta";
 import { type Cell, codecOf, type TextCodec, type TextFormat } from "./text-format.ts";
-import type { TextColumn, TextPart, TextTable } from "./text-table.ts";
+import type { SeriesColumn, TextColumn, TextPart, TextTable } from "./text-table.ts";
 
 type Value = Cell | Date | null | undefined;
 
@@ -13,25 +13,44 @@ export type ColumnWriter = {
 };
 
 export function columnWriters({ layout, columns, rows, parts }: TextTable): ColumnWriter[] {
-  const whole = { rows, isWhole: layout.rows === rows, columns: layout.columns };
-  const placeOf = partFinder(parts ?? [whole]);
-  return columns.flatMap(({ type, values }, index) => {
+  const partOf = parts === undefined ? undefined : partFinder(parts);
+  return columns.flatMap((series, index) => {
     const column = layout.columns[index];
     if (column === undefined) return [];
-    const writers = (parts ?? [whole]).map(({ isWhole, columns: own }) => {
-      const { format } = own[index] ?? column;
-      // A file that others were appended to may have values that the format of the first was not for.
-      return writerOf(values, type, isWhole ? codecOf(format) : checkedCodec(format));
-    });
-    const columnAt = (row: number): TextColumn => parts?.[placeOf(row)]?.columns[index] ?? column;
-    const [only] = writers;
-    const write = (row: number): string | null => (writers[placeOf(row)] ?? only)?.(row) ?? null;
-    return [{ column, columnAt, write: writers.length === 1 && only !== undefined ? only : write }];
+    const whole = looksOf(series, column, layout.rows === rows);
+    if (partOf === undefined) return [{ column, columnAt: () => column, write: whole.write }];
+    // Made when the first row of a part is met: a file may have as many parts as rows.
+    let part: TextPart | undefined;
+    let looks = whole;
+    const looksAt = (row: number): Looks => {
+      const next = partOf(row);
+      if (next !== part && next !== undefined) {
+        part = next;
+        looks = looksOf(series, next.columnOf(series), next.isWhole);
+      }
+      return looks;
+    };
+    return [
+      {
+        column,
+        columnAt: (row: number) => looksAt(row).column,
+        write: (row: number) => looksAt(row).write(row),
+      },
+    ];
   });
 }
 
+type Looks = Pick<ColumnWriter, "column" | "write">;
+
+function looksOf({ values, type }: SeriesColumn, column: TextColumn, isWhole: boolean): Looks {
+  const { format } = column;
+  // A file that others were appended to may have values that the format of the first was not for.
+  const codec = isWhole ? codecOf(format) : checkedCodec(format);
+  return { column, write: writerOf(values, type, codec) };
+}
+
 /** Which part a row is in; fast where it is the same as before, or the next. */
-function partFinder(parts: readonly TextPart[]): (row: number) => number {
+function partFinder(parts: readonly TextPart[]): (row: number) => TextPart | undefined {
   let place = 0;
   let start = 0;
   return (row) => {
@@ -40,9 +59,9 @@ function partFinder(parts: readonly TextPart[]): (row: number) => number {
       start = 0;
     }
     for (;;) {
-      const end = start + (parts[place]?.rows ?? 0);
-      if (row < end || place + 1 >= parts.length) return place;
-      start = end;
+      const part = parts[place];
+      if (part === undefined || row < start + part.rows) return part;
+      start += part.rows;
       place += 1;
     }
   };

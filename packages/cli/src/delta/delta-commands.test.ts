@@ -1,11 +1,12 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { decodeTable, encode, encodeTable, type Values } from "@cubby/delta";
+import { decodeTable, encode, encodeTable, tableMetadata, type Values } from "@cubby/delta";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { addDeltaCommands } from "../commands/delta.ts";
 import type { Context } from "../context.ts";
 import { runCubby } from "../program.ts";
+import { decodeText } from "./cdl-file.ts";
 
 let directory: string;
 let out: Buffer;
@@ -92,6 +93,11 @@ describe("cubby delta encode and decode", () => {
     put("both.cdl", Buffer.concat([readFileSync(at("a.cdl")), readFileSync(at("a.cdl"))]));
     expect(await delta("decode", at("both.cdl"), "-o", at("both.jsonl"))).toBe(0);
     expect(get("both.jsonl")).toBe("{}\n{}\n{}\n{}\n");
+    put("keyed.jsonl", '{"a":1}\n');
+    expect(await delta("encode", at("keyed.jsonl"), "-o", at("keyed.cdl"))).toBe(0);
+    put("mixed.cdl", Buffer.concat([readFileSync(at("keyed.cdl")), readFileSync(at("a.cdl"))]));
+    expect(await delta("decode", at("mixed.cdl"), "-o", at("mixed.jsonl"))).toBe(64);
+    expect(error).toContain("Table 2 of the file is of objects without a key");
   });
 
   it("turn one kind of text into another, and into raw numbers", async () => {
@@ -210,6 +216,25 @@ describe("cubby delta encode and decode", () => {
     out = Buffer.alloc(0);
     expect(await delta("decode", at("more.cdl"), "--format", "jsonl")).toBe(0);
     expect(out.toString()).toBe(`${parts[0]}{"v":"1"}\n{"v":null}\n`);
+  });
+
+  it("refuse a file that claims an impossible number of rows", async () => {
+    put("a.jsonl", "{}\n{}\n");
+    await delta("encode", at("a.jsonl"), "-o", at("a.cdl"));
+    for (const rows of ["-5", "2.5", "1e999"]) {
+      const text = tableMetadata(readFileSync(at("a.cdl")))["cubby.text"] ?? "";
+      const metadata = { "cubby.text": text.replace('"rows":2', `"rows":${rows}`) };
+      put("b.cdl", encodeTable({}, { metadata }));
+      expect(await delta("decode", at("b.cdl"), "-o", at("b.jsonl"))).not.toBe(0);
+      expect(error).toContain("is not known here");
+    }
+  });
+
+  it("keep nothing of tables in a row that have no rows, however many", async () => {
+    put("a.csv", "a,b\n1,2\n");
+    await delta("encode", at("a.csv"), "-o", at("a.cdl"));
+    const joined = Buffer.concat([readFileSync(at("a.cdl")), ...Array(50).fill(encodeTable({}))]);
+    expect(decodeText(joined).table.parts).toHaveLength(1);
   });
 
   it("take files of nothing", async () => {

@@ -62,13 +62,12 @@ export type TextTable = {
   readonly parts?: readonly TextPart[];
 };
 
-/** Rows that follow each other, and how the values of each column were written in these. */
+/** Rows that follow each other, one at least, and how the values of each column were written in these. */
 export type TextPart = {
   readonly rows: number;
   /** True if this is all that the text had, for which its formats are made. */
   readonly isWhole: boolean;
-  /** They correspond to the table's. */
-  readonly columns: readonly TextColumn[];
+  readonly columnOf: (series: SeriesColumn) => TextColumn;
 };
 
 export type ReadOptions = {
@@ -153,7 +152,7 @@ function asTextLayout(value: unknown): TextLayout | undefined {
   const { shape, colon, comma, ascii } = value["json"];
   const isWhole =
     isOneOf(source, "csv", "jsonl") &&
-    typeof rows === "number" &&
+    isCount(rows) &&
     isOneOf(newline, "\n", "\r\n") &&
     typeof finalNewline === "boolean" &&
     typeof mark === "boolean" &&
@@ -167,6 +166,10 @@ function asTextLayout(value: unknown): TextLayout | undefined {
     Array.isArray(columns) &&
     columns.every(isTextColumn);
   return isWhole ? (value as TextLayout) : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** One character that neither a quote nor a line's end could be taken for. */

@@ -24,9 +24,12 @@ export class OpenDescriptors {
   }
 
   async #read(): Promise<void> {
-    // A long directory, with many connections: not on the event loop.
-    const open = await readdir("/proc/self/fd").catch((): string[] => []);
-    this.#last = open.length;
+    try {
+      // A long directory, with many connections: not on the event loop.
+      this.#last = (await readdir("/proc/self/fd")).length;
+    } catch {
+      // There is none to be opened, or no such directory: the last count stands.
+    }
     this.#underWay = undefined;
   }
 }

@@ -384,6 +384,28 @@ describe("a peer lane", () => {
     expect(one.lane.connected(2)).toBe(true);
   });
 
+  test("dials anew when a peer does that hears its connection no more, once", async () => {
+    const one = await startReplica(1, { limits: { quietMs: 3_000 } });
+    const two = await startReplica(2);
+    acquaint(one, two);
+    await eventually(() => one.lane.connected(2) && two.lane.connected(1));
+    const dialAgain = async (): Promise<void> => {
+      const { socket, received } = impostor(one.address);
+      socket.write(PEER_PREAMBLE);
+      socket.write(hello());
+      await eventually(() => received.length === 1);
+    };
+    one.pass(2_999);
+    await dialAgain();
+    expect(one.lane.counters.dialsTotal).toBe(1);
+    one.pass(1);
+    await dialAgain();
+    await eventually(() => one.lane.connected(2));
+    await dialAgain();
+    expect(one.lane.counters.dialsTotal).toBe(2);
+    expect(one.states.at(-2)?.state).toEqual({ kind: "disconnected", reason: "It dialed anew." });
+  });
+
   test("does not take its own standstill for the silence of a peer", async () => {
     const one = await startReplica(1, { limits: { quietMs: 3_000 } });
     const two = await startReplica(2);

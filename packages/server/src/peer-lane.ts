@@ -294,7 +294,7 @@ export class PeerLane {
   #onHello(link: InboundLink): void {
     const { replicaId } = link;
     // A peer that has come back dials at once: so do we, rather than wait out the backoff.
-    this.#outbound.get(replicaId)?.dialNow();
+    this.#outbound.get(replicaId)?.onDialed(this.#context.now());
     // A restarted peer leaves its old connection behind. Several may live, so that a replica of the
     // same id but another incarnation cannot cut off the right one; the oldest make room.
     const same = [...this.#inbound].filter((other) => other.replicaId === replicaId);

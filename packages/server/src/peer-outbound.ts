@@ -86,8 +86,15 @@ export class OutboundLink {
     });
   }
 
-  /** Dials at once if the next dial is only being waited for: the peer has given a sign of life. */
-  dialNow(): void {
+  /**
+   * The peer has given a sign of life: dials at once if the next dial is only being waited for. And if it
+   * dials anew though this connection stands, it may not hear it, which TCP would tell much later.
+   */
+  onDialed(now: Instant): void {
+    const { quietMs } = this.#context.limits;
+    if (this.#stage === "open" && msBetween(this.#openedAt, now) >= quietMs) {
+      this.#end("It dialed anew.");
+    }
     this.#failures = 0;
     this.dial();
   }

@@ -58,6 +58,8 @@ export class JobStore {
   readonly #jobs: JobResult[];
   #greatest: SequencerToken | undefined;
   #refused = 0;
+  /** Of the file of jobs, what is whole and on the disk. */
+  #durableBytes: number;
 
   /** `checksSequencers: false` is the sabotage that shows what the check is for. */
   constructor(options: {
@@ -72,6 +74,7 @@ export class JobStore {
     this.#greatest = this.#readGreatest();
     this.#jobsFile = openSync(join(this.#directory, "jobs.jsonl"), "a+");
     this.#jobs = this.#readJobs();
+    this.#durableBytes = fstatSync(this.#jobsFile).size;
   }
 
   state(): JobStoreState {
@@ -113,16 +116,13 @@ export class JobStore {
     return { kind: "stored", job, lockGeneration };
   }
 
-  /** Whole and durable, or not at all: a disk that is nearly full takes a part. */
+  /** Whole and durable, or not at all: a disk that is nearly full takes a part, which has to go first. */
   #append(line: string): void {
     const { size } = fstatSync(this.#jobsFile);
-    try {
-      writeFileSync(this.#jobsFile, line);
-      fdatasyncSync(this.#jobsFile);
-    } catch (error) {
-      ftruncateSync(this.#jobsFile, size);
-      throw error;
-    }
+    if (size !== this.#durableBytes) ftruncateSync(this.#jobsFile, this.#durableBytes);
+    writeFileSync(this.#jobsFile, line);
+    fdatasyncSync(this.#jobsFile);
+    this.#durableBytes += Buffer.byteLength(line);
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { decode, encode, encodeStream, Series } from "./complete.ts";
+import { DeltaError } from "./delta-error.ts";
 import type { Compressor } from "./handoff.ts";
 import type { Values } from "./values.ts";
 
@@ -97,14 +98,51 @@ describe("a compressor that is at fault", () => {
     });
   }
 
-  it("refuses its own bytes: its error is what encode fails with", () => {
+  it("fails on its own bytes, or makes none of them: what it was given is written without it", () => {
     const refuse = (): never => {
       throw new RangeError("not these bytes");
     };
-    const compressor = { id: 70, name: "faulty", compress: copy, decompress: refuse };
+    for (const decompress of [refuse, () => undefined as never, () => "text" as never]) {
+      const compress = (bytes: Uint8Array): Uint8Array => bytes.subarray(0, 9);
+      const compressor = { id: 70, name: "faulty", compress, decompress };
+      for (const [name, values] of Object.entries(SERIES)) {
+        const bytes = encode(values, { backend: "handoff", compressor });
+        expect(decode(bytes, { compressors: [] }), name).toEqual(values);
+      }
+    }
+  });
+
+  it("fails when others read its bytes: they get a DeltaError with the reason", () => {
+    const own = { id: 70, name: "own", compress: copy, decompress: copy };
+    const decompress = (): never => {
+      throw new RangeError("too long");
+    };
+    for (const [name, values] of Object.entries({
+      numbers: SERIES["numbers"] as Values,
+      strings: SERIES["strings"] as Values,
+    })) {
+      const bytes = encode(values, { backend: "handoff", compressor: own });
+      const read = (): unknown => decode(bytes, { compressors: [{ ...own, decompress }] });
+      expect(read, name).toThrow(DeltaError);
+      expect(read, name).toThrow(/corrupt.*own does not decompress: too long/);
+    }
+  });
+
+  it("fails to compress: encode fails with its error", () => {
+    const compress = (): never => {
+      throw new RangeError("broken");
+    };
+    const compressor = { id: 70, name: "faulty", compress, decompress: copy };
     for (const [name, values] of Object.entries(SERIES)) {
       const call = (): unknown => encode(values, { backend: "handoff", compressor });
-      expect(call, name).toThrow("not these bytes");
+      expect(call, name).toThrow(/^broken$/);
+    }
+  });
+
+  it("has no function to decompress with: it is refused", () => {
+    for (const missing of ["compress", "decompress"]) {
+      const compressor = { id: 70, name: "own", compress: copy, decompress: copy, [missing]: 1 };
+      expect(() => encode([1], { compressor }), missing).toThrow(/invalid_argument.*function/);
     }
   });
 

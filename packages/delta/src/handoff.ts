@@ -25,9 +25,16 @@ export function allCompressors(own: readonly Compressor[] = []): readonly Compre
 /** The caller's compressor to write with: its id stands in a byte, and is none of the runtimes'. */
 export function checkCompressor(own: Compressor): Compressor {
   const id = (own as Partial<Compressor> | null)?.id ?? Number.NaN;
-  if (Number.isInteger(id) && id >= 64 && id <= 255) return own;
-  const message = `compressor id ${String(id)}: take a whole number from 64 to 255`;
-  throw new DeltaError("invalid_argument", message);
+  if (!(Number.isInteger(id) && id >= 64 && id <= 255)) {
+    const message = `compressor id ${String(id)}: take a whole number from 64 to 255`;
+    throw new DeltaError("invalid_argument", message);
+  }
+  // Without `decompress` nothing would come back, and all be written without the compressor.
+  for (const name of ["compress", "decompress"] as const) {
+    if (typeof own[name] === "function") continue;
+    throw new DeltaError("invalid_argument", `a compressor's ${name} must be a function`);
+  }
+  return own;
 }
 
 /** Brotli where it is: every Node has it, and it comes out smallest. */
@@ -54,7 +61,16 @@ export function decompressed(
   bytes: Uint8Array,
   sizeMax: number,
 ): Uint8Array {
-  return compressor.decompress(new Uint8Array(bytes), sizeMax);
+  try {
+    const made = compressor.decompress(new Uint8Array(bytes), sizeMax);
+    if ((made as Partial<Uint8Array> | undefined)?.BYTES_PER_ELEMENT === 1) return made;
+    throw new TypeError("it makes no bytes");
+  } catch (error) {
+    // Whatever it refuses by, hostile bytes are told by a DeltaError.
+    if (error instanceof DeltaError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DeltaError("corrupt", `${compressor.name} does not decompress: ${reason}`);
+  }
 }
 
 /** Zigzag, then all lowest bytes, all second bytes, and so on: like bytes together. */

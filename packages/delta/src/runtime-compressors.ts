@@ -1,4 +1,3 @@
-import { DeltaError } from "./delta-error.ts";
 import type { Compressor } from "./handoff.ts";
 
 /** The part of Node's zlib that is used here, by its shape: this package compiles without Node. */
@@ -48,14 +47,8 @@ function compressorsOf(zlib: Zlib): readonly Compressor[] {
       id,
       name,
       compress: (bytes: Uint8Array) => compress(bytes, options),
-      decompress: (bytes: Uint8Array, sizeMax: number) => {
-        try {
-          return decompress(bytes, { maxOutputLength: Math.max(sizeMax, 1) });
-        } catch (error) {
-          const reason = error instanceof Error ? error.message : String(error);
-          throw new DeltaError("corrupt", `${name} does not decompress: ${reason}`);
-        }
-      },
+      decompress: (bytes: Uint8Array, sizeMax: number) =>
+        decompress(bytes, { maxOutputLength: Math.max(sizeMax, 1) }),
     };
   });
 }

@@ -1,6 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
-import { DeltaError } from "./delta-error.ts";
+import { comesBack, DeltaError } from "./delta-error.ts";
 import { decodeStrings, encodeStrings, TEXT_BYTES_MAX } from "./front-coding.ts";
 import { compressed, compressorOf, decompressed } from "./handoff.ts";
 import {
@@ -39,7 +39,9 @@ function encodeList(strings: readonly string[], options: IntegerOptions): Uint8A
   const plain = encodeStrings(strings, { fast: backend === "fast" || backend === "handoff" });
   const packed = backend === "handoff" ? compressed(compressor, plain) : undefined;
   // A compressor is read back before it is believed; what does not come back is written without it.
-  if (packed !== undefined && sameBytes(decompressed(compressor, packed, plain.length), plain)) {
+  const isSame = (): boolean =>
+    packed !== undefined && sameBytes(decompressed(compressor, packed, plain.length), plain);
+  if (packed !== undefined && comesBack(isSame)) {
     writer.u8(METHOD.handoff);
     writer.u8(compressor.id);
     writer.varint(plain.length);

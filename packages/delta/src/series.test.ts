@@ -1,5 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { decode, encode, Series } from "./complete.ts";
+import { SegmentWriter } from "./series-codec.ts";
+import { SeriesTail } from "./series-tail.ts";
 import { EXAMPLES, random } from "./test-support/series-examples.ts";
 import type { Element, Values } from "./values.ts";
 
@@ -162,6 +164,29 @@ describe("a series", () => {
     expect(behind.every((count, i) => i === 0 || count > (behind[i - 1] ?? 0))).toBe(true);
   });
 
+  it("looks at a chunk of typed values at a time, and copies none but the first", () => {
+    const copies = vi.spyOn(SeriesTail.prototype, "with");
+    const looks = vi.spyOn(SegmentWriter.prototype, "ownChunks");
+    for (const values of [
+      Float64Array.from({ length: 1_234 }, (_, i) => i / 4),
+      Uint8Array.from({ length: 1_234 }, (_, i) => i),
+    ]) {
+      const type = values instanceof Float64Array ? "f64" : "u8";
+      for (const first of [0, 1, 99, 100, 101, 250]) {
+        const series = new Series({ type, chunkValues: 100 });
+        series.extend(values.subarray(0, first));
+        copies.mockClear();
+        looks.mockClear();
+        series.extend(values.subarray(first));
+        expect(copies.mock.calls.map(([part]) => part.length)).toEqual([100 - (first % 100)]);
+        for (const [taken] of looks.mock.calls) expect(taken.count).toBe(100);
+        expect(series.slice()).toEqual(values);
+        expect(series.toBytes()).toEqual(encode(values, { backend: "fast", chunkValues: 100 }));
+      }
+    }
+    vi.restoreAllMocks();
+  });
+
   it("has what it had if a compressor fails", () => {
     let isBroken = false;
     const compress = (bytes: Uint8Array): Uint8Array => {
@@ -181,6 +206,7 @@ describe("a series", () => {
     isBroken = true;
     expect(() => series.append(1)).toThrow("broken");
     expect(() => series.extend(values)).toThrow("broken");
+    expect(() => series.extend(Float64Array.from(values))).toThrow("broken");
     isBroken = false;
     expect([...series]).toEqual(values.slice(0, 49));
     series.extend(values.slice(49));

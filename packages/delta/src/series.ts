@@ -134,11 +134,16 @@ export class Series implements Iterable<Element> {
   /** The same of an array of the type, of which nothing needs to be looked at, and nothing but bits is moved. */
   #extendTyped(values: TypedValues): void {
     const { length } = this;
-    const over = (this.#tail.length + values.length) % this.#writer.chunkValues;
-    const isFull = over < this.#tail.length + values.length;
-    const end = isFull ? values.length - over : 0;
-    const full = isFull ? this.#chunks(this.#tail.with(values.subarray(0, end))) : [];
-    this.#keep(full, values.subarray(end), length);
+    const { chunkValues } = this.#writer;
+    // A chunk at a time: narrow values are widened when they are looked at, large arrays not all at once.
+    const full: WrittenChunk[] = [];
+    let start = 0;
+    for (let end = chunkValues - this.#tail.length; end <= values.length; end += chunkValues) {
+      const part = values.subarray(start, end);
+      full.push(...this.#chunks(start === 0 ? this.#tail.with(part) : part));
+      start = end;
+    }
+    this.#keep(full, values.subarray(start), length);
   }
 
   /** Whole chunks of `values`. */

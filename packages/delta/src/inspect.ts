@@ -8,7 +8,7 @@ import { type ChunkEntry, readHeader, requireBytes, TABLE, VERSION } from "./fil
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
 import { laneOfWords, wordsOfLane } from "./number-lane.ts";
-import { requireOptions } from "./options.ts";
+import { refuseInto, requireOptions } from "./options.ts";
 import { isPatch, readPatchHeader } from "./patch-format.ts";
 import {
   type DecodeOptions,
@@ -87,6 +87,7 @@ export type Alternative = {
 export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspection {
   requireBytes(bytes);
   requireOptions(options);
+  refuseInto(options, "inspect returns no values");
   if (isPatch(bytes)) {
     const { oldSize, newSize } = readPatchHeader(new ByteReader(bytes));
     return {

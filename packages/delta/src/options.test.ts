@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import {
   decode,
@@ -18,7 +19,8 @@ const [old, made] = [new Uint8Array(9), new Uint8Array(8).fill(1)];
 
 describe("options", () => {
   it("that are no object are refused, not passed over", async () => {
-    for (const wrong of [null, "small", 7, true] as never[]) {
+    const foreignMap = runInNewContext(`new Map([["backend", "fast"]])`);
+    for (const wrong of [null, "small", 7, true, new Map(), foreignMap, ["fast"]] as never[]) {
       const calls = [
         () => encode(values, wrong),
         () => decode(bytes, wrong),
@@ -49,6 +51,15 @@ describe("options", () => {
       /invalid_argument.*`into`/,
     );
     expect(() => new Series({ type: "f64", into })).toThrow(/invalid_argument.*`into`/);
+    for (const file of [bytes, encodeTable({ values }), diff(old, made)]) {
+      expect(() => inspect(file, { into })).toThrow(/invalid_argument.*`into`.*inspect/);
+    }
+  });
+
+  it("limit the values that a series is read from, and not one that is new", () => {
+    expect(Series.fromBytes(bytes, { maxValues: 3 }).slice()).toEqual(values);
+    expect(() => Series.fromBytes(bytes, { maxValues: 2 })).toThrow(/limit_exceeded/);
+    expect(() => new Series({ type: "f64", maxValues: 2 })).toThrow(/invalid_argument.*maxValues/);
   });
 
   it("limit a stream's values only if they say so", async () => {

@@ -1,9 +1,14 @@
 import { DeltaError } from "./delta-error.ts";
 
-/** Stops a call with options that are no object, of which nothing would be heeded. */
-export function requireOptions(options: unknown): void {
-  if (typeof options === "object" && options !== null) return;
-  throw new DeltaError("invalid_argument", `options are an object, not ${String(options)}`);
+/**
+ * Stops a call with options that are no object, of which nothing would be heeded; nor of a Map or an array,
+ * which can be iterated.
+ */
+export function requireOptions(options: unknown, what = "options"): void {
+  const isObject = typeof options === "object" && options !== null;
+  if (isObject && !(Symbol.iterator in options)) return;
+  const given = isObject ? Object.prototype.toString.call(options) : String(options);
+  throw new DeltaError("invalid_argument", `${what} must be a plain object, not ${given}`);
 }
 
 /** Stops a call that has no use for `into`, and says what comes instead. */

@@ -59,6 +59,10 @@ export class Series implements Iterable<Element> {
   constructor(options: SeriesOptions) {
     requireOptions(options);
     refuseInto(options, "`slice` gives arrays of its own");
+    if (options.maxValues !== undefined) {
+      const message = "`maxValues` is for a series from bytes: a new one has no limit";
+      throw new DeltaError("invalid_argument", message);
+    }
     this.type = options.type;
     this.#tail = new SeriesTail(options.type);
     this.#writer = new SegmentWriter(options.type, { backend: "fast", ...options });
@@ -69,7 +73,7 @@ export class Series implements Iterable<Element> {
   static fromBytes(bytes: Uint8Array, options: Omit<SeriesOptions, "type"> = {}): Series {
     requireOptions(options);
     const { type, chunks } = readSeriesFile(bytes, options.maxValues);
-    const series = new Series({ ...options, type });
+    const series = new Series({ ...options, maxValues: undefined, type });
     // Chunks are kept as they are if the header, which their checksums cover, is the same.
     const header = series.#writer.header;
     const isSame = chunks.every(({ headerOffset }) =>

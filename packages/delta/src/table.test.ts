@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import { decode, decodeTable, encode, encodeTable, inspect } from "./complete.ts";
 import { tableMetadata, tableParts } from "./table.ts";
@@ -60,6 +61,21 @@ describe("a table", () => {
   it("refuses options of a column that is not there", () => {
     const columns = { prise: { backend: "fast" } } as const;
     expect(() => encodeTable({ price: [1] }, { columns })).toThrow(/invalid_argument.*"prise"/);
+  });
+
+  it("refuses options and metadata that are no plain objects, of which nothing would be kept", () => {
+    const foreign = runInNewContext(`new Map([["a", "x"]])`);
+    for (const wrong of ["text", 7, true, ["x"], new Map([["a", "x"]]), foreign] as never[]) {
+      expect(() => encodeTable({ a: [1] }, { columns: wrong }), `${wrong}`).toThrow(
+        /invalid_argument.*columns/,
+      );
+      expect(() => encodeTable({ a: [1] }, { columns: { a: wrong } }), `${wrong}`).toThrow(
+        /invalid_argument.*column "a"/,
+      );
+      expect(() => encodeTable({ a: [1] }, { metadata: wrong }), `${wrong}`).toThrow(
+        /invalid_argument.*metadata/,
+      );
+    }
   });
 
   it("goes on in any number of tables", () => {

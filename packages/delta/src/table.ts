@@ -93,11 +93,14 @@ function checkOptions({ columns, metadata }: TableOptions, names: ReadonlySet<un
       `a column's name must be a string, not ${String(name)}`,
     );
   }
-  for (const name of Object.keys(columns ?? {})) {
+  requireOptions(columns ?? {}, "options of columns");
+  for (const [name, own] of Object.entries(columns ?? {})) {
+    const what = `options of column ${JSON.stringify(name)}`;
+    requireOptions(own ?? {}, what);
     if (names.has(name)) continue;
-    const message = `options of column ${JSON.stringify(name)}, which is not in the table`;
-    throw new DeltaError("invalid_argument", message);
+    throw new DeltaError("invalid_argument", `${what}, which is not in the table`);
   }
+  requireOptions(metadata ?? {}, "metadata");
   for (const [name, text] of Object.entries(metadata ?? {})) {
     if (typeof text === "string") continue;
     throw new DeltaError("invalid_argument", `metadata ${JSON.stringify(name)} must be a string`);

@@ -1,6 +1,6 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { decode, decodeTable, encode, encodeTable } from "./complete.ts";
+import { decode, decodeTable, encode, encodeTable, Series } from "./complete.ts";
 import { diff } from "./diff.ts";
 import { patch } from "./patch.ts";
 import type { TypedValues } from "./values.ts";
@@ -12,6 +12,14 @@ function foreign<T>(source: string): T {
 
 function foreignBytes(bytes: Uint8Array): Uint8Array {
   return foreign<(bytes: Uint8Array) => Uint8Array>("(bytes) => Uint8Array.from(bytes)")(bytes);
+}
+
+function prices(): typeof Float64Array {
+  return class extends Float64Array {
+    override get [Symbol.toStringTag](): never {
+      return "Prices" as never;
+    }
+  };
 }
 
 describe("what comes from another realm", () => {
@@ -40,6 +48,31 @@ describe("what comes from another realm", () => {
       const into = foreign<TypedValues>(`new ${type}(3)`);
       expect(decode(bytes, { into })).toHaveLength(2);
       expect(into[1]).toBe(values[1]);
+    }
+  });
+
+  it("is an array of a class of its own, by whatever name that goes", () => {
+    const named = `class extends Float64Array { get [Symbol.toStringTag]() { return "Prices"; } }`;
+    const foreignClass = foreign<typeof Float64Array>(`(${named})`);
+    for (const Prices of [foreignClass, prices()]) {
+      const values = Prices.of(1.5, 2.5);
+      const bytes = encode(values);
+      expect(decode(bytes)).toEqual(Float64Array.of(1.5, 2.5));
+      const into = new Prices(3);
+      decode(bytes, { into });
+      expect(Array.from(into)).toEqual([1.5, 2.5, 0]);
+      const series = new Series({ type: "f64", chunkValues: 2 });
+      series.extend(Prices.of(1.5, 2.5, 3.5));
+      expect(series.slice()).toEqual(Float64Array.of(1.5, 2.5, 3.5));
+    }
+  });
+
+  it("is no array because it goes by the name of one", () => {
+    const posing = { [Symbol.toStringTag]: "Float64Array", BYTES_PER_ELEMENT: 8, length: 1, 0: 1 };
+    const view = new DataView(new ArrayBuffer(8));
+    Object.defineProperty(view, Symbol.toStringTag, { value: "Float64Array" });
+    for (const wrong of [posing, view] as never[]) {
+      expect(() => encode(wrong)).toThrow(/invalid_argument/);
     }
   });
 

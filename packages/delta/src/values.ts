@@ -107,10 +107,11 @@ export function typeOf(values: Values): ValueType | undefined {
   throw new DeltaError("invalid_argument", message);
 }
 
-/** By what it calls itself: an array from another realm is no instance of what is named so here. */
+/** By what it was made as, which is right in any realm, and by whatever name a class of its own goes. */
 export function isTypedAs(values: unknown, type: ValueType): values is TypedValues {
-  if (!isTyped(type) || !ArrayBuffer.isView(values)) return false;
-  return (values as TypedValues)[Symbol.toStringTag] === CONSTRUCTORS[type].name;
+  if (!isTyped(type)) return false;
+  const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
+  return Reflect.get(typedArray, Symbol.toStringTag, values) === CONSTRUCTORS[type].name;
 }
 
 /** Stops a call with anything but an array, plain or typed; by shape, since it may come from another realm. */

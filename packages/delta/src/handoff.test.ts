@@ -139,7 +139,9 @@ describe("a compressor that is at fault", () => {
     }
   });
 
-  it("has no function to decompress with: it is refused", () => {
+  it("lacks its id or a function: it is refused", () => {
+    const none = { name: "own", compress: copy, decompress: copy } as never;
+    expect(() => encode([1], { compressor: none })).toThrow(/invalid_argument.*id undefined:/);
     for (const missing of ["compress", "decompress"]) {
       const compressor = { id: 70, name: "own", compress: copy, decompress: copy, [missing]: 1 };
       expect(() => encode([1], { compressor }), missing).toThrow(/invalid_argument.*function/);

@@ -24,8 +24,8 @@ export function allCompressors(own: readonly Compressor[] = []): readonly Compre
 
 /** The caller's compressor to write with: its id stands in a byte, and is none of the runtimes'. */
 export function checkCompressor(own: Compressor): Compressor {
-  const id = (own as Partial<Compressor> | null)?.id ?? Number.NaN;
-  if (!(Number.isInteger(id) && id >= 64 && id <= 255)) {
+  const id = (own as Partial<Compressor> | null)?.id;
+  if (id === undefined || !(Number.isInteger(id) && id >= 64 && id <= 255)) {
     const message = `compressor id ${String(id)}: take a whole number from 64 to 255`;
     throw new DeltaError("invalid_argument", message);
   }

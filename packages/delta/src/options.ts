@@ -18,9 +18,9 @@ export function refuseInto(options: object, instead: string): void {
 }
 
 /** Stops a call with a limit that would limit nothing. */
-export function requireMaxValues(maxValues: number): void {
-  if (maxValues >= 0) return;
-  throw new DeltaError("invalid_argument", "maxValues is to be 0 or more");
+export function requireLimit(limit: number, name: string): void {
+  if (limit >= 0) return;
+  throw new DeltaError("invalid_argument", `${name} is to be 0 or more`);
 }
 
 export function tooManyValues(maxValues: number, instead: string, offset: number): DeltaError {

@@ -2,7 +2,7 @@ import { ByteReader } from "./byte-reader.ts";
 import { xxh32 } from "./checksum.ts";
 import { DeltaError } from "./delta-error.ts";
 import { requireBytes } from "./file-format.ts";
-import { requireOptions } from "./options.ts";
+import { requireLimit, requireOptions } from "./options.ts";
 import { PatchCodec } from "./patch-codec.ts";
 import { PATCHED_BYTES_MAX, type PatchHeader, readPatchHeader, STORED } from "./patch-format.ts";
 import { RangeDecoder } from "./range-coder.ts";
@@ -20,7 +20,7 @@ export function patch(
   requireBytes(delta, "the patch is to be a Uint8Array");
   requireOptions(options);
   const maxBytes = options.maxBytes ?? PATCHED_BYTES_MAX;
-  if (!(maxBytes >= 0)) throw new DeltaError("invalid_argument", "maxBytes is to be 0 or more");
+  requireLimit(maxBytes, "maxBytes");
   const reader = new ByteReader(delta);
   const header = readPatchHeader(reader);
   if (header.newSize > maxBytes) {

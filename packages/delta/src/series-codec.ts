@@ -22,7 +22,7 @@ import {
 import { allCompressors, type Compressor, checkCompressor, defaultCompressor } from "./handoff.ts";
 import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts";
 import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
-import { refuseInto, requireMaxValues, requireOptions, tooManyValues } from "./options.ts";
+import { refuseInto, requireLimit, requireOptions, tooManyValues } from "./options.ts";
 import {
   isTyped,
   laneOfTyped,
@@ -207,7 +207,7 @@ export type SeriesFile = {
 
 /** `before` values count towards the limit as well. */
 export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before = 0): SeriesFile {
-  requireMaxValues(maxValues);
+  requireLimit(maxValues, "maxValues");
   const chunks: ChunkEntry[] = [];
   let kind: number | undefined;
   let count = 0;

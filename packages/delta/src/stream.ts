@@ -17,7 +17,7 @@ import {
   typeOfKind,
   written,
 } from "./file-format.ts";
-import { refuseInto, requireMaxValues, requireOptions, tooManyValues } from "./options.ts";
+import { refuseInto, requireLimit, requireOptions, tooManyValues } from "./options.ts";
 import {
   type DecodeOptions,
   decodeChunk,
@@ -106,7 +106,7 @@ export async function* decodeStream(
   const context = decodeContext(options);
   refuseInto(options, "a stream's chunks come in arrays of their own");
   const { maxValues } = options;
-  if (maxValues !== undefined) requireMaxValues(maxValues);
+  if (maxValues !== undefined) requireLimit(maxValues, "maxValues");
   const queue = new ByteQueue();
   const state: StreamState = { header: undefined, kind: undefined, sizes: [], count: 0 };
   for await (const piece of iterate(source)) {

@@ -20,7 +20,9 @@ const isText = (name: string): boolean =>
   ["strings", "categories", "nullableStrings"].includes(name);
 
 describe("the core", () => {
-  it("writes the same bytes as the whole library, and reads them, for all but strings", () => {
+  it("writes the same bytes as the whole library, and reads them, for all but strings", {
+    timeout: 60_000,
+  }, () => {
     for (const [name, make] of Object.entries(EXAMPLES)) {
       if (isText(name)) continue;
       for (const backend of ["fast", "small", undefined] as const) {

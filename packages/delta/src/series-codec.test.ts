@@ -41,7 +41,7 @@ describe("encode and decode", () => {
     expect(decode(bytes)).toEqual(values);
   });
 
-  it("write the same bytes with WebAssembly and without", () => {
+  it("write the same bytes with WebAssembly and without", { timeout: 60_000 }, () => {
     for (const [name, make] of Object.entries(EXAMPLES)) {
       for (const backend of BACKENDS) {
         const [first, second] = [true, false].map((wasm) => encode(make(), { backend, wasm }));

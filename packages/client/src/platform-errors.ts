@@ -42,6 +42,8 @@ export function describePlatformError(error: unknown): { code: ErrorCode; detail
   return { code: "connection_lost", detail: `the connection failed (${code})` };
 }
 
+const UNKNOWN = "unknown error";
+
 /** By what an error has: in Jest, that of a socket is no instance of the `Error` that is known here. */
 function codeOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return UNKNOWN;
@@ -51,5 +53,3 @@ function codeOf(error: unknown): string {
   }
   return "code" in error && typeof error.code === "string" ? error.code : UNKNOWN;
 }
-
-const UNKNOWN = "unknown error";

@@ -193,7 +193,6 @@ const refuse = (): never => {
 const NO_COMPRESSOR: Compressor = { id: 0, name: "none", compress: refuse, decompress: refuse };
 
 export function decodeContext(options: DecodeOptions): DecodeContext {
-  requireOptions(options);
   const { wasm = true, compressors } = options;
   return { wasm, compressors: allCompressors(compressors) };
 }

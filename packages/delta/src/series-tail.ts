@@ -1,6 +1,7 @@
 import {
   type Element,
   isTyped,
+  joinValues,
   newTyped,
   type TypedValues,
   type Values,
@@ -58,14 +59,9 @@ export class SeriesTail {
     this.#length = length;
   }
 
-  /** What it would hold with these values too, in memory of its own. */
-  with(values: readonly Element[] | TypedValues): Values {
-    const { length } = this;
-    if (!isTyped(this.#type)) return this.#plain.concat(values as Element[]) as Values;
-    const joined = newTyped(this.#type, length + values.length) as Float64Array;
-    joined.set(this.values as Float64Array);
-    joined.set(values as Float64Array, length);
-    return joined;
+  /** What it would hold with these values of its type too, in memory of its own. */
+  with(values: Values): Values {
+    return joinValues([this.values, values]);
   }
 
   #grow(room: number): void {

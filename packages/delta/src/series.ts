@@ -25,6 +25,7 @@ import {
   isTypedAs,
   newTyped,
   ownElement,
+  type PlainValues,
   plainValues,
   type TypedValues,
   takeValues,
@@ -126,9 +127,7 @@ export class Series implements Iterable<Element> {
       rest.push(this.#checked(value, index));
       index += 1;
       if (rest.length < room) continue;
-      full.push(
-        ...this.#chunks(full.length === 0 ? this.#tail.with(rest) : fromElements(rest, this.type)),
-      );
+      full.push(...this.#chunks(fromElements(rest, this.type), full.length === 0));
       rest = [];
       room = chunkValues;
     }
@@ -144,15 +143,15 @@ export class Series implements Iterable<Element> {
     let start = 0;
     for (let end = chunkValues - this.#tail.length; end <= values.length; end += chunkValues) {
       const part = values.subarray(start, end);
-      full.push(...this.#chunks(start === 0 ? this.#tail.with(part) : part));
+      full.push(...this.#chunks(part, start === 0));
       start = end;
     }
     this.#keep(full, values.subarray(start), length);
   }
 
-  /** Whole chunks of `values`. */
-  #chunks(values: Values): WrittenChunk[] {
-    const taken = takeValues(values, this.type);
+  /** Whole chunks of `values`, behind what the tail holds if they are the first. */
+  #chunks(values: Values, isFirst: boolean): WrittenChunk[] {
+    const taken = takeValues(isFirst ? this.#tail.with(values) : values, this.type);
     return this.#writer.ownChunks(taken, { isLast: true, isPart: true });
   }
 
@@ -208,7 +207,7 @@ export class Series implements Iterable<Element> {
         for (let k = i - from; k < until; k += 1) elements.push(ownElement(part[k] as Element));
       i = from + until;
     }
-    return typed ?? fromElements(elements, this.type);
+    return typed ?? (elements as PlainValues);
   }
 
   /** What the series holds when the first value is asked for: it may grow meanwhile. */

@@ -103,6 +103,7 @@ export async function* decodeStream(
   source: Source<Uint8Array>,
   options: DecodeOptions = {},
 ): AsyncGenerator<Values> {
+  requireOptions(options);
   const context = decodeContext(options);
   refuseInto(options, "a stream's chunks come in arrays of their own");
   const { maxValues } = options;

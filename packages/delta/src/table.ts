@@ -138,9 +138,7 @@ export function tableMetadata(bytes: Uint8Array): Record<string, string> {
 
 export function metadataOf(parts: readonly TablePart[]): Record<string, string> {
   const all: Record<string, string> = Object.create(null);
-  for (const { metadata } of parts) {
-    for (const [name, text] of Object.entries(metadata)) all[name] = text;
-  }
+  for (const { metadata } of parts) Object.assign(all, metadata);
   return all;
 }
 

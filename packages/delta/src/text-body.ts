@@ -39,9 +39,10 @@ function encodeList(strings: readonly string[], options: IntegerOptions): Uint8A
   const plain = encodeStrings(strings, { fast: backend === "fast" || backend === "handoff" });
   const packed = backend === "handoff" ? compressed(compressor, plain) : undefined;
   // A compressor is read back before it is believed; what does not come back is written without it.
-  const isSame = (): boolean =>
-    packed !== undefined && sameBytes(decompressed(compressor, packed, plain.length), plain);
-  if (packed !== undefined && comesBack(isSame)) {
+  if (
+    packed !== undefined &&
+    comesBack(() => sameBytes(decompressed(compressor, packed, plain.length), plain))
+  ) {
     writer.u8(METHOD.handoff);
     writer.u8(compressor.id);
     writer.varint(plain.length);

@@ -99,19 +99,23 @@ export type Taken = {
 
 export function typeOf(values: Values): ValueType | undefined {
   if (Array.isArray(values)) return plainType(values);
-  for (const name of Object.keys(CONSTRUCTORS) as TypedName[]) {
-    if (isTypedAs(values, name)) return name;
-  }
+  const name = typedNameOf(values);
+  if (name !== undefined) return name;
   const message =
     "a series is a typed array or an array of numbers, bigints, dates, strings, booleans";
   throw new DeltaError("invalid_argument", message);
 }
 
-/** By what it was made as, which is right in any realm, and by whatever name a class of its own goes. */
 export function isTypedAs(values: unknown, type: ValueType): values is TypedValues {
-  if (!isTyped(type)) return false;
+  return isTyped(type) && typedNameOf(values) === type;
+}
+
+/** By what it was made as, which is right in any realm, and by whatever name a class of its own goes. */
+function typedNameOf(values: unknown): TypedName | undefined {
   const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
-  return Reflect.get(typedArray, Symbol.toStringTag, values) === CONSTRUCTORS[type].name;
+  const made: unknown = Reflect.get(typedArray, Symbol.toStringTag, values);
+  const names = Object.keys(CONSTRUCTORS) as TypedName[];
+  return names.find((name) => CONSTRUCTORS[name].name === made);
 }
 
 /** Stops a call with anything but an array, plain or typed; by shape, since it may come from another realm. */

@@ -135,6 +135,15 @@ async function deafPeer(): Promise<{ address: Address; held: Socket[] }> {
   return { address, held };
 }
 
+/** A replica that is connected to one. */
+async function besideDeafPeer(limits: Partial<PeerLaneLimits> = {}) {
+  const { address, held } = await deafPeer();
+  const one = await startReplica(1, { limits });
+  one.lane.setPeers([{ replicaId: 2, ...address }]);
+  await eventually(() => one.lane.connected(2));
+  return { one, held };
+}
+
 async function eventually(done: () => boolean): Promise<void> {
   while (!done()) await new Promise((resolve) => setImmediate(resolve));
 }
@@ -336,10 +345,8 @@ describe("a peer lane", () => {
   });
 
   test("drops frames for a peer that does not read, then the connection, and dials anew", async () => {
-    const { address, held } = await deafPeer();
-    const one = await startReplica(1, { limits: { outputBytesMax: 4 << 20, stuckMs: 2_000 } });
-    one.lane.setPeers([{ replicaId: 2, ...address }]);
-    await eventually(() => one.lane.connected(2));
+    const limits = { outputBytesMax: 4 << 20, stuckMs: 2_000 };
+    const { one, held } = await besideDeafPeer(limits);
     const frame = new Uint8Array(1 << 20);
     for (let i = 0; i < 40; i += 1) {
       one.lane.send(2, frame);
@@ -421,10 +428,7 @@ describe("a peer lane", () => {
   });
 
   test("keeps the connection of a peer that takes nothing for seconds, as over a slow link", async () => {
-    const { address, held } = await deafPeer();
-    const one = await startReplica(1);
-    one.lane.setPeers([{ replicaId: 2, ...address }]);
-    await eventually(() => one.lane.connected(2));
+    const { one, held } = await besideDeafPeer();
     for (let i = 0; i < 40; i += 1) one.lane.send(2, new Uint8Array(1 << 20));
     one.lane.flush();
     one.pass(10_000);
@@ -434,10 +438,7 @@ describe("a peer lane", () => {
   });
 
   test("queues no more large frames for a peer that is behind, and small ones all the same", async () => {
-    const { address } = await deafPeer();
-    const one = await startReplica(1);
-    one.lane.setPeers([{ replicaId: 2, ...address }]);
-    await eventually(() => one.lane.connected(2));
+    const { one } = await besideDeafPeer();
     const part = new Uint8Array(1 << 20);
     for (let i = 0; i < 20; i += 1) one.lane.send(2, part);
     one.lane.flush();
@@ -452,10 +453,7 @@ describe("a peer lane", () => {
   });
 
   test("counts the frames that a connection takes along when it ends", async () => {
-    const { address, held } = await deafPeer();
-    const one = await startReplica(1);
-    one.lane.setPeers([{ replicaId: 2, ...address }]);
-    await eventually(() => one.lane.connected(2));
+    const { one, held } = await besideDeafPeer();
     for (let i = 0; i < 40; i += 1) one.lane.send(2, new Uint8Array(1 << 20));
     one.lane.flush();
     for (let i = 0; i < 3; i += 1) one.lane.send(2, Uint8Array.of(i));

@@ -17,32 +17,36 @@ export function columnWriters({ layout, columns, rows, parts }: TextTable): Colu
   return columns.flatMap((series, index) => {
     const column = layout.columns[index];
     if (column === undefined) return [];
-    const whole = looksOf(series, column, layout.rows === rows);
+    const whole = partWriter(series, column, layout.rows === rows);
     if (partOf === undefined) return [{ column, columnAt: () => column, write: whole.write }];
     // Made when the first row of a part is met: a file may have as many parts as rows.
     let part: TextPart | undefined;
-    let looks = whole;
-    const looksAt = (row: number): Looks => {
+    let writer = whole;
+    const writerAt = (row: number): PartWriter => {
       const next = partOf(row);
       if (next !== part && next !== undefined) {
         part = next;
-        looks = looksOf(series, next.columnOf(series), next.isWhole);
+        writer = partWriter(series, next.columnOf(series), next.isWhole);
       }
-      return looks;
+      return writer;
     };
     return [
       {
         column,
-        columnAt: (row: number) => looksAt(row).column,
-        write: (row: number) => looksAt(row).write(row),
+        columnAt: (row: number) => writerAt(row).column,
+        write: (row: number) => writerAt(row).write(row),
       },
     ];
   });
 }
 
-type Looks = Pick<ColumnWriter, "column" | "write">;
+type PartWriter = Pick<ColumnWriter, "column" | "write">;
 
-function looksOf({ values, type }: SeriesColumn, column: TextColumn, isWhole: boolean): Looks {
+function partWriter(
+  { values, type }: SeriesColumn,
+  column: TextColumn,
+  isWhole: boolean,
+): PartWriter {
   const { format } = column;
   // A file that others were appended to may have values that the format of the first was not for.
   const codec = isWhole ? codecOf(format) : checkedCodec(format);

@@ -32,6 +32,23 @@ describe("the suspend detector", () => {
     }
   });
 
+  it("is not deceived where uptime is counted in whole seconds, as on macOS", () => {
+    let uptimeMs = 1_000_300;
+    let clockMs = 5_000;
+    const detector = new SuspendDetector(
+      () => Math.floor(uptimeMs / 1_000) * 1_000,
+      () => clockMs,
+    );
+    for (let i = 0; i < 1_000; i += 1) {
+      uptimeMs += 137.5;
+      clockMs += 137.5;
+      expect(detector.hasSlept()).toBe(false);
+    }
+    uptimeMs += 3_000;
+    expect(detector.hasSlept()).toBe(true);
+    expect(detector.hasSlept()).toBe(false);
+  });
+
   it("adds up many small sleeps", () => {
     let uptimeMs = 0;
     let clockMs = 0;

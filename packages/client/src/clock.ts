@@ -4,6 +4,8 @@ import { type Instant, instant } from "@cubby/base";
 
 /** A jump of this much says that the machine slept: uptime counts sleep, the clock does not. */
 const SUSPEND_JUMP_MS = 50;
+/** Where uptime is counted in whole seconds, as on macOS, its own steps are as long as this. */
+const UPTIME_STEP_MS = 1_000;
 
 /** Rounded down: what is counted from here ends early rather than late. */
 export function monotonicNow(): Instant {
@@ -23,6 +25,8 @@ export class SuspendDetector {
   readonly #uptimeMs: () => number;
   readonly #clockMs: () => number;
   #offsetMs: number;
+  /** Until a reading shows otherwise. */
+  #isWholeSeconds = true;
 
   constructor(
     uptimeMs: () => number = () => uptime() * 1000,
@@ -30,18 +34,25 @@ export class SuspendDetector {
   ) {
     this.#uptimeMs = uptimeMs;
     this.#clockMs = clockMs;
-    this.#offsetMs = uptimeMs() - clockMs();
+    this.#offsetMs = this.#readOffsetMs();
   }
 
   /** True when uptime has run ahead of the clock since the last look. */
   hasSlept(): boolean {
-    const offsetMs = this.#uptimeMs() - this.#clockMs();
+    const offsetMs = this.#readOffsetMs();
     const jumpMs = offsetMs - this.#offsetMs;
     // Small differences are uptime's coarse resolution; they are followed only downwards, so that
     // many small sleeps add up to a large one.
     if (jumpMs < 0) this.#offsetMs = offsetMs;
-    if (jumpMs <= SUSPEND_JUMP_MS) return false;
+    const stepMs = this.#isWholeSeconds ? UPTIME_STEP_MS : 0;
+    if (jumpMs <= SUSPEND_JUMP_MS + stepMs) return false;
     this.#offsetMs = offsetMs;
     return true;
+  }
+
+  #readOffsetMs(): number {
+    const uptimeMs = this.#uptimeMs();
+    if (uptimeMs % UPTIME_STEP_MS !== 0) this.#isWholeSeconds = false;
+    return uptimeMs - this.#clockMs();
   }
 }

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { Connection } from "./connection.ts";
@@ -47,5 +47,19 @@ describe("a connection", () => {
     } finally {
       hole.end();
     }
+  });
+
+  it("says once, and not in its words too, with which code it ends on bytes that are no frame", async () => {
+    const server = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const [code, detail] = await new Promise<[string, string]>((resolve) => {
+      const onClosed = (_id: number, ...why: [string, string]): void => resolve(why);
+      const listener = { onConnected: ignore, onReplies: ignore, onClosed };
+      new Connection(1, `127.0.0.1:${port}`, listener);
+    });
+    server.close();
+    expect(code).toBe("frame_too_long");
+    expect(detail).toMatch(/^A frame declares/);
   });
 });

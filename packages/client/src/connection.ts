@@ -11,6 +11,7 @@ import {
   sealFrame,
 } from "@cubby/protocol";
 import { splitEndpoint } from "./core/cell-address.ts";
+import { detailOf } from "./pending-call.ts";
 import { describePlatformError } from "./platform-errors.ts";
 
 /** How long what was sent may take to leave after the connection was closed. */
@@ -118,7 +119,7 @@ export class Connection {
 
 /** Bytes that are no reply of ours: whoever listens there does not speak the session lane. */
 function describeBadBytes(error: unknown): { code: ErrorCode; detail: string } {
-  if (error instanceof CubbyError) return { code: error.code, detail: error.message };
+  if (error instanceof CubbyError) return { code: error.code, detail: detailOf(error) };
   const what = error instanceof Error ? error.message : String(error);
   return { code: "bad_frame", detail: `a frame holds no reply (${what})` };
 }

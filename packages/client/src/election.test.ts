@@ -205,6 +205,7 @@ describe("an election", () => {
         return 1;
       });
       await expect(running).rejects.toMatchObject({ code: "lock_lost" });
+      await expect(running).rejects.toThrow(/^\[lock_lost\] another leads$/);
     },
   );
 

@@ -4,7 +4,7 @@ import type { Duration } from "./duration.ts";
 import type { Handle } from "./handle.ts";
 import type { Lock } from "./lock.ts";
 import type { OpenOptions } from "./open-options.ts";
-import { callOptions, ignore, onceAborted } from "./pending-call.ts";
+import { callOptions, detailOf, ignore, onceAborted } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 
 export type ElectOptions = {
@@ -47,7 +47,7 @@ async function resign(file: Handle, lock: Lock): Promise<CubbyError | undefined>
       loss = undefined;
     } catch (error) {
       // Another leads, or could. Other errors say nothing of the lock: the next leader writes over it.
-      if (isLost(error)) loss = new CubbyError("lock_lost", error.message);
+      if (isLost(error)) loss = new CubbyError("lock_lost", detailOf(error));
       else if (loss !== undefined) {
         const detail = "The session was in doubt at the end, and the cell could not be asked.";
         loss = new CubbyError("lock_lost", detail, { cause: loss });

@@ -220,7 +220,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
     for (const lock of this.#locks) {
       if (!equalBytes(lock.sequencer, call.guard)) continue;
       this.#session.removeLock(lock);
-      this.loseLock(lock, failure.detail);
+      this.loseLock(lock, failure.detail.replace(/\.$/, ""));
     }
   }
 

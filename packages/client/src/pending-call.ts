@@ -127,6 +127,11 @@ export function errorOf(failure: Failure, signal?: AbortSignal): CubbyError {
   return new CubbyError(code, detail, { outcome, ...cause });
 }
 
+/** What an error says behind its code: for one that is told as a part of another. */
+export function detailOf(error: CubbyError): string {
+  return error.message.slice(`[${error.code}] `.length);
+}
+
 export function ignore(): void {
   // Nothing is to be done.
 }

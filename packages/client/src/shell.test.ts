@@ -506,14 +506,14 @@ describe("a lock", () => {
     await using lock = await file.acquire();
     await using otherLock = await other.acquire();
     replica.intercept = ({ call }) =>
-      call?.$case === "getStat" ? failure("sequencer_stale", "the node is gone") : "default";
+      call?.$case === "getStat" ? failure("sequencer_stale", "the node is gone.") : "default";
     file.setSequencer(otherLock.sequencer);
     await file.getStat().catch(() => undefined);
     expect(lock.held).toBe(true);
     file.setSequencer(lock.sequencer);
     await file.getStat().catch(() => undefined);
     expect(lock.signal.reason).toMatchObject({ code: "lock_lost" });
-    expect(() => lock.assertHeld()).toThrow(/the node is gone/);
+    expect(() => lock.assertHeld()).toThrow(/: the node is gone\.$/);
     expect(otherLock.held).toBe(true);
   });
 

@@ -1,7 +1,8 @@
 import { FILE_BYTES_MAX } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { connect } from "./connect.ts";
-import type { Handle } from "./handle.ts";
+import { type ConnectOptions, connect } from "./connect.ts";
+import type { AcquireOptions, Handle } from "./handle.ts";
+import type { OpenOptions } from "./open-options.ts";
 import type { CallOptions } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
 import { FakeReplica } from "./test-support/fake-replica.ts";
@@ -89,6 +90,15 @@ describe("arguments", () => {
         ),
       ];
     }),
+    arg("a generation in the place of options", "invalid_argument", () =>
+      cell.write(PATH, "x", 5 as CallOptions),
+    ),
+    arg("a mode in their place", "invalid_argument", () =>
+      file.acquire("shared" as AcquireOptions),
+    ),
+    arg("a create in their place", "invalid_argument", () =>
+      cell.open(`${PATH}/b`, true as unknown as OpenOptions),
+    ),
     arg("nothing to lead with", "invalid_argument", () =>
       cell.elect(`${PATH}/b`, { value: "x" }, none as unknown as () => void),
     ),
@@ -139,6 +149,8 @@ describe("arguments", () => {
     await file.setContents("x", null as unknown as CallOptions);
     await (await file.acquire(null as unknown as CallOptions)).release();
     await cell.write(PATH, "y", null as unknown as CallOptions);
+    await (await cell.open(PATH, null as unknown as OpenOptions)).close();
+    await (await connect(replica.url, null as unknown as ConnectOptions)).close();
   });
 
   it("do not lift the condition of a handle by an empty sequencer", async () => {

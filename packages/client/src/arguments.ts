@@ -51,6 +51,17 @@ export function signalOf(signal: AbortSignal | null | undefined): AbortSignal | 
   throw new CubbyError("invalid_argument", detail);
 }
 
+/**
+ * Null is none. Throws `CubbyError` invalid_argument: what stands in the place of options would be passed
+ * over without a word, a generation as much as a mode.
+ */
+export function optionsOf<T extends object>(options: T | null | undefined): Partial<T> {
+  if (options === undefined || options === null) return {};
+  if (typeof options === "object") return options;
+  const detail = `The options are ${quoted(String(options))}. Give an object, such as { timeoutMs: 5000 }.`;
+  throw new CubbyError("invalid_argument", detail);
+}
+
 /** Throws `CubbyError` invalid_argument: "false" is not false. */
 export function checkBoolean(what: string, value: boolean | undefined): void {
   if (value === undefined || typeof value === "boolean") return;

@@ -8,7 +8,7 @@ import {
   SESSION_LEASE_MS_MAX,
   SESSION_LEASE_MS_MIN,
 } from "@cubby/protocol";
-import { checkText, signalOf } from "./arguments.ts";
+import { checkText, optionsOf, signalOf } from "./arguments.ts";
 import { parseCellAddress } from "./core/cell-address.ts";
 import type { SessionEvent, SessionMachine } from "./core/session-machine.ts";
 import { durationMs, timeoutMsOf } from "./duration.ts";
@@ -45,7 +45,8 @@ export function connect(address: string, options: ConnectOptions = {}): Promise<
   return quiet(connectTo(address, options));
 }
 
-async function connectTo(address: string, options: ConnectOptions): Promise<CubbySession> {
+async function connectTo(address: string, given: ConnectOptions): Promise<CubbySession> {
+  const options = optionsOf(given);
   const cell = parseCellAddress(checkText("The address of the cell", address));
   const signal = signalOf(options.signal);
   if (signal?.aborted) throw aborted(signal);

@@ -4,6 +4,7 @@ import {
   checkGeneration,
   checkText,
   contentsBytes,
+  optionsOf,
   sequencerBytes,
   signalOf,
 } from "./arguments.ts";
@@ -139,7 +140,7 @@ export class CubbySession implements AsyncDisposable {
     options?: CallOptions & { readonly ifGeneration?: number },
   ): Promise<NodeStat> {
     try {
-      const ifGeneration = options?.ifGeneration;
+      const { ifGeneration } = optionsOf(options);
       checkGeneration(ifGeneration);
       const bytes = contentsBytes(contents);
       const open = { ...callOptions(options), write: true, directory: false };
@@ -266,9 +267,10 @@ export class CubbySession implements AsyncDisposable {
     options: OpenOptions,
     directory: CallExtras<Handle> & { readonly token: Uint8Array } = { token: EMPTY_BYTES },
   ): Promise<Handle> {
-    const { sequencer } = options;
+    const open = optionsOf(options);
+    const { sequencer } = open;
     const guard = sequencer === undefined ? undefined : sequencerBytes(sequencer);
-    const value = openMessage(name, directory.token, options);
+    const value = openMessage(name, directory.token, open);
     const opened = (result: CallResult): Handle => this.#opened(path, guard, result);
     return this.call({ $case: "open", value }, opened, options, directory);
   }
@@ -328,7 +330,7 @@ export class CubbySession implements AsyncDisposable {
   // --- inside --------------------------------------------------------------------------------
 
   #timeoutMsOf(options: CallOptions | undefined): number | undefined {
-    const own = options?.timeoutMs ?? undefined;
+    const own = optionsOf(options).timeoutMs ?? undefined;
     return own === undefined ? this.#settings.requestTimeoutMs : timeoutMsOf(own);
   }
 

@@ -5,7 +5,7 @@ import type { AcquireOptions, Handle } from "./handle.ts";
 import type { OpenOptions } from "./open-options.ts";
 import type { CallOptions } from "./pending-call.ts";
 import type { CubbySession } from "./session.ts";
-import { FakeReplica } from "./test-support/fake-replica.ts";
+import { FakeReplica, until } from "./test-support/fake-replica.ts";
 
 const PATH = "/ls/local/a";
 const TOO_LONG = "x".repeat(600_000);
@@ -133,6 +133,19 @@ describe("arguments", () => {
       await expect(connecting).rejects.toThrow(/requestTimeoutMs/);
     },
   );
+
+  it("of connect may be no limit: it waits until there is a cell, or it is aborted", async () => {
+    replica.intercept = ({ call }) => (call?.$case === "createSession" ? undefined : "default");
+    const controller = new AbortController();
+    const how = { connectTimeoutMs: Number.POSITIVE_INFINITY, signal: controller.signal };
+    const connecting = connect(replica.url, how);
+    await until(() => replica.numbersOf("createSession").length === 2);
+    controller.abort();
+    await expect(connecting).rejects.toMatchObject({ code: "cancelled" });
+    replica.intercept = () => "default";
+    await using again = await connect(replica.url, { connectTimeoutMs: Number.POSITIVE_INFINITY });
+    expect(again.state).toBe("safe");
+  });
 
   it("of connect are checked by it: an address and a signal", async () => {
     const sessions = replica.numbersOf("createSession").length;

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { basename } from "node:path";
-import { utf8Encode } from "@cubby/base";
+import { NEVER, utf8Encode } from "@cubby/base";
 import {
   CLIENT_NAME_BYTES_MAX,
   CubbyError,
@@ -24,7 +24,7 @@ export type ConnectOptions = {
   readonly gracePeriodMs?: number;
   /** For every call that says nothing else; 30,000. */
   readonly requestTimeoutMs?: number;
-  /** How long `connect` itself may take; 10,000. */
+  /** How long `connect` itself may take; 10,000. Infinity waits for ever, or until `signal` aborts. */
   readonly connectTimeoutMs?: number;
   /** How long `close` may take; 2,000. */
   readonly closeTimeoutMs?: number;
@@ -58,10 +58,9 @@ async function connectTo(address: string, given: ConnectOptions): Promise<CubbyS
     leaseMs: leaseMsOf(options.leaseMs),
     gracePeriodMs,
     clientName: clientNameOf(options.clientName),
-    openWithinMs: durationMs(
-      options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT,
-      "connectTimeoutMs",
-    ),
+    openWithinMs:
+      timeoutMsOf(options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS_DEFAULT, "connectTimeoutMs") ??
+      NEVER,
   };
   const settings = {
     gracePeriodMs,

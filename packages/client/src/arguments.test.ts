@@ -166,6 +166,17 @@ describe("arguments", () => {
     await (await connect(replica.url, null as unknown as ConnectOptions)).close();
   });
 
+  // Also for the compiler, with exactOptionalPropertyTypes: callers pass on what they were not given.
+  it("that are undefined are none", async () => {
+    const how: CallOptions & { ifGeneration?: number | undefined } = {};
+    const { signal, ifGeneration } = how;
+    await using session = await connect(replica.url, { signal });
+    await session.write(PATH, "x", { signal, ifGeneration });
+    await (await file.acquire({ mode: undefined, signal })).release();
+    const elected = { value: "x", lockDelay: undefined, signal };
+    expect(await session.elect(PATH, elected, () => 1)).toBe(1);
+  });
+
   it("do not lift the condition of a handle by an empty sequencer", async () => {
     const { sequencer } = await file.acquire();
     file.setSequencer(sequencer);

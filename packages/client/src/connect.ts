@@ -31,7 +31,7 @@ export type ConnectOptions = {
   /** For the cell's operators: program, host and process unless said otherwise. */
   readonly clientName?: string;
   /** Aborts connecting; a session that is open is not touched by it. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Sessions of one pool share one connection to a cell. */
   readonly pool?: ConnectionPool;
 };

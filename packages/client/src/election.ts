@@ -10,9 +10,9 @@ import type { CubbySession } from "./session.ts";
 export type ElectOptions = {
   /** Who leads: written into the file for everybody to read. */
   readonly value: Uint8Array | string;
-  readonly lockDelay?: Duration;
+  readonly lockDelay?: Duration | undefined;
   /** Gives up the candidacy. Once elected, `lead` is told through its own signal. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 };
 
 /** What a leader needs in order to lead safely. */

@@ -27,7 +27,7 @@ export type SequencerVerdict = { readonly valid: boolean; readonly reason: strin
 
 export type AcquireOptions = CallOptions & {
   /** Exclusive unless said otherwise. */
-  readonly mode?: LockMode;
+  readonly mode?: LockMode | undefined;
 };
 
 /** How long giving something back may keep its caller waiting. */

@@ -137,7 +137,7 @@ export class CubbySession implements AsyncDisposable {
   write(
     path: string,
     contents: Uint8Array | string,
-    options?: CallOptions & { readonly ifGeneration?: number },
+    options?: CallOptions & { readonly ifGeneration?: number | undefined },
   ): Promise<NodeStat> {
     try {
       const { ifGeneration } = optionsOf(options);

@@ -29,7 +29,7 @@ export type OpenOptions = CallOptions & {
   readonly contents?: Uint8Array | string;
   /** LCK-8: how long the lock stays closed if its holder fails. The default is 10 s. */
   readonly lockDelay?: Duration;
-  /** API-14, from the first call on. */
+  /** API-14, from this open on: a node is not made either once the sequencer is stale. */
   readonly sequencer?: Uint8Array | string;
 };
 

@@ -29,6 +29,21 @@ describe("a session", () => {
     expect(replica.numbersOf("endSession")).toHaveLength(1);
   });
 
+  it("opens under the sequencer that it is given, and a directory's own goes before", async () => {
+    await using cell = await connect(replica.url);
+    await using directory = await cell.open(PATH, { create: true });
+    const { sequencer } = await directory.acquire();
+    replica.intercept = ({ call, guard }) =>
+      call?.$case === "open" && guard.length === 1 ? failure("sequencer_stale") : "default";
+    const how = { create: true, contents: "x", sequencer: new Uint8Array([7]) };
+    const stale = { code: "sequencer_stale", outcome: "not-applied" };
+    await expect(cell.open("/ls/local/b", how)).rejects.toMatchObject(stale);
+    await expect(directory.open("b", how)).rejects.toMatchObject(stale);
+    expect([...replica.files.keys()]).toEqual([PATH]);
+    directory.setSequencer(sequencer);
+    await directory.open("b", how);
+  });
+
   it("calls a listener as often as it was added, and not once it was taken off", async () => {
     const cell = await connect(replica.url);
     const notices: string[] = [];

@@ -272,7 +272,10 @@ export class CubbySession implements AsyncDisposable {
     const guard = sequencer === undefined ? undefined : sequencerBytes(sequencer);
     const value = openMessage(name, directory.token, open);
     const opened = (result: CallResult): Handle => this.#opened(path, guard, result);
-    return this.call({ $case: "open", value }, opened, options, directory);
+    // It may make the node and its contents. A directory's own condition goes before: it is for all calls.
+    const isFree = guard !== undefined && (directory.guard?.length ?? 0) === 0;
+    const extras = isFree ? { ...directory, guard } : directory;
+    return this.call({ $case: "open", value }, opened, options, extras);
   }
 
   /** For a call that is made of several: they have its time together. */

@@ -98,8 +98,12 @@ export class Handle implements AsyncDisposable, PendingOwner {
   }
 
   /** The same page by page, for long directories: each page is of its own moment, and has its own time. */
-  async *entries(options?: CallOptions): AsyncGenerator<DirectoryChild, void, undefined> {
-    yield* this.#entries(() => options);
+  entries(options?: CallOptions): AsyncGenerator<DirectoryChild, void, undefined> {
+    const entries = this.#entries(() => options);
+    const next = entries.next.bind(entries);
+    // Whoever asks ahead and then does not wait is to live on, as with any other call.
+    entries.next = () => quiet(next());
+    return entries;
   }
 
   /** API-7: writes the whole file; with `ifGeneration`, only if that is its content generation. */

@@ -755,6 +755,7 @@ describe("late errors", () => {
       void cell.open("not a path");
       void cell.read(PATH);
       void file.readDir();
+      void file.entries().next();
       void cell.elect(PATH, { value: "x" }, () => 1);
       void connect("no address");
       await delay(40);

@@ -43,7 +43,8 @@ export function readConfigFile(path: string): ConfigFile {
   if (text.length > FILE_BYTES_MAX) {
     throw invalid(`The configuration file ${path} is longer than ${FILE_BYTES_MAX} bytes.`);
   }
-  return { path, text };
+  // Editors put a byte-order mark before it, which JSON does not know.
+  return { path, text: text.replace(/^\uFEFF/, "") };
 }
 
 /** The settings in effect, or a CubbyError config_invalid that names the culprit and the remedy. */

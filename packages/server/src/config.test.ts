@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { CubbyError } from "@cubby/protocol";
 import { describe, expect, test } from "vitest";
 import { environmentName, SETTING_NAMES } from "./config.ts";
@@ -240,6 +243,15 @@ describe("the configuration", () => {
       "CUBBY_MASTER_LEASE is no setting and has no effect. Did you mean CUBBY_MASTER_LEASE_MS?",
       "CUBBY_PEER is no setting and has no effect. Did you mean CUBBY_PEERS?",
     ]);
+  });
+
+  test("reads a file that begins with a byte-order mark", () => {
+    const directory = mkdtempSync(join(tmpdir(), "cubby-config-"));
+    const path = join(directory, "replica.json");
+    writeFileSync(path, '\uFEFF{"replicaId": 3}');
+    const { config } = loadConfig({ flags: FLAGS, file: readConfigFile(path) });
+    expect(config.replicaId).toBe(3);
+    rmSync(directory, { recursive: true });
   });
 
   test("says which file cannot be read", () => {

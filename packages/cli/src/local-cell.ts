@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { CubbyError, ERROR_CODES, type ErrorCode, type Status } from "@cubby/protocol";
-import { directoryError } from "@cubby/server";
+import { directoryError, makeDirectory } from "@cubby/server";
 import { askReplica } from "./ask-replica.ts";
 import { formatReplicas } from "./format-replicas.ts";
 import { CELL_NAME_DEFAULT, loopbackUrl, PORT_STEP } from "./options.ts";
@@ -86,7 +86,7 @@ export class LocalCell implements AsyncDisposable {
       };
     });
     try {
-      mkdirSync(directory, { recursive: true });
+      makeDirectory(directory);
       await formatReplicas({
         directory,
         cellName: options.cellName ?? CELL_NAME_DEFAULT,

@@ -11,6 +11,7 @@ export {
   readConfigFile,
 } from "./config-load.ts";
 export { createLog, type ReplicaLog, SILENT_LOG } from "./log.ts";
+export { makeDirectory } from "./make-directory.ts";
 export { directoryError } from "./platform-errors.ts";
 export { type FormatRequest, formatDirectory } from "./replica-directory.ts";
 export { type Ended, type ServedReplica, serve } from "./serve.ts";

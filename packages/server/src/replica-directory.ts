@@ -1,6 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, realpathSync } from "node:fs";
-import { dirname } from "node:path";
 import { CubbyError } from "@cubby/protocol";
 import { type SettingName, settingOf } from "./config.ts";
 import { endOfDisk } from "./core/disk-end.ts";
@@ -12,6 +10,7 @@ import type { FailedOperation } from "./core/journal-task.ts";
 import type { Recovered } from "./core/replica-start.ts";
 import { driveOnDirectory } from "./file-disk-drive.ts";
 import { type LockResult, lockDirectory } from "./file-disk-lock.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { directoryError, isDenied, platformCode } from "./platform-errors.ts";
 
 /** Of a directory that is refused: the first may follow from the others, so they are named too. */
@@ -70,31 +69,6 @@ export async function formatDirectory(request: FormatRequest): Promise<Directory
     }
   } finally {
     lock.release();
-  }
-}
-
-/**
- * With those above it that are missing, each durable in the one above it (reliability §5 rule 6). One that
- * was there is the business of who made it: what is above it may not even be readable.
- */
-function makeDirectory(path: string): void {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (first === undefined) return;
-  const highest = realpathSync(first);
-  let made = realpathSync(path);
-  syncDirectory(dirname(made));
-  while (made.length > highest.length) {
-    made = dirname(made);
-    syncDirectory(dirname(made));
-  }
-}
-
-function syncDirectory(path: string): void {
-  const descriptor = openSync(path, "r");
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
   }
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { CubbyError } from "@cubby/protocol";
 import { formatDirectory } from "@cubby/server";
 
@@ -14,9 +14,9 @@ type LocalCellFile = {
 };
 
 /**
- * Formats the directories of a new local cell, all at once. On a cell made before it only checks
- * that the same cell is meant: a directory that was lost since is not quietly made anew, for its
- * replica may have promised what it would no longer know.
+ * Formats the directories of a new local cell. On a cell made before it only checks that the same
+ * cell is meant: a directory that was lost since is not quietly made anew, for its replica may have
+ * promised what it would no longer know.
  */
 export async function formatReplicas(request: {
   readonly directory: string;
@@ -26,28 +26,61 @@ export async function formatReplicas(request: {
 }): Promise<void> {
   const { directory, cellName, segmentBytes, dataDirectories } = request;
   const cellFile = join(directory, CELL_FILE);
+  const beginning = `${cellFile}.new`;
   const replicas = dataDirectories.length;
-  if (existsSync(cellFile)) {
-    const made = readCellFile(cellFile);
-    if (made.cellName === cellName && made.replicas === replicas) return;
+  const made = readCellFile(cellFile);
+  if (made === "torn") {
+    const detail = `${cellFile} does not tell any more which cell was made there. ${wayOut(directory)}`;
+    throw new CubbyError("config_invalid", detail);
+  }
+  // Killed, or out of disk, before all were formatted: none of them has run yet.
+  const left = made === undefined ? readCellFile(beginning) : undefined;
+  const present = made ?? (left === "torn" ? undefined : left);
+  const isOther = present?.cellName !== cellName || present.replicas !== replicas;
+  // A record that was begun for a name that no cell may have, and nothing else, is no cell.
+  const isThere = made !== undefined || dataDirectories.some((each) => existsSync(each));
+  if (present !== undefined && isOther && isThere) {
     throw new CubbyError(
       "wrong_directory",
-      `${directory} has a cell "${made.cellName}" of ${made.replicas} replicas, not "${cellName}" of ${replicas}. Remove it, or use another directory.`,
+      `${directory} has a cell "${present.cellName}" of ${present.replicas} replicas, not "${cellName}" of ${replicas}. Remove it, or use another directory.`,
     );
   }
-  const cellId = randomBytes(16).toString("hex");
-  await Promise.all(
+  if (made !== undefined) return;
+  const begun = isOther ? undefined : present;
+  const cell = begun ?? { cellId: randomBytes(16).toString("hex"), cellName, replicas };
+  if (begun === undefined) writeFileSync(beginning, `${JSON.stringify(cell)}\n`);
+  const { cellId } = cell;
+  const results = await Promise.allSettled(
     dataDirectories.map(async (dataDir, index) => {
       await formatDirectory({ dataDir, cellName, cellId, segmentBytes, replicaId: index + 1 });
     }),
   );
-  const made: LocalCellFile = { cellId, cellName, replicas };
-  // Last: without it nothing has been made. And whole, or not there.
-  writeFileSync(`${cellFile}.new`, `${JSON.stringify(made)}\n`);
-  renameSync(`${cellFile}.new`, cellFile);
+  // Told when none is under way any more, so that the caller may try again.
+  const errors = results.flatMap((each): unknown[] =>
+    each.status === "rejected" ? [each.reason] : [],
+  );
+  const formattedBefore = errors.find(isAlreadyFormatted);
+  if (begun === undefined && formattedBefore !== undefined) {
+    // The record must not tell of replicas that were there before it.
+    rmSync(beginning, { force: true });
+    const detail = `${directory} has replicas, and no ${CELL_FILE} that tells of which cell. ${wayOut(directory)}`;
+    throw new CubbyError("already_formatted", detail, { cause: formattedBefore });
+  }
+  for (const error of errors) if (!isAlreadyFormatted(error)) throw error;
+  // Last: without it no replica has been started. And whole, or not there.
+  renameSync(beginning, cellFile);
 }
 
-function readCellFile(path: string): LocalCellFile {
+function isAlreadyFormatted(error: unknown): boolean {
+  return error instanceof CubbyError && error.code === "already_formatted";
+}
+
+function wayOut(directory: string): string {
+  return `Remove ${directory} and with it what the cell holds, or use another directory.`;
+}
+
+function readCellFile(path: string): LocalCellFile | "torn" | undefined {
+  if (!existsSync(path)) return undefined;
   const text = readFileSync(path, "utf8");
   try {
     const { cellId, cellName, replicas } = JSON.parse(text) as Partial<LocalCellFile>;
@@ -55,8 +88,7 @@ function readCellFile(path: string): LocalCellFile {
       return { cellId, cellName, replicas };
     }
   } catch {
-    // Said below, like every other way in which it is not what was written.
+    // Said by the caller, like every other way in which it is not what was written.
   }
-  const detail = `${path} does not tell any more which cell was made there. Remove ${dirname(path)} and with it what the cell holds, or use another directory.`;
-  throw new CubbyError("config_invalid", detail);
+  return "torn";
 }

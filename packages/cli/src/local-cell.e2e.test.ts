@@ -65,7 +65,9 @@ describe("a local cell", () => {
   it("refuses a directory that cannot be made or written, and names it", async () => {
     const file = join(directory, "file");
     writeFileSync(file, "");
-    for (const each of [file, join(file, "below")]) {
+    // Node's recursive mkdir would never return from the last of them.
+    const nowhere = process.platform === "linux" ? ["/proc/cubby", "/proc/cubby/below"] : [];
+    for (const each of [file, join(file, "below"), ...nowhere]) {
       await expect(LocalCell.create({ directory: each, replicas: 1 })).rejects.toMatchObject({
         code: "config_invalid",
         message: expect.stringContaining(each),
@@ -78,6 +80,41 @@ describe("a local cell", () => {
     await expect(LocalCell.create({ directory, replicas: 1 })).rejects.toMatchObject({
       code: "config_invalid",
     });
+  });
+
+  it("goes on with one that was killed, or out of disk, before all its replicas were formatted", async () => {
+    const options = { directory, replicas: 3, segmentBytes: SEGMENT_BYTES };
+    const third = join(directory, "replica-3");
+    writeFileSync(third, "");
+    await expect(LocalCell.create(options)).rejects.toMatchObject({ code: "config_invalid" });
+    await expect(LocalCell.create({ ...options, replicas: 1 })).rejects.toMatchObject({
+      code: "wrong_directory",
+    });
+    rmSync(third);
+    await using cell = await LocalCell.create(options);
+    await cell.startAll();
+    await cell.waitReady();
+  });
+
+  it("says what to do about replicas of which no record tells", async () => {
+    const options = { directory, replicas: 1, segmentBytes: SEGMENT_BYTES };
+    await LocalCell.create(options);
+    rmSync(join(directory, "cell.json"));
+    // However often it is tried, and whatever is lost by then.
+    for (const replicas of [1, 3, 3]) {
+      await expect(LocalCell.create({ ...options, replicas })).rejects.toMatchObject({
+        code: "already_formatted",
+        message: expect.stringMatching(/no cell\.json .*\. Remove .*, or use another directory\.$/),
+      });
+    }
+  });
+
+  it("is not kept from its directory by a name that was refused", async () => {
+    const options = { directory, replicas: 1, segmentBytes: SEGMENT_BYTES };
+    await expect(LocalCell.create({ ...options, cellName: "Two Words" })).rejects.toMatchObject({
+      code: "config_invalid",
+    });
+    await LocalCell.create(options);
   });
 
   it("refuses a directory where a cell of another size was made", async () => {

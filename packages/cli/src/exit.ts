@@ -18,7 +18,7 @@ export function exitCodeFor(error: unknown): number {
 /** What the user reads on standard error; "" when commander has said it already. */
 export function describeError(error: unknown, json: boolean): string {
   if (error instanceof CommanderError) {
-    if (!json || error.code.startsWith(HELP)) return "";
+    if (!json || error.exitCode === 0 || error.code.startsWith(HELP)) return "";
     const wrong = error.message.replace(/^error: /, "");
     return describeError(new CubbyError("invalid_argument", `${wrong}.`), json);
   }

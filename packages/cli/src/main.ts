@@ -8,7 +8,7 @@ import { describeError } from "./exit.ts";
 import { exitWithParent } from "./process/child.ts";
 import { loopTurn } from "./process/loop-turn.ts";
 import { tellToEnd } from "./process/told-to-end.ts";
-import { type OnExitCode, runCubby, wantsJson } from "./program.ts";
+import { type OnExitCode, runCubby, spelledOut, wantsJson } from "./program.ts";
 import { standardOutputFailure } from "./standard-output.ts";
 
 /*
@@ -78,7 +78,7 @@ const EXIT_NOT_WRITABLE = ERROR_CODES.file_not_writable.exitCode;
 const LAST_WORDS_MS = 1_000;
 
 exitWithParent();
-const args = process.argv.slice(2);
+const args = spelledOut(process.argv.slice(2));
 const [called = ""] = args;
 /** The exit code for output that was lost. */
 let lost: number | undefined;

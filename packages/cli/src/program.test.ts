@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { utf8Decode, utf8Encode } from "@cubby/base";
 import type { NodeStat } from "@cubby/client";
 import { CubbyError, type ErrorCode, FILE_BYTES_MAX, Status } from "@cubby/protocol";
+import { VERSION } from "@cubby/server";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { CellSession, Hold, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
 import type { Context } from "./context.ts";
 import { poll } from "./process/sleep.ts";
-import { runCubby } from "./program.ts";
+import { runCubby, spelledOut } from "./program.ts";
 
 const STAT: NodeStat = {
   kind: "file",
@@ -277,6 +278,22 @@ describe("exit codes", () => {
       expect(await world.run(name, "--help")).toBe(0);
       expect(world.out).toContain("Examples:\n  $ cubby ");
       expect(world.out).toContain("--json");
+    }
+  });
+
+  it("are 0 for the help command, which says what --help does, and for the version", async () => {
+    for (const words of [[], ["lock"], ["sequencer", "check"]]) {
+      const world = new FakeWorld();
+      const other = new FakeWorld();
+      expect(await world.run(...spelledOut(["help", ...words]))).toBe(0);
+      expect(await other.run(...words, "--help")).toBe(0);
+      expect(world.out).toContain(`Usage: ${["cubby", ...words].join(" ")} [options]`);
+      expect(world.out).toBe(other.out);
+    }
+    for (const args of [["--version"], ["-V"], ["--version", "--json"]]) {
+      const world = new FakeWorld();
+      expect([args, await world.run(...args)]).toEqual([args, 0]);
+      expect([world.out, world.error]).toEqual([`${VERSION}\n`, ""]);
     }
   });
 

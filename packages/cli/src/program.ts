@@ -4,6 +4,7 @@ import { addLockCommands, addSequencerCommands } from "./commands/lock.ts";
 import { addStatusCommand } from "./commands/status.ts";
 import type { Context } from "./context.ts";
 import { describeError, exitCodeFor } from "./exit.ts";
+import { VERSION } from "./version.ts";
 
 /** For commands that end with another code than 0 without having failed. */
 export type OnExitCode = (code: number) => void;
@@ -34,6 +35,11 @@ export async function runCubby(
   }
 }
 
+/** `help COMMAND` is `COMMAND --help`: which command is meant decides which code is read. */
+export function spelledOut(args: readonly string[]): readonly string[] {
+  return args[0] === "help" ? [...args.slice(1), "--help"] : args;
+}
+
 /** What stands after `--` is meant for the command that runs under the lock. */
 export function wantsJson(args: readonly string[]): boolean {
   const end = args.indexOf("--");
@@ -43,7 +49,8 @@ export function wantsJson(args: readonly string[]): boolean {
 function createProgram(context: Context, json: boolean): Command {
   return new Command("cubby")
     .description("A distributed lock service: locks, leader election, and small reliable files.")
-    .helpCommand(false)
+    .version(VERSION, "-V, --version", "show the version")
+    .helpCommand("help [command]", "show how a command is used")
     .showHelpAfterError(json ? false : "Run the command with --help to see how it is used.")
     .exitOverride()
     .configureOutput({

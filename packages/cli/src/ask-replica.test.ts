@@ -57,3 +57,18 @@ it("waits for a silent replica once, not once more for the others that it may kn
   // All that is asked of it is asked before anything is given up.
   expect(Math.max(...askedAtMs) - Math.min(...askedAtMs)).toBeLessThan(timeoutMs / 2);
 });
+
+it("says that it is another port which answers otherwise", async () => {
+  for (const otherwise of ["HTTP/1.1 400 Bad Request\r\n\r\n", encodeFrame(new Uint8Array(0))]) {
+    const listening = createServer((socket) => {
+      socket.on("error", () => socket.destroy());
+      socket.end(otherwise);
+    });
+    await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+    const bound = listening.address();
+    const address = `127.0.0.1:${typeof bound === "object" ? bound?.port : bound}`;
+    const [answer] = await askReplicas([address], 1_000);
+    expect(answer?.problem).toMatch(/is this its port for them\?$/);
+    listening.close();
+  }
+});

@@ -11,6 +11,9 @@ import {
 import type { ReplicaAnswer } from "./cell-access.ts";
 import { monotonicMs } from "./process/monotonic.ts";
 
+/** As from its port for HTTP, or for the other replicas. */
+const NO_LANE = "it does not answer as a replica answers clients; is this its port for them?";
+
 type Result = NonNullable<Reply["result"]>;
 
 /** Asks one replica, master or not, how it is: one connection, one call, no session. */
@@ -78,13 +81,13 @@ async function ask(
         try {
           frames.push(chunk, (payload) => {
             const { result } = Reply.decode(payload);
-            if (result === undefined) reject(unreachable("its answer is empty"));
+            if (result === undefined) reject(unreachable(NO_LANE));
             // A replica that has as many connections as it takes, for one, says so.
             else if (result.$case === "error") reject(unreachable(result.value.detail));
             else resolve(result);
           });
         } catch (error) {
-          reject(error);
+          reject(unreachable(NO_LANE, error));
         }
       });
       socket.write(SESSION_PREAMBLE);

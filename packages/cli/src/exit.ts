@@ -1,5 +1,6 @@
 import { CubbyError, ERROR_CODES } from "@cubby/protocol";
 import { CommanderError } from "commander";
+import { helpLineOf } from "./help-lines.ts";
 
 /** As sysexits has it: the command was used wrongly. */
 export const EXIT_USAGE = ERROR_CODES.invalid_argument.exitCode;
@@ -28,7 +29,8 @@ export function describeError(error: unknown, json: boolean): string {
       ? `${JSON.stringify({ error: { code: "internal", message: text } })}\n`
       : `${text}\n`;
   }
-  const { code, message, outcome, retryable, help } = error;
+  const { code, message, outcome, retryable } = error;
+  const help = helpLineOf(error);
   if (json) {
     return `${JSON.stringify({ error: { code, message, outcome, retryable, help } })}\n`;
   }

@@ -1,4 +1,4 @@
-import { CubbyError } from "@cubby/protocol";
+import { CubbyError, SESSION_LEASE_MS_MAX, SESSION_LEASE_MS_MIN } from "@cubby/protocol";
 import type { Command } from "commander";
 import type { CellSession } from "./cell-access.ts";
 import type { Context } from "./context.ts";
@@ -51,9 +51,7 @@ export async function withSession<T>(
   const session = await context.cells.connect(cellUrl(context, options), {
     timeoutMs: timeoutMs(options),
     ...(signal && { signal }),
-    ...(sessionLease === undefined
-      ? {}
-      : { leaseMs: parseDurationMs(sessionLease, "--session-lease") }),
+    ...(sessionLease === undefined ? {} : { leaseMs: leaseMsOf(sessionLease) }),
   });
   try {
     return await use(session);
@@ -61,6 +59,12 @@ export async function withSession<T>(
     // A cell that cannot be told ends the session by itself, and its error must not hide ours.
     await session.close().catch(() => undefined);
   }
+}
+
+function leaseMsOf(text: string): number {
+  const leaseMs = parseDurationMs(text, "--session-lease");
+  if (leaseMs >= SESSION_LEASE_MS_MIN && leaseMs <= SESSION_LEASE_MS_MAX) return leaseMs;
+  throw new CubbyError("invalid_argument", "A session lease is from 2s to 60s.");
 }
 
 export function timeoutMs(options: CellOptions): number {

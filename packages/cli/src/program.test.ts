@@ -306,6 +306,18 @@ describe("exit codes", () => {
     });
   });
 
+  it("come with what to do at a command line, and not in a program", async () => {
+    const world = new FakeWorld();
+    world.failure = "lock_held";
+    await world.run("lock", "/ls/local/a", "-n", "--", "true");
+    await world.run("lock", "/ls/local/a", "-n", "--json", "--", "true");
+    await world.run("lock", "/ls/local/a", "--session-lease", "1s", "--", "true");
+    expect(world.error.match(/Wait longer with --wait, or try again later\./g)).toHaveLength(2);
+    expect(world.error).toContain(
+      "[invalid_argument] A session lease is from 2s to 60s.\n  Correct the command: --help",
+    );
+  });
+
   it("come with JSON for a command line that is wrong, too", async () => {
     for (const args of [["cat", "--json"], ["cat", "/a", "--json", "--nonsense"], ["--json"]]) {
       const world = new FakeWorld();

@@ -69,6 +69,12 @@ const ENUM_NAMES: ReadonlyMap<string, ReadonlyMap<number, string>> = new Map([
   ["lockMode", namesOf(LockMode)],
 ]);
 
+/** Fields that count only if another one says so: in JSON it is easily left out. */
+const COUNTS_IF: ReadonlyMap<string, string> = new Map([
+  ["ifGeneration", "hasIfGeneration"],
+  ["lockDelayMs", "hasLockDelay"],
+]);
+
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
 const CALL_BY_PATH: ReadonlyMap<string, CallName> = new Map(
@@ -101,6 +107,7 @@ export function requestOfBody(name: CallName, body: Uint8Array, tag: number): Re
       own[checkField(known, key, value)] = value;
     }
   }
+  checkConditions(own);
   json[name] = own;
   return readRequest(json);
 }
@@ -163,6 +170,17 @@ function checkField(known: ReadonlyMap<string, unknown>, key: string, value: unk
   const problem = valueProblem(name, example, value);
   if (problem !== undefined) throw invalid(`The field ${quoted(key)} must be ${problem}.`);
   return name;
+}
+
+/** A write that was to depend on a generation must not become one that overwrites whatever there is. */
+function checkConditions(own: Readonly<Record<string, unknown>>): void {
+  for (const [field, condition] of COUNTS_IF) {
+    const value = own[field];
+    // Both as they are when unset: some writers of JSON name every field.
+    const isUnset = Number(value) === 0 && own[condition] === false;
+    if (value === undefined || own[condition] === true || isUnset) continue;
+    throw invalid(`The field ${quoted(field)} needs ${quoted(condition)}: true beside it.`);
+  }
 }
 
 function valueProblem(name: string, example: unknown, value: unknown): string | undefined {

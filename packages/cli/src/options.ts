@@ -28,7 +28,7 @@ export type CellOptions = { readonly cell?: string; readonly timeout?: string; j
 export function withCellOptions(command: Command): Command {
   return command
     .option("--cell <url>", "the cell, as cubby://host:port,…/name (or CUBBY_CELL)")
-    .option("--timeout <duration>", "how long to try before giving up", "10s")
+    .option("--timeout <duration>", "how long the cell may take to answer", "10s")
     .option("--json", "print JSON");
 }
 

@@ -52,7 +52,7 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
   const command = program.command("lock").description("run a command while holding a lock");
   withGuardOptions(withCellOptions(command))
     .option("--shared", "in shared mode")
-    .option("-w, --wait <seconds>", "wait this long at most, then exit 80")
+    .option("-w, --wait <seconds>", "wait this long at most, then exit 80 (default: without end)")
     .option("-n, --no-wait", "do not wait: exit 80 when another holds the lock")
     .action(async (path: string, words: readonly string[], options: LockOptions) => {
       const waitMs = waitMsOf(options);
@@ -81,7 +81,9 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
 function addElect(program: Command, context: Context, onExitCode: (code: number) => void): void {
   const command = program
     .command("elect")
-    .description("stand for election; when elected, write who leads and run a command");
+    .description(
+      "stand for election, however long that takes; when elected, write who leads and run a command",
+    );
   withGuardOptions(withCellOptions(command))
     .option("--value <text>", "what the winner writes into the file, for others to find it")
     .action(async (path: string, words: readonly string[], options: ElectOptions) => {
@@ -123,8 +125,14 @@ function withGuardOptions(command: Command): Command {
   return command
     .argument("<path>", "the file whose lock it is; made when missing")
     .argument("<command...>", "what to run, after --")
-    .option("--lock-delay <duration>", "how long the lock stays closed if this holder fails")
-    .option("--session-lease <duration>", "silence after which this holder counts as failed")
+    .option(
+      "--lock-delay <duration>",
+      "how long the lock stays closed if this holder fails (default: 10s)",
+    )
+    .option(
+      "--session-lease <duration>",
+      "silence after which this holder counts as failed (default: the cell's, 12s)",
+    )
     .option("--kill-after <duration>", "after a loss, between SIGTERM and SIGKILL", "5s")
     .option(
       "--grace <duration>",

@@ -11,7 +11,7 @@ export class Lock implements AsyncDisposable {
   readonly mode: LockMode;
   /** SEQ-1: for those whom the lock protects; they compare it or have it checked. */
   readonly sequencer: Uint8Array;
-  /** Rises with every acquisition of this name: the fencing number. */
+  /** Rises each time that a free lock of this name is taken: the fencing number. Those who share a lock share it. */
   readonly lockGeneration: number;
   readonly #handle: Handle;
   readonly #session: CubbySession;

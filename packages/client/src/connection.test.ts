@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { encodeFrame, Reply } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { Connection } from "./connection.ts";
 import { ignore } from "./pending-call.ts";
@@ -32,6 +33,26 @@ function openSockets(): number {
   return process.getActiveResourcesInfo().filter((name) => name.startsWith("TCP")).length;
 }
 
+async function endOfConnectionTo(
+  answer: string | Buffer,
+): Promise<{ code: string; detail: string }> {
+  const server = createServer((socket) => {
+    socket.on("error", ignore);
+    socket.end(answer);
+  });
+  try {
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    return await new Promise((resolve) => {
+      const onClosed = (_id: number, code: string, detail: string) => resolve({ code, detail });
+      const listener = { onConnected: ignore, onReplies: ignore, onClosed };
+      new Connection(1, `127.0.0.1:${port}`, listener);
+    });
+  } finally {
+    server.close();
+  }
+}
+
 describe("a connection", () => {
   it("is gone at once when it is closed while it is being made, and keeps no process alive", async () => {
     const hole = await blackHole();
@@ -49,16 +70,16 @@ describe("a connection", () => {
     }
   });
 
-  it("says once, and not in its words too, with which code it ends on bytes that are no frame", async () => {
-    const server = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    const { port } = server.address() as AddressInfo;
-    const [code, detail] = await new Promise<[string, string]>((resolve) => {
-      const onClosed = (_id: number, ...why: [string, string]): void => resolve(why);
-      const listener = { onConnected: ignore, onReplies: ignore, onClosed };
-      new Connection(1, `127.0.0.1:${port}`, listener);
-    });
-    server.close();
+  it("to another protocol, such as the HTTP of a replica, says so, and no length of a frame", async () => {
+    const { code, detail } = await endOfConnectionTo("HTTP/1.1 400 Bad Request\r\n\r\n");
+    expect(code).toBe("frame_too_long");
+    expect(detail).toContain("sessionAddress");
+    expect(detail).not.toContain("bytes");
+  });
+
+  it("that has replied says what is wrong with its bytes, and the code not in its words too", async () => {
+    const reply = encodeFrame(Reply.encode(Reply.fromPartial({})).finish());
+    const { code, detail } = await endOfConnectionTo(Buffer.concat([reply, Buffer.alloc(8, 0xff)]));
     expect(code).toBe("frame_too_long");
     expect(detail).toMatch(/^A frame declares/);
   });

@@ -33,6 +33,7 @@ export class Connection {
   readonly #decoder = new FrameDecoder(FRAME_BYTES_MAX);
   #outbox: Uint8Array[] = [];
   #outboxBytes = 0;
+  #hasReplied = false;
   #isOver = false;
 
   constructor(id: number, address: string, listener: ConnectionListener) {
@@ -97,10 +98,15 @@ export class Connection {
     } catch (error) {
       problem = error;
     }
-    if (replies.length > 0) this.#listener.onReplies(this.#id, replies);
+    if (replies.length > 0) {
+      this.#hasReplied = true;
+      this.#listener.onReplies(this.#id, replies);
+    }
     if (problem === undefined) return;
     const { code, detail } = describeBadBytes(problem);
-    this.#finish(code, detail);
+    // Read as a frame the text of another protocol has a length, which says nothing to anybody.
+    const other = "it does not answer as a replica's sessionAddress does; it may be its HTTP port";
+    this.#finish(code, this.#hasReplied ? detail : other);
   }
 
   #onError(error: Error): void {

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { decode, decodeStream, encode, encodeStream } from "./complete.ts";
+import type { DeltaError } from "./delta-error.ts";
 import type { Source } from "./stream.ts";
 import { EXAMPLES } from "./test-support/series-examples.ts";
 import type { Values } from "./values.ts";
@@ -109,6 +110,26 @@ describe("a stream", () => {
       await expect(valuesOf([bytes.slice(0, size)]), String(size)).rejects.toThrow(/truncated/);
     }
     await expect(valuesOf([new Uint8Array(20)])).rejects.toThrow(/not_delta/);
+  });
+
+  it("tells where in the stream its bytes are wrong, as decode does", async () => {
+    const single = encode(values, { chunkValues: 500 });
+    const changed = (at: number): Uint8Array => {
+      const copy = Uint8Array.from([...single, ...single]);
+      copy[at] = (copy[at] as number) ^ 0x55;
+      return copy;
+    };
+    const size = single.length;
+    const places = [3, 4, size / 2, size - 1, size, size + 3, (3 * size) / 2];
+    const broken = [...places, 2 * size - 1].map((at) => changed(Math.floor(at)));
+    // One chunk whose body has no shape that is known, behind a file that is whole.
+    const unchecked = encode(values, { checksum: false });
+    unchecked[6 + 1 + 2 + 3 + 1] = 77;
+    for (const each of [...broken, Uint8Array.from([...single, ...unchecked])]) {
+      const error: unknown = await valuesOf(cut(each, 100)).catch((thrown: unknown) => thrown);
+      const { code, offset } = error as DeltaError;
+      expect(() => decode(each)).toThrow(expect.objectContaining({ code, offset }));
+    }
   });
 
   it("refuses holes, wherever they are", async () => {

@@ -117,15 +117,15 @@ export async function* decodeStream(
     );
     queue.push(piece);
     for (;;) {
-      const section = nextSection(queue, state);
+      const section = atPlace(queue, () => nextSection(queue, state));
       if (section === undefined) break;
       if (section.tag === TAG_END) continue;
       const chunk = chunkOf(section, state.count);
       state.count += chunk.count;
       if (maxValues !== undefined && state.count > maxValues) {
-        throw tooManyValues(maxValues, "raise `maxValues`, or leave it out", queue.dropped);
+        throw tooManyValues(maxValues, "raise `maxValues`, or leave it out", chunk.offset);
       }
-      const type = typeOfKind(state.kind ?? TABLE, 0);
+      const type = typeOfKind(state.kind ?? TABLE, 5);
       yield inChunk(chunk, () => decodeChunk(chunk, type, context));
     }
   }
@@ -154,6 +154,16 @@ type StreamState = {
   count: number;
 };
 
+/** Errors in what the queue holds are told with their place in the stream. */
+function atPlace<T>(queue: ByteQueue, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof DeltaError) || error.offset === undefined) throw error;
+    throw new DeltaError(error.code, error.detail, queue.dropped + error.offset);
+  }
+}
+
 /** The next section that is there whole, taken off the queue; its header first, its trailer too. */
 function nextSection(
   queue: ByteQueue,
@@ -166,11 +176,7 @@ function nextSection(
       throw new DeltaError("invalid_argument", "the stream is a table: use decodeTable", 5);
     }
     if (state.kind !== undefined && header.kind !== state.kind) {
-      throw new DeltaError(
-        "corrupt",
-        "files of different types, one after the other",
-        queue.dropped,
-      );
+      throw new DeltaError("corrupt", "files of different types, one after the other", 5);
     }
     queue.drop(HEADER_BYTES);
     state.header = header;
@@ -185,8 +191,9 @@ function nextSection(
     readTrailer(queue.bytes, size - TRAILER_BYTES, section.bytes);
     state.header = undefined;
   } else state.sizes.push(section.bytes);
+  const offset = queue.dropped;
   queue.drop(size);
-  return section;
+  return { ...section, offset };
 }
 
 /** Bytes in, bytes out, in a buffer that grows by doubling. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { requestOf } from "./column-type.ts";
+import { readCsv } from "./csv-table.ts";
 import { readJsonLines, writeJsonLines } from "./json-lines-table.ts";
 import type { ReadOptions, TextTable } from "./text-table.ts";
 
@@ -35,6 +36,13 @@ describe("JSON lines", () => {
     ]) {
       expect(rewrite(text)).toBe(text);
     }
+  });
+
+  it("made from CSV have no byte order mark, which no JSON may begin with", () => {
+    const csv = encoder.encode("\ufeffname,age\nZoë,7\n");
+    const table = readCsv(csv, { onProgress: () => undefined });
+    expect([...writeJsonLines(table)].join("")).toBe('{"name":"Zoë","age":7}\n');
+    expect(rewrite('\ufeff{"a":1}\n')).toBe('\ufeff{"a":1}\n');
   });
 
   it("are refused, with the line, where the type that was asked for alters a value", () => {

@@ -255,7 +255,8 @@ export function* writeJsonLines(table: TextTable): Generator<string> {
     isAbsent: (row: number) => columnAt(row).absent,
     text: (row: number) => jsonText(write(row), columnAt(row).format, quote),
   }));
-  let piece = layout.mark ? "\ufeff" : "";
+  // JSON has no mark: one comes back only where it was.
+  let piece = layout.mark && layout.source === "jsonl" ? "\ufeff" : "";
   for (let row = 0; row < rows; row += 1) {
     let line = "";
     for (const { prefix, isAbsent, text } of writers) {

@@ -40,17 +40,24 @@ export function encodeStrings(
   }
 }
 
+/** How many bytes of text may still be made of any payloads. */
+export type TextRoom = { left: number };
+
 /** The `count` strings of a payload that `encodeStrings` made. */
 export function decodeStrings(
   payload: Uint8Array,
   count: number,
-  options: { readonly maxBytes?: number } = {},
+  room: TextRoom = { left: TEXT_BYTES_MAX },
 ): string[] {
   const reader = new ByteReader(payload);
   const method = reader.u8();
   const size = reader.varint();
-  const maxBytes = options.maxBytes ?? TEXT_BYTES_MAX;
-  if (size > maxBytes) throw new DeltaError("limit_exceeded", `${size} bytes of text`, 1);
+  if (size > TEXT_BYTES_MAX) throw new DeltaError("limit_exceeded", `${size} bytes of text`, 1);
+  if (size > room.left) {
+    const detail = `${size} bytes of text, ${room.left} left: raise \`maxValues\`, or decode by stream`;
+    throw new DeltaError("limit_exceeded", detail, 1);
+  }
+  room.left -= size;
   const buffer = new KeyBuffer(size + 1);
   if (method === PLAIN) return decodePlain(reader, count, buffer);
   if (method < TABLE_BITS_MIN || method > Math.min(tableBitsMax(payload.length), TABLE_BITS_MAX)) {

@@ -3,6 +3,7 @@ import type { ByteWriter } from "./byte-writer.ts";
 import { type Estimate, estimatePredictors } from "./choose-predictor.ts";
 import { comesBack, corrupt, unsupported } from "./delta-error.ts";
 import type { FloatMode } from "./float-mode.ts";
+import type { TextRoom } from "./front-coding.ts";
 import {
   type Compressor,
   compressed,
@@ -68,6 +69,8 @@ export type IntegerOptions = {
 export type DecodeContext = {
   readonly wasm: boolean;
   readonly compressors: readonly Compressor[];
+  /** Where it ends with a call; else each chunk's text has its own limit alone. */
+  readonly text?: TextRoom;
 };
 
 /** So few are written one by one. */

@@ -19,9 +19,16 @@ import {
   writeSection,
   written,
 } from "./file-format.ts";
+import type { TextRoom } from "./front-coding.ts";
 import { allCompressors, type Compressor, checkCompressor, defaultCompressor } from "./handoff.ts";
 import type { Backend, DecodeContext, IntegerOptions } from "./integer-coder.ts";
-import { CHUNK_VALUES_FAST, CHUNK_VALUES_MAX, VALUES_MAX } from "./limits.ts";
+import {
+  CHUNK_VALUES_FAST,
+  CHUNK_VALUES_MAX,
+  DECODED_TEXT_MAX,
+  PLAIN_VALUES_MAX,
+  VALUES_MAX,
+} from "./limits.ts";
 import { refuseInto, requireLimit, requireOptions, tooManyValues } from "./options.ts";
 import {
   isTyped,
@@ -75,7 +82,10 @@ export type DecodeOptions = {
    * must have room for all values; the part that they fill is returned. Refused where it would do nothing.
    */
   readonly into?: TypedValues | undefined;
-  /** More values than this are refused before memory is taken for them; 2^28 by default, by stream none. */
+  /**
+   * More values than this are refused before memory is taken for them; 2^28 by default, 2^24 in plain
+   * arrays, by stream none.
+   */
   readonly maxValues?: number | undefined;
 };
 
@@ -236,14 +246,27 @@ export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before
 /** Reads what `encode` wrote: the same type, the same bits. Several files in a row are one series. */
 export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Values {
   requireOptions(options);
-  return decodeFile(readSeriesFile(bytes, options.maxValues), options);
+  return decodeFile(readSeriesFile(bytes, options.maxValues), options, heapRoom(options));
 }
 
-export function decodeFile(file: SeriesFile, options: DecodeOptions): Values {
+/** What one call may still put on the heap: plain values, and bytes of text. */
+export type HeapRoom = { values: number; readonly text: TextRoom };
+
+export function heapRoom({ maxValues }: DecodeOptions): HeapRoom {
+  const text = Math.max(DECODED_TEXT_MAX, 4 * (maxValues ?? 0));
+  return { values: maxValues ?? PLAIN_VALUES_MAX, text: { left: text } };
+}
+
+export function decodeFile(file: SeriesFile, options: DecodeOptions, room: HeapRoom): Values {
   const { type, count, chunks } = file;
-  const context = decodeContext(options);
+  const context = { ...decodeContext(options), text: room.text };
   if (!isTyped(type)) {
     refuseInto(options, `a series of type ${type} comes in a plain array of its own`);
+    room.values -= count;
+    if (room.values < 0) {
+      const instead = "raise `maxValues` for so many in plain arrays, or decode by stream";
+      throw tooManyValues(options.maxValues ?? PLAIN_VALUES_MAX, instead, chunks[0]?.offset ?? 0);
+    }
     const [first, ...rest] = chunks.map((chunk) =>
       inChunk(chunk, () => decodeChunk(chunk, type, context) as unknown[]),
     );

@@ -21,6 +21,7 @@ import {
   decodeFile,
   type EncodeOptions,
   encode,
+  heapRoom,
   readSeriesFile,
   type SeriesFile,
 } from "./series-codec.ts";
@@ -120,13 +121,14 @@ export function decodeTable(
   const { columns } = readTable(bytes, options);
   const table: Record<string, Values> = Object.create(null);
   const wanted = options.columns ?? [...columns.keys()];
+  const room = heapRoom(options);
   for (const name of wanted) {
     const column = columns.get(name);
     if (column === undefined) {
       const message = `there is no column ${JSON.stringify(name)}`;
       throw new DeltaError("invalid_argument", message);
     }
-    table[name] = decodeFile(column, options);
+    table[name] = decodeFile(column, options, room);
   }
   return table;
 }

@@ -73,11 +73,11 @@ function decodeList(
 ): string[] {
   switch (method) {
     case METHOD.strings:
-      return decodeStrings(reader.rest(), count);
+      return decodeStrings(reader.rest(), count, context.text);
     case METHOD.handoff: {
       const compressor = compressorOf(context.compressors, reader.u8());
       const size = reader.varint(TEXT_BYTES_MAX);
-      return decodeStrings(decompressed(compressor, reader.rest(), size), count);
+      return decodeStrings(decompressed(compressor, reader.rest(), size), count, context.text);
     }
     default:
       throw new DeltaError("unsupported_feature", `strings written by method ${method}`, 0);

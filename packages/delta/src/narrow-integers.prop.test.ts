@@ -48,6 +48,28 @@ describe("integers narrower than 32 bits", () => {
     });
   });
 
+  it("are the same where damage made them too large for their type, and nothing checks them", () => {
+    const bytes = encode(NARROW_EXAMPLES["smooth8"]?.() as Int8Array, {
+      backend: "fast",
+      checksum: false,
+    });
+    let altered = 0;
+    for (let at = 30; at < bytes.length - 30; at += 1) {
+      const broken = bytes.slice();
+      broken[at] = 255;
+      let values: Int8Array;
+      try {
+        values = decode(broken) as Int8Array;
+      } catch {
+        continue;
+      }
+      const series = Series.fromBytes(broken, { checksum: false });
+      expect(Array.from(values, (_, i) => series.at(i))).toEqual([...values]);
+      altered += 1;
+    }
+    expect(altered).toBeGreaterThan(100);
+  });
+
   it("are the same in a series that grows", () => {
     const values = NARROW_EXAMPLES["noise16"]?.() as Int16Array;
     const series = new Series({ type: "i16", chunkValues: CHUNK });

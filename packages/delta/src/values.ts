@@ -343,9 +343,13 @@ function laneElements(type: ValueType, lane: Lane): Element[] {
   switch (lane.kind) {
     case "strings":
       return lane.strings.slice();
-    case "ints":
-      if (type === "boolean") return Array.from(lane.ints, (int) => int !== 0);
-      return Array.from(type === "u32" ? new Uint32Array(lane.ints) : lane.ints);
+    case "ints": {
+      if (!isTyped(type)) return Array.from(lane.ints, (int) => int !== 0);
+      // As `decode` puts them: damaged bytes may hold what is too large for the type.
+      const values = newTyped(type, lane.ints.length) as Int32Array;
+      values.set(lane.ints);
+      return Array.from(values);
+    }
     case "pairs": {
       const { buffer, byteOffset, length } = lane.words;
       return Array.from(

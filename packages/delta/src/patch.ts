@@ -9,7 +9,8 @@ import { RangeDecoder } from "./range-coder.ts";
 
 /**
  * The new file that `diff` made `delta` from; `checksum_mismatch` if `oldBytes` are not the old
- * file, or if what comes out is not the new one. At most `maxBytes`, 2^28 unless given, are made.
+ * file, or if what comes out is not the new one. At most `maxBytes`, 2^28 unless given, are made, each
+ * of which may take a microsecond, however short the patch.
  */
 export function patch(
   oldBytes: Uint8Array,

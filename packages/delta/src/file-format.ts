@@ -3,6 +3,7 @@ import { ByteWriter } from "./byte-writer.ts";
 import { xxh32 } from "./checksum.ts";
 import { corrupt, DeltaError, unsupported } from "./delta-error.ts";
 import { CHUNK_VALUES_MAX, SECTION_BYTES_MAX } from "./limits.ts";
+import { requireMemory } from "./options.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
 
 /**
@@ -239,8 +240,10 @@ export type Segment = {
 
 /** Stops a call with anything but bytes, by shape, since they may come from another realm. */
 export function requireBytes(value: unknown, message = "the bytes are to be a Uint8Array"): void {
-  if ((value as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT === 1) return;
-  throw new DeltaError("invalid_argument", message);
+  if ((value as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT !== 1) {
+    throw new DeltaError("invalid_argument", message);
+  }
+  requireMemory(value);
 }
 
 /** Reads one segment, whose end must repeat its sections. */

@@ -17,6 +17,17 @@ export function refuseInto(options: object, instead: string): void {
   throw new DeltaError("invalid_argument", `\`into\` is for one series of decode: ${instead}`);
 }
 
+/** Stops a call with memory that was handed on, to a worker say: it would be taken for nothing without a word. */
+export function requireMemory(value: unknown): void {
+  const { buffer, length } = value as Uint8Array;
+  if (length > 0) return;
+  try {
+    new Uint8Array(buffer);
+  } catch {
+    throw new DeltaError("invalid_argument", "the array's memory was handed on to another owner");
+  }
+}
+
 /** Stops a call with a limit that would limit nothing. */
 export function requireLimit(limit: number, name: string): void {
   if (limit >= 0) return;

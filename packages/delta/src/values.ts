@@ -7,6 +7,7 @@ import {
   wordsOfLane,
   wordsPerValue,
 } from "./number-lane.ts";
+import { requireMemory } from "./options.ts";
 
 /** What a series holds, as the file names it: a typed array's element, or a plain array's. */
 export type ValueType = (typeof VALUE_TYPES)[number];
@@ -115,14 +116,17 @@ function typedNameOf(values: unknown): TypedName | undefined {
   const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
   const made: unknown = Reflect.get(typedArray, Symbol.toStringTag, values);
   const names = Object.keys(CONSTRUCTORS) as TypedName[];
-  return names.find((name) => CONSTRUCTORS[name].name === made);
+  const found = names.find((name) => CONSTRUCTORS[name].name === made);
+  if (found !== undefined) requireMemory(values);
+  return found;
 }
 
 /** Stops a call with anything but an array, plain or typed; by shape, since it may come from another realm. */
 export function requireArray(value: unknown, message: string): void {
   const elementBytes = (value as Partial<Uint8Array> | null | undefined)?.BYTES_PER_ELEMENT;
-  if (Array.isArray(value) || elementBytes !== undefined) return;
-  throw new DeltaError("invalid_argument", message);
+  if (Array.isArray(value)) return;
+  if (elementBytes === undefined) throw new DeltaError("invalid_argument", message);
+  requireMemory(value);
 }
 
 /** Of the first value that is not null; undefined if there is none. */

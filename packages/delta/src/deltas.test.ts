@@ -50,4 +50,8 @@ describe("deltas", () => {
       expect(() => deltas(bigints.slice(0, end))).toThrow(/invalid_argument/);
     }
   });
+
+  it("names the values that no difference leads between, a zero with its sign", () => {
+    expect(() => deltas([0, -0])).toThrow(/out_of_range.*from 0 to -0 exactly/);
+  });
 });

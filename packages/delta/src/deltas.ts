@@ -78,7 +78,10 @@ function decimalDeltas(values: readonly number[]): number[] {
   const back = restore(values[0] as number, plain);
   const wrong = values.findIndex((value, i) => !Object.is(value, back[i]));
   if (wrong === -1) return plain;
-  const message = `no difference leads from ${values[wrong - 1]} to ${values[wrong]} exactly: use encode`;
+  const [from, to] = [values[wrong - 1], values[wrong]].map((value) =>
+    Object.is(value, -0) ? "-0" : String(value),
+  );
+  const message = `no difference leads from ${from} to ${to} exactly: use encode`;
   throw new DeltaError("out_of_range", message, wrong);
 }
 

@@ -120,7 +120,10 @@ describe("a series", () => {
       expect(() => series.extend(values), String(values)).toThrow(/invalid_argument/);
     }
     expect(decode(series.toBytes())).toEqual(Uint8Array.of(255));
-    expect(() => new Series({ type: "f32" }).append(0.1)).toThrow(/invalid_argument/);
+    expect(() => new Series({ type: "f32" }).append(0.1)).toThrow(
+      /out_of_range.*0\.1 does not fit into f32/,
+    );
+    expect(() => new Series({ type: "i32" }).append(-0)).toThrow(/-0 does not fit/);
     expect(() => new Series({ type: "i64" }).append(2n ** 63n)).toThrow(/out_of_range/);
     expect(() => new Series({ type: "bigint" }).append(null)).not.toThrow();
   });

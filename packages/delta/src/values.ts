@@ -394,16 +394,22 @@ const BOUNDS: Readonly<Partial<Record<ValueType, readonly [number | bigint, numb
 export function checkValue(value: Element | undefined, type: ValueType, index: number): void {
   if (value === null && !isTyped(type)) return;
   const bounds = BOUNDS[type];
+  const isFloat = type === "f64" || type === "f32";
   const isFit =
     bounds === undefined
       ? type === (value instanceof Date ? "date" : typeof value) ||
-        (typeof value === "number" && (type === "f64" || (type === "f32" && isSingle(value))))
+        (isFloat && typeof value === "number")
       : typeof value === typeof bounds[0];
   if (!isFit) throw mixed(value, index, type);
-  if (bounds === undefined || (typeof value !== "number" && typeof value !== "bigint")) return;
-  const isWhole = typeof value === "bigint" || (Number.isInteger(value) && !Object.is(value, -0));
-  if (isWhole && value >= bounds[0] && value <= bounds[1]) return;
-  throw new DeltaError("out_of_range", `${String(value)} does not fit into ${type}`, index);
+  if (typeof value !== "number" && typeof value !== "bigint") return;
+  if (bounds === undefined) {
+    if (typeof value === "bigint" || type !== "f32" || isSingle(value)) return;
+  } else {
+    const isWhole = typeof value === "bigint" || (Number.isInteger(value) && !Object.is(value, -0));
+    if (isWhole && value >= bounds[0] && value <= bounds[1]) return;
+  }
+  const text = Object.is(value, -0) ? "-0" : String(value);
+  throw new DeltaError("out_of_range", `${text} does not fit into ${type}`, index);
 }
 
 function isSingle(value: number): boolean {

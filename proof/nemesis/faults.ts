@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { ERROR_CODES } from "@cubby/protocol";
 import { monotonicMs } from "../../packages/cli/src/process/monotonic.ts";
-import { sleep } from "../../packages/cli/src/process/sleep.ts";
+import { poll, sleep } from "../../packages/cli/src/process/sleep.ts";
 import type { Cell } from "./cell.ts";
 import { type Damage, damageCopy, damageJournal, damageSnapshot } from "./damage.ts";
 import type { Disks } from "./disks.ts";
@@ -38,7 +38,10 @@ export type Victims = {
 };
 
 const CLAIM_EVERY_MS = 20;
-const NAMED_MS = 200;
+/** A replica gathers what it logs for a quarter of a second, and a busy machine is slow to run it. */
+const NAMED_WITHIN_MS = 1_000;
+/** The same where silence breaks a promise. */
+const MENDED_WITHIN_MS = 3_000;
 const LOSS_EVERY_MS = 40;
 const LOSS_SHARE = 0.12;
 const FLAP_MS = { min: 100, more: 700 };
@@ -48,6 +51,8 @@ const STUCK = "did not come back";
 /** Carries out faults, heals each, and writes down when it was. */
 export class Faults {
   readonly windows: FaultWindow[] = [];
+  /** Damage that had to be mended, and of which the replica said nothing. */
+  readonly unmended: string[] = [];
   readonly #victims: Victims;
   readonly #signal: AbortSignal;
   /** Whatever is hit now, so that two lanes never hit the same. */
@@ -276,10 +281,13 @@ export class Faults {
       cell.expectEnd(replica, false);
       if (damage === undefined) return "nothing to damage";
       const file = basename(damage.file);
-      // What it logged may take a moment to get here.
-      await sleep(NAMED_MS);
-      const isNamed = cell.lines(replica).some((line) => line.includes(file));
-      return `${isNamed ? "named and mended" : "not needed"}: ${file}, ${damage.how}`;
+      const mustMend = fault.kind === "damaged copy";
+      const withinMs = mustMend ? MENDED_WITHIN_MS : NAMED_WITHIN_MS;
+      if (await this.#isNamed(replica, file, withinMs)) {
+        return `named and mended: ${file}, ${damage.how}`;
+      }
+      if (mustMend) this.unmended.push(`Replica ${replica} did not mend ${file}, ${damage.how}.`);
+      return `not needed: ${file}, ${damage.how}`;
     }
     const said = cell.program(replica)?.lastLines.join("\n") ?? "";
     const isNamed = [...damaged].some((file) => said.includes(file));
@@ -292,6 +300,14 @@ export class Faults {
     cell.start(replica);
     await cell.served(replica);
     return `refused to start: ${basename(damage?.file ?? "")}, ${damage?.how}`;
+  }
+
+  async #isNamed(replica: number, file: string, timeoutMs: number): Promise<boolean> {
+    const isThere = (): true | undefined =>
+      this.#victims.cell.lines(replica).some((line) => line.includes(file)) || undefined;
+    const describe = (): string => `${file} is not named`;
+    // All that polling some lines can throw is that the time is over.
+    return poll(isThere, { timeoutMs, describe }).catch(() => false);
   }
 
   async #killClient(client: number, ms: number): Promise<string> {

@@ -35,7 +35,7 @@ export type RunFacts = {
     readonly refused: number;
     readonly violations: readonly string[];
   };
-  /** Who did not come back from a fault, or was still missing when everything had been healed. */
+  /** Who did not come back from a fault, did not mend it, or was missing when all had been healed. */
   readonly notRecovered: readonly string[];
 };
 

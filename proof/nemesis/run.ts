@@ -176,7 +176,11 @@ class Run {
       windows: this.#faults?.windows ?? [],
       crashes: [...(this.#cell?.crashes ?? []), ...this.#crashes],
       resource: this.#resource,
-      notRecovered: [...(this.#cell?.stuck ?? []), ...this.#notRecovered],
+      notRecovered: [
+        ...(this.#cell?.stuck ?? []),
+        ...(this.#faults?.unmended ?? []),
+        ...this.#notRecovered,
+      ],
     };
     return createReport(facts, history, judge(history, beginning));
   }

@@ -1,0 +1,84 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { monotonicMs } from "../../packages/cli/src/process/monotonic.ts";
+import type { Cell } from "./cell.ts";
+import { Faults, type Victims } from "./faults.ts";
+import type { Fault, FaultKind } from "./schedule.ts";
+
+const REPLICA = 1;
+/** As long as a replica gathers lines of its log before it writes them. */
+const GATHERED_MS = 250;
+
+let directory = "";
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "cubby-faults-"));
+  writeFileSync(join(directory, "identity-a"), Uint8Array.of(1, 2, 3, 4));
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+/** A cell of one replica that starts whatever happens to its files. */
+class TestCell {
+  readonly replicas = [REPLICA];
+  readonly #said: string[] = [];
+  readonly #says: string | undefined;
+
+  constructor(says: string | undefined) {
+    this.#says = says;
+  }
+
+  dataDirectory(): string {
+    return directory;
+  }
+
+  start(): void {
+    const says = this.#says;
+    if (says !== undefined) setTimeout(() => this.#said.push(says), GATHERED_MS);
+  }
+
+  lines(): readonly string[] {
+    return this.#said;
+  }
+
+  kill(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  served(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  expectEnd(): void {
+    // It never ends.
+  }
+}
+
+async function carryOut(kind: FaultKind, says: string | undefined): Promise<Faults> {
+  const victims = { cell: new TestCell(says) as unknown as Cell, master: () => undefined };
+  const faults = new Faults(victims as unknown as Victims, new AbortController().signal);
+  const fault: Fault = {
+    kind,
+    ...{ atMs: 0, durationMs: 1, order: [REPLICA], wantsLeader: false, draws: [0, 0, 0] },
+  };
+  await faults.runLane([fault], monotonicMs());
+  return faults;
+}
+
+describe("a damaged copy", () => {
+  it("is mended when the replica names it, though its log comes late", async () => {
+    const { windows, unmended } = await carryOut("damaged copy", '{"file":"identity-a"}');
+    expect(windows.map(({ note }) => note)).toEqual([
+      "named and mended: identity-a, a bit of byte 0 flipped",
+    ]);
+    expect(unmended).toEqual([]);
+  });
+
+  it("is a broken promise when the replica serves and says nothing of it", async () => {
+    const { unmended } = await carryOut("damaged copy", undefined);
+    expect(unmended).toEqual(["Replica 1 did not mend identity-a, a bit of byte 0 flipped."]);
+    expect([...readFileSync(join(directory, "identity-a"))]).toEqual([0, 2, 3, 4]);
+  });
+});

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { isAlive } from "../../packages/cli/src/process/is-alive.ts";
+import { poll } from "../../packages/cli/src/process/sleep.ts";
 import type { Address, Endpoint, Network } from "./network.ts";
 import type { FaultKind } from "./schedule.ts";
 
@@ -9,6 +10,8 @@ const PREFIX = "cubby-nemesis-";
 const NOWHERE = "02:cb:00:00:ff:ff";
 /** Of one burst of lost packets; TCP repeats them after 200 ms or more. */
 const LOSS_MS = 25;
+/** What is written to an `ip` is done within milliseconds. */
+const DONE_WITHIN_MS = 5_000;
 const NETEM = ["netem", "delay", "60ms", "30ms"];
 /** Slower than a busy replica sends: its packets queue, and the queue overflows. */
 const BUCKET = ["tbf", "rate", "600kbit", "burst", "8kb", "latency", "250ms"];
@@ -28,6 +31,8 @@ export class Namespaces implements Network {
   readonly #shells = new Map<Endpoint, ChildProcess>();
   readonly #slowing: readonly string[];
   readonly #cut = new Set<string>();
+  #problem: string | undefined;
+  #isClosing = false;
 
   private constructor(name: string, endpoints: readonly Endpoint[]) {
     this.#name = name;
@@ -41,17 +46,24 @@ export class Namespaces implements Network {
   }
 
   /** Why this machine cannot do it, or the network. */
-  static create(endpoints: readonly Endpoint[]): Namespaces | string {
+  static async create(endpoints: readonly Endpoint[]): Promise<Namespaces | string> {
     if (process.getuid?.() !== 0) return "not root";
     if (!succeeds("ip", ["-V"]) || !succeeds("tc", ["-V"])) return "no ip and tc (iproute2)";
     removeStale();
     const name = `${PREFIX}${process.pid}`;
     try {
-      return new Namespaces(name, endpoints);
+      const spaces = new Namespaces(name, endpoints);
+      await spaces.#tryCuts();
+      return spaces;
     } catch (error) {
       remove(name, endpoints);
       return error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
     }
+  }
+
+  /** Nobody hears of a command that its `ip` did not take: a fault would be counted, and be none. */
+  get problem(): string | undefined {
+    return this.#problem;
   }
 
   prefix(endpoint: Endpoint): readonly string[] {
@@ -90,10 +102,12 @@ export class Namespaces implements Network {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
     for (const shell of this.#shells.values()) shell.stdin?.end();
     await Promise.all(
       [...this.#shells.values()].map(async (shell) => {
-        if (shell.exitCode === null) await new Promise((resolve) => shell.once("exit", resolve));
+        if (shell.exitCode === null && shell.signalCode === null)
+          await new Promise((resolve) => shell.once("exit", resolve));
       }),
     );
     remove(this.#name, this.#endpoints);
@@ -120,11 +134,35 @@ export class Namespaces implements Network {
       });
       shell.on("error", () => undefined);
       shell.stdin?.on("error", () => undefined);
+      shell.once("exit", () => {
+        if (!this.#isClosing) this.#problem ??= `the ip of endpoint ${endpoint} ended`;
+      });
       this.#shells.set(endpoint, shell);
     }
     for (const from of this.#endpoints) {
       for (const to of this.#endpoints) if (from !== to) this.#point(from, to, hardwareOf(to));
     }
+  }
+
+  /** One link of each endpoint is cut and healed, and the kernel asked whether it was. */
+  async #tryCuts(): Promise<void> {
+    for (const from of this.#endpoints) {
+      const to = this.#endpoints.find((each) => each !== from) ?? from;
+      this.cut(from, to);
+      await this.#pointed(from, to, NOWHERE);
+      this.heal(from, to);
+      await this.#pointed(from, to, hardwareOf(to));
+    }
+  }
+
+  async #pointed(from: Endpoint, to: Endpoint, hardware: string): Promise<void> {
+    const show = ["-n", this.#space(from), "neigh", "show", hostOf(to)];
+    const isThere = (): boolean =>
+      execFileSync("ip", show, { encoding: "utf8" }).includes(hardware);
+    await poll(() => isThere() || undefined, {
+      timeoutMs: DONE_WITHIN_MS,
+      describe: () => "ip cuts no links",
+    });
   }
 
   #point(from: Endpoint, to: Endpoint, hardware: string): void {

@@ -12,6 +12,8 @@ export interface Network {
   readonly description: string;
   /** Faults that it cannot do, and why. */
   readonly lacks: ReadonlyMap<FaultKind, string>;
+  /** Why what it is told to do is no longer done; undefined as long as it is. */
+  readonly problem: string | undefined;
   /** What to put before the command of the process at this endpoint. */
   prefix(endpoint: Endpoint): readonly string[];
   /** Where a replica listens, by lane. */

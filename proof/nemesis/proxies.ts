@@ -36,6 +36,7 @@ export class Proxies implements Network {
   readonly lacks: ReadonlyMap<FaultKind, string> = new Map([
     ["client cut", "clients follow the replicas' own addresses, past any proxy"],
   ]);
+  readonly problem = undefined;
   readonly #ports: ReadonlyMap<string, number>;
   readonly #links = new Map<string, Link>();
   readonly #slow = new Set<Endpoint>();

@@ -11,6 +11,7 @@ function facts(changes: Partial<RunFacts> = {}): RunFacts {
     seed: "s",
     network: "",
     skipped: new Map(),
+    networkProblem: undefined,
     from: 0,
     until: 1_000,
     windows: [window, window, window],
@@ -49,6 +50,8 @@ describe("a report", () => {
     expect(verdictOf(facts({ windows: [] }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const resource = new FencedResource();
     expect(verdictOf(facts({ resource }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
+    const networkProblem = "the ip of endpoint 1 ended";
+    expect(verdictOf(facts({ networkProblem }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const undecided = { ...NOTHING_WRONG, undecided: ["f"] };
     expect(verdictOf(facts(), history(0, 0), undecided)).toBe("invalid");
   });

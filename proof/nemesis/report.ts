@@ -25,6 +25,8 @@ export type RunFacts = {
   readonly seed: string;
   readonly network: string;
   readonly skipped: ReadonlyMap<FaultKind, string>;
+  /** Why faults of the network may have been none. */
+  readonly networkProblem: string | undefined;
   /** The time under fault. */
   readonly from: number;
   readonly until: number;
@@ -107,6 +109,9 @@ function judgeRun(
     return { verdict: "violation", reasons: [...facts.notRecovered] };
   }
   const reasons = judgment.undecided.map((each) => `Not decided: ${each}`);
+  if (facts.networkProblem !== undefined) {
+    reasons.push(`Not all links were cut as they should have been: ${facts.networkProblem}.`);
+  }
   if (okPerSecond < RATE_MIN) {
     reasons.push(`${okPerSecond.toFixed(1)} successes a second: at least ${RATE_MIN} are wanted.`);
   }

@@ -84,6 +84,7 @@ class Run {
   #master: number | undefined;
   #from = 0;
   #until = 0;
+  #networkProblem: string | undefined;
   #notRecovered: string[] = [];
   /** Clients, or the observer, that ended by themselves. */
   readonly #crashes: Crash[] = [];
@@ -138,6 +139,7 @@ class Run {
       clearInterval(progress);
     }
     this.#until = monotonicMs();
+    this.#networkProblem = this.#network?.problem;
     signal.throwIfAborted();
     say("healed; waiting for everybody to be served again");
     await this.#recover();
@@ -171,6 +173,7 @@ class Run {
       seed: this.#options.seed,
       network: this.#network?.description ?? "",
       skipped: this.#skipped,
+      networkProblem: this.#networkProblem,
       from: this.#from,
       until: this.#until,
       windows: this.#faults?.windows ?? [],
@@ -188,7 +191,7 @@ class Run {
   async #openNetwork(): Promise<Network> {
     const { network: wanted, say } = this.#options;
     const endpoints = [...REPLICAS, OBSERVER, ...CLIENTS];
-    const spaces = wanted === "proxies" ? "not asked for" : Namespaces.create(endpoints);
+    const spaces = wanted === "proxies" ? "not asked for" : await Namespaces.create(endpoints);
     if (typeof spaces === "string" && wanted === "namespaces") {
       throw new Error(`There can be no network namespaces here: ${spaces}.`);
     }

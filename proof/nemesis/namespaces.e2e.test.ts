@@ -1,0 +1,48 @@
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { poll } from "../../packages/cli/src/process/sleep.ts";
+import { Namespaces } from "./namespaces.ts";
+
+const ENDPOINTS = [1, 2];
+
+function spaceOf(endpoint: number): string {
+  return `cubby-nemesis-${process.pid}-${endpoint}`;
+}
+
+/** The process that cuts the links of this endpoint. */
+function cutterOf(endpoint: number): number | undefined {
+  const command = ["ip", "-force", "-n", spaceOf(endpoint), "-batch", "-", ""].join("\0");
+  return readdirSync("/proc")
+    .map(Number)
+    .find((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8") === command;
+      } catch {
+        return false;
+      }
+    });
+}
+
+it("cuts links where it can, and says so when it no longer does", async ({ skip }) => {
+  const spaces = await Namespaces.create(ENDPOINTS);
+  if (typeof spaces === "string") return skip(spaces);
+  try {
+    const neighbors = (): string =>
+      execFileSync("ip", ["-n", spaceOf(1), "neigh", "show"], { encoding: "utf8" });
+    expect(neighbors()).toContain("02:cb:00:00:00:02");
+    spaces.cut(1, 2);
+    await poll(() => neighbors().includes("02:cb:00:00:ff:ff") || undefined, {
+      timeoutMs: 5_000,
+      describe: () => "the link is not cut",
+    });
+    expect(spaces.problem).toBeUndefined();
+    const cutter = cutterOf(1);
+    if (cutter === undefined) throw new Error("nobody cuts the links of endpoint 1");
+    process.kill(cutter, "SIGKILL");
+    await poll(() => spaces.problem, { timeoutMs: 5_000, describe: () => "nobody noticed" });
+    expect(spaces.problem).toBe("the ip of endpoint 1 ended");
+  } finally {
+    await spaces.close();
+  }
+});

@@ -82,3 +82,10 @@ describe("a damaged copy", () => {
     expect([...readFileSync(join(directory, "identity-a"))]).toEqual([0, 2, 3, 4]);
   });
 });
+
+describe("a fault", () => {
+  it("has not happened where there was nothing to damage", async () => {
+    const { windows } = await carryOut("damaged snapshot", undefined);
+    expect(windows).toMatchObject([{ note: "nothing to damage", hasHappened: false }]);
+  });
+});

@@ -17,6 +17,8 @@ export type FaultWindow = {
   readonly until: number;
   /** What came of it. */
   readonly note: string;
+  /** False where there was nothing to hit, or nobody noticed that it was hit. */
+  readonly hasHappened: boolean;
 };
 
 export type ClientPrograms = {
@@ -47,6 +49,10 @@ const LOSS_SHARE = 0.12;
 const FLAP_MS = { min: 100, more: 700 };
 /** The cell has put down who it was, which fails the run. */
 const STUCK = "did not come back";
+const NO_DAMAGE = "nothing to damage";
+const NO_ROOM_NEEDED = "did not need room";
+const NO_PROCESS = "nothing to pause";
+const NOT_HAPPENED: ReadonlySet<string> = new Set([NO_DAMAGE, NO_ROOM_NEEDED, NO_PROCESS]);
 
 /** Carries out faults, heals each, and writes down when it was. */
 export class Faults {
@@ -80,7 +86,9 @@ export class Faults {
       const note = await this.#perform(fault, target);
       this.current.delete(target);
       this.#claimed.delete(target);
-      this.windows.push({ kind: fault.kind, target, from, until: monotonicMs(), note });
+      const until = monotonicMs();
+      const hasHappened = !NOT_HAPPENED.has(note);
+      this.windows.push({ kind: fault.kind, target, from, until, note, hasHappened });
     }
   }
 
@@ -162,9 +170,10 @@ export class Faults {
   }
 
   async #pause(program: Program | undefined, ms: number): Promise<string> {
-    program?.pause();
+    if (program === undefined || program.hasExited) return NO_PROCESS;
+    program.pause();
     await this.#hold(ms);
-    program?.resume();
+    program.resume();
     return "";
   }
 
@@ -246,7 +255,7 @@ export class Faults {
     disks.free(replica);
     if (program?.hasExited !== true) {
       cell.expectEnd(replica, false);
-      return "did not need room";
+      return NO_ROOM_NEEDED;
     }
     const exit = await program.exited;
     if (exit.code !== ERROR_CODES.disk_full.exitCode) {
@@ -279,7 +288,7 @@ export class Faults {
     if (exit === "stuck") return STUCK;
     if (exit === undefined) {
       cell.expectEnd(replica, false);
-      if (damage === undefined) return "nothing to damage";
+      if (damage === undefined) return NO_DAMAGE;
       const file = basename(damage.file);
       const mustMend = fault.kind === "damaged copy";
       const withinMs = mustMend ? MENDED_WITHIN_MS : NAMED_WITHIN_MS;

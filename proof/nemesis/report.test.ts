@@ -1,12 +1,18 @@
 import { describe, expect, it } from "vitest";
+import type { FaultWindow } from "./faults.ts";
 import { readHistory } from "./history.ts";
 import { createReport, EXIT_STATUSES, type RunFacts } from "./report.ts";
 import { FencedResource } from "./resource.ts";
 
 const NOTHING_WRONG = { violations: [], undecided: [], nodes: 1, operations: 1 };
 
+const NO_ROOM: FaultWindow = {
+  ...{ kind: "full disk", target: 1, from: 400, until: 500 },
+  ...{ note: "did not need room", hasHappened: false },
+};
+
 function facts(changes: Partial<RunFacts> = {}): RunFacts {
-  const window = { kind: "kill", target: 1, from: 400, until: 500, note: "" } as const;
+  const window = { ...NO_ROOM, kind: "kill", note: "", hasHappened: true } as const;
   return {
     seed: "s",
     network: "",
@@ -44,10 +50,19 @@ describe("a report", () => {
     expect(kill).toEqual({ kind: "kill", count: 3, longestGapMs: 200, notes: {} });
   });
 
+  it("counts no fault that nobody noticed, and notes it", () => {
+    const report = createReport(facts({ windows: [NO_ROOM] }), history(0, 0), NOTHING_WRONG);
+    const full = report.faults.find(({ kind }) => kind === "full disk");
+    const notes = { "did not need room": 1 };
+    expect(full).toEqual({ kind: "full disk", count: 0, longestGapMs: 0, notes });
+  });
+
   it("is invalid, not passed, when too little succeeded, happened, or was decided", () => {
     const verdictOf = (...args: Parameters<typeof createReport>) => createReport(...args).verdict;
     expect(verdictOf(facts(), history(100, 1_000), NOTHING_WRONG)).toBe("invalid");
     expect(verdictOf(facts({ windows: [] }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
+    const windows = [NO_ROOM, NO_ROOM, NO_ROOM];
+    expect(verdictOf(facts({ windows }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const resource = new FencedResource();
     expect(verdictOf(facts({ resource }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const networkProblem = "the ip of endpoint 1 ended";

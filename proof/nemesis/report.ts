@@ -43,6 +43,7 @@ export type RunFacts = {
 
 export type FaultSummary = {
   readonly kind: FaultKind;
+  /** Those that had nothing to hit, or made nobody notice, are in the notes alone. */
   readonly count: number;
   /** The longest time without any success while one was there. */
   readonly longestGapMs: number;
@@ -115,9 +116,8 @@ function judgeRun(
   if (okPerSecond < RATE_MIN) {
     reasons.push(`${okPerSecond.toFixed(1)} successes a second: at least ${RATE_MIN} are wanted.`);
   }
-  if (facts.windows.length < FAULTS_MIN) {
-    reasons.push(`${facts.windows.length} faults: at least ${FAULTS_MIN} are wanted.`);
-  }
+  const happened = facts.windows.filter(({ hasHappened }) => hasHappened).length;
+  if (happened < FAULTS_MIN) reasons.push(`${happened} faults: at least ${FAULTS_MIN} are wanted.`);
   if (facts.resource.accepted < GUARDED_WRITES_MIN) {
     reasons.push(
       `${facts.resource.accepted} writes by holders of locks: at least ${GUARDED_WRITES_MIN} are wanted.`,
@@ -138,8 +138,9 @@ function summarize(
   gaps: readonly Gap[],
 ): FaultSummary {
   const own = windows.filter((window) => window.kind === kind);
+  const happened = own.filter(({ hasHappened }) => hasHappened);
   let longest = 0;
-  for (const { from, until } of own) {
+  for (const { from, until } of happened) {
     // Gaps are in order, but a window meets few of them: a scan is short enough.
     for (const gap of gaps) {
       if (gap.until >= from && gap.from <= until) longest = Math.max(longest, gap.until - gap.from);
@@ -150,7 +151,7 @@ function summarize(
     const what = note.split(":")[0] ?? "";
     if (what !== "") notes[what] = (notes[what] ?? 0) + 1;
   }
-  return { kind, count: own.length, longestGapMs: Math.round(longest), notes };
+  return { kind, count: happened.length, longestGapMs: Math.round(longest), notes };
 }
 
 const OPERATION_COLUMNS = ["operation", "ok", "unknown", "not applied"];

@@ -29,9 +29,9 @@ function facts(changes: Partial<RunFacts> = {}): RunFacts {
 }
 
 /** One success every 10 ms, but for a time without any. */
-function history(silentFrom: number, silentUntil: number) {
+function history(silentFrom: number, silentUntil: number, until = 1_000) {
   const lines = [];
-  for (let at = 0; at <= 1_000; at += 10) {
+  for (let at = 0; at <= until; at += 10) {
     if (at > silentFrom && at < silentUntil) continue;
     const id = `1-1.${at}`;
     const input = { kind: "read" } as const;
@@ -96,6 +96,17 @@ describe("a report", () => {
     expect(createReport(crashed, history(0, 0), broken).verdict).toBe("violation");
     const stuck = facts({ notRecovered: ["a client is not served"] });
     expect(createReport(stuck, history(0, 0), NOTHING_WRONG).verdict).toBe("violation");
+  });
+
+  it("does not pass when nobody was served for long, however many were before and after", () => {
+    const verdictOf = (silentUntil: number) => {
+      const served = history(10_000, silentUntil, 60_000);
+      return createReport(facts({ until: 60_000 }), served, NOTHING_WRONG);
+    };
+    expect(verdictOf(30_000).verdict).toBe("passed");
+    const { verdict, reasons } = verdictOf(30_010);
+    expect(verdict).toBe("violation");
+    expect(reasons).toEqual(["Nobody was served for 20010 ms."]);
   });
 
   it("has an exit status of its own for every verdict, and 2 is left for usage", () => {

@@ -8,6 +8,8 @@ import type { Judgment } from "./verdict.ts";
 /** Below it a run has shown nothing: operations that succeeded, per second of the whole run. */
 const RATE_MIN = 20;
 const FAULTS_MIN = 3;
+/** Whatever is hit, a cell that nobody is served by for so long has not gone on. */
+const GAP_MS_MAX = 20_000;
 /** Files alone make the rate: what holders wrote to what their locks protect is counted by itself. */
 const GUARDED_WRITES_MIN = 10;
 
@@ -72,7 +74,10 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
   const during = history.successes.filter((at) => at >= facts.from && at <= facts.until);
   const okPerSecond = during.length / seconds;
   const gaps = gapsOf([facts.from, ...during, facts.until]);
-  const { verdict, reasons } = judgeRun(facts, judgment, okPerSecond);
+  const longestGapMs = Math.round(
+    gaps.reduce((most, { from, until }) => Math.max(most, until - from), 0),
+  );
+  const { verdict, reasons } = judgeRun(facts, judgment, { okPerSecond, longestGapMs });
   const kinds = [...REPLICA_FAULTS, ...CLIENT_FAULTS];
   return {
     verdict,
@@ -85,9 +90,7 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
     errors: Object.fromEntries(history.errors),
     okPerSecond: Math.round(okPerSecond),
     faults: kinds.map((kind) => summarize(kind, facts.windows, gaps)),
-    longestGapMs: Math.round(
-      gaps.reduce((most, { from, until }) => Math.max(most, until - from), 0),
-    ),
+    longestGapMs,
     checked: { nodes: judgment.nodes, operations: judgment.operations },
     beliefs: [...history.beliefs.values()].reduce((sum, { length }) => sum + length, 0),
     resource: { accepted: facts.resource.accepted, refused: facts.resource.refused },
@@ -97,8 +100,9 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
 function judgeRun(
   facts: RunFacts,
   judgment: Judgment,
-  okPerSecond: number,
+  served: { readonly okPerSecond: number; readonly longestGapMs: number },
 ): { verdict: Verdict; reasons: string[] } {
+  const { okPerSecond, longestGapMs } = served;
   const violations = [...judgment.violations, ...facts.resource.violations];
   if (violations.length > 0) return { verdict: "violation", reasons: violations };
   const crashes = facts.crashes.map(
@@ -106,9 +110,9 @@ function judgeRun(
       `${process} ended with ${exit.code ?? exit.signal}, which nobody asked for. It said:\n${said}`,
   );
   if (crashes.length > 0) return { verdict: "crash", reasons: crashes };
-  if (facts.notRecovered.length > 0) {
-    return { verdict: "violation", reasons: [...facts.notRecovered] };
-  }
+  const stuck = [...facts.notRecovered];
+  if (longestGapMs > GAP_MS_MAX) stuck.push(`Nobody was served for ${longestGapMs} ms.`);
+  if (stuck.length > 0) return { verdict: "violation", reasons: stuck };
   const reasons = judgment.undecided.map((each) => `Not decided: ${each}`);
   if (facts.networkProblem !== undefined) {
     reasons.push(`Not all links were cut as they should have been: ${facts.networkProblem}.`);

@@ -1,60 +1,16 @@
 /** Real replicas and real clients under real faults, and a verdict on what the clients saw. */
 
-import { randomBytes } from "node:crypto";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { whenToldToEnd } from "../../packages/cli/src/process/told-to-end.ts";
+import { readArguments, USAGE } from "./arguments.ts";
 import { EXIT_STATUSES, formatReport } from "./report.ts";
-import { type Progress, type RunOptions, runNemesis } from "./run.ts";
+import { type Progress, runNemesis } from "./run.ts";
 
 const USAGE_STATUS = 2;
-const SECONDS_MIN = 10;
-const SECONDS_MAX = 3_600;
 const SAY_EVERY_MS = 10_000;
 const ARTIFACTS = fileURLToPath(new URL("../../.cubby/nemesis/", import.meta.url));
-
-const USAGE = `npm run nemesis -- [--minutes N | --seconds N] [--seed TEXT] [--json] [--keep]
-                   [--network auto|namespaces|proxies]
-
-Exit status: 0 passed, 1 violation, 2 usage, 3 invalid (too little happened to say anything),
-4 a replica ended that should not have. Logs and histories stay under .cubby/nemesis/ unless the run
-passed without --keep.`;
-
-type Arguments = {
-  readonly seconds: number;
-  readonly seed: string;
-  readonly network: RunOptions["network"];
-  readonly json: boolean;
-  readonly keep: boolean;
-};
-
-/** A string is what is wrong. */
-function readArguments(args: readonly string[]): Arguments | string {
-  const options = {
-    minutes: { type: "string" },
-    seconds: { type: "string" },
-    seed: { type: "string" },
-    network: { type: "string", default: "auto" },
-    json: { type: "boolean", default: false },
-    keep: { type: "boolean", default: false },
-  } as const;
-  try {
-    const { values } = parseArgs({ args: [...args], options, strict: true });
-    const { minutes, network, json, keep } = values;
-    const seconds = minutes === undefined ? Number(values.seconds ?? 60) : 60 * Number(minutes);
-    if (!(seconds >= SECONDS_MIN && seconds <= SECONDS_MAX)) {
-      return `A run takes ${SECONDS_MIN} seconds to ${SECONDS_MAX / 60} minutes.`;
-    }
-    if (network !== "auto" && network !== "namespaces" && network !== "proxies") {
-      return "--network is auto, namespaces, or proxies.";
-    }
-    return { seconds, network, json, keep, seed: values.seed ?? randomBytes(4).toString("hex") };
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
 
 function progressLine({ leftMs, succeeded, faults, current }: Progress): string {
   const left = `${Math.ceil(leftMs / 1_000)} s left`;
@@ -81,6 +37,10 @@ async function main(): Promise<number> {
   if (typeof args === "string") {
     process.stderr.write(`${args}\n\n${USAGE}\n`);
     return USAGE_STATUS;
+  }
+  if (args.isHelp) {
+    process.stdout.write(`${USAGE}\n`);
+    return EXIT_STATUSES.passed;
   }
   const end = whenToldToEnd();
   const name = new Date().toISOString().replaceAll(":", "-").slice(0, 19);

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { FaultKind } from "@cubby/simulator";
+import { FAULT_KINDS, type FaultKind } from "@cubby/simulator";
 import type { PlantedBug } from "./planted-bug.ts";
 import type { SeedTask } from "./task.ts";
 
@@ -36,7 +36,7 @@ export type Arguments = {
 
 const OPTIONS = {
   seed: { type: "string" },
-  trace: { type: "boolean", default: false },
+  trace: { type: "boolean" },
   without: { type: "string" },
   replicas: { type: "string" },
   clients: { type: "string" },
@@ -44,19 +44,32 @@ const OPTIONS = {
   seeds: { type: "string" },
   minutes: { type: "string" },
   from: { type: "string" },
-  twice: { type: "boolean", default: false },
+  twice: { type: "boolean" },
   bug: { type: "string" },
-  bugs: { type: "boolean", default: false },
-  quick: { type: "boolean", default: false },
-  availability: { type: "boolean", default: false },
+  bugs: { type: "boolean" },
+  quick: { type: "boolean" },
+  availability: { type: "boolean" },
   months: { type: "string" },
-  json: { type: "boolean", default: false },
-  help: { type: "boolean", default: false },
+  json: { type: "boolean" },
+  help: { type: "boolean" },
 } as const;
+
+type Option = keyof typeof OPTIONS;
+
+/** What each command takes; the last is that of no other. */
+const COMMANDS: readonly (readonly [Option | undefined, readonly Option[]])[] = [
+  ["seed", ["trace", "twice", "without", "replicas", "clients", "safety-ms", "bug"]],
+  ["bugs", ["quick", "seeds"]],
+  ["availability", ["quick", "from"]],
+  ["months", ["from"]],
+  [undefined, ["seeds", "minutes", "from", "twice", "bug"]],
+];
 
 const MINUTES_MAX = 7 * 24 * 60;
 const SEEDS_MAX = 10_000_000;
 const MONTHS_MAX = 10_000;
+/** Of cells that seeds draw. */
+const CELL_SIZES = ["1", "3", "5", "7"];
 
 /** A string is what is wrong. */
 export function readArguments(
@@ -65,32 +78,51 @@ export function readArguments(
 ): Arguments | string {
   try {
     const { values } = parseArgs({ args: [...args], options: OPTIONS, strict: true });
+    checkTogether(Object.keys(values) as Option[]);
     const bug = values.bug === undefined ? undefined : bugNamed(values.bug);
-    if (values.bug !== undefined && bug === undefined) return `There is no bug "${values.bug}".`;
+    if (values.bug !== undefined && bug === undefined) {
+      return `There is no bug "${values.bug}": --help names them.`;
+    }
     const minutes = Number(values.minutes ?? 1);
-    if (!(minutes > 0 && minutes <= MINUTES_MAX)) return "--minutes is up to a week.";
+    if (!(minutes > 0 && minutes <= MINUTES_MAX)) return "--minutes is above 0, up to a week.";
     return {
       task: values.seed === undefined ? undefined : taskOf(values.seed, values),
-      from: whole("--from", values.from, Number.MAX_SAFE_INTEGER - SEEDS_MAX),
-      seeds: whole("--seeds", values.seeds, SEEDS_MAX),
+      from: whole("--from", values.from, 0, Number.MAX_SAFE_INTEGER - SEEDS_MAX),
+      seeds: whole("--seeds", values.seeds, 1, SEEDS_MAX),
       minutes,
       bug,
-      isHunt: values.bugs,
-      isYear: values.availability,
-      months: whole("--months", values.months, MONTHS_MAX),
-      isQuick: values.quick,
-      isTwice: values.twice,
-      isJson: values.json,
-      isHelp: values.help,
+      isHunt: values.bugs ?? false,
+      isYear: values.availability ?? false,
+      months: whole("--months", values.months, 1, MONTHS_MAX),
+      isQuick: values.quick ?? false,
+      isTwice: values.twice ?? false,
+      isJson: values.json ?? false,
+      isHelp: values.help ?? false,
     };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
 }
 
+/** What would do nothing is refused: a run without it would be taken for one with it. */
+function checkTogether(given: readonly Option[]): void {
+  const [command, taken] =
+    COMMANDS.find(([name]) => name === undefined || given.includes(name)) ?? [];
+  const extra = given.find(
+    (name) => ![command, "json", "help"].includes(name) && taken?.includes(name) !== true,
+  );
+  if (extra !== undefined) {
+    const where = command === undefined ? "by itself" : `beside --${command}`;
+    throw new RangeError(`--${extra} does nothing ${where}.`);
+  }
+  if (given.includes("seeds") && given.includes("minutes")) {
+    throw new RangeError("--seeds or --minutes: one of them.");
+  }
+}
+
 type Values = {
-  readonly trace: boolean;
-  readonly twice: boolean;
+  readonly trace?: boolean | undefined;
+  readonly twice?: boolean | undefined;
   readonly without?: string | undefined;
   readonly replicas?: string | undefined;
   readonly clients?: string | undefined;
@@ -98,27 +130,42 @@ type Values = {
 };
 
 function taskOf(seed: string, values: Values): SeedTask {
-  const replicas = whole("--replicas", values.replicas, 9);
-  const clients = whole("--clients", values.clients, 100);
-  const safetyMs = whole("--safety-ms", values["safety-ms"], 86_400_000);
-  const kinds = values.without?.split(",") as FaultKind[] | undefined;
+  if (seed === "") throw new RangeError("--seed is a number, or a word.");
+  const { replicas } = values;
+  if (replicas !== undefined && !CELL_SIZES.includes(replicas)) {
+    throw new RangeError(`--replicas is one of ${CELL_SIZES.join(", ")}.`);
+  }
+  const clients = whole("--clients", values.clients, 1, 100);
+  const safetyMs = whole("--safety-ms", values["safety-ms"], 1, 86_400_000);
+  const kinds = values.without?.split(",").map(faultKindNamed);
   return {
     kind: "seed",
     seed,
-    isCharted: values.trace,
-    isTwice: values.twice,
+    isCharted: values.trace ?? false,
+    isTwice: values.twice ?? false,
     ...(kinds === undefined ? {} : { without: kinds }),
-    ...(replicas === undefined ? {} : { replicas }),
+    ...(replicas === undefined ? {} : { replicas: Number(replicas) }),
     ...(clients === undefined ? {} : { clients }),
     ...(safetyMs === undefined ? {} : { safetyMs }),
   };
 }
 
-function whole(name: string, text: string | undefined, most: number): number | undefined {
+function faultKindNamed(name: string): FaultKind {
+  const kind = FAULT_KINDS.find((each) => each === name);
+  if (kind !== undefined) return kind;
+  throw new RangeError(`There is no kind of fault "${name}": ${FAULT_KINDS.join(", ")}.`);
+}
+
+function whole(
+  name: string,
+  text: string | undefined,
+  least: number,
+  most: number,
+): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > most) {
-    throw new RangeError(`${name} is a whole number up to ${most}.`);
+  if (text.trim() === "" || !Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`${name} is a whole number from ${least} to ${most}.`);
   }
   return value;
 }

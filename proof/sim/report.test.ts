@@ -50,7 +50,7 @@ describe("the verdict on many seeds", () => {
     const totals = totalsOf(resultOf("passed", { elections: 1, "torn tails cut": 0 }));
     expect(exitStatusOf(totals)).toBe(0);
     for (let i = totals.seeds; i < COVERED_FROM_SEEDS; i += 1) {
-      totals.add(resultOf("passed", { elections: 1, "torn tails cut": 0 }));
+      totals.add(resultOf(i % 50 === 0 ? "void" : "passed", { elections: 1, "torn tails cut": 0 }));
     }
     expect(exitStatusOf(totals)).toBe(13);
     expect(formatRun({ totals, seconds: 10, cores: 2, commit: "abc" })).toContain(

@@ -87,6 +87,8 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   const drawn = FAULT_KINDS.filter(() => rng.chance(share));
   // A run without any fault proves little: one kind at least, of those that always apply.
   const kinds = new Set<FaultKind>(drawn.length > 0 ? drawn : ["C1-crash"]);
+  // What is left out or given is drawn all the same: the rest of the seed stays as it is.
+  const whole: ReadonlySet<FaultKind> = new Set(kinds);
   for (const kind of options.without ?? []) kinds.delete(kind);
   const has = (kind: FaultKind): boolean => kinds.has(kind);
   const drift = pick(rng, [0.5, 20, 90, 90]);
@@ -95,11 +97,13 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   // Enough for a follower to go on from a snapshot that took it a while to fetch.
   const retain = pick(rng, [8, 25, 100, 600]);
   const part = pick(rng, [128, 1_024, 8_192]);
+  const clients = rng.between(2, 6);
+  const safetyMs = rng.between(12_000, 40_000);
   const plan: Plan = {
     replicas: options.replicas ?? replicas,
-    clients: options.clients ?? rng.between(2, 6),
+    clients: options.clients ?? clients,
     kinds,
-    safetyMs: options.safetyMs ?? rng.between(12_000, 40_000),
+    safetyMs: options.safetyMs ?? safetyMs,
     faultEveryMs: pick(rng, [300, 1_000, 3_000]),
     failpointRate: pick(rng, [0, 0.02, 0.1]),
     latencyMs: pick(rng, [0.1, 0.5, 5]),
@@ -110,7 +114,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     badFrameRate: 0.01,
     keepsOrder: !has("N1-reordering"),
     driftPerMille: has("T1-drift") ? drift : 0,
-    lateTimerMs: has("T3-late-timers") ? pick(rng, [2, 15, 80]) : 0,
+    lateTimerMs: whole.has("T3-late-timers") ? pick(rng, [2, 15, 80]) : 0,
     reads: pick(rng, ["lease", "lease", "quorum"] as const),
     snapshotEverySlots: has("M2-snapshot-races") ? snapshotEvery : 1_000,
     retainSlots: has("M2-snapshot-races") ? retain : 10_000,
@@ -118,7 +122,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     sessionLeaseMs: pick(rng, [2_000, 2_000, 4_000, 12_000]),
     thinkMs: isBusy ? pick(rng, [3, 10]) : pick(rng, [30, 120]),
     paths: rng.between(1, 4),
-    convoy: has("U3-convoy") ? drawConvoy(rng) : 0,
+    convoy: whole.has("U3-convoy") ? drawConvoy(rng) : 0,
     longWriteRate: pick(rng, [0, 0, 0.02]),
     timerFactor: 1,
     stretchAboveSessions: rng.chance(0.2) ? pick(rng, [2, 3, 5]) : QUIET_PLAN.stretchAboveSessions,
@@ -127,6 +131,8 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
   };
   return {
     ...plan,
+    lateTimerMs: has("T3-late-timers") ? plan.lateTimerMs : 0,
+    convoy: has("U3-convoy") ? plan.convoy : 0,
     // What a crowd has asked for at once would be learned entry by entry, for half a minute.
     snapshotPartBytes: plan.convoy === CROWD ? 8_192 : plan.snapshotPartBytes,
     // And with room for one command at a time it would be served in ten minutes.

@@ -65,7 +65,7 @@ export type RunOptions = {
   readonly without?: readonly FaultKind[];
   readonly replicas?: number;
   readonly clients?: number;
-  /** The safety phase ends here at the latest. */
+  /** In place of the seed's own: the safety phase lasts at least so long, and until the run counts. */
   readonly safetyMs?: number;
   /** Takes the lines of the message chart; without it none are made. */
   readonly chart?: (line: string) => void;

@@ -6,8 +6,8 @@ import { FAULT_KINDS, type RunOptions } from "./run-result.ts";
 
 const SEEDS = Array.from({ length: 100 }, (_, i) => `${i + 1}`);
 
-function planOf(seed: string, options: RunOptions = {}) {
-  return drawPlan(new Rng(seed), options);
+function planOf(seed: string, options: Omit<RunOptions, "seed"> = {}) {
+  return drawPlan(new Rng(seed), { seed, ...options });
 }
 
 describe("the plan of a seed", () => {

@@ -290,6 +290,10 @@ describe("exit codes", () => {
       expect(world.out).toContain(`Usage: ${["cubby", ...words].join(" ")} [options]`);
       expect(world.out).toBe(other.out);
     }
+    const guarded = new FakeWorld();
+    const help = spelledOut(["help", "lock", "/ls/local/a", "--", "false"]);
+    expect([await guarded.run(...help), guarded.asked]).toEqual([0, []]);
+    expect(guarded.out).toContain("Usage: cubby lock [options]");
     for (const args of [["--version"], ["-V"], ["--version", "--json"]]) {
       const world = new FakeWorld();
       expect([args, await world.run(...args)]).toEqual([args, 0]);

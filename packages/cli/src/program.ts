@@ -37,13 +37,19 @@ export async function runCubby(
 
 /** `help COMMAND` is `COMMAND --help`: which command is meant decides which code is read. */
 export function spelledOut(args: readonly string[]): readonly string[] {
-  return args[0] === "help" ? [...args.slice(1), "--help"] : args;
+  if (args[0] !== "help") return args;
+  // Behind `--` it would be one more word of that command, which would run.
+  return [...ownOf(args).slice(1), "--help"];
+}
+
+export function wantsJson(args: readonly string[]): boolean {
+  return ownOf(args).includes("--json");
 }
 
 /** What stands after `--` is meant for the command that runs under the lock. */
-export function wantsJson(args: readonly string[]): boolean {
+function ownOf(args: readonly string[]): readonly string[] {
   const end = args.indexOf("--");
-  return (end === -1 ? args : args.slice(0, end)).includes("--json");
+  return end === -1 ? args : args.slice(0, end);
 }
 
 function createProgram(context: Context, json: boolean): Command {

@@ -301,6 +301,13 @@ describe("exit codes", () => {
     }
   });
 
+  it("are not 0 for the version in the place of another option: nothing was done", async () => {
+    for (const words of ["put /ls/local/a x -V", "lock /ls/local/a node --version"]) {
+      const world = new FakeWorld();
+      expect([words, await world.run(...words.split(" ")), world.out]).toEqual([words, 64, ""]);
+    }
+  });
+
   it("are those of the error table, and errors are JSON when JSON is asked for", async () => {
     const world = new FakeWorld();
     world.failure = "not_empty";

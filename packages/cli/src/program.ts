@@ -52,10 +52,12 @@ function ownOf(args: readonly string[]): readonly string[] {
   return end === -1 ? args : args.slice(0, end);
 }
 
+/** Options are positional: --version behind a command would be shown with 0, and nothing be done. */
 function createProgram(context: Context, json: boolean): Command {
   return new Command("cubby")
     .description("A distributed lock service: locks, leader election, and small reliable files.")
     .version(VERSION, "-V, --version", "show the version")
+    .enablePositionalOptions()
     .helpCommand("help [command]", "show how a command is used")
     .showHelpAfterError(json ? false : "Run the command with --help to see how it is used.")
     .exitOverride()

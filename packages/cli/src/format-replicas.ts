@@ -68,7 +68,8 @@ export async function formatReplicas(request: {
   }
   for (const error of errors) if (!isAlreadyFormatted(error)) throw error;
   // Last: without it no replica has been started. And whole, or not there.
-  renameSync(beginning, cellFile);
+  // Another process that went on with the same cell may have been first.
+  if (!existsSync(cellFile)) renameSync(beginning, cellFile);
 }
 
 function isAlreadyFormatted(error: unknown): boolean {

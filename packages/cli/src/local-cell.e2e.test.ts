@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { connect } from "@cubby/client";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { formatReplicas } from "./format-replicas.ts";
 import { LocalCell } from "./local-cell.ts";
 import { isPortFree } from "./process/free-ports.ts";
 import { isAlive } from "./process/is-alive.ts";
@@ -94,6 +95,15 @@ describe("a local cell", () => {
     await using cell = await LocalCell.create(options);
     await cell.startAll();
     await cell.waitReady();
+  });
+
+  it("is formatted though another process that goes on with it is done first", async () => {
+    const dataDirectories = [join(directory, "replica-1")];
+    const cell = { directory, cellName: "local", segmentBytes: SEGMENT_BYTES, dataDirectories };
+    const formatting = formatReplicas(cell);
+    renameSync(join(directory, "cell.json.new"), join(directory, "cell.json"));
+    await formatting;
+    await formatReplicas(cell);
   });
 
   it("says what to do about replicas of which no record tells", async () => {

@@ -5,7 +5,7 @@ const HELP_LINES: Partial<Record<ErrorCode, string>> = {
   invalid_argument: "Correct the command: --help shows how it is used.",
   not_found:
     "Correct the path, or make it first: `cubby put` a file, `cubby mkdir -p` a directory.",
-  already_exists: "Use another path, or `mkdir -p`, to which what exists is fine.",
+  already_exists: "Use another path, or `mkdir -p`, to which an existing directory is fine.",
   not_empty: "Delete what is in it first.",
   stale_handle: "It was deleted meanwhile: run the command again.",
   lock_held: "Wait longer with --wait, or try again later.",

@@ -99,6 +99,11 @@ describe("arguments", () => {
     arg("a create in their place", "invalid_argument", () =>
       cell.open(`${PATH}/b`, true as unknown as OpenOptions),
     ),
+    ...(["read", "stat", "list", "mkdir", "remove"] as const).map((name) =>
+      arg(`a number in their place: ${name}`, "invalid_argument", () =>
+        cell[name](PATH, 5_000 as CallOptions),
+      ),
+    ),
     arg("nothing to lead with", "invalid_argument", () =>
       cell.elect(`${PATH}/b`, { value: "x" }, none as unknown as () => void),
     ),

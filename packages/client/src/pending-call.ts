@@ -1,4 +1,5 @@
 import { CreateMode, CubbyError, type ErrorCode } from "@cubby/protocol";
+import { optionsOf } from "./arguments.ts";
 import type { Call, CallResult, Failure } from "./core/call.ts";
 
 /** Per-call options that every call of the API takes. */
@@ -9,9 +10,10 @@ export type CallOptions = {
   readonly timeoutMs?: number | undefined;
 };
 
-/** Of options that may hold more than these, such as those of an `open`. */
+/** Of options that may hold more than these, such as those of an `open`. Throws what `optionsOf` does. */
 export function callOptions(options: CallOptions | undefined): CallOptions {
-  return { signal: options?.signal, timeoutMs: options?.timeoutMs };
+  const { signal, timeoutMs } = optionsOf(options);
+  return { signal, timeoutMs };
 }
 
 /** Something that wants to hear of the ends of its calls. */

@@ -125,9 +125,7 @@ export class CubbySession implements AsyncDisposable {
 
   /** The whole file with its metadata. */
   read(path: string, options?: CallOptions): Promise<Contents> {
-    return this.#withHandle(path, callOptions(options), (node, how) =>
-      node.getContentsAndStat(how),
-    );
+    return this.#withHandle(path, options, {}, (node, how) => node.getContentsAndStat(how));
   }
 
   /**
@@ -143,14 +141,14 @@ export class CubbySession implements AsyncDisposable {
       const { ifGeneration } = optionsOf(options);
       checkGeneration(ifGeneration);
       const bytes = contentsBytes(contents);
-      const open = { ...callOptions(options), write: true, directory: false };
-      const timeLeft = this.timeLeft(open);
-      const writing = this.#withHandle(path, open, (node, how) =>
+      const open = { write: true, directory: false };
+      const timeLeft = this.timeLeft(callOptions(options));
+      const writing = this.#withHandle(path, options, open, (node, how) =>
         node.setContents(bytes, { ...how, ifGeneration }),
       );
       if (ifGeneration !== undefined) return writing;
       const create = (why: unknown): Promise<NodeStat> =>
-        this.#create(path, bytes, why, { ...open, ...timeLeft() });
+        this.#create(path, bytes, why, timeLeft(), open);
       return quiet(writing.catch(create));
     } catch (error) {
       return failed(error);
@@ -158,25 +156,23 @@ export class CubbySession implements AsyncDisposable {
   }
 
   stat(path: string, options?: CallOptions): Promise<NodeStat> {
-    return this.#withHandle(path, callOptions(options), async (node) => node.openedStat);
+    return this.#withHandle(path, options, {}, async (node) => node.openedStat);
   }
 
   /** The children of a directory with their metadata. */
   list(path: string, options?: CallOptions): Promise<DirectoryChild[]> {
-    const open = { ...callOptions(options), directory: true };
-    return this.#withHandle(path, open, (node, how) => node.readDir(how));
+    return this.#withHandle(path, options, { directory: true }, (node, how) => node.readDir(how));
   }
 
   /** Fails with already_exists if there is a node of that name. */
   mkdir(path: string, options?: CallOptions): Promise<void> {
-    const how = { ...callOptions(options), create: "must", directory: true } as const;
-    return this.#withHandle(path, how, async () => undefined);
+    const open = { create: "must", directory: true } as const;
+    return this.#withHandle(path, options, open, async () => undefined);
   }
 
   /** Deletes a file or an empty directory. */
   remove(path: string, options?: CallOptions): Promise<void> {
-    const open = { ...callOptions(options), write: true };
-    return this.#withHandle(path, open, (node, how) => node.delete(how));
+    return this.#withHandle(path, options, { write: true }, (node, how) => node.delete(how));
   }
 
   /** SEQ-4: whether the sequencer is that of a present holder of the lock at `path`. */
@@ -338,10 +334,19 @@ export class CubbySession implements AsyncDisposable {
   }
 
   /** For `write`: in one step, so that nobody reads the file without its contents. */
-  #create(path: string, contents: Uint8Array, why: unknown, open: OpenOptions): Promise<NodeStat> {
+  #create(
+    path: string,
+    contents: Uint8Array,
+    why: unknown,
+    options: CallOptions,
+    open: OpenOptions,
+  ): Promise<NodeStat> {
     if (!hasCode(why, "not_found")) throw why;
-    return this.#withHandle(path, { ...open, create: true, contents }, async (node, how) =>
-      node.created ? node.openedStat : await node.setContents(contents, how),
+    return this.#withHandle(
+      path,
+      options,
+      { ...open, create: true, contents },
+      async (node, how) => (node.created ? node.openedStat : await node.setContents(contents, how)),
     );
   }
 
@@ -354,27 +359,30 @@ export class CubbySession implements AsyncDisposable {
     return node;
   }
 
+  /** `open` says how, and `options` when to give up, all of it. */
   #withHandle<T>(
     path: string,
-    options: OpenOptions,
+    options: CallOptions | undefined,
+    open: OpenOptions,
     use: (node: Handle, how: CallOptions) => Promise<T>,
   ): Promise<T> {
-    return quiet(this.#useHandle(path, options, use));
+    return quiet(this.#useHandle(path, options, open, use));
   }
 
   async #useHandle<T>(
     path: string,
-    options: OpenOptions,
+    options: CallOptions | undefined,
+    open: OpenOptions,
     use: (node: Handle, how: CallOptions) => Promise<T>,
   ): Promise<T> {
-    const timeLeft = this.timeLeft(options);
-    let open = options;
+    let limits = callOptions(options);
+    const timeLeft = this.timeLeft(limits);
     if (!this.#passing.tryEnter()) {
-      await this.#awaitTurn(options);
-      open = { ...options, ...timeLeft() };
+      await this.#awaitTurn(limits);
+      limits = timeLeft();
     }
     try {
-      const node = await this.open(path, open);
+      const node = await this.open(path, { ...open, ...limits });
       try {
         return await use(node, timeLeft());
       } catch (error) {
@@ -388,7 +396,7 @@ export class CubbySession implements AsyncDisposable {
     }
   }
 
-  async #awaitTurn(options: OpenOptions): Promise<void> {
+  async #awaitTurn(options: CallOptions): Promise<void> {
     const signal = signalOf(options.signal);
     const timeoutMs = this.#timeoutMsOf(options);
     if (await this.#passing.wait(timeoutMs, signal)) return;

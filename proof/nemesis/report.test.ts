@@ -67,6 +67,8 @@ describe("a report", () => {
     expect(verdictOf(facts({ resource }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const networkProblem = "the ip of endpoint 1 ended";
     expect(verdictOf(facts({ networkProblem }), history(0, 0), NOTHING_WRONG)).toBe("invalid");
+    const stuck = { networkProblem, notRecovered: ["Replica 1"] };
+    expect(verdictOf(facts(stuck), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const undecided = { ...NOTHING_WRONG, undecided: ["f"] };
     expect(verdictOf(facts(), history(0, 0), undecided)).toBe("invalid");
   });

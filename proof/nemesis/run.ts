@@ -84,7 +84,6 @@ class Run {
   #master: number | undefined;
   #from = 0;
   #until = 0;
-  #networkProblem: string | undefined;
   #notRecovered: string[] = [];
   /** Clients, or the observer, that ended by themselves. */
   readonly #crashes: Crash[] = [];
@@ -139,7 +138,6 @@ class Run {
       clearInterval(progress);
     }
     this.#until = monotonicMs();
-    this.#networkProblem = this.#network?.problem;
     signal.throwIfAborted();
     say("healed; waiting for everybody to be served again");
     await this.#recover();
@@ -173,7 +171,7 @@ class Run {
       seed: this.#options.seed,
       network: this.#network?.description ?? "",
       skipped: this.#skipped,
-      networkProblem: this.#networkProblem,
+      networkProblem: this.#network?.problem,
       from: this.#from,
       until: this.#until,
       windows: this.#faults?.windows ?? [],

@@ -1,6 +1,9 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, it } from "vitest";
+import { isAlive } from "../../packages/cli/src/process/is-alive.ts";
 import { poll } from "../../packages/cli/src/process/sleep.ts";
 import { Namespaces } from "./namespaces.ts";
 
@@ -44,5 +47,29 @@ it("cuts links where it can, and says so when it no longer does", async ({ skip 
     expect(spaces.problem).toBe("the ip of endpoint 1 ended");
   } finally {
     await spaces.close();
+  }
+});
+
+it("leaves no process behind where nothing can be cut", async ({ skip }) => {
+  const spaces = await Namespaces.create(ENDPOINTS);
+  if (typeof spaces === "string") return skip(spaces);
+  await spaces.close();
+  const directory = mkdtempSync(join(tmpdir(), "cubby-ip-"));
+  const { PATH } = process.env;
+  const pids = join(directory, "pids");
+  // An `ip` that takes what it is told, and does none of it.
+  const deaf = `#!/bin/sh
+case "$*" in *-batch*) echo $$ >> ${pids}; exec cat;; esac
+PATH=${PATH} exec ip "$@"
+`;
+  writeFileSync(join(directory, "ip"), deaf, { mode: 0o755 });
+  process.env["PATH"] = `${directory}:${PATH}`;
+  try {
+    expect(await Namespaces.create(ENDPOINTS)).toContain("ip cuts no links");
+    const started = readFileSync(pids, "utf8").trim().split("\n").map(Number);
+    expect(started.map(isAlive)).toEqual(ENDPOINTS.map(() => false));
+  } finally {
+    process.env["PATH"] = PATH;
+    rmSync(directory, { recursive: true });
   }
 });

@@ -43,6 +43,8 @@ export class Namespaces implements Network {
     this.#slowing = slowing ?? [];
     this.lacks = new Map(slowing === undefined ? [["slow link", "no netem and no tbf here"]] : []);
     this.description = `network namespaces; a slow link is tc ${this.#slowing.join(" ")}`;
+    // Last: all that is before it may throw, and nobody would end them.
+    this.#startShells();
   }
 
   /** Why this machine cannot do it, or the network. */
@@ -51,12 +53,15 @@ export class Namespaces implements Network {
     if (!succeeds("ip", ["-V"]) || !succeeds("tc", ["-V"])) return "no ip and tc (iproute2)";
     removeStale();
     const name = `${PREFIX}${process.pid}`;
+    let spaces: Namespaces | undefined;
     try {
-      const spaces = new Namespaces(name, endpoints);
+      spaces = new Namespaces(name, endpoints);
       await spaces.#tryCuts();
       return spaces;
     } catch (error) {
-      remove(name, endpoints);
+      // What has been started would keep this process from ending.
+      if (spaces !== undefined) await spaces.close();
+      else remove(name, endpoints);
       return error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
     }
   }
@@ -128,7 +133,12 @@ export class Namespaces implements Network {
       run("ip", ["-n", space, "link", "set", "lo", "up"]);
       run("ip", ["-n", space, "address", "add", `${hostOf(endpoint)}/24`, "dev", "eth0"]);
       run("ip", ["-n", space, "link", "set", "eth0", "up"]);
-      const shell = spawn("ip", ["-force", "-n", space, "-batch", "-"], {
+    }
+  }
+
+  #startShells(): void {
+    for (const endpoint of this.#endpoints) {
+      const shell = spawn("ip", ["-force", "-n", this.#space(endpoint), "-batch", "-"], {
         stdio: ["pipe", "ignore", "ignore"],
         detached: true,
       });

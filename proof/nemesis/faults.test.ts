@@ -56,9 +56,14 @@ class TestCell {
   }
 }
 
-async function carryOut(kind: FaultKind, says: string | undefined): Promise<Faults> {
+async function carryOut(
+  kind: FaultKind,
+  says: string | undefined,
+  mendedWithinMs?: number,
+): Promise<Faults> {
   const victims = { cell: new TestCell(says) as unknown as Cell, master: () => undefined };
-  const faults = new Faults(victims as unknown as Victims, new AbortController().signal);
+  const { signal } = new AbortController();
+  const faults = new Faults(victims as unknown as Victims, signal, mendedWithinMs);
   const fault: Fault = {
     kind,
     ...{ atMs: 0, durationMs: 1, order: [REPLICA], wantsLeader: false, draws: [0, 0, 0] },
@@ -77,7 +82,7 @@ describe("a damaged copy", () => {
   });
 
   it("is a broken promise when the replica serves and says nothing of it", async () => {
-    const { unmended } = await carryOut("damaged copy", undefined);
+    const { unmended } = await carryOut("damaged copy", undefined, 2 * GATHERED_MS);
     expect(unmended).toEqual(["Replica 1 did not mend identity-a, a bit of byte 0 flipped."]);
     expect([...readFileSync(join(directory, "identity-a"))]).toEqual([0, 2, 3, 4]);
   });

@@ -42,8 +42,8 @@ export type Victims = {
 const CLAIM_EVERY_MS = 20;
 /** A replica gathers what it logs for a quarter of a second, and a busy machine is slow to run it. */
 const NAMED_WITHIN_MS = 1_000;
-/** The same where silence breaks a promise. */
-const MENDED_WITHIN_MS = 3_000;
+/** Where silence breaks a promise, as long as a replica may take to serve: only one that is silent costs it. */
+const MENDED_WITHIN_MS = 20_000;
 const LOSS_EVERY_MS = 40;
 const LOSS_SHARE = 0.12;
 const FLAP_MS = { min: 100, more: 700 };
@@ -61,6 +61,7 @@ export class Faults {
   readonly unmended: string[] = [];
   readonly #victims: Victims;
   readonly #signal: AbortSignal;
+  readonly #mendedWithinMs: number;
   /** Whatever is hit now, so that two lanes never hit the same. */
   readonly #claimed = new Set<number>();
   /** What was damaged on each replica so far: old damage may show when newer data are damaged too. */
@@ -70,9 +71,10 @@ export class Faults {
   readonly #cuts = new Map<string, number>();
 
   /** Once the signal is aborted faults are healed at once, and none begins. */
-  constructor(victims: Victims, signal: AbortSignal) {
+  constructor(victims: Victims, signal: AbortSignal, mendedWithinMs = MENDED_WITHIN_MS) {
     this.#victims = victims;
     this.#signal = signal;
+    this.#mendedWithinMs = mendedWithinMs;
   }
 
   async runLane(faults: readonly Fault[], beginning: number): Promise<void> {
@@ -291,7 +293,7 @@ export class Faults {
       if (damage === undefined) return NO_DAMAGE;
       const file = basename(damage.file);
       const mustMend = fault.kind === "damaged copy";
-      const withinMs = mustMend ? MENDED_WITHIN_MS : NAMED_WITHIN_MS;
+      const withinMs = mustMend ? this.#mendedWithinMs : NAMED_WITHIN_MS;
       if (await this.#isNamed(replica, file, withinMs)) {
         return `named and mended: ${file}, ${damage.how}`;
       }

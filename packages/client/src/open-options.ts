@@ -29,7 +29,10 @@ export type OpenOptions = CallOptions & {
   readonly contents?: Uint8Array | string;
   /** LCK-8: how long the lock stays closed if its holder fails. The default is 10 s. */
   readonly lockDelay?: Duration;
-  /** API-14, from this open on: a node is not made either once the sequencer is stale. */
+  /**
+   * API-14, from this open on: a node is not made either once the sequencer is stale. Below a handle that
+   * has a sequencer of its own, that one alone decides of the open.
+   */
   readonly sequencer?: Uint8Array | string;
 };
 

@@ -40,24 +40,22 @@ export function encodeStrings(
   }
 }
 
-/** How many bytes of text may still be made of any payloads. */
-export type TextRoom = { left: number };
+/** How many bytes of text may still be made of any payloads, and what to do `instead` of more. */
+export type TextRoom = { left: number; readonly instead: string };
 
 /** The `count` strings of a payload that `encodeStrings` made. */
-export function decodeStrings(
-  payload: Uint8Array,
-  count: number,
-  room: TextRoom = { left: TEXT_BYTES_MAX },
-): string[] {
+export function decodeStrings(payload: Uint8Array, count: number, room?: TextRoom): string[] {
   const reader = new ByteReader(payload);
   const method = reader.u8();
   const size = reader.varint();
   if (size > TEXT_BYTES_MAX) throw new DeltaError("limit_exceeded", `${size} bytes of text`, 1);
-  if (size > room.left) {
-    const detail = `${size} bytes of text, ${room.left} left: raise \`maxValues\`, or decode by stream`;
-    throw new DeltaError("limit_exceeded", detail, 1);
+  if (room !== undefined) {
+    if (size > room.left) {
+      const detail = `${size} bytes of text, ${room.left} left: ${room.instead}`;
+      throw new DeltaError("limit_exceeded", detail, 1);
+    }
+    room.left -= size;
   }
-  room.left -= size;
   const buffer = new KeyBuffer(size + 1);
   if (method === PLAIN) return decodePlain(reader, count, buffer);
   if (method < TABLE_BITS_MIN || method > Math.min(tableBitsMax(payload.length), TABLE_BITS_MAX)) {

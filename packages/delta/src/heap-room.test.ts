@@ -15,15 +15,16 @@ function joined(...parts: readonly Uint8Array[]): Uint8Array {
 describe("what a few bytes can put on the heap, whose end no program survives", () => {
   it("is limited in plain arrays, by less than in typed ones, unless more is allowed", async () => {
     for (const value of [true, 1.5, 7n, "x", null, new Date(0)]) {
-      const most = new Array<unknown>(1_000).fill(value) as Values;
+      const limit = value instanceof Date ? 500 : 1_000;
+      const most = new Array<unknown>(limit).fill(value) as Values;
       const file = joined(encode(most), encode(most.slice(0, 1) as Values));
-      expect(decode(encode(most))).toHaveLength(1_000);
-      expect(() => decode(file)).toThrow(/limit_exceeded.*1000 values: .* in plain arrays/);
-      expect(decode(file, { maxValues: 1_001 })).toHaveLength(1_001);
+      expect(decode(encode(most))).toHaveLength(limit);
+      expect(() => decode(file)).toThrow(/limit_exceeded.*1000 values in plain arrays.*by stream/);
+      expect(decode(file, { maxValues: limit + 1 })).toHaveLength(limit + 1);
       let count = 0;
       for await (const { length } of decodeStream([file])) count += length;
-      expect(count).toBe(1_001);
-      expect(Series.fromBytes(file)).toHaveLength(1_001);
+      expect(count).toBe(limit + 1);
+      expect(Series.fromBytes(file)).toHaveLength(limit + 1);
     }
     expect(decode(encode(new Float64Array(5_000)))).toHaveLength(5_000);
   });
@@ -31,7 +32,7 @@ describe("what a few bytes can put on the heap, whose end no program survives", 
   it("is limited in all columns of a table that are decoded", () => {
     const half = new Array<boolean>(501).fill(true);
     const table = encodeTable({ a: half, b: half, c: new Int32Array(501) });
-    expect(() => decodeTable(table)).toThrow(/limit_exceeded/);
+    expect(() => decodeTable(table)).toThrow(/limit_exceeded.*or name fewer `columns`/);
     expect(Object.keys(decodeTable(table, { columns: ["a", "c"] }))).toEqual(["a", "c"]);
     expect(Object.keys(decodeTable(table, { maxValues: 1_503 }))).toHaveLength(3);
   });
@@ -45,7 +46,7 @@ describe("what a few bytes can put on the heap, whose end no program survives", 
       expect(() => decode(more)).toThrow(/limit_exceeded.*2 bytes of text, 0 left/);
       expect(decode(more, { maxValues: 2_501 })).toHaveLength(5);
       const table = encodeTable({ a: texts, b: texts }, options);
-      expect(() => decodeTable(table)).toThrow(/limit_exceeded.*text/);
+      expect(() => decodeTable(table)).toThrow(/limit_exceeded.*text.*fewer `columns`/);
       expect(decodeTable(table, { columns: ["b"] })).toEqual({ b: texts });
     }
   });

@@ -8,8 +8,11 @@ export const CHUNK_VALUES_FAST = 65_536;
 /** What `decode` will make unless it is told otherwise: 2^28 values. */
 export const VALUES_MAX = 2 ** 28;
 
-/** The same for plain arrays, whose values stand on the heap: where that is full, the process is aborted. */
-export const PLAIN_VALUES_MAX = 2 ** 24;
+/**
+ * The same for plain arrays, where a date, which takes most, counts as two: their values stand on the heap,
+ * and where that is full, the process is aborted.
+ */
+export const PLAIN_VALUES_MAX = 2 ** 25;
 
 /** Bytes of text in one `decode`, or four for each of `maxValues` if that is more. */
 export const DECODED_TEXT_MAX = 2 ** 30;

@@ -83,8 +83,8 @@ export type DecodeOptions = {
    */
   readonly into?: TypedValues | undefined;
   /**
-   * More values than this are refused before memory is taken for them; 2^28 by default, 2^24 in plain
-   * arrays, by stream none.
+   * More values than this are refused before memory is taken for them; 2^28 by default, 2^25 in plain
+   * arrays, of dates 2^24, by stream none.
    */
   readonly maxValues?: number | undefined;
 };
@@ -207,6 +207,8 @@ export function decodeContext(options: DecodeOptions): DecodeContext {
   return { wasm, compressors: allCompressors(compressors) };
 }
 
+const BY_STREAM = "raise `maxValues`, or decode by stream";
+
 /** The chunks of a file of one or more segments, all of one type. */
 export type SeriesFile = {
   readonly type: ValueType;
@@ -214,8 +216,12 @@ export type SeriesFile = {
   readonly chunks: readonly ChunkEntry[];
 };
 
-/** `before` values count towards the limit as well. */
-export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before = 0): SeriesFile {
+/** Of a column of a table, `before` values count towards the limit as well. */
+export function readSeriesFile(
+  bytes: Uint8Array,
+  maxValues = VALUES_MAX,
+  before?: number,
+): SeriesFile {
   requireLimit(maxValues, "maxValues");
   const chunks: ChunkEntry[] = [];
   let kind: number | undefined;
@@ -233,8 +239,8 @@ export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before
       const chunk = chunkOf(section, count, segment.offset);
       chunks.push(chunk);
       count += chunk.count;
-      if (before + count > maxValues) {
-        const instead = "raise `maxValues`, or decode by stream";
+      if ((before ?? 0) + count > maxValues) {
+        const instead = before === undefined ? BY_STREAM : "raise `maxValues`";
         throw tooManyValues(maxValues, instead, section.offset);
       }
     }
@@ -246,15 +252,22 @@ export function readSeriesFile(bytes: Uint8Array, maxValues = VALUES_MAX, before
 /** Reads what `encode` wrote: the same type, the same bits. Several files in a row are one series. */
 export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Values {
   requireOptions(options);
-  return decodeFile(readSeriesFile(bytes, options.maxValues), options, heapRoom(options));
+  return decodeFile(
+    readSeriesFile(bytes, options.maxValues),
+    options,
+    heapRoom(options, BY_STREAM),
+  );
 }
 
 /** What one call may still put on the heap: plain values, and bytes of text. */
 export type HeapRoom = { values: number; readonly text: TextRoom };
 
-export function heapRoom({ maxValues }: DecodeOptions): HeapRoom {
-  const text = Math.max(DECODED_TEXT_MAX, 4 * (maxValues ?? 0));
-  return { values: maxValues ?? PLAIN_VALUES_MAX, text: { left: text } };
+/** `instead` says what to do where it does not suffice. */
+export function heapRoom({ maxValues }: DecodeOptions, instead: string): HeapRoom {
+  const left = Math.max(DECODED_TEXT_MAX, 4 * (maxValues ?? 0));
+  // Whoever names a limit has been held to it when the file was read.
+  const values = maxValues === undefined ? PLAIN_VALUES_MAX : Number.POSITIVE_INFINITY;
+  return { values, text: { left, instead } };
 }
 
 export function decodeFile(file: SeriesFile, options: DecodeOptions, room: HeapRoom): Values {
@@ -262,10 +275,11 @@ export function decodeFile(file: SeriesFile, options: DecodeOptions, room: HeapR
   const context = { ...decodeContext(options), text: room.text };
   if (!isTyped(type)) {
     refuseInto(options, `a series of type ${type} comes in a plain array of its own`);
-    room.values -= count;
+    room.values -= type === "date" ? 2 * count : count;
     if (room.values < 0) {
-      const instead = "raise `maxValues` for so many in plain arrays, or decode by stream";
-      throw tooManyValues(options.maxValues ?? PLAIN_VALUES_MAX, instead, chunks[0]?.offset ?? 0);
+      const detail = `more than ${PLAIN_VALUES_MAX} values in plain arrays, where a date counts as two`;
+      const offset = chunks[0]?.offset ?? 0;
+      throw new DeltaError("limit_exceeded", `${detail}: ${room.text.instead}`, offset);
     }
     const [first, ...rest] = chunks.map((chunk) =>
       inChunk(chunk, () => decodeChunk(chunk, type, context) as unknown[]),

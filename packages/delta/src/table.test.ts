@@ -106,7 +106,9 @@ describe("a table", () => {
     expect(tableMetadata(large)).toEqual({ source: "here" });
     expect(() => decodeTable(large, { columns: [] })).toThrow(/more than 268435456 values/);
     const two = encodeTable({ a: [1, 2], b: [3, 4] });
-    expect(() => decodeTable(two, { maxValues: 3 })).toThrow(/limit_exceeded.*more than 3 values/);
+    expect(() => decodeTable(two, { maxValues: 3 })).toThrow(
+      /limit_exceeded.*more than 3 values: raise `maxValues` \(/,
+    );
     expect(decodeTable(two, { maxValues: 4 })).toEqual({ a: [1, 2], b: [3, 4] });
   });
 

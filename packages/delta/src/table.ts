@@ -121,7 +121,7 @@ export function decodeTable(
   const { columns } = readTable(bytes, options);
   const table: Record<string, Values> = Object.create(null);
   const wanted = options.columns ?? [...columns.keys()];
-  const room = heapRoom(options);
+  const room = heapRoom(options, "raise `maxValues`, or name fewer `columns`");
   for (const name of wanted) {
     const column = columns.get(name);
     if (column === undefined) {

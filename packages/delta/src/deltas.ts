@@ -1,5 +1,5 @@
 import { DeltaError } from "./delta-error.ts";
-import { requireArray } from "./values.ts";
+import { requireArray, textOf } from "./values.ts";
 
 /** A first value and the differences that follow, in decimal arithmetic. */
 export type Deltas<T, D> = { readonly base: T; readonly deltas: readonly D[] };
@@ -78,9 +78,7 @@ function decimalDeltas(values: readonly number[]): number[] {
   const back = restore(values[0] as number, plain);
   const wrong = values.findIndex((value, i) => !Object.is(value, back[i]));
   if (wrong === -1) return plain;
-  const [from, to] = [values[wrong - 1], values[wrong]].map((value) =>
-    Object.is(value, -0) ? "-0" : String(value),
-  );
+  const [from, to] = [values[wrong - 1], values[wrong]].map((value) => textOf(value as number));
   const message = `no difference leads from ${from} to ${to} exactly: use encode`;
   throw new DeltaError("out_of_range", message, wrong);
 }

@@ -408,8 +408,12 @@ export function checkValue(value: Element | undefined, type: ValueType, index: n
     const isWhole = typeof value === "bigint" || (Number.isInteger(value) && !Object.is(value, -0));
     if (isWhole && value >= bounds[0] && value <= bounds[1]) return;
   }
-  const text = Object.is(value, -0) ? "-0" : String(value);
-  throw new DeltaError("out_of_range", `${text} does not fit into ${type}`, index);
+  throw new DeltaError("out_of_range", `${textOf(value)} does not fit into ${type}`, index);
+}
+
+/** A zero with its sign, which `String` leaves out. */
+export function textOf(value: number | bigint): string {
+  return Object.is(value, -0) ? "-0" : String(value);
 }
 
 function isSingle(value: number): boolean {

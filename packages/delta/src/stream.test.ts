@@ -132,6 +132,14 @@ describe("a stream", () => {
     }
   });
 
+  it("of a type that is not known is refused, though it has no values", async () => {
+    const empty = encode([], { type: "number", checksum: false });
+    empty[5] = 99;
+    for (const each of [empty, empty.subarray(0, 6)]) {
+      await expect(valuesOf([each])).rejects.toThrow(/unsupported_feature.*type 99.*at 5/);
+    }
+  });
+
   it("refuses holes, wherever they are", async () => {
     const holed = new Array<number>(3).fill(1, 0, 1).fill(3, 2);
     for (const pieces of [

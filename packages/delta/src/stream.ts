@@ -178,6 +178,7 @@ function nextSection(
     if (state.kind !== undefined && header.kind !== state.kind) {
       throw new DeltaError("corrupt", "files of different types, one after the other", 5);
     }
+    typeOfKind(header.kind, 5);
     queue.drop(HEADER_BYTES);
     state.header = header;
     state.kind = header.kind;

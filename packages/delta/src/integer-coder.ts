@@ -70,7 +70,7 @@ export type DecodeContext = {
   readonly wasm: boolean;
   readonly compressors: readonly Compressor[];
   /** Where it ends with a call; else each chunk's text has its own limit alone. */
-  readonly text?: TextRoom;
+  readonly text?: TextRoom | undefined;
 };
 
 /** So few are written one by one. */

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decode, encode, inspect, Series } from "./complete.ts";
+import { DeltaError } from "./delta-error.ts";
 import { NARROW_EXAMPLES } from "./test-support/series-examples.ts";
 import type { Element, Values } from "./values.ts";
 
@@ -60,7 +61,8 @@ describe("integers narrower than 32 bits", () => {
       let values: Int8Array;
       try {
         values = decode(broken) as Int8Array;
-      } catch {
+      } catch (error) {
+        expect(error).toBeInstanceOf(DeltaError);
         continue;
       }
       const series = Series.fromBytes(broken, { checksum: false });

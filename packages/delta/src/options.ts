@@ -19,10 +19,10 @@ export function refuseInto(options: object, instead: string): void {
 
 /** Stops a call with memory that was handed on, to a worker say: it would be taken for nothing without a word. */
 export function requireMemory(value: unknown): void {
-  const { buffer, length } = value as Uint8Array;
-  if (length > 0) return;
+  const array = value as Uint8Array;
+  if (array.length > 0) return;
   try {
-    new Uint8Array(buffer);
+    new Uint8Array(array.buffer);
   } catch {
     throw new DeltaError("invalid_argument", "the array's memory was handed on to another owner");
   }

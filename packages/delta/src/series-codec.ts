@@ -202,9 +202,9 @@ const refuse = (): never => {
 };
 const NO_COMPRESSOR: Compressor = { id: 0, name: "none", compress: refuse, decompress: refuse };
 
-export function decodeContext(options: DecodeOptions): DecodeContext {
+export function decodeContext(options: DecodeOptions, text?: TextRoom): DecodeContext {
   const { wasm = true, compressors } = options;
-  return { wasm, compressors: allCompressors(compressors) };
+  return { wasm, compressors: allCompressors(compressors), text };
 }
 
 const BY_STREAM = "raise `maxValues`, or decode by stream";
@@ -272,7 +272,7 @@ export function heapRoom({ maxValues }: DecodeOptions, instead: string): HeapRoo
 
 export function decodeFile(file: SeriesFile, options: DecodeOptions, room: HeapRoom): Values {
   const { type, count, chunks } = file;
-  const context = { ...decodeContext(options), text: room.text };
+  const context = decodeContext(options, room.text);
   if (!isTyped(type)) {
     refuseInto(options, `a series of type ${type} comes in a plain array of its own`);
     room.values -= type === "date" ? 2 * count : count;

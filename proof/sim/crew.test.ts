@@ -12,6 +12,8 @@ writeFileSync(
   `import { parentPort } from "node:worker_threads";
   parentPort.on("message", ({ seed }) => {
     if (seed === "3") process.exit(7);
+    if (seed === "waits") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
+    if (seed === "hangs") for (;;);
     parentPort.postMessage({ kind: "seed", result: { seed, verdict: "passed" } });
   });`,
 );
@@ -32,6 +34,26 @@ describe("a crew", () => {
     await crew.seeds(next, (result) => verdicts.push(`${result.seed} ${result.verdict}`));
     await crew.leave();
     expect(verdicts).toEqual(["1 passed", "2 passed", "3 crash", "4 passed", "5 passed"]);
+  });
+
+  it("takes a seed for hung by what it uses of a processor, and not for a busy machine's slowness", async () => {
+    const crew = new Crew(file, 1, { seedSecondsMax: 1 });
+    expect(await crew.seed({ kind: "seed", seed: "waits" })).toMatchObject({ verdict: "passed" });
+    const { verdict, finding } = await crew.seed({ kind: "seed", seed: "hangs" });
+    expect(verdict).toBe("crash");
+    expect(finding).toMatchObject({ rule: "hang", detail: "no verdict within 1 s" });
+    await crew.leave();
+  });
+
+  it("can be left at any time, also when an answer is on its way", async () => {
+    for (let i = 0; i < 20; i += 1) {
+      const crew = new Crew(file, 1);
+      await crew.seed({ kind: "seed", seed: "1" });
+      const left = crew.seed({ kind: "seed", seed: "2" });
+      // Its answer comes while the end of its thread is waited for.
+      await crew.leave();
+      expect(["passed", "crash"]).toContain((await left).verdict);
+    }
   });
 
   it("answers other tasks in their order, and names the one that failed", async () => {

@@ -2,14 +2,18 @@ import { Worker } from "node:worker_threads";
 import type { RunResult } from "@cubby/simulator";
 import type { Answer, SeedTask, Task } from "./task.ts";
 
-/** What a task may take of the clock on the wall; a seed takes a second or a few. */
+/** What a task may take of a processor; a seed takes a second or a few, and some twenty. */
 const SEED_SECONDS_MAX = 180;
 const OTHER_SECONDS_MAX = 3_600;
+/** And so many times as much of the clock on the wall: a busy machine is slow, and one that waits uses none. */
+const WALL_FACTOR = 10;
+const LOOK_EVERY_MS = 500;
 const HEAP_MB_MAX = 1_500;
 /** Three times as much as by default: a run leaves much behind in little time. */
 const YOUNG_MB_MAX = 192;
 
-export type Listener = {
+export type CrewOptions = {
+  readonly seedSecondsMax?: number;
   onChart?(lines: readonly string[]): void;
   onProgress?(task: Task, done: number, all: number): void;
 };
@@ -22,41 +26,47 @@ type Outcome =
 /** One worker thread, replaced whenever it hangs or dies. */
 class Mate {
   readonly #file: string;
-  readonly #listener: Listener;
+  readonly #size: number;
+  readonly #options: CrewOptions;
   #worker: Worker | undefined;
 
-  constructor(file: string, listener: Listener) {
+  constructor(file: string, size: number, options: CrewOptions) {
     this.#file = file;
-    this.#listener = listener;
+    this.#size = size;
+    this.#options = options;
   }
 
   async run(task: Task): Promise<Outcome> {
     const worker = this.#worker ?? this.#hire();
-    const secondsMax = task.kind === "seed" ? SEED_SECONDS_MAX : OTHER_SECONDS_MAX;
+    const { seedSecondsMax = SEED_SECONDS_MAX } = this.#options;
+    const secondsMax = task.kind === "seed" ? seedSecondsMax : OTHER_SECONDS_MAX;
+    const hasRunOut = clockOf(secondsMax, this.#size);
     const outcome = await new Promise<Outcome>((resolve) => {
-      const late = setTimeout(() => {
-        resolve({ kind: "lost", rule: "hang", detail: `no verdict within ${secondsMax} s` });
-      }, secondsMax * 1_000);
+      const looking = setInterval(() => {
+        if (!hasRunOut()) return;
+        end({ kind: "lost", rule: "hang", detail: `no verdict within ${secondsMax} s` });
+      }, LOOK_EVERY_MS);
+      const onMessage = (answer: Answer): void => {
+        if (answer.kind === "chart") this.#options.onChart?.(answer.lines);
+        else if (answer.kind === "progress") {
+          this.#options.onProgress?.(task, answer.done, answer.all);
+        } else end({ kind: "answered", answer });
+      };
+      const onError = (error: Error): void => {
+        end({ kind: "lost", rule: "worker-died", detail: error.stack ?? error.message });
+      };
+      const onExit = (code: number): void => {
+        end({ kind: "lost", rule: "worker-died", detail: `the thread ended with ${code}` });
+      };
       const end = (outcome: Outcome): void => {
-        clearTimeout(late);
+        clearInterval(looking);
+        // These alone: among a worker's listeners is that of whoever waits for its end.
+        worker.off("message", onMessage).off("error", onError).off("exit", onExit);
         resolve(outcome);
       };
-      worker.on("message", (answer: Answer) => {
-        if (answer.kind === "chart") this.#listener.onChart?.(answer.lines);
-        else if (answer.kind === "progress") {
-          this.#listener.onProgress?.(task, answer.done, answer.all);
-        } else end({ kind: "answered", answer });
-      });
-      worker.once("error", (error) => {
-        end({ kind: "lost", rule: "worker-died", detail: error.stack ?? error.message });
-      });
-      worker.once("exit", (code) => {
-        end({ kind: "lost", rule: "worker-died", detail: `the thread ended with ${code}` });
-      });
+      worker.on("message", onMessage).on("error", onError).on("exit", onExit);
       worker.postMessage(task);
     });
-    // Not all at once: among a worker's listeners are its own.
-    for (const event of ["message", "error", "exit"]) worker.removeAllListeners(event);
     if (outcome.kind === "lost") await this.leave();
     return outcome;
   }
@@ -80,6 +90,17 @@ class Mate {
   }
 }
 
+/** By the processor time of all workers, of which one that hangs takes its part, or all. */
+function clockOf(secondsMax: number, workers: number): () => boolean {
+  const begunAt = performance.now();
+  const usedBefore = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(usedBefore);
+    const wallSeconds = (performance.now() - begunAt) / 1_000;
+    return (user + system) / 1e6 > secondsMax * workers || wallSeconds > secondsMax * WALL_FACTOR;
+  };
+}
+
 /** Of what is not a seed. */
 export class TaskFailed extends Error {
   override readonly name = "TaskFailed";
@@ -96,8 +117,8 @@ export class TaskFailed extends Error {
 export class Crew {
   readonly #mates: readonly Mate[];
 
-  constructor(file: string, size: number, listener: Listener = {}) {
-    this.#mates = Array.from({ length: size }, () => new Mate(file, listener));
+  constructor(file: string, size: number, options: CrewOptions = {}) {
+    this.#mates = Array.from({ length: size }, () => new Mate(file, size, options));
   }
 
   /** Runs what `next` gives, until it gives nothing and all is answered. */

@@ -111,8 +111,8 @@ export class Namespaces implements Network {
     for (const shell of this.#shells.values()) shell.stdin?.end();
     await Promise.all(
       [...this.#shells.values()].map(async (shell) => {
-        if (shell.exitCode === null && shell.signalCode === null)
-          await new Promise((resolve) => shell.once("exit", resolve));
+        if (shell.exitCode !== null || shell.signalCode !== null) return;
+        await new Promise((resolve) => shell.once("exit", resolve));
       }),
     );
     remove(this.#name, this.#endpoints);

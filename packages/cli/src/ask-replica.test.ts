@@ -1,36 +1,36 @@
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { CubbyError, ERROR_CODES, encodeFrame, Reply } from "@cubby/protocol";
 import { afterEach, expect, it } from "vitest";
 import { askReplica, askReplicas } from "./ask-replica.ts";
 import { monotonicMs } from "./process/monotonic.ts";
 
-let server: Server | undefined;
-afterEach(() => server?.close());
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
 
-/** A replica that takes connections, and never says anything. */
-async function silentReplica(askedAtMs: number[] = []): Promise<string> {
+/** Where somebody listens who does this with each connection. */
+async function listen(onConnection: (socket: Socket) => void): Promise<string> {
   const listening = createServer((socket) => {
-    askedAtMs.push(monotonicMs());
     socket.on("error", () => socket.destroy());
+    onConnection(socket);
   });
-  server = listening;
+  servers.push(listening);
   await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
   const bound = listening.address();
   return `127.0.0.1:${typeof bound === "object" ? bound?.port : bound}`;
 }
 
+/** A replica that takes connections, and never says anything. */
+function silentReplica(askedAtMs: number[] = []): Promise<string> {
+  return listen(() => askedAtMs.push(monotonicMs()));
+}
+
 /** A replica that has as many connections as it takes. */
-async function fullReplica(): Promise<string> {
+function fullReplica(): Promise<string> {
   const value = { code: ERROR_CODES.overloaded.id, detail: "It is full." };
   const refusal = Reply.fromPartial({ tag: 0, result: { $case: "error", value } });
-  const listening = createServer((socket) => {
-    socket.on("error", () => socket.destroy());
-    socket.end(encodeFrame(Reply.encode(refusal).finish()));
-  });
-  server = listening;
-  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
-  const bound = listening.address();
-  return `127.0.0.1:${typeof bound === "object" ? bound?.port : bound}`;
+  return listen((socket) => socket.end(encodeFrame(Reply.encode(refusal).finish())));
 }
 
 it("says why a replica does not tell how it is", async () => {
@@ -60,15 +60,8 @@ it("waits for a silent replica once, not once more for the others that it may kn
 
 it("says that it is another port which answers otherwise", async () => {
   for (const otherwise of ["HTTP/1.1 400 Bad Request\r\n\r\n", encodeFrame(new Uint8Array(0))]) {
-    const listening = createServer((socket) => {
-      socket.on("error", () => socket.destroy());
-      socket.end(otherwise);
-    });
-    await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
-    const bound = listening.address();
-    const address = `127.0.0.1:${typeof bound === "object" ? bound?.port : bound}`;
+    const address = await listen((socket) => socket.end(otherwise));
     const [answer] = await askReplicas([address], 1_000);
     expect(answer?.problem).toMatch(/is this its port for them\?$/);
-    listening.close();
   }
 });

@@ -28,25 +28,28 @@ export async function formatReplicas(request: {
   const cellFile = join(directory, CELL_FILE);
   const beginning = `${cellFile}.new`;
   const replicas = dataDirectories.length;
+  const isMeant = (cell: LocalCellFile): boolean =>
+    cell.cellName === cellName && cell.replicas === replicas;
+  const refuseOther = (cell: LocalCellFile): void => {
+    if (isMeant(cell)) return;
+    throw new CubbyError(
+      "wrong_directory",
+      `${directory} has a cell "${cell.cellName}" of ${cell.replicas} replicas, not "${cellName}" of ${replicas}. Remove it, or use another directory.`,
+    );
+  };
   const made = readCellFile(cellFile);
   if (made === "torn") {
     const detail = `${cellFile} does not tell any more which cell was made there. ${wayOut(directory)}`;
     throw new CubbyError("config_invalid", detail);
   }
+  if (made !== undefined) return refuseOther(made);
   // Killed, or out of disk, before all were formatted: none of them has run yet.
-  const left = made === undefined ? readCellFile(beginning) : undefined;
-  const present = made ?? (left === "torn" ? undefined : left);
-  const isOther = present?.cellName !== cellName || present.replicas !== replicas;
+  const left = readCellFile(beginning);
+  const before = left === "torn" ? undefined : left;
   // A record that was begun for a name that no cell may have, and nothing else, is no cell.
-  const isThere = made !== undefined || dataDirectories.some((each) => existsSync(each));
-  if (present !== undefined && isOther && isThere) {
-    throw new CubbyError(
-      "wrong_directory",
-      `${directory} has a cell "${present.cellName}" of ${present.replicas} replicas, not "${cellName}" of ${replicas}. Remove it, or use another directory.`,
-    );
-  }
-  if (made !== undefined) return;
-  const begun = isOther ? undefined : present;
+  const isThere = dataDirectories.some((each) => existsSync(each));
+  if (before !== undefined && isThere) refuseOther(before);
+  const begun = before !== undefined && isMeant(before) ? before : undefined;
   const cell = begun ?? { cellId: randomBytes(16).toString("hex"), cellName, replicas };
   if (begun === undefined) writeFileSync(beginning, `${JSON.stringify(cell)}\n`);
   const { cellId } = cell;

@@ -64,7 +64,8 @@ export async function withSession<T>(
 function leaseMsOf(text: string): number {
   const leaseMs = parseDurationMs(text, "--session-lease");
   if (leaseMs >= SESSION_LEASE_MS_MIN && leaseMs <= SESSION_LEASE_MS_MAX) return leaseMs;
-  throw new CubbyError("invalid_argument", "A session lease is from 2s to 60s.");
+  const [least, most] = [SESSION_LEASE_MS_MIN / 1_000, SESSION_LEASE_MS_MAX / 1_000];
+  throw new CubbyError("invalid_argument", `A session lease is from ${least}s to ${most}s.`);
 }
 
 export function timeoutMs(options: CellOptions): number {

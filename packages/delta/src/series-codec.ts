@@ -216,11 +216,12 @@ export type SeriesFile = {
   readonly chunks: readonly ChunkEntry[];
 };
 
-/** Of a column of a table, `before` values count towards the limit as well. */
+/** `before` values count towards the limit as well; `instead` says what to do where it does not suffice. */
 export function readSeriesFile(
   bytes: Uint8Array,
   maxValues = VALUES_MAX,
-  before?: number,
+  before = 0,
+  instead = BY_STREAM,
 ): SeriesFile {
   requireLimit(maxValues, "maxValues");
   const chunks: ChunkEntry[] = [];
@@ -239,10 +240,7 @@ export function readSeriesFile(
       const chunk = chunkOf(section, count, segment.offset);
       chunks.push(chunk);
       count += chunk.count;
-      if ((before ?? 0) + count > maxValues) {
-        const instead = before === undefined ? BY_STREAM : "raise `maxValues`";
-        throw tooManyValues(maxValues, instead, section.offset);
-      }
+      if (before + count > maxValues) throw tooManyValues(maxValues, instead, section.offset);
     }
     at = segment.end;
   }
@@ -252,11 +250,8 @@ export function readSeriesFile(
 /** Reads what `encode` wrote: the same type, the same bits. Several files in a row are one series. */
 export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Values {
   requireOptions(options);
-  return decodeFile(
-    readSeriesFile(bytes, options.maxValues),
-    options,
-    heapRoom(options, BY_STREAM),
-  );
+  const file = readSeriesFile(bytes, options.maxValues);
+  return decodeFile(file, options, heapRoom(options, BY_STREAM));
 }
 
 /** What one call may still put on the heap: plain values, and bytes of text. */

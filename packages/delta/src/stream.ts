@@ -5,6 +5,7 @@ import {
   chunkOf,
   HEADER_BYTES,
   type Header,
+  kindOfType,
   readHeader,
   readSection,
   readTrailer,
@@ -33,6 +34,7 @@ import {
   type TypedValues,
   takeValues,
   type Values,
+  type ValueType,
 } from "./values.ts";
 
 /** The part of a Web stream that is read here, by its shape. */
@@ -109,7 +111,7 @@ export async function* decodeStream(
   const { maxValues } = options;
   if (maxValues !== undefined) requireLimit(maxValues, "maxValues");
   const queue = new ByteQueue();
-  const state: StreamState = { header: undefined, kind: undefined, sizes: [], count: 0 };
+  const state: StreamState = { header: undefined, type: undefined, sizes: [], count: 0 };
   for await (const piece of iterate(source)) {
     requireBytes(
       piece,
@@ -118,18 +120,18 @@ export async function* decodeStream(
     queue.push(piece);
     for (;;) {
       const section = atPlace(queue, () => nextSection(queue, state));
-      if (section === undefined) break;
+      const { type } = state;
+      if (section === undefined || type === undefined) break;
       if (section.tag === TAG_END) continue;
       const chunk = chunkOf(section, state.count);
       state.count += chunk.count;
       if (maxValues !== undefined && state.count > maxValues) {
         throw tooManyValues(maxValues, "raise `maxValues`, or leave it out", chunk.offset);
       }
-      const type = typeOfKind(state.kind ?? TABLE, 5);
       yield inChunk(chunk, () => decodeChunk(chunk, type, context));
     }
   }
-  if (state.kind === undefined || state.header !== undefined || queue.bytes.length > 0) {
+  if (state.type === undefined || state.header !== undefined || queue.bytes.length > 0) {
     throw new DeltaError(
       "truncated",
       "the stream ends before its end",
@@ -149,7 +151,7 @@ function requireSource(source: unknown): void {
 type StreamState = {
   /** Undefined between two segments. */
   header: Header | undefined;
-  kind: number | undefined;
+  type: ValueType | undefined;
   sizes: number[];
   count: number;
 };
@@ -175,13 +177,12 @@ function nextSection(
     if (header.kind === TABLE) {
       throw new DeltaError("invalid_argument", "the stream is a table: use decodeTable", 5);
     }
-    if (state.kind !== undefined && header.kind !== state.kind) {
+    if (state.type !== undefined && header.kind !== kindOfType(state.type)) {
       throw new DeltaError("corrupt", "files of different types, one after the other", 5);
     }
-    typeOfKind(header.kind, 5);
+    state.type = typeOfKind(header.kind, 5);
     queue.drop(HEADER_BYTES);
     state.header = header;
-    state.kind = header.kind;
     state.sizes = [];
   }
   const size = sectionSize(queue.bytes, 0, state.header);

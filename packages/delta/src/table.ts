@@ -210,7 +210,7 @@ function readColumn(
   if (part.tag !== TAG_COLUMN) {
     throw new DeltaError("unsupported_feature", `a section with tag ${part.tag}`, part.offset);
   }
-  return readSeriesFile(bytes, maxValues, before);
+  return readSeriesFile(bytes, maxValues, before, "raise `maxValues`");
 }
 
 /** In place: a table may go on in tens of thousands of others. */

@@ -111,7 +111,10 @@ export function isTypedAs(values: unknown, type: ValueType): values is TypedValu
   return isTyped(type) && typedNameOf(values) === type;
 }
 
-/** By what it was made as, which is right in any realm, and by whatever name a class of its own goes. */
+/**
+ * By what it was made as, which is right in any realm, and by whatever name a class of its own goes. Stops a
+ * call with one whose memory was handed on.
+ */
 function typedNameOf(values: unknown): TypedName | undefined {
   const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
   const made: unknown = Reflect.get(typedArray, Symbol.toStringTag, values);

@@ -4,6 +4,7 @@ import {
   CubbyError,
   LOCK_DELAY_MS_DEFAULT,
   LOCK_DELAY_MS_MAX,
+  SESSION_LEASE_MS_DEFAULT,
 } from "@cubby/protocol";
 import type { Command } from "commander";
 import type { CellSession, Hold } from "../cell-access.ts";
@@ -127,11 +128,11 @@ function withGuardOptions(command: Command): Command {
     .argument("<command...>", "what to run, after --")
     .option(
       "--lock-delay <duration>",
-      "how long the lock stays closed if this holder fails (default: 10s)",
+      `how long the lock stays closed if this holder fails (default: ${LOCK_DELAY_MS_DEFAULT / 1_000}s)`,
     )
     .option(
       "--session-lease <duration>",
-      "silence after which this holder counts as failed (default: the cell's, 12s)",
+      `silence after which this holder counts as failed (default: the cell's, ${SESSION_LEASE_MS_DEFAULT / 1_000}s)`,
     )
     .option("--kill-after <duration>", "after a loss, between SIGTERM and SIGKILL", "5s")
     .option(

@@ -1,21 +1,31 @@
+import { Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { ExpiryChecker } from "./check-expiry.ts";
-import { QUIET_PLAN } from "./plan.ts";
+import { type Plan, QUIET_PLAN } from "./plan.ts";
 import { ReferenceCell } from "./reference-cell.ts";
 import { VirtualTime } from "./virtual-time.ts";
 
 const WITHIN_MS = 2 * QUIET_PLAN.sessionLeaseMs + 3_000;
 
-function setUp() {
+function keepAlive(): Request {
+  return Request.fromPartial({ sessionId: 7 });
+}
+
+function setUp(reads: Plan["reads"] = "lease") {
   const time = new VirtualTime();
   const reference = new ReferenceCell();
-  const checker = new ExpiryChecker(time, QUIET_PLAN);
+  const checker = new ExpiryChecker(time, { ...QUIET_PLAN, reads });
   const expire = (isWell = true): void => {
     reference.expired = 7;
     checker.onCommand(reference, isWell);
   };
-  checker.onHeard(7);
-  return { time, checker, expire };
+  const look = (until: number, master: number | undefined): void => {
+    checker.onLook(master);
+    time.runTo(until);
+    checker.onLook(master);
+  };
+  checker.onKeepAlive(keepAlive());
+  return { time, checker, expire, look };
 }
 
 describe("the checker of expiries", () => {
@@ -29,27 +39,44 @@ describe("the checker of expiries", () => {
   });
 
   it("finds one that is over while nobody served, or not for long enough (FO-0)", () => {
-    const { time, checker, expire } = setUp();
-    const look = (until: number, master: number | undefined): void => {
-      checker.onLook(master);
-      time.runTo(until);
-      checker.onLook(master);
-    };
+    const { checker, expire, look } = setUp();
     look(100, 1);
-    checker.onGranted(7, 2_000);
+    checker.onGranted(keepAlive(), 2_000);
     look(1_200, 1);
     look(2_500, undefined);
     expect(() => expire()).toThrow(/served for 1100 ms of its lease of 2000/);
-    checker.onGranted(7, 2_000);
+    checker.onGranted(keepAlive(), 2_000);
     look(3_000, 1);
     look(4_000, 2);
     expire();
   });
 
+  it("counts from the KeepAlive's arrival where its answer waits for a quorum", () => {
+    for (const reads of ["lease", "quorum"] as const) {
+      const { checker, expire, look } = setUp(reads);
+      const request = keepAlive();
+      look(100, 1);
+      checker.onKeepAlive(request);
+      look(1_000, 1);
+      checker.onGranted(request, 2_000);
+      look(2_000, 1);
+      if (reads === "quorum") expire();
+      else expect(() => expire()).toThrow(/served for 1000 ms of its lease of 2000/);
+    }
+    const { checker, expire, look } = setUp("quorum");
+    const request = keepAlive();
+    look(100, 1);
+    checker.onKeepAlive(request);
+    look(600, 1);
+    checker.onGranted(request, 2_000);
+    look(1_000, 1);
+    expect(() => expire()).toThrow(/served for 900 ms of its lease of 2000/);
+  });
+
   it("counts from the last KeepAlive, the last new master, and the last fault", () => {
     const heard = setUp();
     heard.time.runTo(10);
-    heard.checker.onHeard(7);
+    heard.checker.onKeepAlive(keepAlive());
     heard.time.runTo(WITHIN_MS + 10);
     heard.expire();
     const disturbed = setUp();

@@ -1,3 +1,4 @@
+import type { Request } from "@cubby/protocol";
 import type { Plan } from "./plan.ts";
 import type { ReferenceCell } from "./reference-cell.ts";
 import { Violation } from "./violation.ts";
@@ -25,15 +26,20 @@ export class ExpiryChecker {
   #lookedAt = 0;
   #lastMaster: number | undefined;
   readonly #granted = new Map<number, { readonly leaseMs: number; readonly servedMs: number }>();
+  /** The same for each KeepAlive as it came in. */
+  readonly #servedMsAt = new WeakMap<Request, number>();
+  readonly #areAnswersHeld: boolean;
 
   constructor(time: VirtualTime, plan: Plan) {
     this.#time = time;
+    this.#areAnswersHeld = plan.reads === "quorum";
     this.#withinMs = LEASES_MAX * plan.sessionLeaseMs + SLACK_MS;
   }
 
   /** A KeepAlive has come in somewhere. */
-  onHeard(sessionId: number): void {
-    this.#heardAt.set(sessionId, this.#time.now);
+  onKeepAlive(request: Request): void {
+    this.#heardAt.set(request.sessionId, this.#time.now);
+    this.#servedMsAt.set(request, this.#servedMs);
   }
 
   /** Somebody looks, every few milliseconds while anything happens, who serves. */
@@ -44,9 +50,13 @@ export class ExpiryChecker {
     this.#lookedAt = now;
   }
 
-  /** A lease of this length begins now. */
-  onGranted(sessionId: number, leaseMs: number): void {
-    this.#granted.set(sessionId, { leaseMs, servedMs: this.#servedMs });
+  /**
+   * A lease of this length is told of. It began now, or, where an answer waits for a quorum, as long as
+   * that takes, at some time since the KeepAlive came in.
+   */
+  onGranted(request: Request, leaseMs: number): void {
+    const cameInMs = this.#areAnswersHeld ? this.#servedMsAt.get(request) : undefined;
+    this.#granted.set(request.sessionId, { leaseMs, servedMs: cameInMs ?? this.#servedMs });
   }
 
   /** A master has begun, or has moved all deadlines. */
@@ -55,7 +65,7 @@ export class ExpiryChecker {
   }
 
   onCommand({ began, expired }: ReferenceCell, isWell: boolean): void {
-    if (began > 0) this.onHeard(began);
+    if (began > 0) this.#heardAt.set(began, this.#time.now);
     if (!isWell) this.onDisturbed();
     if (expired === 0) return;
     const { now } = this.#time;

@@ -183,7 +183,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.text(input.kind);
     if (input.kind === "peerFrame") this.hash.bytes(input.bytes);
     if (input.kind === "request" && input.request.call?.$case === "keepAlive") {
-      this.#expiry.onHeard(input.request.sessionId);
+      this.#expiry.onKeepAlive(input.request);
     }
     if (input.kind === "wake") this.#pace.onWake(`r${process.id}`, this.time.now);
     // Whoever is about to hear that it was suspended relies on nothing before it has.
@@ -318,10 +318,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   onAnswers(process: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void {
     const { result } = reply;
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
-    // With reads by quorum an answer waits for one, and may leave when its master has long been deposed.
-    if (result?.$case === "keepAlive" && process.isServing) {
-      this.#expiry.onGranted(request.sessionId, result.value.leaseMs);
-    }
+    if (result?.$case === "keepAlive") this.#expiry.onGranted(request, result.value.leaseMs);
     if (result?.$case === "error" && result.value.code === ERROR_CODES.overloaded.id) {
       this.coverage.add("requests refused for want of room");
     }

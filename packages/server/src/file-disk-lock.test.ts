@@ -55,9 +55,11 @@ afterEach(async () => {
 /** A process that locks the directory and then says how that went, until it is killed. */
 async function holder(
   prefix: readonly string[] = [],
+  before = "",
 ): Promise<{ child: ChildProcess; said: LockResult }> {
   const program =
-    `import { lockDirectory } from ${JSON.stringify(new URL("./file-disk-lock.ts", import.meta.url))};` +
+    `import { keepSpare, lockDirectory } from ${JSON.stringify(new URL("./file-disk-lock.ts", import.meta.url))};` +
+    `${before};` +
     `const result = await lockDirectory(${JSON.stringify(directory)});` +
     "console.log(JSON.stringify(result)); setInterval(() => undefined, 1000);";
   const [command = "", ...args] = [
@@ -252,6 +254,23 @@ describe("the process lock", () => {
 
 const describeNamespaces = HAS_NAMESPACES ? describe : describe.skip;
 if (!HAS_NAMESPACES) console.warn("SKIPPED: `unshare -Urpf` is not allowed here.");
+
+/** On a file system of its own, of sixteen pages. */
+const SMALL_DISK = [
+  ...["unshare", "-Urm", "sh", "-c"],
+  'mount -t tmpfs -o size=64k tmpfs "$0" && exec "$@"',
+];
+
+describeNamespaces("the process lock, on a disk that is full to its last byte", () => {
+  it("is taken in the room that was kept for it, or one recovery could give back nothing", async () => {
+    const fill =
+      'const { appendFileSync } = await import("node:fs");' +
+      `keepSpare(${JSON.stringify(directory)});` +
+      `try { for (;;) appendFileSync(${JSON.stringify(join(directory, "x"))}, new Uint8Array(4096)); }` +
+      'catch (error) { if (error.code !== "ENOSPC") throw error; }';
+    expect((await holder([...SMALL_DISK, directory], fill)).said.kind).toBe("locked");
+  });
+});
 
 describeNamespaces("the process lock, across PID namespaces", () => {
   it("is held by a process in another one, seen from here and from a third", async () => {

@@ -16,7 +16,7 @@ import {
   readIfThere,
 } from "./lock-holder.ts";
 import { askSocket, type LockSocket, listenInDirectory, type SocketAnswer } from "./lock-socket.ts";
-import { platformCode } from "./platform-errors.ts";
+import { isFull, platformCode } from "./platform-errors.ts";
 
 export type LockResult =
   | { readonly kind: "locked"; release(): void }
@@ -37,6 +37,9 @@ const TAKEOVER_FILE = "lock.takeover";
 /** What one process puts beside the lock; no two use the same, since all may be process 1. */
 const OWN_FILE = /^lock\.[0-9a-f]{16}(\.sock)?$/;
 const SOCKET_SUFFIX = ".sock";
+const SPARE_FILE = "lock.spare";
+/** A block, of most file systems. */
+const SPARE_BYTES = 4_096;
 /** From one's own files to the lock takes milliseconds: older ones are of a process that was killed. */
 const OWN_FILE_MS_MAX = 60_000;
 
@@ -61,7 +64,7 @@ export async function lockDirectory(directory: string): Promise<LockResult> {
   const claim: Claim = { directory, content, aside: join(directory, name), socket };
   let result: LockResult | undefined;
   try {
-    writeFileSync(claim.aside, content, { mode: 0o600 });
+    writeAside(claim);
     result = await take(claim);
   } finally {
     unlinkIfThere(claim.aside);
@@ -69,6 +72,30 @@ export async function lockDirectory(directory: string): Promise<LockResult> {
   }
   if (result.kind === "locked") removeLeftovers(directory, socketName);
   return result;
+}
+
+/**
+ * Keeps the room that the next lock needs, for when the disk is full: without a lock no recovery gives
+ * back what it could. What cannot be kept does no harm.
+ */
+export function keepSpare(directory: string): void {
+  const file = join(directory, SPARE_FILE);
+  try {
+    if (statSync(file, { throwIfNoEntry: false })?.size === SPARE_BYTES) return;
+    writeFileSync(file, new Uint8Array(SPARE_BYTES), { mode: 0o600 });
+  } catch (error) {
+    if (platformCode(error) === "") throw error;
+  }
+}
+
+function writeAside({ directory, aside, content }: Claim): void {
+  try {
+    writeFileSync(aside, content, { mode: 0o600 });
+  } catch (error) {
+    if (!isFull(platformCode(error))) throw error;
+    unlinkIfThere(join(directory, SPARE_FILE));
+    writeFileSync(aside, content, { mode: 0o600 });
+  }
 }
 
 async function take(claim: Claim): Promise<LockResult> {

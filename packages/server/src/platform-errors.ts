@@ -69,9 +69,15 @@ export function isDenied(code: string): boolean {
   return code === "EACCES" || code === "EPERM" || code === "EROFS";
 }
 
+/** No room, of the disk or of this user's part of it. */
+export function isFull(code: string): boolean {
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
 function directoryCode(error: unknown): ErrorCode {
   const code = platformCode(error);
   if (isDenied(code)) return "directory_denied";
+  if (isFull(code)) return "disk_full";
   switch (code) {
     // The path itself is wrong: one that is to be made, and is a file, "exists".
     case "EEXIST":
@@ -81,9 +87,6 @@ function directoryCode(error: unknown): ErrorCode {
     case "ELOOP":
     case "ENAMETOOLONG":
       return "config_invalid";
-    case "ENOSPC":
-    case "EDQUOT":
-      return "disk_full";
     case "EIO":
       return "disk_failed";
     default:

@@ -9,7 +9,7 @@ import { type RecoverResult, recover } from "./core/journal-recovery.ts";
 import type { FailedOperation } from "./core/journal-task.ts";
 import type { Recovered } from "./core/replica-start.ts";
 import { driveOnDirectory } from "./file-disk-drive.ts";
-import { type LockResult, lockDirectory } from "./file-disk-lock.ts";
+import { keepSpare, type LockResult, lockDirectory } from "./file-disk-lock.ts";
 import { makeDirectory } from "./make-directory.ts";
 import { directoryError, isDenied, platformCode } from "./platform-errors.ts";
 
@@ -88,8 +88,9 @@ export async function openDirectory(
   const lock = await lockOrThrow(dataDir);
   try {
     const result = await driveOnDirectory(dataDir, recover({ expected }));
-    if (result.kind === "recovered") return { lock, recovered: result };
-    throw refusal(dataDir, result);
+    if (result.kind !== "recovered") throw refusal(dataDir, result);
+    keepSpare(dataDir);
+    return { lock, recovered: result };
   } catch (error) {
     lock.release();
     throw error;

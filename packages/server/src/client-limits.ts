@@ -8,28 +8,19 @@ export type ClientLimits = {
   readonly http: number;
 };
 
-export type FilesWanted = {
-  readonly connectionsMax: number;
-  readonly segmentBytes: number;
-  readonly snapshotJournalBytes: number;
-};
-
 const REFUSING_MAX = 256;
 const HTTP_MAX = 1_024;
-/** Peers in both directions, snapshots, standard streams, and what the runtime has open itself. */
+/** Peers in both directions, files in use, standard streams, and what the runtime has open itself. */
 const RESERVED = 192;
-/** Where even its own files are too many, that shows soon enough. */
+/** Where even those are too many, that shows soon enough. */
 const LEAST_FOR_CLIENTS = 16;
 
 /**
  * A replica that cannot open a file of its journal ends, and its clients go on to the next one: they
  * must not be let in for so long that it comes to that (C4).
  */
-export function clientLimits(wanted: FilesWanted, openFilesMax: number): ClientLimits {
-  const { connectionsMax, segmentBytes, snapshotJournalBytes } = wanted;
-  const segments = 2 * Math.ceil(snapshotJournalBytes / segmentBytes);
-  const own = RESERVED + Math.min(segments, openFilesMax / 2);
-  const forClients = Math.max(LEAST_FOR_CLIENTS, Math.floor(openFilesMax - own));
+export function clientLimits(connectionsMax: number, openFilesMax: number): ClientLimits {
+  const forClients = Math.max(LEAST_FOR_CLIENTS, openFilesMax - RESERVED);
   const http = Math.min(HTTP_MAX, Math.floor(forClients / 8));
   const refusing = Math.min(REFUSING_MAX, Math.floor(forClients / 16));
   return { http, refusing, session: Math.min(connectionsMax, forClients - http - refusing) };

@@ -43,6 +43,21 @@ function perform(operations: readonly DiskOperation[]): Promise<DiskCompletion[]
   });
 }
 
+/** Descriptors of files in the directory. */
+function openFiles(): number[] {
+  const prefix = join(realpathSync(directory), "/");
+  return readdirSync("/proc/self/fd")
+    .map(Number)
+    .filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(prefix);
+      } catch {
+        // The descriptor by which the list of descriptors was read is gone.
+        return false;
+      }
+    });
+}
+
 async function runJournal(slots: readonly number[]): Promise<number> {
   const recovered = await driveOnDirectory(directory, recover({ expected: {} }));
   if (recovered.kind !== "recovered") throw new Error(recovered.kind);
@@ -129,18 +144,37 @@ describe("FileDisk", () => {
     const disk = new FileDisk(directory, (completion) => completed.push(completion));
     disk.submit([{ kind: "create", file: "a", id: 1 }]);
     await vi.waitUntil(() => completed.length === 1);
-    const isOurs = (fd: string): boolean => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`) === join(realpathSync(directory), "a");
-      } catch {
-        // The descriptor by which the list of descriptors was read is gone.
-        return false;
-      }
-    };
-    const fd = readdirSync("/proc/self/fd").find(isOurs);
+    const [fd] = openFiles();
     if (fd === undefined) throw new Error("the file is open");
-    closeSync(Number(fd));
+    closeSync(fd);
     await disk.close();
+  });
+
+  it("keeps few files open, and those that it used last", async () => {
+    let onCompletion = (_: DiskCompletion): void => undefined;
+    const disk = new FileDisk(directory, (completion) => onCompletion(completion));
+    const carryOut = (operation: DiskOperation) =>
+      new Promise<DiskCompletion>((resolve) => {
+        onCompletion = resolve;
+        disk.submit([{ ...operation, id: 1 }]);
+      });
+    await carryOut({ kind: "create", file: "active" });
+    const [active] = openFiles();
+    const bytes = Uint8Array.of(7);
+    for (let segment = 0; segment < 100; segment += 1) {
+      await carryOut({ kind: "create", file: `${segment}` });
+      await carryOut({ kind: "write", file: `${segment}`, offset: 0, bytes });
+      await carryOut({ kind: "write", file: "active", offset: segment, bytes });
+    }
+    expect(openFiles()).toHaveLength(32);
+    expect(openFiles()).toContain(active);
+    expect(await carryOut({ kind: "read", file: "0", offset: 0, sizeBytes: 9 })).toEqual({
+      id: 1,
+      ok: true,
+      bytes,
+    });
+    await disk.close();
+    expect(openFiles()).toEqual([]);
   });
 
   it("carries a journal over several runs", async () => {

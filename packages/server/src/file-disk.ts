@@ -2,7 +2,7 @@
  * The Disk port on a real directory. A write is a writeSync, which only fills memory, then an
  * fdatasync with a callback: measured here, that is faster than O_DSYNC through the thread pool, and
  * unlike a synchronous O_DSYNC it leaves the event loop free for the length of the disk's work
- * (bench/journal.ts). Files stay open, so that no commit opens one.
+ * (bench/journal.ts). Files in use stay open, so that no commit opens one.
  */
 
 import {
@@ -26,9 +26,16 @@ import type { DiskCompletion, DiskRequest } from "./core/disk.ts";
 /** Is called for each request once, later, and never from inside `submit`. */
 export type OnCompletion = (completion: DiskCompletion) => void;
 
+/**
+ * Files that are open while nothing is under way. The journal of a large state has any number of them,
+ * and is written in a few at a time.
+ */
+const OPEN_FILES_MAX = 32;
+
 export class FileDisk {
   readonly #directory: string;
   readonly #onCompletion: OnCompletion;
+  /** In the order of their last use. */
   readonly #descriptors = new Map<string, number>();
   #inFlight = 0;
   #closing: Promise<void> | undefined;
@@ -167,8 +174,8 @@ export class FileDisk {
 
   #descriptor(file: string): number {
     const known = this.#descriptors.get(file);
-    if (known !== undefined) return known;
-    const descriptor = openSync(this.#path(file), constants.O_RDWR);
+    this.#descriptors.delete(file);
+    const descriptor = known ?? openSync(this.#path(file), constants.O_RDWR);
     this.#descriptors.set(file, descriptor);
     return descriptor;
   }
@@ -178,6 +185,15 @@ export class FileDisk {
     if (descriptor === undefined) return;
     this.#descriptors.delete(file);
     closeSync(descriptor);
+  }
+
+  /** Each was synced by the request that wrote it, so that no failure is lost with its descriptor. */
+  #closeUnused(): void {
+    for (const [file, descriptor] of this.#descriptors) {
+      if (this.#descriptors.size <= OPEN_FILES_MAX) return;
+      this.#descriptors.delete(file);
+      closeFailure(descriptor);
+    }
   }
 
   #path(file: string): string {
@@ -194,6 +210,7 @@ export class FileDisk {
       if (this.#inFlight === 0) this.#closeFiles();
       return;
     }
+    if (this.#inFlight === 0) this.#closeUnused();
     if (error === null) {
       this.#onCompletion({ id, ok: true, ...result });
       return;

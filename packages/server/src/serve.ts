@@ -215,7 +215,7 @@ class Service {
 
 function limitsOf(config: ServerConfig, log: ReplicaLog) {
   const openFiles = openFilesMax();
-  const { session, refusing, http } = clientLimits(config, openFiles);
+  const { session, refusing, http } = clientLimits(config.connectionsMax, openFiles);
   if (session < config.connectionsMax) {
     const wanted = config.connectionsMax;
     const advice = "fewer connections than configured: raise the limit of open files";

@@ -164,7 +164,7 @@ export const SETTINGS = {
     byteCount(MIB, 1024 * 1024 * MIB),
     128 * MIB,
     "snapshot-journal-bytes",
-    "Bytes of journal after which a snapshot is taken, however few slots they hold.",
+    "Bytes of journal after which a snapshot is taken, however few slots they hold; or twice the last snapshot, if that is more.",
   ),
   logLevel: setting(choice(LOG_LEVELS), "info", "log-level", "What is logged, as JSON on stderr."),
 } as const satisfies Record<string, Setting<never> | Setting<unknown>>;

@@ -9,6 +9,7 @@ import {
   Delete,
   EndSession,
   ERROR_CODES,
+  type ErrorCode,
   errorCodeOf,
   GetContentsAndStat,
   GetSequencer,
@@ -19,6 +20,7 @@ import {
   LockMode,
   NodeKind,
   Open,
+  type Outcome,
   quoted,
   ReadDir,
   Release,
@@ -119,23 +121,9 @@ export function bodyOfReply(reply: Reply): { status: number; body: string } {
     return errorBody(new CubbyError("internal", "The replica gave no result."));
   }
   if (result.$case === "error") {
-    const { code, detail, masterId, masterAddress } = result.value;
+    const { code, ...told } = result.value;
     const name = errorCodeOf(code);
-    const row = ERROR_CODES[name];
-    const error = {
-      code: name,
-      id: code,
-      outcome: row.outcome,
-      retryable: row.retry,
-      detail,
-      help: row.help,
-      masterId,
-      masterAddress,
-    };
-    return {
-      status: row.httpStatus,
-      body: JSON.stringify({ error, clientEpoch: reply.clientEpoch }),
-    };
+    return bodyOfError(name, ERROR_CODES[name].outcome, told, reply.clientEpoch);
   }
   const fields = jsonOf(result.value);
   return { status: 200, body: JSON.stringify({ ...fields, clientEpoch: reply.clientEpoch }) };
@@ -143,10 +131,29 @@ export function bodyOfReply(reply: Reply): { status: number; body: string } {
 
 /** The same form for what goes wrong before a call reaches the core. */
 export function errorBody(error: CubbyError): { status: number; body: string } {
-  const { id } = ERROR_CODES[error.code];
   const detail = error.message.replace(`[${error.code}] `, "");
-  const value = { code: id, detail, masterId: 0, masterAddress: "" };
-  return bodyOfReply({ tag: 0, clientEpoch: 0, result: { $case: "error", value } });
+  return bodyOfError(error.code, error.outcome, { detail, masterId: 0, masterAddress: "" }, 0);
+}
+
+function bodyOfError(
+  code: ErrorCode,
+  outcome: Outcome,
+  told: { readonly detail: string; readonly masterId: number; readonly masterAddress: string },
+  clientEpoch: number,
+): { status: number; body: string } {
+  const { id, retry, help, httpStatus } = ERROR_CODES[code];
+  const { detail, masterId, masterAddress } = told;
+  const error = {
+    code,
+    id,
+    outcome,
+    retryable: retry,
+    detail,
+    help,
+    masterId,
+    masterAddress,
+  };
+  return { status: httpStatus, body: JSON.stringify({ error, clientEpoch }) };
 }
 
 function parseObject(body: Uint8Array): object {

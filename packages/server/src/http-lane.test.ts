@@ -375,6 +375,7 @@ describe("an HTTP lane", () => {
     const body = JSON.stringify({ name: "x".repeat(1_000) });
     const declared = await ask(address, "/v1/Open", { body });
     expect([declared.status, codeOf(declared)]).toEqual([413, "frame_too_long"]);
+    expect(declared.body).toContain('"outcome":"not-applied"');
     const socket = raw(address);
     const start = head("/v1/Open", 0).replace("content-length: 0", "transfer-encoding: chunked");
     socket.write(`${start}400\r\n${"x".repeat(1_024)}\r\n`);
@@ -718,7 +719,7 @@ describe("an HTTP lane", () => {
     const socket = connect({ ...address, allowHalfOpen: true });
     open.push({ close: () => socket.destroy() });
     socket.write(bytes);
-    expect(await textOf(socket)).toContain('"code":"bad_frame"');
+    expect(await textOf(socket)).toContain('"code":"invalid_argument"');
     await eventually(() => lane.counters.connections === 0);
   });
 
@@ -737,7 +738,7 @@ describe("an HTTP lane", () => {
     socket.write(bytes);
     const text = await textOf(socket);
     expect(text).toContain(`HTTP/1.1 ${status}`);
-    expect(text).toContain('"code":"bad_frame"');
+    expect(text).toMatch(/"code":"invalid_argument".*"outcome":"not-applied"/);
   });
 });
 

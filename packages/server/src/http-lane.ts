@@ -239,11 +239,11 @@ export class HttpLane {
    * name that it points at 127.0.0.1 (DNS rebinding), nor by a request of its own (CSRF).
    */
   #originProblem(request: IncomingMessage): string | undefined {
-    const host = request.headers.host ?? "";
-    if (this.#loopbackOnly && !isLoopbackHost(host)) {
+    const { host, origin } = request.headers;
+    // Every browser names one; what asks in HTTP/1.0, as load balancers do, need not.
+    if (this.#loopbackOnly && host !== undefined && !isLoopbackHost(host)) {
       return `The Host ${shown(host)} is not a loopback address, and this replica serves no other.`;
     }
-    const { origin } = request.headers;
     if (origin === undefined || origin === `http://${host}`) return undefined;
     return `Pages of ${shown(origin)} may not call this replica.`;
   }
@@ -304,8 +304,7 @@ export class HttpLane {
     const type = request.headers["content-type"];
     const declared = Number(request.headers["content-length"] ?? "0");
     if (declared > this.#limits.bodyBytesMax) return this.#tooLong();
-    const empty = request.headers["transfer-encoding"] === undefined && declared === 0;
-    if (type === undefined ? !empty : !/^application\/json\s*(;|$)/i.test(type)) {
+    if (type === undefined ? hasBody(request) : !/^application\/json\s*(;|$)/i.test(type)) {
       return new CubbyError(
         "invalid_argument",
         `Send the body as "Content-Type: application/json", not ${shown(type ?? "nothing")}.`,
@@ -391,14 +390,14 @@ export class HttpLane {
 
   /** Refuses a request whose body may not have been read: the connection ends with the answer. */
   #reject(request: IncomingMessage, response: ServerResponse, error: CubbyError): void {
-    if (!request.complete) response.setHeader("Connection", "close");
+    if (!request.complete && hasBody(request)) response.setHeader("Connection", "close");
     if (response.hasHeader("Connection")) this.counters.badTotal += 1;
     this.#answerError(response, error);
   }
 
   #tooLong(): CubbyError {
     const detail = `A body here is at most ${this.#limits.bodyBytesMax} bytes.`;
-    return new CubbyError("frame_too_long", detail);
+    return new CubbyError("frame_too_long", detail, { outcome: "not-applied" });
   }
 
   #answerError(response: ServerResponse, error: CubbyError): void {
@@ -443,7 +442,10 @@ export class HttpLane {
       return;
     }
     const [status, detail] = clientErrorStatus(code);
-    const { body } = errorBody(new CubbyError("bad_frame", detail));
+    // Also of a call that waits: its client may take these for the answer to it.
+    const isCarryingOut = [...this.#calls.values()].some((call) => call.socket === socket);
+    const outcome = isCarryingOut ? "unknown" : "not-applied";
+    const { body } = errorBody(new CubbyError("invalid_argument", detail, { outcome }));
     const head = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}`,
       `Content-Type: ${JSON_TYPE}`,
@@ -454,6 +456,10 @@ export class HttpLane {
     // The server's sockets allow half-open connections: a client that does not hang up would stay.
     setTimeout(() => socket.destroy(), this.#limits.lingerMs).unref();
   }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 function clientErrorStatus(code: string): [number, string] {

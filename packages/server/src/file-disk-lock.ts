@@ -12,6 +12,7 @@ import {
   describeSelf,
   encodeHolder,
   type Holder,
+  type Judgement,
   judge,
   readIfThere,
 } from "./lock-holder.ts";
@@ -28,7 +29,7 @@ type Held = {
   readonly kind: "held";
   /** Its number where it runs: "elsewhere" and "unseen" are not of this PID namespace; 0 if "changing". */
   readonly pid: number;
-  readonly where: "here" | "elsewhere" | "unseen" | "changing";
+  readonly where: Extract<Judgement, { kind: "held" }>["where"] | "changing";
   readonly file: string;
 };
 

@@ -18,11 +18,14 @@ export type Holder = {
 
 export type Judgement =
   | { readonly kind: "gone" }
-  /** "unseen": it may be there, but nothing that can be looked at from here would show it. */
+  /**
+   * "unseen": it may be there, but nothing that can be looked at from here would show it; "numbered": some
+   * process has its number, and that is all that this system tells.
+   */
   | {
       readonly kind: "held";
       readonly pid: number;
-      readonly where: "here" | "elsewhere" | "unseen";
+      readonly where: "here" | "elsewhere" | "unseen" | "numbered";
     };
 
 const UNKNOWN = "-";
@@ -62,18 +65,18 @@ export function judge(holder: Holder, answer: SocketAnswer): Judgement {
   const boot = bootId();
   const isSameNamespace =
     holder.boot === boot && holder.namespace !== UNKNOWN && holder.namespace === pidNamespace();
+  const areBootsKnown = holder.boot !== UNKNOWN && boot !== UNKNOWN;
+  // Where there is no /proc there are no namespaces either, and the number alone can be asked for.
+  const isNumberAll = process.platform !== "linux" && !areBootsKnown;
   if (answer === "listens") {
-    return { kind: "held", pid, where: isSameNamespace ? "here" : "elsewhere" };
+    return { kind: "held", pid, where: isSameNamespace || isNumberAll ? "here" : "elsewhere" };
   }
   if (isSameNamespace) {
     return startOf(pid) === holder.startedAt ? { kind: "held", pid, where: "here" } : GONE;
   }
-  const areBootsKnown = holder.boot !== UNKNOWN && boot !== UNKNOWN;
   if (areBootsKnown && (holder.boot !== boot || answer === "refuses")) return GONE;
-  // Where there is no /proc there are no namespaces either, and the number alone can be asked for.
-  if (process.platform !== "linux" && !areBootsKnown) {
-    return isSignalable(pid) ? { kind: "held", pid, where: "here" } : GONE;
-  }
+  // A socket that refuses is no sign: there it does so also when the queue of a stopped holder is full.
+  if (isNumberAll) return isSignalable(pid) ? { kind: "held", pid, where: "numbered" } : GONE;
   return { kind: "held", pid, where: "unseen" };
 }
 

@@ -128,6 +128,11 @@ function describeHolder({ pid, where, file }: Extract<LockResult, { kind: "held"
       return `is in use by process ${pid} of another container or PID namespace (${file}). Stop it first.`;
     case "changing":
       return `is being taken by another process (${file}). Stop it first.`;
+    case "numbered":
+      return (
+        `may be in use by process ${pid}, which has the number of its last holder. Stop it, or, if it ` +
+        `is no replica, remove ${file}.`
+      );
     case "unseen":
       return (
         `may be in use by process ${pid} of another container or PID namespace, which cannot be ` +

@@ -192,6 +192,15 @@ describe("the process lock", () => {
     expect(readdirSync(long)).toEqual([]);
   });
 
+  it("ends with its process though the system lets nobody remove it", async () => {
+    const lock = await lockDirectory(directory);
+    rmSync(file());
+    // Fails to be read, and to be unlinked.
+    mkdirSync(file());
+    if (lock.kind === "locked") lock.release();
+    await vi.waitUntil(() => readdirSync(directory).join() === "lock");
+  });
+
   it("is held in a directory whose path is longer than a socket's may be", async () => {
     const top = directory;
     directory = join(directory, "x".repeat(200));

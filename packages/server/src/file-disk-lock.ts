@@ -81,12 +81,10 @@ export async function lockDirectory(directory: string): Promise<LockResult> {
  */
 export function keepSpare(directory: string): void {
   const file = join(directory, SPARE_FILE);
-  try {
+  attempt(() => {
     if (statSync(file, { throwIfNoEntry: false })?.size === SPARE_BYTES) return;
     writeFileSync(file, new Uint8Array(SPARE_BYTES), { mode: 0o600 });
-  } catch (error) {
-    if (platformCode(error) === "") throw error;
-  }
+  });
 }
 
 function writeAside({ directory, aside, content }: Claim): void {
@@ -132,7 +130,10 @@ function locked(claim: Claim, file: string): LockResult {
     if (isReleased) return;
     isReleased = true;
     // While a socket that is closed is named in the lock, its holder counts as gone: so this order.
-    if (readIfThere(file) === claim.content) unlinkIfThere(file);
+    // What stays, as on a disk that may only be read by now, is taken over once this process has ended.
+    attempt(() => {
+      if (readIfThere(file) === claim.content) unlinkIfThere(file);
+    });
     claim.socket?.close();
   };
   return { kind: "locked", release };
@@ -177,12 +178,19 @@ function isSocketName(name: string): boolean {
 
 /** Of processes that were killed before they had the lock. What cannot be removed does no harm. */
 function removeLeftovers(directory: string, mine: string): void {
-  try {
+  attempt(() => {
     for (const name of readdirSync(directory)) {
       if (!OWN_FILE.test(name) || name === mine) continue;
       const path = join(directory, name);
       if (Date.now() - statSync(path).mtimeMs > OWN_FILE_MS_MAX) unlinkSync(path);
     }
+  });
+}
+
+/** What may as well be left undone, when the system refuses it. */
+function attempt(work: () => void): void {
+  try {
+    work();
   } catch (error) {
     if (platformCode(error) === "") throw error;
   }

@@ -19,6 +19,7 @@ test.each([
   ["EACCES", "config_invalid"],
   ["EADDRNOTAVAIL", "config_invalid"],
   ["ENOTFOUND", "config_invalid"],
+  ["EINVAL", "config_invalid"],
   ["EAI_AGAIN", "unreachable"],
   ["EMFILE", "overloaded"],
   ["EWEIRD", "internal"],

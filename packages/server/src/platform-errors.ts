@@ -18,7 +18,7 @@ export function listenError(setting: string, address: string, error: unknown): C
     case "EADDRINUSE":
       return new CubbyError(
         "address_in_use",
-        `${setting} ${address} is taken by another process. Choose a free port.`,
+        `${setting} ${address} is taken by another process, or by another address of this replica. Choose a free port.`,
         options,
       );
     case "EACCES":
@@ -28,6 +28,8 @@ export function listenError(setting: string, address: string, error: unknown): C
         `This user may not listen on ${setting} ${address}. Choose a port above 1023.`,
         options,
       );
+    // An address of a link without its interface is EINVAL.
+    case "EINVAL":
     case "EADDRNOTAVAIL":
     case "EAFNOSUPPORT":
     case "ENOTFOUND":

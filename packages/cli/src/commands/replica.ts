@@ -160,6 +160,7 @@ async function runReplica(
     if (json) printJson(context, { ready: true, ...addressesOf(served) });
     const ended = await Promise.race([served.ended, aborted(end.signal)]);
     if (ended !== undefined) throw new CubbyError(ended.code, ended.detail);
+    log.info({ signal: end.by }, "told to end");
     await served.stop();
   } finally {
     end.stopListening();

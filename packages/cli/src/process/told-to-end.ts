@@ -10,6 +10,8 @@ export type ToldToEnd = {
   readonly signal: AbortSignal;
   /** 128 + n once signal n came, or what was told; undefined before, and for an end that is as it should be. */
   readonly exitCode: number | undefined;
+  /** The signal, if it was one. */
+  readonly by: NodeJS.Signals | undefined;
   end(): void;
   /** From now on signals tell nothing; they do not end the process either, until nobody listens. */
   ignore(): void;
@@ -19,12 +21,15 @@ export type ToldToEnd = {
 export function whenToldToEnd(): ToldToEnd {
   const controller = new AbortController();
   let exitCode: number | undefined;
+  let by: NodeJS.Signals | undefined;
   const tell = (code: number): void => {
     exitCode ??= code;
     controller.abort();
   };
   const onSignal = (name: NodeJS.Signals): void => {
-    if (listening.has(tell)) tell(128 + constants.signals[name]);
+    if (!listening.has(tell)) return;
+    by ??= name;
+    tell(128 + constants.signals[name]);
   };
   for (const name of SIGNALS) process.on(name, onSignal);
   listening.add(tell);
@@ -32,6 +37,9 @@ export function whenToldToEnd(): ToldToEnd {
     signal: controller.signal,
     get exitCode() {
       return exitCode;
+    },
+    get by() {
+      return by;
     },
     end: () => controller.abort(),
     ignore: () => {

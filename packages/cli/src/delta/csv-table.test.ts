@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { requestOf } from "./column-type.ts";
 import { type CsvOptions, readCsv, writeCsv } from "./csv-table.ts";
+import { readJsonLines } from "./json-lines-table.ts";
 import type { TextTable } from "./text-table.ts";
 
 const encoder = new TextEncoder();
@@ -41,6 +42,17 @@ describe("CSV", () => {
     ]) {
       expect(rewrite(text)).toBe(text);
     }
+  });
+
+  it("has a last row also where that is empty and the text had no final newline", () => {
+    const values = (text: string): unknown => {
+      const bytes = encoder.encode(text);
+      const table = readJsonLines(bytes, { onProgress: () => undefined });
+      const csv = [...writeCsv(table)].join("");
+      return [csv, Array.from(column(csv, { header: true }) as Iterable<unknown>)];
+    };
+    expect(values('{"a":1}\n{"a":null}')).toEqual(["a\n1\n\n", [1, null]]);
+    expect(values('{"a":1}\n{"a":2}')).toEqual(["a\n1\n2", [1, 2]]);
   });
 
   it("becomes typed columns", () => {

@@ -174,6 +174,7 @@ export function* writeCsv(table: TextTable): Generator<string> {
   }
   const writers = columnWriters(table);
   for (let row = 0; row < rows; row += 1) {
+    const start = piece.length;
     let place = 0;
     for (const { write, columnAt } of writers) {
       const text = write(row);
@@ -183,7 +184,8 @@ export function* writeCsv(table: TextTable): Generator<string> {
       piece += text === null ? nullText : csvField(text, must, always);
       place += 1;
     }
-    if (row < rows - 1 || layout.finalNewline) piece += newline;
+    // A line without a character is one only by its end.
+    if (row < rows - 1 || layout.finalNewline || piece.length === start) piece += newline;
     if (piece.length >= PIECE_CHARS) {
       yield piece;
       piece = "";

@@ -1,9 +1,11 @@
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -69,6 +71,22 @@ describe("an output", () => {
     const output = await Output.at(context, at("link"), true);
     await output.write(parts);
     expect([readdirSync(directory), text("old")]).toEqual([["link", "old"], "abc"]);
+  });
+
+  it("with force is open to nobody else than the file in whose place it comes, nor is it meanwhile", async () => {
+    const mode = (name: string): number => statSync(at(name)).mode & 0o777;
+    for (const before of [0o600, 0o664]) {
+      writeFileSync(at("old"), "old");
+      chmodSync(at("old"), before);
+      let meanwhile = 0;
+      const looking = function* (): Generator<Uint8Array> {
+        const [unfinished = ""] = readdirSync(directory).filter((name) => name.endsWith(".tmp"));
+        meanwhile = mode(unfinished);
+        yield utf8Encode("new");
+      };
+      await (await Output.at(context, at("old"), true)).write(looking());
+      expect([meanwhile, mode("old"), text("old")]).toEqual([0o600, before, "new"]);
+    }
   });
 
   it("leaves nothing behind when making it fails", async () => {

@@ -1,10 +1,23 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, link, open, realpath, rename, rm, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import {
+  chmod,
+  chown,
+  type FileHandle,
+  link,
+  open,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CubbyError } from "@cubby/protocol";
 import type { Context } from "../context.ts";
 import { whenToldToEnd } from "../process/told-to-end.ts";
 import { STANDARD } from "./input-file.ts";
+
+const PERMISSION_BITS = 0o777;
 
 /** What file systems without hard links say when they are asked for one. */
 const NO_LINKS = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "EINVAL"]);
@@ -78,8 +91,11 @@ export class Output {
     if (this.#isDirect) return fill(await open(this.path, "w"), parts, signal);
     const unfinished = `.${basename(this.path)}.${randomBytes(4).toString("hex")}.tmp`;
     const path = join(dirname(this.path), unfinished);
+    const replaced = this.#force ? await stat(this.path).catch(() => undefined) : undefined;
     try {
-      const bytes = await fill(await open(path, "wx"), parts, signal);
+      const file = await open(path, "wx", replaced === undefined ? 0o666 : 0o600);
+      const bytes = await fill(file, parts, signal);
+      if (replaced !== undefined) await belongAs(path, replaced);
       if (signal?.aborted !== true) await this.#publish(path);
       return bytes;
     } finally {
@@ -102,6 +118,13 @@ export class Output {
       await rename(finished, this.path);
     }
   }
+}
+
+/** Who could not read the file that is replaced can read no other in its place. */
+async function belongAs(path: string, { uid, gid, mode }: Stats): Promise<void> {
+  // Only root may give a file to another user; to everybody else it is their own in most cases.
+  await chown(path, uid, gid).catch(() => undefined);
+  await chmod(path, mode & PERMISSION_BITS);
 }
 
 /** Writes until all is written or a signal has come, and closes. */

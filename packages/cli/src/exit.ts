@@ -1,6 +1,7 @@
 import { CubbyError, ERROR_CODES } from "@cubby/protocol";
 import { CommanderError } from "commander";
 import { helpLineOf } from "./help-lines.ts";
+import { visible } from "./visible.ts";
 
 /** As sysexits has it: the command was used wrongly. */
 export const EXIT_USAGE = ERROR_CODES.invalid_argument.exitCode;
@@ -35,5 +36,5 @@ export function describeError(error: unknown, json: boolean): string {
     return `${JSON.stringify({ error: { code, message, outcome, retryable, help } })}\n`;
   }
   const fate = outcome === "unknown" ? " It may or may not have taken effect." : "";
-  return `cubby: ${message}${fate}\n  ${help}\n`;
+  return `cubby: ${visible(message)}${fate}\n  ${help}\n`;
 }

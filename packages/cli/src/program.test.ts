@@ -244,6 +244,19 @@ describe("files on the command line", () => {
     expect(JSON.parse(world.out)).toEqual([{ name: "greeting", stat: STAT }]);
   });
 
+  it("shows people, and not programs, what in a name a terminal would act on", async () => {
+    const name = "a\u009b2Jb";
+    const world = new FakeWorld();
+    expect(await world.run("ls", `/ls/local/${name}`)).toBe(0);
+    expect(await world.run("ls", "-l", `/ls/local/${name}`)).toBe(0);
+    expect(world.out.match(/a\\u\{9b\}2Jb/g)).toHaveLength(2);
+    expect(await world.run("ls", "--cell", name)).toBe(64);
+    expect([world.out, world.error].join("")).not.toContain("\u009b");
+    world.out = "";
+    expect(await world.run("ls", "--json", `/ls/local/${name}`)).toBe(0);
+    expect(JSON.parse(world.out)).toEqual([{ name, stat: STAT }]);
+  });
+
   it("makes missing parents, outermost first", async () => {
     const world = new FakeWorld();
     expect(await world.run("mkdir", "-p", "/ls/local/a/b")).toBe(0);

@@ -1,10 +1,12 @@
+import { visible } from "./visible.ts";
+
 /** A table of text: columns as wide as their widest cell, two spaces between, no trailing spaces. */
 export function formatTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
   options: { readonly rightAligned?: readonly string[] } = {},
 ): string {
-  const lines = [header, ...rows];
+  const lines = [header, ...rows].map((line) => line.map(visible));
   const widths = header.map((_, column) =>
     Math.max(...lines.map((line) => (line[column] ?? "").length)),
   );

@@ -15,6 +15,7 @@ import {
   withSession,
 } from "../options.ts";
 import { formatTable } from "../table.ts";
+import { visible } from "../visible.ts";
 
 /** `ls`, `cat`, `put`, `mkdir`, `rm`, `stat`. */
 export function addFileCommands(program: Command, context: Context): void {
@@ -49,7 +50,7 @@ async function list(session: CellSession, path: string): Promise<readonly Direct
 
 function shortListing(children: readonly DirectoryChild[]): string {
   return children
-    .map(({ name, stat }) => `${name}${stat.kind === "directory" ? "/" : ""}\n`)
+    .map(({ name, stat }) => `${visible(name)}${stat.kind === "directory" ? "/" : ""}\n`)
     .join("");
 }
 
@@ -122,7 +123,7 @@ function addPut(program: Command, context: Context): void {
           put(session, path, contents, ifGeneration),
         );
         if (options.json === true) printJson(context, { path, stat });
-        else context.writeOut(`${path}: content generation ${stat.contentGeneration}\n`);
+        else context.writeOut(`${visible(path)}: content generation ${stat.contentGeneration}\n`);
       },
     );
   withExamples(
@@ -217,7 +218,7 @@ function statText(path: string, stat: NodeStat): string {
       ? count(stat.childCount, "child", "children")
       : count(stat.sizeBytes, "byte", "bytes");
   return [
-    `${path}: ${stat.ephemeral ? "ephemeral " : ""}${stat.kind}, ${size}`,
+    `${visible(path)}: ${stat.ephemeral ? "ephemeral " : ""}${stat.kind}, ${size}`,
     `  instance            ${stat.instance}`,
     `  content generation  ${stat.contentGeneration}`,
     `  lock generation     ${stat.lockGeneration}`,

@@ -2,6 +2,7 @@ import { type Backend, decode, encode } from "@cubby/delta";
 import { printJson } from "../options.ts";
 import { monotonicMs } from "../process/monotonic.ts";
 import { formatTable } from "../table.ts";
+import { visible } from "../visible.ts";
 import { decodeText, encodeText, READ_OPTIONS } from "./cdl-file.ts";
 import { byteCodecs } from "./compressors.ts";
 import { onFile } from "./delta-failure.ts";
@@ -193,5 +194,5 @@ function sectionText({ of, bytes, rows }: Section): string {
   ]);
   const header = ["codec", "bytes", "of before", "encode MB/s", "decode MB/s"];
   const table = formatTable(header, lines, { rightAligned: header.slice(1) });
-  return `${of}, ${count(bytes)} bytes\n${table}`;
+  return `${visible(of)}, ${count(bytes)} bytes\n${table}`;
 }

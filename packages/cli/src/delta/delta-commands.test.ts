@@ -325,6 +325,18 @@ describe("cubby delta inspect", () => {
     expect(await delta("inspect", at("prices.cdl"), "--column", "none")).toBe(64);
   });
 
+  it("shows what in a name a terminal would act on, as encode and bench and errors do", async () => {
+    put("names.csv", "\u001b]0;a\u0007,b\n1,2\n3,4\n");
+    await delta("encode", at("names.csv"), "-o", at("names.cdl"));
+    await delta("inspect", at("names.cdl"));
+    await delta("bench", at("names.csv"));
+    expect(await delta("encode", at("names.csv"), "--columns", "c")).toBe(64);
+    const said = `${out.toString()}${error}`;
+    expect(said).not.toMatch(/[^\P{Cc}\n]/u);
+    // The tables of encode and inspect, the title, bench and the error.
+    expect(said.split("\\u{1b}]0;a\\u{7}").length - 1).toBe(5);
+  });
+
   it("prints 64-bit bounds as text in JSON", async () => {
     writeFileSync(at("big.cdl"), encode(BigInt64Array.of(1n, 2n ** 60n)));
     out = Buffer.alloc(0);

@@ -3,6 +3,7 @@ import { CubbyError } from "@cubby/protocol";
 import type { Context } from "../context.ts";
 import { printJson } from "../options.ts";
 import { formatTable } from "../table.ts";
+import { visible } from "../visible.ts";
 import { decodeText, encodeText, SERIES_KEY } from "./cdl-file.ts";
 import { type ColumnRequest, requestOf } from "./column-type.ts";
 import { onFile } from "./delta-failure.ts";
@@ -185,7 +186,7 @@ function columnReports({ layout, columns }: TextTable): Report["columns"] {
 
 function tell(context: Context, output: Output, report: Omit<Report, "output">): void {
   const { rows, inputBytes, outputBytes, columns, difference, sameText, source } = report;
-  if (difference !== null) context.writeError(`cubby: ${differenceWords(difference)}\n`);
+  if (difference !== null) context.writeError(`cubby: ${visible(differenceWords(difference))}\n`);
   if (output.isStandard) return;
   const share = inputBytes === 0 ? "" : `, ${((100 * outputBytes) / inputBytes).toFixed(1)} %`;
   const rest =

@@ -1,6 +1,7 @@
 import { type Inspection, inspect, type SeriesInspection } from "@cubby/delta";
 import { CubbyError } from "@cubby/protocol";
 import { printJson } from "../options.ts";
+import { visible } from "../visible.ts";
 import { decodeText, READ_OPTIONS, SERIES_KEY } from "./cdl-file.ts";
 import { onFile } from "./delta-failure.ts";
 import type { World } from "./encode-file.ts";
@@ -49,7 +50,7 @@ export async function inspectFile(
     context.writeOut(`\n${seriesText(report)}\n`);
   }
   if (shown.length > COLUMNS_SHOWN) {
-    const others = shown.slice(COLUMNS_SHOWN).map(({ name }) => name);
+    const others = shown.slice(COLUMNS_SHOWN).map(({ name }) => visible(name));
     context.writeOut(`\n--column NAME shows one of the others: ${others.join(", ")}\n`);
   }
 }

@@ -1,5 +1,6 @@
 import type { ChunkReport, Values } from "@cubby/delta";
 import { formatTable } from "../table.ts";
+import { visible } from "../visible.ts";
 import { barLine, brief, signedPlot } from "./block-plot.ts";
 
 /** What the report says of one series. */
@@ -40,7 +41,8 @@ export function columnTable(reports: readonly SeriesReport[]): string {
 /** All of one series: its chunks, why they are as they are, and what its deltas look like. */
 export function seriesText(report: SeriesReport): string {
   const { name, type, writtenAs, chunks, deltas } = report;
-  const title = `── ${name}: ${type}${writtenAs === undefined ? "" : `, ${writtenAs}`} `;
+  const words = writtenAs === undefined ? "" : `, ${writtenAs}`;
+  const title = `── ${visible(`${name}: ${type}${words}`)} `;
   const parts = [title.padEnd(WIDTH, "─"), chunkTable(chunks), ...weighed(chunks)];
   const plot = deltas === undefined || deltas.length === 0 ? [] : signedPlot(deltas, PLOT_WIDTH);
   if (plot.length > 0) parts.push("", "deltas", ...plot);

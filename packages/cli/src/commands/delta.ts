@@ -51,7 +51,10 @@ function withTextOptions(command: Command): Command {
       ),
     )
     .option("--raw <type>", "raw numbers, lowest byte first: f64, f32, i8, u8, i16, …, i64, u64")
-    .option("--delimiter <char>", "between the fields of CSV (default: , ; or tab, as found)")
+    .option(
+      "--delimiter <char>",
+      "between the fields of CSV (default: tab in .tsv; else , ; or tab, as found)",
+    )
     .option("--header", "the first line of CSV names the columns (default: as found)")
     .option("--no-header", "it does not")
     .option("--null <text>", "what stands in CSV for a missing value (default: nothing)");

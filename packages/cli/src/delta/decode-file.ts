@@ -9,7 +9,7 @@ import { readInput, STANDARD } from "./input-file.ts";
 import { Output } from "./output-file.ts";
 import { Progress } from "./progress.ts";
 import { rawBytes } from "./raw-values.ts";
-import { sourceOfName, type TextSource, writeText } from "./text-source.ts";
+import { delimiterOfName, sourceOfName, type TextSource, writeText } from "./text-source.ts";
 import type { TextTable } from "./text-table.ts";
 
 /** Of a line that cannot be written. */
@@ -44,7 +44,11 @@ export async function decodeFile(
   }
   const progress = new Progress(context, terminal);
   try {
-    const parts = target === "raw" ? [rawOf(table)] : textParts(table, target, progress);
+    const delimiter = options.format === undefined ? delimiterOfName(output.path) : undefined;
+    const parts =
+      target === "raw"
+        ? [rawOf(table)]
+        : textParts(withDelimiter(table, delimiter), target, progress);
     const written = await output.write(parts);
     if ("exitCode" in written) return written.exitCode;
     progress.done();
@@ -65,6 +69,12 @@ export async function decodeFile(
 function targetOf(path: string, table: TextTable): Target {
   if (/\.(raw|bin)$/i.test(path)) return "raw";
   return sourceOfName(path) ?? table.layout.source;
+}
+
+function withDelimiter(table: TextTable, delimiter: string | undefined): TextTable {
+  if (delimiter === undefined) return table;
+  const { layout } = table;
+  return { ...table, layout: { ...layout, csv: { ...layout.csv, delimiter } } };
 }
 
 function* textParts(

@@ -121,6 +121,24 @@ describe("cubby delta encode and decode", () => {
     });
   });
 
+  it("put tabs into what a name says has tabs, and read it so", async () => {
+    put("a.jsonl", '{"n":1,"word":"x,y"}\n{"n":2,"word":"z\\t"}\n');
+    await delta("encode", at("a.jsonl"), "-o", at("a.cdl"));
+    expect(await delta("decode", at("a.cdl"), "-o", at("a.tsv"))).toBe(0);
+    expect(get("a.tsv")).toBe('n\tword\n1\tx,y\n2\t"z\t"\n');
+    expect(await delta("decode", at("a.cdl"), "--format", "csv", "-o", at("b.tsv"))).toBe(0);
+    expect(get("b.tsv")).toBe('n,word\n1,"x,y"\n2,z\t\n');
+    put("one.TSV", "pair\n1,5\n2,5\n");
+    const columns = async (...options: string[]): Promise<string[]> => {
+      await delta("encode", at("one.TSV"), "-o", at("one.cdl"), "--force", ...options);
+      return Object.keys(decodeTable(readFileSync(at("one.cdl"))));
+    };
+    expect(await columns("--header")).toEqual(["pair"]);
+    put("one.TSV", "a,b\n1,5\n2,5\n");
+    expect(await columns("--delimiter", ",")).toEqual(["a", "b"]);
+    expect(await columns("--from", "csv")).toEqual(["a", "b"]);
+  });
+
   it("take raw numbers, and series that programs made", async () => {
     put("raw", Buffer.from(Int16Array.of(5, -5, 6).buffer));
     expect(await delta("encode", at("raw"), "--raw", "i16", "-o", at("s.cdl"))).toBe(0);

@@ -20,6 +20,11 @@ export function sourceOfName(path: string): TextSource | undefined {
   return Object.hasOwn(ENDINGS, ending) ? ENDINGS[ending] : undefined;
 }
 
+/** That of CSV by a name that tells it, as .tsv does. */
+export function delimiterOfName(path: string): string | undefined {
+  return /\.tsv$/i.test(path) ? "\t" : undefined;
+}
+
 /** Reads text of either kind; which, is told by the caller, the name, or the first character. */
 export function readText(
   bytes: Uint8Array,
@@ -29,8 +34,14 @@ export function readText(
     throw new CubbyError("invalid_argument", "--delimiter is one character, and no quote.");
   }
   assertUtf8(bytes);
-  const source = options.source ?? sourceOfName(options.path) ?? sniff(bytes);
-  if (source === "csv") return readCsv(bytes, options);
+  const { path, delimiter } = options;
+  const source = options.source ?? sourceOfName(path) ?? sniff(bytes);
+  if (source === "csv") {
+    // What was told of the file goes before what its name tells.
+    const named = options.source === undefined ? delimiterOfName(path) : undefined;
+    const known = delimiter ?? named;
+    return readCsv(bytes, known === undefined ? options : { ...options, delimiter: known });
+  }
   assertNoneOfCsv(options);
   return readJsonLines(bytes, options);
 }

@@ -314,6 +314,23 @@ describe("exit codes", () => {
     }
   });
 
+  it("are 64 for help on what is no command, and `--` before a command is passed over", async () => {
+    for (const words of ["nonsense", "sequencer nonsense", "nonsense --help", "nonsense --json"]) {
+      const world = new FakeWorld();
+      const args = spelledOut(["help", ...words.split(" ")]);
+      expect([words, await world.run(...args), world.out]).toEqual([words, 64, ""]);
+      expect(world.error).toContain("unknown command 'nonsense'");
+    }
+    for (const words of [["help"], ["--", "help", "help"]]) {
+      const world = new FakeWorld();
+      expect(await world.run(...spelledOut(words))).toBe(0);
+      expect(world.out).toContain("Usage: cubby [options]");
+    }
+    const world = new FakeWorld();
+    expect(await world.run(...spelledOut(["--", "cat", "/ls/local/a"]))).toBe(0);
+    expect([spelledOut(["--", "serve"]), world.out]).toEqual([["serve"], "hello"]);
+  });
+
   it("are not 0 for the version in the place of another option: nothing was done", async () => {
     for (const words of ["put /ls/local/a x -V", "lock /ls/local/a node --version"]) {
       const world = new FakeWorld();

@@ -27,7 +27,8 @@ export async function runCubby(
   addStatusCommand(program, context);
   try {
     await addMore(program, onExitCode);
-    await program.parseAsync(args, { from: "user" });
+    const words = isKnown(program, args) ? args : args.filter((word) => !HELP_FLAGS.has(word));
+    await program.parseAsync(words, { from: "user" });
     return exitCode;
   } catch (error) {
     context.writeError(describeError(error, json));
@@ -35,8 +36,26 @@ export async function runCubby(
   }
 }
 
-/** `help COMMAND` is `COMMAND --help`: which command is meant decides which code is read. */
+const HELP_FLAGS: ReadonlySet<string> = new Set(["-h", "--help"]);
+
+/** Help is shown before a command is looked for: of a word that is none it is not to be asked. */
+function isKnown(program: Command, args: readonly string[]): boolean {
+  let at = program;
+  for (const word of args) {
+    if (at.commands.length === 0 || word.startsWith("-")) return true;
+    const next = at.commands.find((command) => command.name() === word);
+    if (next === undefined) return false;
+    at = next;
+  }
+  return true;
+}
+
+/**
+ * `help COMMAND` is `COMMAND --help`: which command is meant decides which code is read. For the same
+ * reason `--` before a command is passed over.
+ */
 export function spelledOut(args: readonly string[]): readonly string[] {
+  if (args[0] === "--") return spelledOut(args.slice(1));
   if (args[0] !== "help") return args;
   // Behind `--` it would be one more word of that command, which would run.
   return [...ownOf(args).slice(1), "--help"];

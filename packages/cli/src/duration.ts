@@ -1,5 +1,8 @@
 import { CubbyError } from "@cubby/protocol";
 
+/** A timer that is set for longer goes off at once. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
+
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, "": 1_000 };
 const FORM = /^(\d+(?:\.\d+)?)(ms|s|m|)$/;
 

@@ -2,7 +2,7 @@ import { CubbyError, SESSION_LEASE_MS_MAX, SESSION_LEASE_MS_MIN } from "@cubby/p
 import type { Command } from "commander";
 import type { CellSession } from "./cell-access.ts";
 import type { Context } from "./context.ts";
-import { parseDurationMs } from "./duration.ts";
+import { parseDurationMs, TIMER_MS_MAX } from "./duration.ts";
 
 /** Where `dev` puts its replicas when it is not told otherwise: 7070, 7080, … */
 export const PORT_BASE_DEFAULT = 7_070;
@@ -25,10 +25,10 @@ function defaultPorts(): number[] {
 export type CellOptions = { readonly cell?: string; readonly timeout?: string; json?: boolean };
 
 /** The options of every command that speaks to a cell. */
-export function withCellOptions(command: Command): Command {
+export function withCellOptions(command: Command, timeoutDefault = "10s"): Command {
   return command
     .option("--cell <url>", "the cell, as cubby://host:port,…/name (or CUBBY_CELL)")
-    .option("--timeout <duration>", "how long the cell may take to answer", "10s")
+    .option("--timeout <duration>", "how long the cell may take to answer", timeoutDefault)
     .option("--json", "print JSON");
 }
 
@@ -69,7 +69,7 @@ function leaseMsOf(text: string): number {
 }
 
 export function timeoutMs(options: CellOptions): number {
-  return parseDurationMs(options.timeout ?? "10s", "--timeout");
+  return Math.min(TIMER_MS_MAX, parseDurationMs(options.timeout ?? "10s", "--timeout"));
 }
 
 export function parseCount(text: string, what: string, least: number, most: number): number {

@@ -66,8 +66,8 @@ class FakeWorld {
         this.#session.inJeopardy = this.doubts > 0;
         return this.#session;
       },
-      statuses: async (url) => {
-        this.asked.push(["statuses", url]);
+      statuses: async (url, { timeoutMs }) => {
+        this.asked.push(["statuses", url, timeoutMs]);
         return this.answers;
       },
     },
@@ -591,6 +591,20 @@ describe("status", () => {
     expect(world.out).toMatch(/\? +127\.0\.0\.1:7070 +unreachable: it serves the cell "other"/);
     world.answers = [{ address: "127.0.0.1:7070", status: stranger, problem: "" }];
     expect(await world.run("status", "--cell", "cubby://127.0.0.1:7070")).toBe(0);
+  });
+
+  it("waits as long as it is told to, and two seconds otherwise", async () => {
+    const world = new FakeWorld();
+    for (const words of [
+      [],
+      ["--timeout", "6s"],
+      ["--timeout", "500ms"],
+      ["--timeout", "60000m"],
+    ]) {
+      await world.run("status", ...words);
+    }
+    const waited = world.asked.map((asked) => (asked as unknown[])[2]);
+    expect(waited).toEqual([2_000, 6_000, 500, 2 ** 31 - 1]);
   });
 
   it("exits 82 when none answers", async () => {

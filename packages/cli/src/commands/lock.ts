@@ -10,7 +10,7 @@ import type { Command } from "commander";
 import type { CellSession, Hold } from "../cell-access.ts";
 import { runGuardedCommand } from "../child-command.ts";
 import type { Context } from "../context.ts";
-import { parseDurationMs } from "../duration.ts";
+import { parseDurationMs, TIMER_MS_MAX } from "../duration.ts";
 import { describeError } from "../exit.ts";
 import { HoldWatch } from "../hold-watch.ts";
 import {
@@ -22,9 +22,6 @@ import {
 } from "../options.ts";
 import { type ToldToEnd, whenToldToEnd } from "../process/told-to-end.ts";
 import { lossOf } from "../when-held.ts";
-
-/** A timer that is set for longer goes off at once. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 type GuardOptions = CellOptions & {
   readonly killAfter: string;

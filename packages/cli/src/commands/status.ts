@@ -14,15 +14,13 @@ import {
 import { formatTable } from "../table.ts";
 
 /** Long enough for a busy replica; a dead one says so at once. */
-const ASK_MS_MAX = 2_000;
+const TIMEOUT_DEFAULT = "2s";
 
 export function addStatusCommand(program: Command, context: Context): void {
   const command = program.command("status").description("ask every replica how it is");
-  withCellOptions(command).action(async (options: CellOptions) => {
+  withCellOptions(command, TIMEOUT_DEFAULT).action(async (options: CellOptions) => {
     const url = cellUrl(context, options);
-    const all = await context.cells.statuses(url, {
-      timeoutMs: Math.min(timeoutMs(options), ASK_MS_MAX),
-    });
+    const all = await context.cells.statuses(url, { timeoutMs: timeoutMs(options) });
     const answers = all.map((answer) => refuseStranger(answer, cellNameIn(url)));
     if (options.json === true) printJson(context, answers);
     else context.writeOut(`${statusTable(answers)}\n`);

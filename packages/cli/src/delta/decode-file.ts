@@ -10,7 +10,7 @@ import { Output } from "./output-file.ts";
 import { Progress } from "./progress.ts";
 import { rawBytes } from "./raw-values.ts";
 import { delimiterOfName, sourceOfName, type TextSource, writeText } from "./text-source.ts";
-import type { TextTable } from "./text-table.ts";
+import { columnNames, type TextTable } from "./text-table.ts";
 
 /** Of a line that cannot be written. */
 const SHOWN_CHARS = 60;
@@ -32,8 +32,9 @@ export async function decodeFile(
   options: DecodeFileOptions,
 ): Promise<number | undefined> {
   const output = await Output.at(context, options.output ?? STANDARD, options.force === true);
+  const columns = columnNames(options.columns);
   const input = await readInput(context, path);
-  const { table } = onFile(path, () => decodeText(input, options.columns?.split(",")));
+  const { table } = onFile(path, () => decodeText(input, columns));
   if (output.isStandard && options.json === true) {
     writeDocument(context, table);
     return undefined;

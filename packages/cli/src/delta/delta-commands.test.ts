@@ -412,6 +412,8 @@ describe("exit codes of cubby delta", () => {
       [64, "encode", at("a.csv"), "-o", at("x"), "--columns", "c"],
       [64, "encode", at("a.csv"), "-o", at("x"), "--delimiter", "ab"],
       [64, "encode", at("a.csv"), "-o", at("x"), "--from", "xml"],
+      [64, "encode", at("a.csv"), "-o", at("x"), "--columns", "a,a"],
+      [64, "decode", at("a.cdl"), "-o", at("x"), "--columns", "a,a"],
       [64, "diff", at("a.csv"), at("a.csv"), "--json"],
       [65, "encode", at("ragged.csv"), "-o", at("x")],
       [65, "encode", at("a.csv"), "-o", at("x"), "--raw", "f64"],

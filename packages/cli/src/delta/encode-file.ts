@@ -21,7 +21,7 @@ import {
   type TextSource,
   writeText,
 } from "./text-source.ts";
-import type { TextTable } from "./text-table.ts";
+import { columnNames, type TextTable } from "./text-table.ts";
 
 export type EncodeFileOptions = {
   readonly output?: string;
@@ -128,7 +128,7 @@ function encodeTextFile(
   options: EncodeFileOptions,
   progress: Progress,
 ): { bytes: Uint8Array; report: Omit<Report, "output"> } {
-  const columns = options.columns?.split(",");
+  const columns = columnNames(options.columns);
   const types = typesOf(options.type ?? []);
   const table = readText(input, {
     path,

@@ -103,6 +103,14 @@ export function uniqueKeys(names: readonly string[]): string[] {
   });
 }
 
+/** Of `--columns a,b`. */
+export function columnNames(list: string | undefined): readonly string[] | undefined {
+  const names = list?.split(",");
+  const twice = names?.find((name, index) => names.indexOf(name) < index);
+  if (twice === undefined) return names;
+  throw new CubbyError("invalid_argument", `--columns names "${twice}" twice.`);
+}
+
 /** Refuses a wish about a column that is not there. */
 export function assertKnown(
   keys: readonly string[],

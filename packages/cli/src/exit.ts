@@ -21,8 +21,8 @@ export function exitCodeFor(error: unknown): number {
 export function describeError(error: unknown, json: boolean): string {
   if (error instanceof CommanderError) {
     if (!json || error.exitCode === 0 || error.code.startsWith(HELP)) return "";
-    const wrong = error.message.replace(/^error: /, "");
-    return describeError(new CubbyError("invalid_argument", `${wrong}.`), json);
+    const wrong = error.message.replace(/^error: /, "").replace(/\.?$/, ".");
+    return describeError(new CubbyError("invalid_argument", wrong), json);
   }
   if (!(error instanceof CubbyError)) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -34,7 +34,13 @@ export function withCellOptions(command: Command, timeoutDefault = "10s"): Comma
 
 /** The cell that is meant: the option, the environment, or the local one. */
 export function cellUrl(context: Context, options: CellOptions): string {
-  return options.cell ?? context.env["CUBBY_CELL"] ?? loopbackUrl();
+  if (options.cell !== undefined) return options.cell;
+  const named = context.env["CUBBY_CELL"];
+  // A script's variable that was not set must not have it write to the local cell.
+  if (named === "") {
+    throw new CubbyError("invalid_argument", "CUBBY_CELL is empty. Name a cell, or unset it.");
+  }
+  return named ?? loopbackUrl();
 }
 
 /**
@@ -79,6 +85,12 @@ export function parseCount(text: string, what: string, least: number, most: numb
     "invalid_argument",
     `${what} "${text}" is no whole number from ${least} to ${most}.`,
   );
+}
+
+/** Nothing would be the directory in which the command runs, or a failure of the system's. */
+export function parseDirectory(text: string, what: string): string {
+  if (text !== "") return text;
+  throw new CubbyError("invalid_argument", `${what} "" names no directory.`);
 }
 
 /** Help text of a command: an example or two below the options. */

@@ -5,8 +5,11 @@ import { utf8Decode, utf8Encode } from "@cubby/base";
 import type { NodeStat } from "@cubby/client";
 import { CubbyError, type ErrorCode, FILE_BYTES_MAX, Status } from "@cubby/protocol";
 import { VERSION } from "@cubby/server";
+import { Option } from "commander";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import type { CellSession, Hold, OpenNode, OpenRequest, ReplicaAnswer } from "./cell-access.ts";
+import { addDevCommand } from "./commands/dev.ts";
+import { addReplicaCommands } from "./commands/replica.ts";
 import type { Context } from "./context.ts";
 import { poll } from "./process/sleep.ts";
 import { runCubby, spelledOut } from "./program.ts";
@@ -365,6 +368,39 @@ describe("exit codes", () => {
       expect(await world.run(...args)).toBe(64);
       expect(JSON.parse(world.error)).toMatchObject({ error: { code: "invalid_argument" } });
     }
+  });
+
+  it("come with a sentence that ends once, also where it is not ours", async () => {
+    const option = new Option("--from <kind>", "as the test has it").choices(["csv", "jsonl"]);
+    for (const [word, end] of [
+      ["--from=xml", "Allowed choices are csv, jsonl."],
+      ["--nonsense", "unknown option '--nonsense'."],
+    ] as const) {
+      const world = new FakeWorld();
+      const args = ["kind", word, "--json"];
+      const code = await runCubby(args, world.context, async (program) => {
+        program.command("kind").addOption(option);
+      });
+      const { error } = JSON.parse(world.error) as { error: { message: string } };
+      expect([code, error.message.slice(-end.length)]).toEqual([64, end]);
+    }
+  });
+
+  it("are 64 for a variable and a directory that are nothing, and say which", async () => {
+    const world = new FakeWorld();
+    const context = { ...world.context, env: { CUBBY_CELL: "" } };
+    expect(await runCubby(["ls"], context)).toBe(64);
+    expect(world.error).toContain("CUBBY_CELL is empty.");
+    for (const command of ["init", "dev"]) {
+      world.error = "";
+      const code = await runCubby([command, "--data", ""], context, async (program, onExitCode) => {
+        addReplicaCommands(program, context);
+        addDevCommand(program, context, onExitCode);
+      });
+      expect([command, code]).toEqual([command, 64]);
+      expect(world.error).toContain('--data "" names no directory.');
+    }
+    expect(world.asked).toEqual([]);
   });
 
   it("come in words when it is the command under the lock that wants JSON", async () => {

@@ -5,6 +5,7 @@ import {
   CELL_NAME_DEFAULT,
   PORT_BASE_DEFAULT,
   parseCount,
+  parseDirectory,
   printJson,
   withExamples,
 } from "../options.ts";
@@ -58,7 +59,7 @@ async function runDev(options: DevOptions, context: Context, signal: AbortSignal
   let left = replicas;
   const noneLeft = new AbortController();
   await using cell = await LocalCell.create({
-    directory: options.data,
+    directory: parseDirectory(options.data, "--data"),
     replicas,
     cellName: options.name,
     portBase: port === 0 ? undefined : port,

@@ -14,7 +14,7 @@ import {
 } from "@cubby/server";
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { parseCount, printJson, withExamples } from "../options.ts";
+import { parseCount, parseDirectory, printJson, withExamples } from "../options.ts";
 import { aborted, whenToldToEnd } from "../process/told-to-end.ts";
 
 const REPLICA_MAX = 1_023;
@@ -58,7 +58,7 @@ function addInit(program: Command, context: Context): void {
       const segmentMib = parseCount(options.segmentMib, "--segment-mib", 1, SEGMENT_MIB_MAX);
       const replicaId = parseCount(options.replica, "--replica", 1, REPLICA_MAX);
       const identity = await formatDirectory({
-        dataDir: options.data,
+        dataDir: parseDirectory(options.data, "--data"),
         cellName: options.cell,
         replicaId,
         segmentBytes: segmentMib * MIB,

@@ -118,7 +118,8 @@ function typedArray(cells: readonly (Cell | null)[], type: ArrayType): Values {
     array[i] = cell as number & bigint;
     // An array of integers takes what it cannot hold for something else.
     if (cell === null || !Object.is(array[i], cell)) {
-      const what = cell === null ? "holds no empty value" : `cannot hold ${cell}`;
+      const shown = Object.is(cell, -0) ? "-0" : cell;
+      const what = cell === null ? "holds no empty value" : `cannot hold ${shown}`;
       throw new CubbyError("file_malformed", `${type} ${what} (value ${i + 1} of the column).`);
     }
   }

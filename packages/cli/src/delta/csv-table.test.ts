@@ -153,6 +153,9 @@ describe("CSV", () => {
     expect(() => read("a\n300\n", { types: new Map([["a", requestOf("u8")]]) })).toThrow(
       "u8 cannot hold 300",
     );
+    expect(() => read("a\n-0\n", { types: new Map([["a", requestOf("i32")]]) })).toThrow(
+      "i32 cannot hold -0",
+    );
     for (const fine of ["2026-01-02 03:04:05.000001", "2026-01-02T03:04:05.000000001Z"]) {
       const text = `a\n${fine}\n`;
       expect(() => read(text, { types: new Map([["a", requestOf("date")]]) })).toThrow("are finer");

@@ -2,6 +2,7 @@ import { Command, LockMode, NodeKind, Request } from "@cubby/protocol";
 import { describe, expect, it, vi } from "vitest";
 import { Call } from "./master/call.ts";
 import { HELD_BYTES_MAX, HeldRequests } from "./master/held-requests.ts";
+import { DELAY_ENDS_UNDER_WAY_MAX } from "./master/lock-delay-timers.ts";
 import { MasterSession } from "./master/master-session.ts";
 import { checkHandle } from "./master/open-handles.ts";
 import { Waiters } from "./master/waiters.ts";
@@ -254,6 +255,40 @@ describe("hostile clients", () => {
       ({ command }) => Command.decode(command).body?.$case === "endLockDelay",
     );
     expect(ends.length).toBe(1);
+  });
+
+  // What a log refuses because it has too much is lost, whoever asked for it.
+  it("has so many ends of delays under way, however many are over, and ends them all", () => {
+    const harness = new Harness();
+    for (let n = 0; n < 3; n += 1) {
+      const session = new TestSession(harness, { leaseMs: 2_000 });
+      for (let i = 0; i < 1_024; i += 1) {
+        session.acquire(session.open(`/ls/local/${n}-${i}`).handle);
+      }
+    }
+    harness.advance(5_000);
+    // A new master times all of them anew, and from one moment.
+    harness.regain();
+    harness.isHeldBack = true;
+    const { proposed } = harness.pair(0).log;
+    harness.advance(10_000);
+    expect(proposed.length).toBe(DELAY_ENDS_UNDER_WAY_MAX);
+    harness.advance(999);
+    expect(proposed.length).toBe(DELAY_ENDS_UNDER_WAY_MAX);
+    // Each may have been lost, and is proposed again in its own place.
+    harness.advance(1);
+    expect(proposed.length).toBe(2 * DELAY_ENDS_UNDER_WAY_MAX);
+    harness.letGo();
+    harness.advance(10_000);
+    const ended = new Set<string>();
+    for (const { command } of harness.chosen) {
+      const { body } = Command.decode(command);
+      if (body?.$case === "endLockDelay") ended.add(body.value.path);
+    }
+    expect(ended.size).toBe(3_072);
+    const all = harness.chosen.length;
+    harness.advance(10_000);
+    expect(harness.chosen.length).toBe(all);
   });
 
   // ReplicatedLog.propose, "at most 32 MiB of commands under way; a log takes in twice that".

@@ -187,11 +187,7 @@ export class Master {
     }
     this.#pumpExpiries();
     this.#adjustStretch(now, this.#serving);
-    for (let due = this.#delays.takeDue(now, this.#state); due; ) {
-      const { path, beganAt } = due;
-      this.#proposals.proposeOwn({ $case: "endLockDelay", value: { path, beganAt } });
-      due = this.#delays.takeDue(now, this.#state);
-    }
+    this.#pumpDelays(now);
   }
 
   /** After `apply`: answers the caller and does what a change asks of a master. */
@@ -215,6 +211,11 @@ export class Master {
     if (outcome.kind === "result") {
       this.#onResult(now, serving, command, call, outcome.result, outcome.isReplay);
     } else if (outcome.kind === "blocked" && call !== undefined) serving.locks.onBlocked(call);
+    if (body?.$case === "endLockDelay") {
+      this.#delays.onApplied(body.value);
+      // Without a lease the next one brings a wake.
+      if (this.#clock.isLeaseLive(now)) this.#pumpDelays(now);
+    }
     this.#onEffects(now, serving);
     if (serving.intake.hasRoom) serving.parts.waiters.resume();
   }
@@ -427,6 +428,14 @@ export class Master {
       this.#expiriesUnderWay += 1;
       const sessionId = session.id;
       this.#proposals.proposeOwn({ $case: "expireSession", value: { sessionId } });
+    }
+  }
+
+  #pumpDelays(now: Instant): void {
+    for (let due = this.#delays.takeDue(now, this.#state); due; ) {
+      const { path, beganAt } = due;
+      this.#proposals.proposeOwn({ $case: "endLockDelay", value: { path, beganAt } });
+      due = this.#delays.takeDue(now, this.#state);
     }
   }
 

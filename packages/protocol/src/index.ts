@@ -88,6 +88,7 @@ export {
   SESSION_LEASE_MS_MAX,
   SESSION_LEASE_MS_MIN,
   SESSIONS_MAX_DEFAULT,
+  TREE_BYTES_MAX,
 } from "./limits.ts";
 export {
   baseName,

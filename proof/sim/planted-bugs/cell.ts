@@ -27,8 +27,8 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     name: "lock-delay-left-out-of-snapshot",
     class: "lock-delay",
     file: SNAPSHOT,
-    find: "  node.setContents(reader.bytes());\n  node.lockDelay = readDelay(reader);",
-    replace: "  node.setContents(reader.bytes());",
+    find: "  state.namespace.setContents(node, reader.bytes());\n  node.lockDelay = readDelay(reader);",
+    replace: "  state.namespace.setContents(node, reader.bytes());",
     why: "a lock in delay is free after a snapshot",
     expects: [5, 9, 13, 20],
     also: [

@@ -1,3 +1,4 @@
+import { utf8Length } from "@cubby/base";
 import {
   type CloseHandle,
   CreateMode,
@@ -81,7 +82,9 @@ export function applyWriteContents(state: CellState, body: WriteContents): Resul
       `${quoted(body.path)} is at content generation ${node.contentGeneration}, not ${body.ifGeneration}.`,
     );
   }
-  node.setContents(body.contents);
+  const problem = growthFailure(state, body.contents.length - node.contents.length);
+  if (problem !== undefined) return problem;
+  state.namespace.setContents(node, body.contents);
   node.contentGeneration += 1;
   return { $case: "setContents", value: node.stat() };
 }
@@ -130,7 +133,7 @@ function createNode(state: CellState, session: Session, body: OpenNode): Node | 
   }
   const kind = body.kind === NodeKind.DIRECTORY ? NodeKind.DIRECTORY : NodeKind.FILE;
   const node = state.namespace.create(body.path, kind, parent, body.ephemeral);
-  if (body.initialContents.length > 0) node.setContents(body.initialContents);
+  state.namespace.setContents(node, body.initialContents);
   return node;
 }
 
@@ -157,7 +160,17 @@ function creationFailure(state: CellState, session: Session, body: OpenNode): Re
   if (body.ephemeral && session.openerCount >= state.quotas.handlesPerSessionMax) {
     return handleQuotaFailure(state);
   }
-  return undefined;
+  return growthFailure(state, utf8Length(body.path) + body.initialContents.length);
+}
+
+/** A cell that is above the limit already may still shrink. */
+function growthFailure(state: CellState, grownBy: number): Result | undefined {
+  const { sizeBytes } = state.namespace;
+  if (grownBy <= 0 || sizeBytes + grownBy <= state.treeBytesMax) return undefined;
+  return failure(
+    "quota_exceeded",
+    `The names and contents of the cell have ${sizeBytes} bytes; ${state.treeBytesMax} are allowed.`,
+  );
 }
 
 function opened(

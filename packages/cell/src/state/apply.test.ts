@@ -5,7 +5,7 @@ import { codeOf } from "../test-support/harness.ts";
 import { apply, type Outcome } from "./apply.ts";
 import { CellState } from "./cell-state.ts";
 import { checkInvariants } from "./invariants.ts";
-import { stateHash } from "./snapshot.ts";
+import { decodeSnapshot, encodeSnapshot, stateHash } from "./snapshot.ts";
 
 type Body = NonNullable<Command["body"]>;
 
@@ -130,6 +130,43 @@ describe("apply, one command", () => {
     });
     expect(codeOfOutcome(inSession(2, 1, create("e", true)))).toBe("invalid_argument");
     expect(state.namespace.get("/ls/local/e")).toBe(undefined);
+    checkInvariants(state);
+  });
+
+  it("lets names and contents of all nodes grow to their limit, and shrink above it", () => {
+    const { state, inSession } = started();
+    const open = (number: number, name: string, bytes: number) => {
+      const body = create(name);
+      if (body.$case === "openNode") body.value.initialContents = new Uint8Array(bytes);
+      return codeOfOutcome(inSession(number, 1, body));
+    };
+    const of = (name: string) => {
+      const path = `/ls/local/${name}`;
+      return { path, instance: state.namespace.get(path)?.instance ?? 0 };
+    };
+    const write = (number: number, name: string, bytes: number) => {
+      const contents = new Uint8Array(bytes);
+      const value = { ...of(name), contents, hasIfGeneration: false, ifGeneration: 0 };
+      return codeOfOutcome(inSession(number, 1, { $case: "writeContents", value }));
+    };
+    // Two names of 11 bytes each.
+    state.treeBytesMax = 2 * 11 + 100;
+    expect(open(1, "f", 60)).toBe("open");
+    expect(open(2, "g", 41)).toBe("quota_exceeded");
+    expect(open(3, "g", 40)).toBe("open");
+    expect(write(4, "g", 41)).toBe("quota_exceeded");
+    expect(write(5, "g", 40)).toBe("setContents");
+    expect(open(6, "h", 0)).toBe("quota_exceeded");
+    const restored = decodeSnapshot(encodeSnapshot(state), "local");
+    expect(restored.namespace.sizeBytes).toBe(state.namespace.sizeBytes);
+    state.treeBytesMax = 50;
+    expect([write(7, "g", 41), write(8, "g", 39)]).toEqual(["quota_exceeded", "setContents"]);
+    const node = state.namespace.get("/ls/local/f");
+    inSession(9, 1, { $case: "deleteNode", value: of("f") });
+    // Handles of it, which a master may keep for long, keep no contents.
+    expect(node?.contents.length).toBe(0);
+    expect([write(10, "g", 40), write(11, "g", 39)]).toEqual(["quota_exceeded", "setContents"]);
+    expect(state.namespace.sizeBytes).toBe(50);
     checkInvariants(state);
   });
 

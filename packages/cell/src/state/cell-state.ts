@@ -5,6 +5,7 @@ import {
   NODES_MAX_DEFAULT,
   type Quotas,
   SESSIONS_MAX_DEFAULT,
+  TREE_BYTES_MAX,
 } from "@cubby/protocol";
 import { Effects } from "./effects.ts";
 import { Namespace } from "./namespace.ts";
@@ -34,6 +35,8 @@ export class CellState {
   /** Key of the handles' check digits; empty until the first master has supplied it. */
   handleKey: Uint8Array = EMPTY_BYTES;
   quotas: Quotas = DEFAULT_QUOTAS;
+  /** The same at all replicas and no part of the state: only tests set it. */
+  treeBytesMax = TREE_BYTES_MAX;
   /** SES-5: the longest lease that a master may grant where a session asked for less. */
   stretchMs = 0;
   /** For status. */

@@ -1,4 +1,4 @@
-import { assert } from "@cubby/base";
+import { assert, utf8Length } from "@cubby/base";
 import { IN_FLIGHT_MAX, LockMode } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
 import type { Namespace } from "./namespace.ts";
@@ -8,12 +8,15 @@ import type { Session } from "./session.ts";
 /** Asserts what holds after every entry of the log. Costs a walk of the whole state: for tests. */
 export function checkInvariants(state: CellState): void {
   let locksHeld = 0;
+  let sizeBytes = 0;
   for (const path of state.namespace.sortedPaths()) {
     const node = state.namespace.get(path);
     assert(node !== undefined, "every path has its node");
     checkNode(state, node);
     if (node.lockMode !== LockMode.FREE) locksHeld += 1;
+    if (node.parent !== undefined) sizeBytes += utf8Length(path) + node.contents.length;
   }
+  assert(sizeBytes === state.namespace.sizeBytes, "names and contents are counted");
   assert(locksHeld === state.locksHeld, "the count of held locks is right");
   for (const path of state.namespace.delayMarkers.keys()) {
     assert(state.namespace.get(path) === undefined, "only deleted names leave a delay behind");

@@ -1,4 +1,4 @@
-import { assert, OrderedMap } from "@cubby/base";
+import { assert, EMPTY_BYTES, OrderedMap, utf8Length } from "@cubby/base";
 import { baseName, cellRoot, NodeKind, parentOf } from "@cubby/protocol";
 import type { LockDelay } from "./lock-delay.ts";
 import { Node } from "./node.ts";
@@ -13,6 +13,8 @@ export class Namespace {
    * when it is deleted. So generations never go down for a name, and deleted names cost nothing.
    */
   generationCounter = 1;
+  /** Of the names and contents of all nodes but the root. */
+  sizeBytes = 0;
   /** Lock-delay belongs to the name: what a node left that was deleted in delay. */
   readonly delayMarkers = new OrderedMap<string, LockDelay>();
 
@@ -75,6 +77,12 @@ export class Namespace {
     parent.children ??= new OrderedMap();
     parent.children.set(baseName(node.path), node);
     this.#nodes.set(node.path, node);
+    this.sizeBytes += utf8Length(node.path) + node.contents.length;
+  }
+
+  setContents(node: Node, contents: Uint8Array): void {
+    this.sizeBytes += contents.length - node.contents.length;
+    node.setContents(contents);
   }
 
   /** Takes a node without children out of the tree; its lock must have been cleared. */
@@ -88,6 +96,9 @@ export class Namespace {
     parent.children?.delete(baseName(node.path));
     if (parent.childCount === 0) parent.children = undefined;
     this.#nodes.delete(node.path);
+    // Handles may remember the node for long; nobody reads it any more.
+    this.setContents(node, EMPTY_BYTES);
+    this.sizeBytes -= utf8Length(node.path);
     node.isDeleted = true;
   }
 

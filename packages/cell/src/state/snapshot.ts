@@ -143,7 +143,7 @@ function readNode(reader: ByteReader, state: CellState): void {
   node.readAcl = reader.string();
   node.writeAcl = reader.string();
   node.changeAcl = reader.string();
-  node.setContents(reader.bytes());
+  state.namespace.setContents(node, reader.bytes());
   node.lockDelay = readDelay(reader);
 }
 

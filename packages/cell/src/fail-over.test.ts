@@ -212,6 +212,48 @@ describe("fail-over", () => {
     expect(codeOf(harness.resultOf(write))).toBe("setContents");
   });
 
+  it("gives a caching session its lease, and no more, to acknowledge (FO-6)", () => {
+    const harness = new Harness(2);
+    const deaf = new TestSession(harness, { caches: true, from: 2 });
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    const { handle } = session.open(PATH);
+    harness.elect(1);
+    session.acknowledge();
+    const write = session.begin({ $case: "setContents", value: setCall(handle, "new") });
+    deaf.epoch = harness.epoch;
+    const first = harness.resultOf(deaf.keepAlive());
+    expect(first).toMatchObject({ value: { leaseMs: 12_000, failOverEpoch: 2 } });
+    harness.advance(5_000);
+    const again = harness.resultOf(deaf.keepAlive());
+    // What is left of the 13,900 ms for which the master keeps it, as the client may count on it.
+    expect(again).toMatchObject({ value: { leaseMs: 8_089, failOverEpoch: 2 } });
+    for (let i = 0; i < 100; i += 1) {
+      harness.advance(90);
+      deaf.keepAlive();
+    }
+    expect(codeOf(harness.resultOf(deaf.keepAlive()))).toBe("session_expired");
+    expect(codeOf(harness.resultOf(write))).toBe("setContents");
+  });
+
+  it("grants its whole lease to one that acknowledges what it was told a second time", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true });
+    harness.elect(1);
+    caching.epoch = harness.epoch;
+    caching.keepAlive();
+    harness.advance(13_000);
+    const again = harness.resultOf(caching.keepAlive());
+    expect(again).toMatchObject({ value: { leaseMs: 817, failOverEpoch: 2 } });
+    const held = caching.acknowledge();
+    harness.advance(476);
+    expect(harness.resultOf(held)).toMatchObject({ value: { leaseMs: 12_000, failOverEpoch: 0 } });
+    const next = caching.keepAlive(2);
+    harness.advance(6_999);
+    expect(harness.replyTo(next)).toBe(undefined);
+    harness.advance(1);
+    expect(codeOf(harness.resultOf(next))).toBe("keepAlive");
+  });
+
   it("expires two silent caching sessions with ephemeral files, neither waiting for the other", () => {
     const harness = new Harness(2);
     const dead = [0, 1].map(() => new TestSession(harness, { caches: true }));

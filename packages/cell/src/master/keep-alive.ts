@@ -26,6 +26,12 @@ export function masterLeaseMs(leaseMs: number, heldMs = heldMsMax(leaseMs)): num
   return leaseMs + Math.ceil((leaseMs + heldMs) * CLOCK_RATE_ERROR);
 }
 
+/** The longest lease that the master has no longer than `leftMs` to keep, with word of `heldMs`. */
+function leaseMsWithin(leftMs: number, heldMs: number): number {
+  const leaseMs = (leftMs - 1 - heldMs * CLOCK_RATE_ERROR) / (1 + CLOCK_RATE_ERROR);
+  return Math.max(0, Math.floor(leaseMs));
+}
+
 /** Who says how long a lease to grant. */
 export type Leases = { leaseMsFor(now: Instant, session: MasterSession): number };
 
@@ -141,9 +147,12 @@ export class KeepAlives {
     return held.sort((a, b) => a.id - b.id);
   }
 
-  #reply(now: Instant, session: MasterSession, leaseMs: number): void {
+  #reply(now: Instant, session: MasterSession, leaseMsMax: number): void {
     assert(session.keepAliveFrom !== undefined, "a due reply has a KeepAlive to answer");
     const heldMs = Math.min(now - session.keepAliveAt, heldMsMax(session.leaseMs));
+    const leftMs = mustAcknowledge(session) ? session.deadline - this.#clock.read(now) : undefined;
+    const leaseMs =
+      leftMs === undefined ? leaseMsMax : Math.min(leaseMsMax, leaseMsWithin(leftMs, heldMs));
     const value = {
       leaseMs,
       heldMs,
@@ -202,6 +211,18 @@ function replyDueAt(now: Instant, session: MasterSession): Instant {
   if (!session.hasAcknowledged || session.isFirstReplyPending) return now;
   if ((now - session.repliedAt) * LATE_PARTS > session.leaseMs) return now;
   return after(session.repliedAt, heldMsMax(session.leaseMs));
+}
+
+/**
+ * FO-6: everybody's writes wait for a session that caches until it acknowledges the fail-over. Told of
+ * it once, it has what is left of its lease to do so; it is told again, and granted nothing beyond.
+ */
+function mustAcknowledge({
+  session,
+  hasAcknowledged,
+  isFirstReplyPending,
+}: MasterSession): boolean {
+  return session.caches && !hasAcknowledged && !isFirstReplyPending;
 }
 
 /** FO-5, FO-10: true when the KeepAlive tells that its session has taken this epoch's event. */

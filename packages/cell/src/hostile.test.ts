@@ -79,7 +79,10 @@ describe("hostile clients", () => {
     const stat = watcher.open("/ls/local/l").handle;
     const read = hostile.open("/ls/local/l").handle;
     for (let i = 0; i < 1_500; i += 1) {
-      const { handle } = hostile.open("/ls/local/l");
+      const opened = hostile.tryOpen("/ls/local/l");
+      // It has as many open as it may.
+      if (opened.$case !== "open") break;
+      const { handle } = opened.value;
       hostile.lowest = hostile.next;
       hostile.acquire(handle, SHARED);
       // A read says that all below is answered; the log does not hear of it.
@@ -199,6 +202,49 @@ describe("hostile clients", () => {
     expect(codeOf(harness.resultOf(first))).toBe("cancel");
     expect(codeOf(harness.resultOf(second))).toBe("cancelled");
     // Not carried out, so the handle is as good as before: it holds its lock and can give it back.
+    expect(codeOf(session.release(handle))).toBe("release");
+  });
+
+  // The handle is forgotten with its Open: nobody could release what it were granted.
+  it("grants nothing to a handle whose Open is cancelled, whether its Acquire waits or is under way", () => {
+    for (const isUnderWay of [false, true]) {
+      const harness = new Harness();
+      const [holder, session, other] = [0, 1, 2].map(() => new TestSession(harness));
+      if (holder === undefined || session === undefined || other === undefined) throw new Error();
+      const held = holder.open("/ls/local/l").handle;
+      holder.acquire(held);
+      const next = other.open("/ls/local/l").handle;
+      const requestNumber = session.next;
+      const { handle } = session.open("/ls/local/l");
+      session.lowest = requestNumber;
+      if (isUnderWay) holder.release(held);
+      harness.isHeldBack = isUnderWay;
+      const cancel = { $case: "cancel" as const, value: { requestNumber } };
+      let acquire = 0;
+      if (isUnderWay) {
+        session.begin(cancel);
+        acquire = session.beginAcquire(handle);
+      } else {
+        acquire = session.beginAcquire(handle);
+        session.begin(cancel);
+      }
+      harness.letGo();
+      expect(codeOf(harness.resultOf(acquire))).toBe("stale_handle");
+      if (!isUnderWay) holder.release(held);
+      expect(codeOf(other.acquire(next))).toBe("acquire");
+    }
+  });
+
+  it("keeps open a handle whose Close was cancelled before it came", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open("/ls/local/l");
+    session.acquire(handle);
+    harness.isHeldBack = true;
+    session.begin({ $case: "cancel", value: { requestNumber: session.next + 1 } });
+    const close = session.begin({ $case: "close", value: { handle } });
+    harness.letGo();
+    expect(codeOf(harness.resultOf(close))).toBe("cancelled");
     expect(codeOf(session.release(handle))).toBe("release");
   });
 

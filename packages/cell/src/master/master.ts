@@ -328,6 +328,11 @@ export class Master {
     }
     if (parts.state.effects.sessionBegun !== 0) this.#onSessionBegun(now, serving);
     if (call === undefined) return;
+    // A Close that was cancelled before it came has closed nothing: the handle may hold its lock yet.
+    const asked = call.request.call;
+    if (asked?.$case === "close" && result.$case === "error") {
+      this.#onOpened(parts, command, asked.value.handle);
+    }
     parts.waiters.remove(call);
     serving.intake.settle(call, result);
     serving.locks.onSettled(call);
@@ -335,7 +340,7 @@ export class Master {
     if (call.node !== undefined && result.$case !== "acquire") parts.waiters.pump(call.node);
   }
 
-  /** The handle of a node that a command created, or of an ephemeral one. */
+  /** The handle of a node that a command created, or of an ephemeral one; or one that stays open. */
   #onOpened(parts: MasterParts, command: Command, bytes: Uint8Array): void {
     const session = parts.sessions.get(command.sessionId);
     const token = decodeHandleToken(this.#state.handleKey, bytes);
@@ -351,6 +356,7 @@ export class Master {
     if (session === undefined || number < session.session.lowestUnanswered) return;
     session.handles?.delete(number);
     session.answered?.delete(number);
+    serving.locks.dropWaitersOf(session, number);
     const call = session.calls?.get(number);
     if (call === undefined || call.isProposed) return;
     serving.locks.abandon([call], failure("cancelled", "The caller cancelled the request."));

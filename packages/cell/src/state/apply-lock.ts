@@ -33,6 +33,13 @@ export function applyAcquireLock(
   if (known !== undefined && known.holds !== LockMode.FREE) {
     return reacquire(session, known, number, body.mode);
   }
+  // A handle's id is the number of its Open. One that was cancelled left nobody to release the lock.
+  if (session.results?.get(body.handleId)?.$case === "error") {
+    return failure(
+      "stale_handle",
+      `The Open of this handle of ${quoted(body.path)} was cancelled.`,
+    );
+  }
   // Of handles that the master has forgotten, too: the state must not grow with a client's numbers.
   const records = session.handles?.size ?? 0;
   if (known === undefined && records >= state.quotas.handlesPerSessionMax) {

@@ -303,6 +303,27 @@ describe("typed errors", () => {
     const withContents = { kind: NodeKind.DIRECTORY, initialContents: Uint8Array.of(1) };
     expect(codeOf(session.tryOpen("/ls/local/d", withContents))).toBe("invalid_argument");
     expect(codeOf(harness.resultOf(harness.send({ call: stat })))).toBe("invalid_argument");
+    expect(codeOf(session.tryOpen("/ls/local/d", { kind: 7 as NodeKind }))).toBe(
+      "invalid_argument",
+    );
+  });
+
+  it("says which number of a request is missing, or too high", () => {
+    const { session, handle } = started();
+    const close = { $case: "close" as const, value: { handle } };
+    const details = [
+      { requestNumber: 0, lowestUnanswered: 1 },
+      { requestNumber: 5, lowestUnanswered: 0 },
+      { requestNumber: 5, lowestUnanswered: 6 },
+    ].map((numbers) => {
+      const result = session.call(close, numbers);
+      return result.$case === "error" ? result.value.detail : result.$case;
+    });
+    expect(details).toEqual([
+      "The request has no number.",
+      "The request does not say which is the lowest unanswered one.",
+      "Request 5 is below 6, its own lowest unanswered one.",
+    ]);
   });
 
   it("says invalid_argument when a number is used again for another call", () => {

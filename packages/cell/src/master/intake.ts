@@ -43,8 +43,9 @@ export class Intake {
     const { number } = call;
     const lowest = call.request.lowestUnanswered;
     const { answers } = this.#parts;
-    if (number === 0 || lowest === 0 || lowest > number) {
-      answers.asFact(call, failure("invalid_argument", "The request's numbers make no sense."));
+    const problem = numberProblem(number, lowest);
+    if (problem !== undefined) {
+      answers.asFact(call, failure("invalid_argument", problem));
       return false;
     }
     session.raiseLowestSeen(Math.max(lowest, session.session.lowestUnanswered));
@@ -129,4 +130,12 @@ export class Intake {
     const detail = `Request ${call.number} was another call.`;
     this.#parts.answers.asFact(call, failure("invalid_argument", detail));
   }
+}
+
+function numberProblem(number: number, lowest: number): string | undefined {
+  if (number === 0) return "The request has no number.";
+  if (lowest === 0) return "The request does not say which is the lowest unanswered one.";
+  if (lowest > number)
+    return `Request ${number} is below ${lowest}, its own lowest unanswered one.`;
+  return undefined;
 }

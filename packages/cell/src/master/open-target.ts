@@ -2,6 +2,7 @@ import {
   CreateMode,
   LOCK_DELAY_MS_DEFAULT,
   LOCK_DELAY_MS_MAX,
+  NodeKind,
   type Open,
   type OpenNode,
   pathProblem,
@@ -31,8 +32,11 @@ export function openTarget(
   if (lockDelayMs > LOCK_DELAY_MS_MAX) {
     return failure("invalid_argument", `A lock-delay is at most ${LOCK_DELAY_MS_MAX} ms.`);
   }
-  if (!isCreateMode(open.create)) {
+  if (!isOneOf(CreateMode, open.create)) {
     return failure("invalid_argument", `There is no create mode ${Number(open.create)}.`);
+  }
+  if (!isOneOf(NodeKind, open.kind)) {
+    return failure("invalid_argument", `There is no kind of node ${Number(open.kind)}.`);
   }
   return {
     path,
@@ -71,10 +75,6 @@ function accessOf(open: Open): number {
   );
 }
 
-function isCreateMode(create: CreateMode): boolean {
-  return (
-    create === CreateMode.NEVER ||
-    create === CreateMode.IF_ABSENT ||
-    create === CreateMode.MUST_CREATE
-  );
+function isOneOf(values: Readonly<Record<string, number>>, value: number): boolean {
+  return Object.values(values).includes(value);
 }

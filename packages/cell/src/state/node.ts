@@ -77,7 +77,7 @@ export class Node {
     return this.children === undefined ? 0 : this.children.size;
   }
 
-  /** META-3. Computed when asked for: only a master ever asks. */
+  /** META-3. Computed when first asked for, as by the Stat in a result; a restored node may never be. */
   get checksum(): string {
     this.#checksum ??= checksum64(this.#contents);
     return this.#checksum;

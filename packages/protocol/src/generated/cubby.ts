@@ -310,7 +310,10 @@ export interface Cancel {
 }
 
 export interface Cancelled {
-  /** True when the request had been carried out and what it was granted has been given back. */
+  /**
+   * True when what a command of the log had granted has been given back. False also for an Open
+   * that needed no command, whose handle is closed, and for a lock that another Acquire of it keeps.
+   */
   released: boolean;
 }
 

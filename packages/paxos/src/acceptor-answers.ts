@@ -16,20 +16,28 @@ export type PartBounds = {
   readonly snapshotPartBytes: number;
 };
 
-/** The promise of what is promised now. If our log is the fresher one its start comes along. */
+/** The promise of what is promised now, without any of our log. */
+export function barePromise(acceptor: Acceptor, prepare: PrepareMessage): PromiseMessage {
+  const { promised: ballot, acceptedBallot, length, chosen } = acceptor;
+  const firstSlot = prepare.chosen + 1;
+  return { kind: "promise", ballot, acceptedBallot, length, chosen, firstSlot, entries: [] };
+}
+
+/** The same; and if our log is the fresher one its start comes along. */
 export function promiseFor(
   acceptor: Acceptor,
   prepare: PrepareMessage,
   bounds: PartBounds,
 ): PromiseMessage {
-  const { promised: ballot, acceptedBallot, length, chosen, log } = acceptor;
+  const { acceptedBallot, length, log } = acceptor;
+  const promise = barePromise(acceptor, prepare);
   const byBallot = compareBallots(acceptedBallot, prepare.acceptedBallot);
   const fresher = byBallot > 0 || (byBallot === 0 && length > prepare.length);
-  const firstSlot = prepare.chosen + 1;
+  const { firstSlot } = promise;
   const held = firstSlot > log.dropped && firstSlot <= length;
-  const entries =
-    fresher && held ? log.slice(firstSlot, lastOfPart(acceptor, firstSlot, bounds)) : [];
-  return { kind: "promise", ballot, acceptedBallot, length, chosen, firstSlot, entries };
+  if (!fresher || !held) return promise;
+  const entries = log.slice(firstSlot, lastOfPart(acceptor, firstSlot, bounds));
+  return { ...promise, entries };
 }
 
 /** What a new leader that adopts our log asked for: a part of the log, or of the snapshot. */

@@ -2,6 +2,7 @@ import { after, assert, type Instant, NEVER } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
 import { type Ballot, ballotText, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
 import { CatchUp } from "./catch-up.ts";
+import { ADOPT_PATIENCE_MS } from "./limits.ts";
 import type { LogEntry } from "./log-entry.ts";
 import { MasterLease } from "./master-lease.ts";
 import type {
@@ -163,13 +164,15 @@ export class Leader {
   advance(now: Instant): void {
     const catchUp = this.#catchUp;
     if (catchUp === undefined) return;
-    if (now < after(catchUp.progressAt, this.#settings.electionTimeoutMs)) {
+    const { source } = catchUp.plan;
+    const isOverdue = now >= after(catchUp.progressAt, ADOPT_PATIENCE_MS);
+    // Liveness: what came so far is lost then, so with nobody to turn to it is better to go on asking.
+    if (!isOverdue || !this.#phase1.hasQuorumWithout(source)) {
       catchUp.advance(now);
       return;
     }
-    // Liveness: the source is gone, or lost what it told of; another quorum may do without it.
     this.#catchUp = undefined;
-    this.#phase1.forget(catchUp.plan.source);
+    this.#phase1.forget(source);
     this.#maybeAdopt(now);
   }
 

@@ -8,6 +8,13 @@ export const ELECTION_TIMEOUT_MS = 300;
 export const ELECTION_TIMEOUT_MS_MAX = 1_200;
 export const RETRANSMIT_MS = 100;
 
+/**
+ * A new leader waits so long for a part of the log that it adopts. Far longer than a failure takes to
+ * be seen: a part over a slow link takes seconds, heartbeats queue behind it, and to turn to another
+ * source is to begin again.
+ */
+export const ADOPT_PATIENCE_MS = 5_000;
+
 /** ε: how much faster or slower than true time a clock may run, in thousandths. */
 export const DRIFT_PER_MILLE = 100;
 export const DRIFT_PER_MILLE_MAX = 500;

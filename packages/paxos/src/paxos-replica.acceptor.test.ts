@@ -248,6 +248,14 @@ describe("an acceptor", () => {
     });
   });
 
+  it("brings it along once: a copy would hold up what follows it on a slow link", () => {
+    const lone = synchronised();
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    const [send] = lone.hear(3, prepare(2, 3)).sends;
+    expect(send?.message).toMatchObject({ kind: "promise", length: 2, firstSlot: 1, entries: [] });
+  });
+
   it("takes no word for a ballot but its owner's", () => {
     const lone = follower();
     const output = lone.hear(3, prepare(5, 1));

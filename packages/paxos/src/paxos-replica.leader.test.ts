@@ -1,6 +1,7 @@
 import { utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { epochOf, sameBallot, ZERO_BALLOT } from "./ballot.ts";
+import { ADOPT_PATIENCE_MS } from "./limits.ts";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
 
 const commands = (...texts: string[]) => texts.map((text) => utf8Encode(text));
@@ -102,9 +103,10 @@ describe("a proposer", () => {
     const fresher = { acceptedBallot: ballot(1, 2), length: 9, entries: commands("x") };
     lone.hear(2, { ...promise, ...fresher });
     expect(lone.engine.status().role).toBe("adopting");
-    lone.wake(301);
-    expect(lone.engine.status().role).toBe("preparing");
     lone.hear(3, { ...promise, acceptedBallot: ZERO_BALLOT, length: 0, entries: [] });
+    lone.wake(ADOPT_PATIENCE_MS - 1);
+    expect(lone.engine.status().role).toBe("adopting");
+    lone.wake(1);
     expect(lone.engine.status().role).toBe("leading");
   });
 });

@@ -1,6 +1,6 @@
 import { after, assert, earliest, type Instant, NEVER, Rng, unreachable } from "@cubby/base";
 import { Acceptor } from "./acceptor.ts";
-import { fetchAnswer, promiseFor } from "./acceptor-answers.ts";
+import { barePromise, fetchAnswer, promiseFor } from "./acceptor-answers.ts";
 import {
   type Ballot,
   ballotText,
@@ -28,6 +28,7 @@ import type {
   PaxosMessage,
   PrepareMessage,
   PrepareRequestMessage,
+  PromiseMessage,
 } from "./messages.ts";
 import { type PaxosOptions, type Settings, settle } from "./options.ts";
 import { Outbox, type PaxosOutput } from "./outbox.ts";
@@ -344,7 +345,8 @@ export class PaxosReplica {
       return;
     }
     if (order === 0) {
-      this.#sendPromise(from, message);
+      // Liveness: the start of our log may be on its way, and a copy would hold up what follows it.
+      this.#sendPromise(from, barePromise(this.#acceptor, message));
       return;
     }
     // The proposer is new to us: it gets the time to answer our heartbeats.
@@ -369,12 +371,11 @@ export class PaxosReplica {
     this.#acceptor.promise(this.#now, message.ballot);
     this.#follower.onPromised();
     this.#outbox.trace({ kind: "promised", ballot: ballotText(message.ballot) });
-    this.#sendPromise(from, message);
+    this.#sendPromise(from, promiseFor(this.#acceptor, message, this.#settings));
   }
 
   /** Safety: leaves only once the promise, and the log it tells of, are durable. */
-  #sendPromise(to: ReplicaId, prepare: PrepareMessage): void {
-    const promise = promiseFor(this.#acceptor, prepare, this.#settings);
+  #sendPromise(to: ReplicaId, promise: PromiseMessage): void {
     this.#outbox.vouch(to, promise, this.#acceptor.stateIndex);
   }
 

@@ -33,6 +33,12 @@ export class PreparePhase {
     return this.#promises.has(this.#self) && this.#promises.size >= this.#quorum;
   }
 
+  hasQuorumWithout(replica: ReplicaId): boolean {
+    assert(replica !== this.#self, "our own log is at hand");
+    const others = this.#promises.size - (this.#promises.has(replica) ? 1 : 0);
+    return this.#promises.has(this.#self) && others >= this.#quorum;
+  }
+
   /**
    * The promise with the most up-to-date log: the highest accepted ballot, then the longest.
    * Safety: what was chosen below this ballot is in it, for one of any quorum accepted it.

@@ -1,0 +1,93 @@
+import { after, type Instant, utf8Encode } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { type Ballot, ZERO_BALLOT } from "./ballot.ts";
+import { ADOPT_PATIENCE_MS } from "./limits.ts";
+import type { FetchMessage, PaxosMessage } from "./messages.ts";
+import type { PaxosOutput, Send } from "./outbox.ts";
+import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
+
+const entries = ["a", "b", "c", "d", "e", "f"].map((text) => utf8Encode(text));
+const fresher = { acceptedBallot: ballot(1, 2), length: entries.length, chosen: 0 };
+
+/** Replica 1 stands, and 2 promises with the first of six parts of a fresher log. */
+function adopting(): { lone: LoneEngine; own: Ballot } {
+  const lone = new LoneEngine(1, formed(3));
+  const own = lone.stand();
+  lone.persist();
+  hearPromise(lone, own, entries.slice(0, 1));
+  expect(lone.engine.status().role).toBe("adopting");
+  return { lone, own };
+}
+
+function hearPromise(lone: LoneEngine, own: Ballot, first: readonly Uint8Array[]): PaxosOutput {
+  return lone.hear(2, { kind: "promise", ballot: own, ...fresher, firstSlot: 1, entries: first });
+}
+
+function partFor(own: Ballot, { from }: FetchMessage): PaxosMessage {
+  const part = entries.slice(from - 1, from);
+  return { kind: "logPart", ballot: own, ...fresher, firstSlot: from, entries: part };
+}
+
+/** Runs in steps of 10 ms, with heartbeats answered at once, and hands over what else is sent. */
+function run(
+  lone: LoneEngine,
+  own: Ballot,
+  ms: number,
+  see: (send: Send) => void,
+  answering: readonly number[] = [2],
+): void {
+  for (const end = after(lone.now, ms); lone.now < end; ) {
+    let { sends } = lone.wake(10);
+    while (sends.length > 0) {
+      let next: readonly Send[] = [];
+      for (const send of sends) {
+        const { to, message } = send;
+        if (message.kind !== "heartbeatRequest") see(send);
+        else if (answering.includes(to)) {
+          const follows = { ballot: ZERO_BALLOT, leader: own, happy: true };
+          next = lone.hear(to, { kind: "heartbeatReply", round: message.round, ...follows }).sends;
+        }
+      }
+      sends = next;
+    }
+    lone.persist();
+  }
+}
+
+describe("a new leader behind a slow link", () => {
+  it("adopts a log of which each part takes longer than an election timeout", () => {
+    const { lone, own } = adopting();
+    const coming: { at: Instant; message: PaxosMessage }[] = [];
+    const see = ({ message }: Send): void => {
+      if (message.kind !== "fetch") return;
+      coming.push({ at: after(lone.now, 350), message: partFor(own, message) });
+    };
+    for (let i = 0; i < 1_000 && lone.engine.status().role === "adopting"; i += 1) {
+      run(lone, own, 10, see);
+      for (const part of coming.splice(0)) {
+        if (part.at > lone.now) coming.push(part);
+        else for (const send of lone.hear(2, part.message).sends) see(send);
+      }
+    }
+    expect(lone.engine.status()).toMatchObject({ role: "leading", length: entries.length });
+  });
+
+  it("goes on asking the one source that a quorum cannot do without", () => {
+    const { lone, own } = adopting();
+    const asked: FetchMessage[] = [];
+    run(lone, own, 4 * ADOPT_PATIENCE_MS, ({ message }) => {
+      if (message.kind === "fetch") asked.push(message);
+    });
+    expect(lone.engine.status().role).toBe("adopting");
+    // What came is kept.
+    expect(new Set(asked.map(({ from }) => from))).toEqual(new Set([2]));
+  });
+
+  it("asks for the log when the promise that brought its start along was lost", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    lone.persist();
+    const { sends } = hearPromise(lone, own, []);
+    expect(sends.map(({ message }) => message)).toMatchObject([{ kind: "fetch", from: 1 }]);
+  });
+});

@@ -94,6 +94,27 @@ describe("catching up by log", () => {
     expect(asked()).toMatchObject([{ kind: "fetch", from: 1 }]);
   });
 
+  // Guard: `CatchUp.#askAgain` and `#progressed`. A source answers every copy with a whole part, and over a
+  // slow link those of one part kept the next, and heartbeats, waiting for ever.
+  it("asks ever less often, and gives what was slow to come twice its time from then on", () => {
+    const { catching, asked } = catchUp();
+    const askedUntil = (end: number): number[] => {
+      const times: number[] = [];
+      while (catching.wakeAt <= end) {
+        const at = catching.wakeAt;
+        catching.advance(at);
+        if (asked().length > 0) times.push(at);
+      }
+      return times;
+    };
+    expect(askedUntil(9_000)).toEqual([1100, 1300, 1700, 2500, 4100, 6100, 8100]);
+    catching.onLogPart(instant(8_500), part(1, commands("a"), 4));
+    expect(asked()).toMatchObject([{ kind: "fetch", from: 2 }]);
+    expect(askedUntil(10_900)).toEqual([9300, 10900]);
+    catching.onLogPart(instant(10_901), part(2, commands("b"), 4));
+    expect(catching.wakeAt, "a quick answer means that one before was lost").toBe(11_001);
+  });
+
   it("makes what is known to be chosen durable on the way, and no more", () => {
     const { catching, acceptor, take } = catchUp({}, 20);
     catching.onLogPart(now, part(1, commands("a", "b", "c"), 5, 2));

@@ -1,7 +1,7 @@
-import { after, assert, concatBytes, crc32c, type Instant, NEVER } from "@cubby/base";
+import { after, assert, concatBytes, crc32c, type Instant, msBetween, NEVER } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
 import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
-import { SNAPSHOT_BYTES_MAX } from "./limits.ts";
+import { FETCH_WAIT_MS_MAX, SNAPSHOT_BYTES_MAX } from "./limits.ts";
 import { entrySize, type LogEntry } from "./log-entry.ts";
 import type { LogPartMessage, SnapshotIdentity, SnapshotPartMessage } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
@@ -56,6 +56,8 @@ export class CatchUp {
   #awaited: RecordIndex = 0;
   #waitsForDisk = false;
   #askedAt: Instant;
+  /** How long an answer to the last fetch is waited for. */
+  #waitMs: number;
   #progressAt: Instant;
 
   constructor(
@@ -75,6 +77,7 @@ export class CatchUp {
     this.#first = acceptor.chosen + 1;
     this.#target = plan.expected?.length;
     this.#askedAt = now;
+    this.#waitMs = settings.retransmitMs;
     this.#progressAt = now;
     assert(
       this.#target === undefined || this.#target >= acceptor.chosen,
@@ -111,13 +114,29 @@ export class CatchUp {
 
   /** The disk's answer is an input of its own, and needs no wake-up. */
   get wakeAt(): Instant {
-    return this.#waitsForDisk ? NEVER : after(this.#askedAt, this.#retransmitMs);
+    return this.#waitsForDisk ? NEVER : after(this.#askedAt, this.#waitMs);
   }
 
   advance(now: Instant): void {
     if (this.complete) return;
     if (this.#waitsForDisk) this.#askOnceWritten(now);
-    else if (now >= this.wakeAt) this.ask(now);
+    else if (now >= this.wakeAt) this.#askAgain(now);
+  }
+
+  /**
+   * Ever later: a source answers each copy of a fetch, and over a slow link the copies of one part
+   * would keep the next, and heartbeats, waiting.
+   */
+  #askAgain(now: Instant): void {
+    this.#waitMs = Math.min(FETCH_WAIT_MS_MAX, 2 * this.#waitMs);
+    this.ask(now);
+  }
+
+  /** What is lost is asked for again soon, and what was slow to come is given time the next time. */
+  #progressed(now: Instant): void {
+    this.#progressAt = now;
+    const tookMs = msBetween(this.#askedAt, now);
+    this.#waitMs = Math.min(FETCH_WAIT_MS_MAX, Math.max(this.#retransmitMs, 2 * tookMs));
   }
 
   ask(now: Instant): void {
@@ -146,7 +165,7 @@ export class CatchUp {
       this.#staged.push(entry);
       this.#stagedBytes += entrySize(entry);
     }
-    this.#progressAt = now;
+    this.#progressed(now);
     this.#snapshot = undefined;
     if (this.complete) return;
     if (this.#stagedBytes >= this.#learnBytes) this.#learn(now);
@@ -178,7 +197,7 @@ export class CatchUp {
     if (message.bytes.length === 0 && transit.identity.sizeBytes > 0) return;
     transit.parts.push(message.bytes);
     transit.received += message.bytes.length;
-    this.#progressAt = now;
+    this.#progressed(now);
     if (transit.received === transit.identity.sizeBytes) this.#install(now, transit);
     if (!this.complete) this.ask(now);
   }

@@ -8,6 +8,9 @@ export const ELECTION_TIMEOUT_MS = 300;
 export const ELECTION_TIMEOUT_MS_MAX = 1_200;
 export const RETRANSMIT_MS = 100;
 
+/** Who catches up asks again for what does not come, ever later, but no later than this. */
+export const FETCH_WAIT_MS_MAX = 2_000;
+
 /**
  * A new leader waits so long for a part of the log that it adopts. Far longer than a failure takes to
  * be seen: a part over a slow link takes seconds, heartbeats queue behind it, and to turn to another

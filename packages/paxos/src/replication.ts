@@ -2,7 +2,7 @@ import { after, assert, type Instant } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
 import { logPart } from "./acceptor-answers.ts";
 import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
-import { ACCEPTS_PER_TURN } from "./limits.ts";
+import { ACCEPTS_PER_TURN, SNAPSHOT_PIN_MS } from "./limits.ts";
 import type {
   AcceptedMessage,
   AcceptMessage,
@@ -38,6 +38,8 @@ type Follower = {
   chosenTold: Slot;
   /** It lacks slots that only the snapshot holds: no accepts until it has them. */
   needsSnapshot: boolean;
+  /** Since the snapshot was last offered, it asked for a part of something last at. */
+  fetchedAt: Instant | undefined;
   /** Acknowledged, or asked for something, last at. */
   progressAt: Instant;
   resentAt: Instant;
@@ -81,6 +83,7 @@ export class Replication {
         next: 1,
         chosenTold: 0,
         needsSnapshot: false,
+        fetchedAt: undefined,
         progressAt: now,
         resentAt: now,
       });
@@ -124,7 +127,10 @@ export class Replication {
     const follower = this.#follower(from);
     follower.promised = true;
     // One that streams shows progress by what it accepts, not by asking.
-    if (!message.synchronised || message.snapshotSlot > 0) follower.progressAt = now;
+    if (!message.synchronised || message.snapshotSlot > 0) {
+      follower.progressAt = now;
+      follower.fetchedAt = now;
+    }
     if (message.from <= this.#acceptor.dropped || message.snapshotSlot > 0) {
       const part = this.#snapshots.part(
         now,
@@ -202,7 +208,7 @@ export class Replication {
       follower.resentAt = now;
       this.#outbox.send(replica, prepare);
     } else if (follower.needsSnapshot) {
-      this.#offerSnapshot(now, follower);
+      if (!isFetching(now, follower)) this.#offerSnapshot(now, follower);
     } else if (!follower.synchronised) {
       // It asks by itself once it knows that there is something to ask for.
       this.#tell(now, follower);
@@ -286,6 +292,7 @@ export class Replication {
   #offerSnapshot(now: Instant, follower: Follower): void {
     follower.resentAt = now;
     follower.needsSnapshot = true;
+    follower.fetchedAt = undefined;
     const part = this.#snapshots.part(now, this.ballot, 0, 0);
     assert(part !== undefined, "what the log lacks at its start a snapshot holds");
     this.#outbox.send(follower.replica, part);
@@ -302,6 +309,11 @@ export class Replication {
     assert(follower !== undefined, "only members' messages get here");
     return follower;
   }
+}
+
+/** One that fetches asks by itself, ever later; an offer would be the first part once more. */
+function isFetching(now: Instant, { fetchedAt }: Follower): boolean {
+  return fetchedAt !== undefined && now < after(fetchedAt, SNAPSHOT_PIN_MS);
 }
 
 function insertDescending(list: number[], value: number): void {

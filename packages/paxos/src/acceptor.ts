@@ -81,6 +81,15 @@ export class Acceptor {
     return this.#leaseMs;
   }
 
+  /** The one that all of the log names, when it is chosen and delivered to its end. */
+  get lastLeaseMs(): number {
+    for (let slot = this.#log.length; slot > this.#delivered; slot -= 1) {
+      const entry = this.#log.at(slot);
+      if (!isCommand(entry)) return entry.leaseMs;
+    }
+    return this.#leaseMs;
+  }
+
   get log(): EntryLog {
     return this.#log;
   }

@@ -279,6 +279,6 @@ export class Leader {
     for (const [peer, promise] of this.#phase1.promises()) {
       if (peer !== self) this.#replication.onPromise(now, peer, promise);
     }
-    if (acceptor.leaseMs !== leaseMs) this.#proposals.add([{ kind: "masterLease", leaseMs }]);
+    if (acceptor.lastLeaseMs !== leaseMs) this.#proposals.add([{ kind: "masterLease", leaseMs }]);
   }
 }

@@ -4,6 +4,7 @@ import type { ReplicaId } from "./ballot.ts";
 import type { BallotLeaderElection } from "./ballot-leader-election.ts";
 import type { Leader } from "./leader.ts";
 import type { LeaseGrantor } from "./lease-grantor.ts";
+import { LEASE_RENEWALS } from "./limits.ts";
 import type { LeaseRequestMessage } from "./messages.ts";
 import type { Settings } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
@@ -70,14 +71,21 @@ export class LeaseProtocol {
     if (!this.#outbox.durability.covers(this.#grantMaxIndex)) return;
     const { ballot } = leader;
     const leaseRound = leader.lease.begin(now, leaseMs);
-    const { self, peers, leaseRenewMs, retransmitMs } = this.#settings;
+    const { self, peers, retransmitMs } = this.#settings;
     this.#grantor.grant(now, ballot, leaseRound, leaseMs);
     leader.lease.onGrant(self, leaseRound);
     const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen, length } as const;
     for (const peer of peers) this.#outbox.send(peer, request);
     // Liveness: a renewal that is lost may be missed, but not a round that somebody waits for.
     const isAwaited = !leader.lease.held(now) || leader.lease.isAsked;
-    this.#renewAt = after(now, isAwaited ? Math.min(leaseRenewMs, retransmitMs) : leaseRenewMs);
+    const renewMs = this.#renewMs(leaseMs);
+    this.#renewAt = after(now, isAwaited ? Math.min(renewMs, retransmitMs) : renewMs);
+  }
+
+  /** The lease in force may be shorter than the one of our settings, until the log names that. */
+  #renewMs(leaseMs: number): number {
+    const thirdMs = Math.max(1, Math.floor(leaseMs / LEASE_RENEWALS));
+    return Math.min(this.#settings.leaseRenewMs, thirdMs);
   }
 
   #raiseGrantMax(now: Instant, leaseMs: number): void {

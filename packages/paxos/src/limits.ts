@@ -3,6 +3,8 @@ import { assert } from "@cubby/base";
 /** Times. A round trip on a LAN is well under a millisecond; the lease rules the fail-over time. */
 export const LEASE_MS = 600;
 export const LEASE_RENEW_MS = 100;
+/** A lease is renewed at least so often in its time: it survives two lost rounds. */
+export const LEASE_RENEWALS = 3;
 export const ROUND_MS = 100;
 export const ELECTION_TIMEOUT_MS = 300;
 export const ELECTION_TIMEOUT_MS_MAX = 1_200;
@@ -67,7 +69,7 @@ export const REASON_LENGTH_MAX = 512;
 /** No message encodes to more: a batch that was almost full, one command more, and the fields. */
 export const MESSAGE_BYTES_MAX = BATCH_BYTES_MAX + COMMAND_BYTES_MAX + (64 << 10);
 
-assert(LEASE_RENEW_MS * 3 <= LEASE_MS, "a lease survives two lost rounds");
+assert(LEASE_RENEW_MS * LEASE_RENEWALS <= LEASE_MS, "a lease survives two lost rounds");
 assert(ELECTION_TIMEOUT_MS >= ROUND_MS * 3, "a leader survives two lost heartbeats");
 assert(ELECTION_TIMEOUT_MS_MAX >= ELECTION_TIMEOUT_MS, "timeouts grow, not shrink");
 assert(BATCH_BYTES_MAX <= WINDOW_BYTES_MAX, "a follower can be sent one batch");

@@ -57,6 +57,8 @@ export class TestingNetwork {
   readonly #hosts = new Map<ReplicaId, Host>();
   readonly #cut = new Set<number>();
   faults: Faults;
+  /** The settings of whatever is started from now on. */
+  paxos: Partial<PaxosOptions>;
   readonly checkers: Checkers;
   readonly traces: { at: number; replica: ReplicaId; event: TraceEvent }[] = [];
   /** Sees every message that is about to be delivered; returns false to take it out. */
@@ -69,6 +71,7 @@ export class TestingNetwork {
     this.#options = options;
     this.#rng = new Rng(options.seed);
     this.faults = options.faults ?? NO_FAULTS;
+    this.paxos = options.paxos ?? {};
     const drift = options.driftPerMille ?? 0;
     const clocks = this.#rng.fork("clocks");
     const disks = new Map<ReplicaId, SimulatedDisk>();
@@ -110,7 +113,7 @@ export class TestingNetwork {
         incarnation: host.incarnation,
         members: this.ids,
         seed: `${this.#options.seed}/${id}/${host.life}`,
-        ...this.#options.paxos,
+        ...this.paxos,
       },
       recovered,
       this.#localNow(host),

@@ -49,6 +49,31 @@ describe("the suspend detector", () => {
     expect(detector.hasSlept()).toBe(false);
   });
 
+  it("is not deceived while no file can be opened, and uptime falls back to whole seconds", () => {
+    let uptimeMs = 1_000_300;
+    let clockMs = 5_000;
+    let stepMs = 10;
+    const detector = new SuspendDetector(
+      () => Math.floor(uptimeMs / stepMs) * stepMs,
+      () => clockMs,
+    );
+    const goOn = () => {
+      for (let i = 0; i < 100; i += 1) {
+        uptimeMs += 107.3;
+        clockMs += 107.3;
+        expect(detector.hasSlept()).toBe(false);
+      }
+    };
+    goOn();
+    stepMs = 1_000;
+    goOn();
+    stepMs = 10;
+    goOn();
+    stepMs = 1_000;
+    uptimeMs += 3_000;
+    expect(detector.hasSlept()).toBe(true);
+  });
+
   it("adds up many small sleeps", () => {
     let uptimeMs = 0;
     let clockMs = 0;

@@ -26,7 +26,7 @@ export class SuspendDetector {
   readonly #clockMs: () => number;
   #offsetMs: number;
   /** Until a reading shows otherwise. */
-  #isWholeSeconds = true;
+  #countsWholeSeconds = true;
 
   constructor(
     uptimeMs: () => number = () => uptime() * 1000,
@@ -34,25 +34,33 @@ export class SuspendDetector {
   ) {
     this.#uptimeMs = uptimeMs;
     this.#clockMs = clockMs;
-    this.#offsetMs = this.#readOffsetMs();
+    this.#offsetMs = this.#read().offsetMs;
   }
 
   /** True when uptime has run ahead of the clock since the last look. */
   hasSlept(): boolean {
-    const offsetMs = this.#readOffsetMs();
+    const { offsetMs, isRounded } = this.#read();
     const jumpMs = offsetMs - this.#offsetMs;
     // Small differences are uptime's coarse resolution; they are followed only downwards, so that
     // many small sleeps add up to a large one.
-    if (jumpMs < 0) this.#offsetMs = offsetMs;
-    const stepMs = this.#isWholeSeconds ? UPTIME_STEP_MS : 0;
+    if (jumpMs < 0 && !isRounded) this.#offsetMs = offsetMs;
+    const stepMs = this.#countsWholeSeconds ? UPTIME_STEP_MS : 0;
     if (jumpMs <= SUSPEND_JUMP_MS + stepMs) return false;
     this.#offsetMs = offsetMs;
     return true;
   }
 
-  #readOffsetMs(): number {
+  /**
+   * Where uptime is finer, whole seconds are what Node falls back to when no file can be opened: the
+   * true offset is no less than such a reading, and each new second would look like a sleep.
+   */
+  #read(): { offsetMs: number; isRounded: boolean } {
     const uptimeMs = this.#uptimeMs();
-    if (uptimeMs % UPTIME_STEP_MS !== 0) this.#isWholeSeconds = false;
-    return uptimeMs - this.#clockMs();
+    const isWhole = uptimeMs % UPTIME_STEP_MS === 0;
+    if (!isWhole) this.#countsWholeSeconds = false;
+    return {
+      offsetMs: uptimeMs - this.#clockMs(),
+      isRounded: isWhole && !this.#countsWholeSeconds,
+    };
   }
 }

@@ -23,7 +23,7 @@ it("a connection to a replica that reads nothing keeps no process alive once it 
     const onConnected = () => {
       connected = true;
     };
-    const listener = { onConnected, onReplies: ignore, onClosed: ignore };
+    const listener = { onConnected, onHeard: ignore, onReplies: ignore, onClosed: ignore };
     const connection = new Connection(1, `127.0.0.1:${Number(String(line))}`, listener);
     while (!connected) await sleep(5);
     const value = {

@@ -12,6 +12,8 @@ const server = require("node:net").createServer();
 server.listen({ host: "127.0.0.1", port: 0, backlog: 1 }, () => console.log(server.address().port));
 `;
 
+const IDLE = { onConnected: ignore, onHeard: ignore, onReplies: ignore, onClosed: ignore };
+
 /** A port whose queue of connections is full, so that connecting to it neither works nor fails. */
 async function blackHole(): Promise<{ port: number; end(): void }> {
   const child = spawn(process.execPath, ["-e", LISTENER], { stdio: ["ignore", "pipe", "inherit"] });
@@ -45,7 +47,7 @@ async function endOfConnectionTo(
     const { port } = server.address() as AddressInfo;
     return await new Promise((resolve) => {
       const onClosed = (_id: number, code: string, detail: string) => resolve({ code, detail });
-      const listener = { onConnected: ignore, onReplies: ignore, onClosed };
+      const listener = { ...IDLE, onClosed };
       new Connection(1, `127.0.0.1:${port}`, listener);
     });
   } finally {
@@ -58,8 +60,7 @@ describe("a connection", () => {
     const hole = await blackHole();
     try {
       const before = openSockets();
-      const listener = { onConnected: ignore, onReplies: ignore, onClosed: ignore };
-      const connection = new Connection(1, `127.0.0.1:${hole.port}`, listener);
+      const connection = new Connection(1, `127.0.0.1:${hole.port}`, IDLE);
       for (let i = 0; i < 10; i += 1) await nextTurn();
       expect(openSockets()).toBeGreaterThan(before);
       connection.close();
@@ -82,5 +83,34 @@ describe("a connection", () => {
     const { code, detail } = await endOfConnectionTo(Buffer.concat([reply, Buffer.alloc(8, 0xff)]));
     expect(code).toBe("frame_too_long");
     expect(detail).toMatch(/^A frame declares/);
+  });
+
+  it("tells of bytes that end no reply: a slow link brings them for seconds", async () => {
+    const reply = encodeFrame(Reply.encode(Reply.fromPartial({ tag: 7 })).finish());
+    let rest: () => void = ignore;
+    const server = createServer((socket) => {
+      socket.on("error", ignore).setNoDelay(true);
+      socket.write(reply.subarray(0, 5));
+      rest = () => socket.end(reply.subarray(5));
+    });
+    try {
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const { port } = server.address() as AddressInfo;
+      const told: string[] = [];
+      await new Promise<void>((resolve) => {
+        new Connection(1, `127.0.0.1:${port}`, {
+          ...IDLE,
+          onHeard() {
+            told.push("heard");
+            rest();
+          },
+          onReplies: (_id, replies) => told.push(...replies.map(({ tag }) => `reply ${tag}`)),
+          onClosed: () => resolve(),
+        });
+      });
+      expect(told).toEqual(["heard", "reply 7"]);
+    } finally {
+      server.close();
+    }
   });
 });

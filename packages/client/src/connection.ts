@@ -20,6 +20,8 @@ const LINGER_MS = 2_000;
 /** What a connection tells its transport. After `onClosed` it says nothing more. */
 export interface ConnectionListener {
   onConnected(id: number): void;
+  /** A chunk came that ends no reply. */
+  onHeard(id: number): void;
   /** All replies of one chunk, in order. */
   onReplies(id: number, replies: readonly Reply[]): void;
   onClosed(id: number, code: ErrorCode, detail: string): void;
@@ -101,7 +103,7 @@ export class Connection {
     if (replies.length > 0) {
       this.#hasReplied = true;
       this.#listener.onReplies(this.#id, replies);
-    }
+    } else this.#listener.onHeard(this.#id);
     if (problem === undefined) return;
     const { code, detail } = describeBadBytes(problem);
     // Read as a frame the text of another protocol has a length, which says nothing to anybody.

@@ -70,6 +70,11 @@ export class Transport implements ConnectionListener {
     this.#stepAndCarryOut({ kind: "connected", connection });
   }
 
+  onHeard(connection: number): void {
+    // It asks for nothing: whatever was overdue without it looks again when its timer runs.
+    this.#core.step(monotonicNow(), { kind: "heard", connection });
+  }
+
   onReplies(connection: number, replies: readonly Reply[]): void {
     // The replies are in memory: only now is it late enough to look at the clock.
     const now = monotonicNow();

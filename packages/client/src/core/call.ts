@@ -114,7 +114,8 @@ export class Call {
   refusals = 0;
   /** After a refusal: not before this. */
   repeatAt: Instant = 0 as Instant;
-  sentAt: Instant = 0 as Instant;
+  /** Without an answer it is sent again then. */
+  overdueAt: Instant = NEVER;
   /** How long an answer may take before the call is sent again; doubles each time. */
   patienceMs = UNANSWERED_MS;
 
@@ -134,6 +135,12 @@ export class Call {
   /** True for an acquire that waits in the node's queue: hours may pass before its answer. */
   get waitsForOthers(): boolean {
     return this.body.$case === "acquire" && this.body.value.wait;
+  }
+
+  /** Bytes that it takes to the cell beside the small change of a request. */
+  get contentsBytes(): number {
+    if (this.body.$case === "setContents") return this.body.value.contents.length;
+    return this.body.$case === "open" ? this.body.value.initialContents.length : 0;
   }
 
   /** What is true of this call if no answer to it ever comes. */

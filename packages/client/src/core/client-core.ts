@@ -6,6 +6,7 @@ import { SILENCE_MS } from "./limits.ts";
 import { type LocatorHost, MasterLocator } from "./master-locator.ts";
 import type { Control, SessionEvent, SessionHost, SessionMachine } from "./session-machine.ts";
 import { freeTagFrom, tagAfter } from "./tag.ts";
+import { Uploads } from "./uploads.ts";
 
 export type ClientCoreOptions = {
   /** `host:port` of replicas. */
@@ -26,6 +27,8 @@ export type ClientInput =
       readonly code: ErrorCode;
       readonly detail: string;
     }
+  /** Bytes came in that end no reply. */
+  | { readonly kind: "heard"; readonly connection: ConnectionId }
   | { readonly kind: "reply"; readonly connection: ConnectionId; readonly reply: Reply }
   /** The machine slept: its clock stood still for a while. */
   | { readonly kind: "suspended" }
@@ -57,6 +60,7 @@ type Connection = {
   isConnected: boolean;
   nextTag: number;
   lastHeardAt: Instant;
+  readonly uploads: Uploads;
   /** By tag. */
   readonly waiting: Map<number, Call | Control | LocateRequest>;
   /** Calls among them that a healthy master answers at once, and since when there are any. */
@@ -121,6 +125,9 @@ export class ClientCore implements SessionHost, LocatorHost {
         return;
       case "disconnected":
         this.#onDisconnected(now, input.connection, input.code, input.detail);
+        return;
+      case "heard":
+        this.#onHeard(now, input.connection);
         return;
       case "reply":
         this.#onReply(now, input.connection, input.reply);
@@ -197,10 +204,16 @@ export class ClientCore implements SessionHost, LocatorHost {
     if (this.#connections.delete(id)) this.#locator.onDisconnected(now, id, code, detail);
   }
 
+  #onHeard(now: Instant, id: ConnectionId): void {
+    const connection = this.#connections.get(id);
+    if (connection !== undefined) connection.lastHeardAt = now;
+  }
+
   #onReply(now: Instant, id: ConnectionId, reply: Reply): void {
     const connection = this.#connections.get(id);
     if (connection === undefined) return;
     connection.lastHeardAt = now;
+    connection.uploads.onAnswered(reply.tag);
     const waiting = connection.waiting.get(reply.tag);
     if (waiting === undefined) return;
     connection.waiting.delete(reply.tag);
@@ -257,6 +270,7 @@ export class ClientCore implements SessionHost, LocatorHost {
     const tag = this.#nextTag(connection);
     request.tag = tag;
     connection.waiting.set(tag, waiting);
+    if (waiting.kind === "call") connection.uploads.add(tag, waiting.contentsBytes);
     if (isPrompt(waiting)) {
       if (connection.promptCount === 0) connection.promptSince = this.#now;
       connection.promptCount += 1;
@@ -309,6 +323,7 @@ export class ClientCore implements SessionHost, LocatorHost {
       isConnected: false,
       nextTag: 1,
       lastHeardAt: this.#now,
+      uploads: new Uploads(),
       waiting: new Map(),
       promptCount: 0,
       promptSince: this.#now,
@@ -332,6 +347,10 @@ export class ClientCore implements SessionHost, LocatorHost {
 
   lastHeardAt(id: ConnectionId): Instant {
     return this.#connections.get(id)?.lastHeardAt ?? (0 as Instant);
+  }
+
+  uploadMs(id: ConnectionId): number {
+    return this.#connections.get(id)?.uploads.delayMs ?? 0;
   }
 
   onMasterFound(now: Instant, connection: ConnectionId, epoch: number): void {

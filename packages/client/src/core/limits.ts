@@ -1,5 +1,5 @@
 import { assert } from "@cubby/base";
-import { CLOCK_RATE_ERROR, SESSION_LEASE_MS_MIN } from "@cubby/protocol";
+import { CLOCK_RATE_ERROR, FILE_BYTES_MAX, SESSION_LEASE_MS_MIN } from "@cubby/protocol";
 
 /** Replicas that one client knows: the configured ones and those it was told of. */
 export const ENDPOINTS_MAX = 32;
@@ -23,6 +23,13 @@ export const STRANGER_RETRY_MS = 5_000;
 export const CONNECT_TIMEOUT_MS = 2_000;
 /** Locate is answered by any replica at once; later than this means it does not answer. */
 export const LOCATE_ANSWER_MS = 1_000;
+/** A link that takes contents no faster may be taken for dead. */
+export const UPLOAD_BYTES_PER_SECOND_MIN = 65_536;
+/**
+ * A Locate behind contents is waited for so much longer, and no more, or a dead master would be left too
+ * late: the largest file takes as long over the slowest link, and is answered before the next.
+ */
+export const UPLOAD_MS_MAX = (1_000 * FILE_BYTES_MAX) / UPLOAD_BYTES_PER_SECOND_MIN;
 /** A replica that claims to be master and serves nothing is believed for so long. */
 export const IDLE_MASTER_MS = 1_000;
 /**

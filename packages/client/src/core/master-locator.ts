@@ -14,6 +14,7 @@ import {
   PAST_EPOCH_MS,
   PROBES_PER_STEP,
   STRANGER_RETRY_MS,
+  UPLOAD_MS_MAX,
 } from "./limits.ts";
 import { firstProbeDelayMs, probeDelayMs, reconnectDelayMs } from "./pacing.ts";
 
@@ -24,6 +25,8 @@ export interface LocatorHost {
   sendLocate(connection: ConnectionId): void;
   /** When the connection last brought a byte. */
   lastHeardAt(connection: ConnectionId): Instant;
+  /** How long what was sent on it before may keep a request on its way. */
+  uploadMs(connection: ConnectionId): number;
   onMasterFound(now: Instant, connection: ConnectionId, epoch: number): void;
   onMasterLost(now: Instant): void;
 }
@@ -199,9 +202,7 @@ export class MasterLocator {
     let at: Instant = this.#master === undefined ? this.#probeAt : NEVER;
     for (const endpoint of this.#endpoints) {
       if (endpoint.state === "connecting") at = earliest(at, endpoint.connectBy);
-      if (endpoint.locateSentAt !== undefined) {
-        at = earliest(at, after(endpoint.locateSentAt, LOCATE_ANSWER_MS));
-      }
+      at = earliest(at, this.#silentAt(endpoint));
     }
     return at;
   }
@@ -336,11 +337,18 @@ export class MasterLocator {
     if (this.#ask(now, endpoint)) endpoint.followedAt = now;
   }
 
+  /** When the answer to the Locate is overdue. */
+  #silentAt({ connection, locateSentAt }: Endpoint): Instant {
+    if (locateSentAt === undefined) return NEVER;
+    const uploadMs = Math.min(this.#host.uploadMs(connection), UPLOAD_MS_MAX);
+    return after(locateSentAt, LOCATE_ANSWER_MS + uploadMs);
+  }
+
   #isSilent(now: Instant, endpoint: Endpoint): boolean {
     const { locateSentAt } = endpoint;
-    if (locateSentAt === undefined || now < after(locateSentAt, LOCATE_ANSWER_MS)) return false;
+    if (locateSentAt === undefined || now < this.#silentAt(endpoint)) return false;
     if (this.#host.lastHeardAt(endpoint.connection) <= locateSentAt) return true;
-    // It is slow, not dead: other answers came meanwhile.
+    // It is slow, not dead: other answers, or parts of them, came meanwhile.
     endpoint.locateSentAt = undefined;
     return false;
   }

@@ -41,6 +41,8 @@ export interface CallsHost {
   send(connection: ConnectionId, request: Request, call: Call): number;
   /** Whatever comes back under that tag is of no interest any more. */
   forget(connection: ConnectionId, tag: number): void;
+  /** How long what was sent on it before may keep a request on its way. */
+  uploadMs(connection: ConnectionId): number;
   settle(call: Call): void;
 }
 
@@ -215,8 +217,9 @@ export class SessionCalls {
       request.lowestUnanswered = 0;
     }
     this.#table.markSent(call, link, this.#host.send(link, request, call));
-    call.sentAt = now;
-    if (!call.waitsForOthers) this.#lookAt = earliest(this.#lookAt, after(now, call.patienceMs));
+    if (call.waitsForOthers) return;
+    call.overdueAt = after(now, call.patienceMs + this.#host.uploadMs(link));
+    this.#lookAt = earliest(this.#lookAt, call.overdueAt);
   }
 
   /**
@@ -227,9 +230,8 @@ export class SessionCalls {
     this.#lookAt = NEVER;
     for (const call of this.#table.inFlight()) {
       if (call.tag === 0 || call.waitsForOthers) continue;
-      const dueAt = after(call.sentAt, call.patienceMs);
-      if (now < dueAt) {
-        this.#lookAt = earliest(this.#lookAt, dueAt);
+      if (now < call.overdueAt) {
+        this.#lookAt = earliest(this.#lookAt, call.overdueAt);
         continue;
       }
       this.#forgetSend(call);

@@ -270,12 +270,17 @@ function idOf(address: string): number {
 }
 
 const HANDLE = new Uint8Array([1, 2, 3]);
+const LARGE = new Uint8Array(250_000);
 
 export const body = {
   read: { $case: "getContentsAndStat", value: { handle: HANDLE } },
   write: {
     $case: "setContents",
     value: { handle: HANDLE, contents: HANDLE, hasIfGeneration: false, ifGeneration: 0 },
+  },
+  largeWrite: {
+    $case: "setContents",
+    value: { handle: HANDLE, contents: LARGE, hasIfGeneration: false, ifGeneration: 0 },
   },
   acquire: { $case: "acquire", value: { handle: HANDLE, mode: 1, wait: true } },
   tryAcquire: { $case: "acquire", value: { handle: HANDLE, mode: 1, wait: false } },

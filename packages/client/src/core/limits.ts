@@ -41,6 +41,11 @@ export const PAST_EPOCH_MS = 60_000;
 /** With prompt calls waiting and not a byte received for so long, the master is asked to answer. */
 export const SILENCE_MS = 1_000;
 
+/**
+ * With so many bytes of contents unanswered a session sends no more of them: behind megabytes its
+ * KeepAlive would be late, and the session lost.
+ */
+export const CONTENTS_IN_FLIGHT_MAX = FILE_BYTES_MAX;
 /** Calls that wait for room in flight. Beyond it: too_many_requests. */
 export const QUEUED_CALLS_MAX = 4_096;
 /** A refused request is repeated after so long, doubling. */

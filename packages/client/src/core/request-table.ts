@@ -1,6 +1,6 @@
 import { assert } from "@cubby/base";
 import type { Call } from "./call.ts";
-import { QUEUED_CALLS_MAX } from "./limits.ts";
+import { CONTENTS_IN_FLIGHT_MAX, QUEUED_CALLS_MAX } from "./limits.ts";
 import { ReleaseOrder } from "./release-order.ts";
 
 /** So many calls that were given up may stand in a queue before it is tidied. */
@@ -29,6 +29,9 @@ export class RequestTable {
   /** Queued calls that must not be sent yet wait in it, beside the queue. */
   readonly #releaseOrder = new ReleaseOrder();
   #queuedCount = 0;
+  /** Bytes by number, where there are any: also of a number that was given up, as they lie in a socket. */
+  readonly #contents = new Map<number, number>();
+  #contentsBytes = 0;
   /** Calls in flight that are not on their way to the master now. */
   #unsentCount = 0;
   /** Acquires that wait for others, in flight or queued. */
@@ -91,6 +94,7 @@ export class RequestTable {
   admit(): Call | undefined {
     const call = this.#firstQueued();
     if (call === undefined || !this.#hasRoomFor(call)) return undefined;
+    if (call.contentsBytes > 0 && this.#contentsBytes >= CONTENTS_IN_FLIGHT_MAX) return undefined;
     this.#queueHead += 1;
     this.#queuedCount -= 1;
     this.#compactQueue();
@@ -220,6 +224,8 @@ export class RequestTable {
     this.#numbered.clear();
     this.#unnumbered.clear();
     this.#toCancel.clear();
+    this.#contents.clear();
+    this.#contentsBytes = 0;
     this.#queue = [];
     this.#queueHead = 0;
     this.#releaseOrder.clear();
@@ -242,6 +248,10 @@ export class RequestTable {
     call.number = this.#nextNumber;
     this.#nextNumber += 1;
     this.#numbered.set(call.number, call);
+    const bytes = call.contentsBytes;
+    if (bytes === 0) return;
+    this.#contents.set(call.number, bytes);
+    this.#contentsBytes += bytes;
   }
 
   #leaveFlight(call: Call): void {
@@ -253,6 +263,11 @@ export class RequestTable {
 
   #forget(number: number): void {
     this.#numbered.delete(number);
+    const bytes = this.#contents.get(number);
+    if (bytes !== undefined) {
+      this.#contents.delete(number);
+      this.#contentsBytes -= bytes;
+    }
     while (this.#lowest < this.#nextNumber && !this.#numbered.has(this.#lowest)) this.#lowest += 1;
   }
 

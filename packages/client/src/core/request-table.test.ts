@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { answer, body, World, written } from "../test-support/world.ts";
+import type { SessionMachine } from "./session-machine.ts";
+
+const A = "h:1";
+
+function opened(): { world: World; session: SessionMachine } {
+  const world = new World([A]);
+  return { world, session: world.session() };
+}
+
+describe("contents in flight", () => {
+  it("are those of two files at most, in order, so that a KeepAlive is not late behind them", () => {
+    const { world, session } = opened();
+    const calls = Array.from({ length: 40 }, () => world.call(session, body.largeWrite));
+    expect(world.of("setContents")).toHaveLength(2);
+    // Over a new connection no more of them are repeated.
+    world.cut(A);
+    world.run(100);
+    expect(world.of("setContents").map((a) => a.request.requestNumber)).toEqual([1, 2, 1, 2]);
+    for (let i = 2; i < 42; i += 1) {
+      const arrival = world.of("setContents")[i];
+      if (arrival !== undefined) world.reply(arrival, written);
+    }
+    expect(calls.every((call) => call.result !== undefined)).toBe(true);
+  });
+
+  it("count until the Cancel is answered when they are given up: they may lie in the socket", () => {
+    const { world, session } = opened();
+    const calls = Array.from({ length: 4 }, () => world.call(session, body.largeWrite));
+    for (const call of calls.slice(0, 2)) world.abort(call);
+    expect(world.of("setContents")).toHaveLength(2);
+    for (const cancel of world.of("cancel")) world.reply(cancel, answer.cancelled);
+    expect(world.of("setContents")).toHaveLength(4);
+  });
+
+  it("that must wait do not cost an Acquire its place in the queue of a lock", () => {
+    const { world, session } = opened();
+    world.call(session, body.acquire);
+    for (let i = 0; i < 4; i += 1) world.call(session, body.largeWrite);
+    expect(world.of("setContents")).toHaveLength(2);
+    expect(world.of("cancel")).toHaveLength(0);
+  });
+
+  it("that are small go together", () => {
+    const { world, session } = opened();
+    for (let i = 0; i < 150; i += 1) world.call(session, body.write);
+    expect(world.of("setContents")).toHaveLength(150);
+  });
+});

@@ -84,7 +84,8 @@ what, and what to do. A **not-applied** operation has not taken effect and will 
 **unknown**, read the state back. **Retry** means that the same call may succeed later, unchanged.
 The outcome below is that of a refusal by the cell. An error may know better and say not-applied, and a
 change that its caller gave up once it was sent says unknown (\`cancelled\`, \`handle_poisoned\`,
-\`client_closed\`): go by the error's own. **Exit** is the exit code of \`cubby\`.
+\`client_closed\`): go by the error's own. A \`deadline_exceeded\` that says not-applied is
+\`retryable\`. **Exit** is the exit code of \`cubby\`.
 `,
   ];
   const rows: (ErrorRow & { code: string })[] = Object.entries(ERROR_CODES).map(([code, row]) => ({

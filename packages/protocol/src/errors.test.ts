@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CubbyError, ERROR_CODES, type ErrorCode, errorCodeOf } from "./errors.ts";
+import { CubbyError, ERROR_CODES, type ErrorCode, errorCodeOf, type Outcome } from "./errors.ts";
 
 const codes = Object.keys(ERROR_CODES) as ErrorCode[];
 
@@ -31,5 +31,11 @@ describe("the error table", () => {
     expect(error.message).toBe("[lock_held] The lock is held.");
     expect(error.cause).toBe(cause);
     expect([error.outcome, error.retryable]).toEqual(["not-applied", true]);
+  });
+
+  it("advises to repeat what was late only where it is known not to have taken effect", () => {
+    const late = (outcome?: Outcome): boolean =>
+      new CubbyError("deadline_exceeded", "Late.", outcome && { outcome }).retryable;
+    expect([late(), late("unknown"), late("not-applied")]).toEqual([false, false, true]);
   });
 });

@@ -253,6 +253,8 @@ export class CubbyError extends Error {
   }
 
   get retryable(): boolean {
+    // A deadline alone does not say whether the call took effect.
+    if (this.code === "deadline_exceeded") return this.outcome === "not-applied";
     return ERROR_CODES[this.code].retry;
   }
 

@@ -149,6 +149,7 @@ export class MasterLocator {
       this.#refuseStranger(now, endpoint, located.cellName);
       return;
     }
+    endpoint.lastProblem = undefined;
     if (this.#cellName === "") this.#cellName = located.cellName;
     for (const replica of located.replicas) this.#learn(replica.address);
     if (located.masterId !== 0 && located.masterId === located.replicaId) {
@@ -235,7 +236,6 @@ export class MasterLocator {
       if (endpoint === this.#master) this.#lose(now);
       return;
     }
-    endpoint.lastProblem = undefined;
     if (epoch !== 0) this.#highestEpoch = epoch;
     // Also at epoch 0: it may serve for hours, and none of what was shown before it counts then.
     this.#pastEpochsSince = undefined;

@@ -139,6 +139,20 @@ describe("a session's life", () => {
     expect(session.ending?.detail).toContain("h:2: refused");
   });
 
+  it("does not name a replica as down that has answered since", () => {
+    const world = new World([A, B]);
+    world.kill(A);
+    world.kill(B);
+    world.master = undefined;
+    const session = world.session({ openWithinMs: 6_000 });
+    world.run(2_000);
+    world.up.add(A);
+    world.run(4_002);
+    expect(session.ending).toMatchObject({ code: "no_quorum" });
+    expect(session.ending?.detail).toContain("h:2: refused");
+    expect(session.ending?.detail).not.toContain("h:1");
+  });
+
   it("tells replicas without a master from replicas that cannot be reached", () => {
     const world = new World([A, B]);
     world.master = undefined;

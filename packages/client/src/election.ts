@@ -21,6 +21,7 @@ export type LeaderContext = {
   readonly signal: AbortSignal;
   /** To be sent along with everything that only a leader may do. */
   readonly sequencer: Uint8Array;
+  /** To resign, return from `lead` instead of releasing it: the value in the file is cleared only then. */
   readonly lock: Lock;
 };
 

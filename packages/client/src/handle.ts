@@ -133,7 +133,8 @@ export class Handle implements AsyncDisposable, PendingOwner {
 
   /**
    * API-10: waits until the lock is free, in the order of arrival. A handle that holds it already is
-   * granted it at once, as one lock with all that it was granted before: releasing any releases all.
+   * granted it at once, as one lock with all that it was granted before: releasing any releases all. In the
+   * other mode that is an invalid_argument: no lock is turned from shared into exclusive, or back.
    */
   acquire(options?: AcquireOptions): Promise<Lock> {
     return this.#acquire(options, true);

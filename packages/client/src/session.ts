@@ -203,7 +203,10 @@ export class CubbySession implements AsyncDisposable {
     return quiet(elect(this, path, options, lead));
   }
 
-  /** Ends the session: everything that it holds is free at once. Never fails. */
+  /**
+   * Ends the session: everything that it holds is free at once. If the cell is not reached within
+   * `closeTimeoutMs`, the session expires there, as that of a client that failed. Never fails.
+   */
   close(): Promise<void> {
     this.#close ??= this.#closeNow();
     return this.#close;

@@ -16,6 +16,9 @@ import type { RecoverResult } from "./journal-recovery.ts";
 import type { ReadMode } from "./read-confirmation.ts";
 import { Replica } from "./replica.ts";
 
+/** Less would be news of a moment, and not of a peer. */
+const CONNECTED_MS_MIN = 1_000;
+
 export type Recovered = Extract<RecoverResult, { kind: "recovered" }>;
 
 export type ReplicaSettings = {
@@ -63,6 +66,7 @@ export function startReplica(
         version: settings.version,
         processId: settings.processId,
         startedAt: now,
+        connectedMs: Math.max(CONNECTED_MS_MIN, settings.engine.electionTimeoutMs ?? 0),
       },
       snapshotEverySlots: settings.snapshotEverySlots,
       reads: settings.reads ?? "lease",

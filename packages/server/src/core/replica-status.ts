@@ -12,6 +12,8 @@ export type ReplicaFacts = {
   readonly version: string;
   readonly processId: number;
   readonly startedAt: Instant;
+  /** A peer whose heartbeat was answered within this time is connected. */
+  readonly connectedMs: number;
 };
 
 export type ReplicaParts = {
@@ -20,9 +22,6 @@ export type ReplicaParts = {
   readonly journalBytes: number;
   readonly snapshotSlot: number;
 };
-
-/** A peer whose heartbeat was answered within this time is connected. */
-const CONNECTED_MS = 1_000;
 
 /** What a replica says of itself to operators (`cubby status`, the HTTP pages, metrics). */
 export function replicaStatus(facts: ReplicaFacts, now: Instant, parts: ReplicaParts): Status {
@@ -52,7 +51,7 @@ export function replicaStatus(facts: ReplicaFacts, now: Instant, parts: ReplicaP
       const lastHeardMs = peer.lastHeard === undefined ? 0 : msBetween(peer.lastHeard, now);
       return {
         replicaId: peer.replica,
-        connected: peer.lastHeard !== undefined && lastHeardMs <= CONNECTED_MS,
+        connected: peer.lastHeard !== undefined && lastHeardMs <= facts.connectedMs,
         acceptedSlot: peer.matched,
         lastHeardMs,
       };

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { decode, decodeTable, encode, encodeTable, inspect, Series } from "./complete.ts";
 import { DeltaError } from "./delta-error.ts";
+import { CHUNK_VALUES_MAX } from "./limits.ts";
+import { decodeSmall32, encodeSmall } from "./small.ts";
 import { tableMetadata } from "./table.ts";
 import { EXAMPLES, random } from "./test-support/series-examples.ts";
 
@@ -113,6 +115,18 @@ describe("bytes that were cut, flipped or made up", () => {
     // The kernels are compiled when enough has been asked of them.
     for (let k = 0; k < 50; k += 1) decode(encode(values, { backend: "fast" }));
     expect(decode(made, { wasm: true })).toEqual(decode(made, { wasm: false }));
+  });
+
+  it("give the same in JavaScript and in WebAssembly, if any: one number more than a chunk has values", () => {
+    // Runs of nulls may be so many. In blocks of 32, of which no writer makes those of a single class.
+    const payload = encodeSmall(new Float64Array(CHUNK_VALUES_MAX + 1).fill(255));
+    payload[0] = ((payload[0] as number) & 15) | (5 << 4);
+    const [first, second] = [true, false].map((wasm) => {
+      const out = new Int32Array(CHUNK_VALUES_MAX + 1);
+      decodeSmall32(payload, out, { wasm });
+      return out;
+    });
+    expect(first).toEqual(second);
   });
 
   it("are bytes: whatever else a reader is given is refused as that", () => {

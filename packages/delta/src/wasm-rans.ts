@@ -50,8 +50,10 @@ export function decodePackedSlotsWasm(
   sumFrom: number | undefined,
 ): boolean {
   const { classes, states, words, wordCount, lows, bits, offsets, offsetBytes, blockLog } = source;
-  if (out.length < VALUES_MIN || wordCount > out.length || offsetBytes > out.length * 4)
-    return false;
+  const count = out.length;
+  // The lengths of runs may be one more than a chunk has values.
+  if (count < VALUES_MIN || count > CHUNK_VALUES_MAX) return false;
+  if (wordCount > count || offsetBytes > count * 4) return false;
   const wasm = linkOnce();
   if (wasm === null) return false;
   const { buffer } = wasm.memory;
@@ -77,10 +79,10 @@ export function decodePackedSlotsWasm(
   const name = functionName(sumFrom !== undefined, longest > SHORT_BITS ? 2 : 4);
   const decode = wasm.exports[name] as Decode;
   let sum = sumFrom ?? 0;
-  for (let start = 0; start < out.length; start += SLICE) {
-    const count = Math.min(SLICE, out.length - start);
-    sum = decode(count, blockLog, sum, CLASSES + (start >>> blockLog));
-    out.set(new Int32Array(buffer, OUT, count), start);
+  for (let start = 0; start < count; start += SLICE) {
+    const size = Math.min(SLICE, count - start);
+    sum = decode(size, blockLog, sum, CLASSES + (start >>> blockLog));
+    out.set(new Int32Array(buffer, OUT, size), start);
   }
   checkEnd(
     Array.from(state.subarray(0, 4)),

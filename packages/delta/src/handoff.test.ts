@@ -72,6 +72,29 @@ describe("a compressor of the caller's", () => {
   }
 });
 
+describe("a series that writes with a compressor of the caller's", () => {
+  const compressor = { id: 70, name: "own", compress: turnedInPlace, decompress: turnedInPlace };
+  const options = { backend: "handoff", compressor, chunkValues: 200 } as const;
+
+  it("reads with it what it wrote, and what another wrote, without being told so", () => {
+    for (const [type, name] of [
+      ["f64", "numbers"],
+      ["string", "strings"],
+    ] as const) {
+      const values = SERIES[name] as Values;
+      const series = new Series({ ...options, type });
+      series.extend(values as Iterable<never>);
+      expect(series.at(7), name).toBe(values[7]);
+      expect(series.slice(), name).toEqual(values);
+      expect([...series], name).toEqual([...values]);
+      for (const checksum of [true, false]) {
+        const again = Series.fromBytes(series.toBytes(), { ...options, checksum });
+        expect(again.slice(), `${name}, ${checksum}`).toEqual(values);
+      }
+    }
+  });
+});
+
 describe("a compressor that is at fault", () => {
   for (const [fault, functions] of Object.entries(FAULTY)) {
     for (const [name, values] of Object.entries(SERIES)) {

@@ -67,7 +67,11 @@ export class Series implements Iterable<Element> {
     this.type = options.type;
     this.#tail = new SeriesTail(options.type);
     this.#writer = new SegmentWriter(options.type, { backend: "fast", ...options });
-    this.#context = decodeContext(options);
+    const { compressors, ...context } = decodeContext(options);
+    const { compressor } = options;
+    // What it writes it can read.
+    const own = typeof compressor === "object" ? [compressor] : [];
+    this.#context = { ...context, compressors: [...own, ...compressors] };
   }
 
   /** A series from the bytes that `toBytes` or `encode` made. */

@@ -41,6 +41,20 @@ describe("options", () => {
     expect(() => decode(bytes, { compressors: null as never })).toThrow(/invalid_argument/);
   });
 
+  it("that are undefined are not given: the default holds, and for a column what holds for the table", () => {
+    const none = { backend: undefined, chunkValues: undefined, statistics: undefined };
+    const numbers = Float64Array.from({ length: 70_000 }, (_, i) => (i * 7_919) % 1_000);
+    const [given, left] = [none, {}].map((options) => {
+      const series = new Series({ ...options, type: "f64" });
+      series.extend(numbers);
+      return series.toBytes();
+    });
+    expect(given).toEqual(left);
+    const table = { backend: "small", chunkValues: 3_000, statistics: false } as const;
+    const column = encodeTable({ numbers }, { ...table, columns: { numbers: none } });
+    expect(column).toEqual(encodeTable({ numbers }, table));
+  });
+
   it("of an array to decode into are for typed series alone, and refused where they would do nothing", async () => {
     const into = new Float64Array(3);
     expect(decode(bytes, { into })).toEqual(values);

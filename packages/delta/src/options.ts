@@ -11,6 +11,12 @@ export function requireOptions(options: unknown, what = "options"): void {
   throw new DeltaError("invalid_argument", `${what} must be a plain object, not ${given}`);
 }
 
+/** `own` options over those `common` to several, or to all calls; one that is undefined is not given. */
+export function over<T extends object>(common: T, own: T | undefined): T {
+  const given = Object.entries(own ?? {}).filter(([, value]) => value !== undefined);
+  return { ...common, ...Object.fromEntries(given) };
+}
+
 /** Stops a call that has no use for `into`, and says what comes instead. */
 export function refuseInto(options: object, instead: string): void {
   if ((options as { readonly into?: unknown }).into === undefined) return;

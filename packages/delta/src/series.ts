@@ -4,7 +4,7 @@ import { type ChunkStatistics, readStatistics } from "./chunk-statistics.ts";
 import { DeltaError } from "./delta-error.ts";
 import { type ChunkEntry, chunkOf, readHeader, readSection, written } from "./file-format.ts";
 import type { DecodeContext } from "./integer-coder.ts";
-import { refuseInto, requireOptions } from "./options.ts";
+import { over, refuseInto, requireOptions } from "./options.ts";
 import {
   type DecodeOptions,
   decodeChunk,
@@ -66,7 +66,10 @@ export class Series implements Iterable<Element> {
     }
     this.type = options.type;
     this.#tail = new SeriesTail(options.type);
-    this.#writer = new SegmentWriter(options.type, { backend: "fast", ...options });
+    this.#writer = new SegmentWriter(
+      options.type,
+      over<EncodeOptions>({ backend: "fast" }, options),
+    );
     const { compressors, ...context } = decodeContext(options);
     const { compressor } = options;
     // What it writes it can read.

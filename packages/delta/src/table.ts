@@ -15,7 +15,7 @@ import {
   written,
 } from "./file-format.ts";
 import { COLUMNS_MAX, NAME_BYTES_MAX } from "./limits.ts";
-import { refuseInto, requireOptions } from "./options.ts";
+import { over, refuseInto, requireOptions } from "./options.ts";
 import {
   type DecodeOptions,
   decodeFile,
@@ -66,7 +66,7 @@ export function encodeTable(
       throw new DeltaError("invalid_argument", message);
     }
     // The section's checksum covers the column.
-    const own = { ...options, ...options.columns?.[name], checksum: false };
+    const own = { ...over<EncodeOptions>(options, options.columns?.[name]), checksum: false };
     return { tag: TAG_COLUMN, name, content: encode(values, own), count: length };
   });
   const metadata = Object.entries(options.metadata ?? {}).map(([name, value]) => {

@@ -246,8 +246,15 @@ export function requireBytes(value: unknown, message = "the bytes are to be a Ui
   requireMemory(value);
 }
 
-/** Reads one segment, whose end must repeat its sections. */
-export function readSegment(bytes: Uint8Array, offset: number): Segment {
+/**
+ * Reads one segment, whose end must repeat its sections. `onChunk` is told how many chunks there are, and where
+ * the last of them is, before more are read.
+ */
+export function readSegment(
+  bytes: Uint8Array,
+  offset: number,
+  onChunk?: (chunks: number, at: number) => void,
+): Segment {
   requireBytes(bytes);
   const reader = new ByteReader(bytes, offset);
   const header = readHeader(reader);
@@ -268,6 +275,7 @@ export function readSegment(bytes: Uint8Array, offset: number): Segment {
       return { header, offset, sections: withStatistics(sections, statistics), end };
     }
     sections.push(next);
+    if (next.tag === TAG_CHUNK) onChunk?.(sections.length, next.offset);
   }
 }
 
@@ -332,6 +340,8 @@ export function chunkOf(section: Section, firstValue: number, headerOffset = 0):
   }
   const reader = new ByteReader(section.content);
   const count = reader.varint(CHUNK_VALUES_MAX);
+  // So that a limit of values is one of chunks too: each of them takes memory of its own.
+  if (count === 0) throw corrupt("empty chunks", section.offset);
   const body = reader.rest();
   const { offset, bytes, statistics } = section;
   return { offset, bytes, firstValue, count, headerOffset, body, statistics };

@@ -1,6 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { decode, decodeTable, encode, encodeTable, inspect, Series } from "./complete.ts";
+import { ByteReader } from "./byte-reader.ts";
+import {
+  decode,
+  decodeStream,
+  decodeTable,
+  encode,
+  encodeTable,
+  inspect,
+  Series,
+} from "./complete.ts";
 import { DeltaError } from "./delta-error.ts";
+import {
+  headerBytes,
+  kindOfType,
+  readHeader,
+  TAG_CHUNK,
+  writeEnd,
+  writeSection,
+  written,
+} from "./file-format.ts";
 import { CHUNK_VALUES_MAX } from "./limits.ts";
 import { decodeSmall32, encodeSmall } from "./small.ts";
 import { tableMetadata } from "./table.ts";
@@ -147,5 +165,23 @@ describe("bytes that were cut, flipped or made up", () => {
     expect(million.length).toBeLessThan(200);
     expect(() => decode(million, { maxValues: 2 ** 20 - 1 })).toThrow(/limit_exceeded/);
     expect(decode(million)).toHaveLength(2 ** 20);
+  });
+
+  it("cannot make a reader take memory for chunks of nothing, nor for more of them than for values", async () => {
+    const bytes = written((writer) => {
+      const header = readHeader(new ByteReader(headerBytes(kindOfType("f64"), true)));
+      writer.raw(headerBytes(header.kind, true));
+      const empty = writeSection(writer, header, TAG_CHUNK, () => writer.raw(Uint8Array.of(0, 0)));
+      writeEnd(writer, header, [{ bytes: empty, count: 0 }]);
+    });
+    const refused = /corrupt.*empty chunks.*\(at 6\)/;
+    for (const read of [decode, inspect, Series.fromBytes])
+      expect(() => read(bytes)).toThrow(refused);
+    await expect(decodeStream([bytes]).next()).rejects.toThrow(refused);
+
+    // Before it shows that the end is missing.
+    const many = encode(new Float64Array(10), { chunkValues: 1 }).subarray(0, -20);
+    expect(() => decode(many, { maxValues: 9 })).toThrow(/limit_exceeded.*more than 9 values/);
+    expect(() => decode(many, { maxValues: 10 })).toThrow(/truncated/);
   });
 });

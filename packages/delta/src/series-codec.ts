@@ -227,8 +227,11 @@ export function readSeriesFile(
   const chunks: ChunkEntry[] = [];
   let kind: number | undefined;
   let count = 0;
+  const requireRoom = (values: number, offset: number): void => {
+    if (before + count + values > maxValues) throw tooManyValues(maxValues, instead, offset);
+  };
   for (let at = 0; kind === undefined || at < bytes.length; ) {
-    const segment = readSegment(bytes, at);
+    const segment = readSegment(bytes, at, requireRoom);
     if (segment.header.kind === TABLE) {
       throw new DeltaError("invalid_argument", "the bytes are a table: use decodeTable", at + 5);
     }
@@ -238,9 +241,9 @@ export function readSeriesFile(
     }
     for (const section of segment.sections) {
       const chunk = chunkOf(section, count, segment.offset);
+      requireRoom(chunk.count, section.offset);
       chunks.push(chunk);
       count += chunk.count;
-      if (before + count > maxValues) throw tooManyValues(maxValues, instead, section.offset);
     }
     at = segment.end;
   }

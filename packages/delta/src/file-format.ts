@@ -197,6 +197,9 @@ export type Section = {
   readonly statistics?: Uint8Array | undefined;
 };
 
+/** One that the index names, with the number of values that it gives. */
+export type NamedSection = Section & { readonly count: number };
+
 /** How many bytes from `reader`'s position the next section takes; undefined if that is not there yet. */
 export function sectionSize(bytes: Uint8Array, start: number, header: Header): number | undefined {
   let size = 0;
@@ -234,7 +237,7 @@ export function readSection(bytes: Uint8Array, start: number, header: Header): S
 export type Segment = {
   readonly header: Header;
   readonly offset: number;
-  readonly sections: readonly Section[];
+  readonly sections: readonly NamedSection[];
   readonly end: number;
 };
 
@@ -267,62 +270,63 @@ export function readSegment(
     const next = readSection(bytes, at, header);
     at += next.bytes;
     if (next.tag === TAG_END) {
-      const statistics = checkEnd(
+      const named = checkEnd(
         next,
         sections.map((section) => section.bytes),
       );
       const end = readTrailer(bytes, at, next.bytes);
-      return { header, offset, sections: withStatistics(sections, statistics), end };
+      const counted = sections.map((section, i) => Object.assign(section, named[i] as Named));
+      return { header, offset, sections: counted, end };
     }
     sections.push(next);
     if (next.tag === TAG_CHUNK) onChunk?.(sections.length, next.offset);
   }
 }
 
-function withStatistics(
-  sections: readonly Section[],
-  statistics: readonly Uint8Array[],
-): readonly Section[] {
-  return sections.map((section, i) => {
-    const own = statistics[i];
-    return own === undefined || own.length === 0 ? section : { ...section, statistics: own };
-  });
-}
-
-/**
- * Refuses an end that names other sections than those of `sizes`. Answers its statistics: one for each
- * section, empty where nothing is known, or none at all.
- */
-export function checkEnd(end: Section, sizes: readonly number[]): readonly Uint8Array[] {
-  const { named, statistics } = readEnd(end);
+/** Refuses an end that names other sections than those of `sizes`. Answers what it says of each. */
+export function checkEnd(end: Section, sizes: readonly number[]): readonly Named[] {
+  const named = readEnd(end);
   const isComplete =
     named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
   if (!isComplete) {
     throw corrupt("sizes", end.offset);
   }
-  return statistics;
+  return named;
 }
 
-type End = {
-  readonly named: readonly { readonly bytes: number; readonly count: number }[];
-  readonly statistics: readonly Uint8Array[];
+/** Of an index that contradicts the sections: in the number of their values, or in their statistics. */
+export function otherValues(offset?: number): DeltaError {
+  return new DeltaError("corrupt", "the index tells of other values than are there", offset);
+}
+
+export function requireCount(named: { readonly count: number }, count: number, at: number): void {
+  if (named.count !== count) throw otherValues(at);
+}
+
+/** What the index says of a section. */
+type Named = {
+  readonly bytes: number;
+  readonly count: number;
+  readonly statistics: Uint8Array | undefined;
 };
 
-/** The index: size and count of each section, in order, and what is known of their values. */
-function readEnd(end: Section): End {
+/** The index: size and count of each section, in order, and what is known of their values, if anything. */
+function readEnd(end: Section): readonly Named[] {
   const reader = new ByteReader(end.content);
   // Two bytes are the least that a summary takes.
   const count = reader.varint(Math.floor(end.content.length / 2));
-  const named: { bytes: number; count: number }[] = [];
+  const named: { bytes: number; count: number; statistics: Uint8Array | undefined }[] = [];
   for (let i = 0; i < count; i += 1) {
-    named.push({ bytes: reader.varint(), count: reader.varint() });
+    named.push({ bytes: reader.varint(), count: reader.varint(), statistics: undefined });
   }
-  const statistics: Uint8Array[] = [];
   if (reader.remaining > 0) {
-    while (statistics.length < count) statistics.push(reader.part());
+    for (const each of named) {
+      const statistics = reader.part();
+      if (statistics.length > 0) each.statistics = statistics;
+    }
   }
   reader.expectEnd();
-  return { named, statistics };
+  return named;
 }
 
 export function readTrailer(bytes: Uint8Array, at: number, endBytes: number): number {

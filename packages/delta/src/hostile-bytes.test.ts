@@ -167,6 +167,30 @@ describe("bytes that were cut, flipped or made up", () => {
     expect(decode(million)).toHaveLength(2 ** 20);
   });
 
+  it("tell of other values in the index than there are: no reader takes them", async () => {
+    const wrong = (bytes: Uint8Array, count: number, instead: number): Uint8Array => {
+      const copy = bytes.slice();
+      const at = copy.length - 8 - 1;
+      expect(copy[at]).toBe(count);
+      copy[at] = instead;
+      return copy;
+    };
+    const refused = /corrupt.*the index tells of other values/;
+    const series = wrong(encode([1, 2, 3], { checksum: false }), 3, 4);
+    for (const read of [decode, inspect, Series.fromBytes])
+      expect(() => read(series)).toThrow(refused);
+    const stream = decodeStream([series]);
+    expect((await stream.next()).value).toEqual([1, 2, 3]);
+    await expect(stream.next()).rejects.toThrow(refused);
+    const options = { checksum: false, metadata: { a: "b" } };
+    const table = wrong(encodeTable({ a: [1, 2, 3] }, options), 3, 2);
+    const metadata = wrong(encodeTable({}, options), 0, 1);
+    for (const read of [decodeTable, inspect, tableMetadata]) {
+      expect(() => read(table)).toThrow(refused);
+      expect(() => read(metadata)).toThrow(refused);
+    }
+  });
+
   it("cannot make a reader take memory for chunks of nothing, nor for more of them than for values", async () => {
     const bytes = written((writer) => {
       const header = readHeader(new ByteReader(headerBytes(kindOfType("f64"), true)));

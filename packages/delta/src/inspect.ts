@@ -3,8 +3,14 @@ import { estimateFloatModes } from "./choose-float-mode.ts";
 import { describeNumbers, integersOfLane } from "./chunk.ts";
 import { decodeBody } from "./chunk-body.ts";
 import { encodeStatistics, readStatistics } from "./chunk-statistics.ts";
-import { DeltaError } from "./delta-error.ts";
-import { type ChunkEntry, readHeader, requireBytes, TABLE, VERSION } from "./file-format.ts";
+import {
+  type ChunkEntry,
+  otherValues,
+  readHeader,
+  requireBytes,
+  TABLE,
+  VERSION,
+} from "./file-format.ts";
 import { describeMode } from "./float-mode.ts";
 import { choose, describePredictor } from "./integer-coder.ts";
 import { laneOfWords, wordsOfLane } from "./number-lane.ts";
@@ -149,7 +155,7 @@ function reportOf(chunk: ChunkEntry, type: ValueType, options: DecodeOptions): C
   const statistics = encodeStatistics({ type, count, lane, validity }, { wasm: false });
   const told = chunk.statistics ?? statistics;
   if (told.length !== statistics.length || told.some((byte, i) => byte !== statistics[i])) {
-    throw new DeltaError("corrupt", "the index tells of other values than are there");
+    throw otherValues();
   }
   const known = readStatistics(statistics, type, count);
   if (lane.kind === "strings") {

@@ -11,6 +11,7 @@ import {
   kindOfType,
   readHeader,
   readSegment,
+  requireCount,
   type SectionSummary,
   TABLE,
   TAG_CHUNK,
@@ -242,6 +243,7 @@ export function readSeriesFile(
     for (const section of segment.sections) {
       const chunk = chunkOf(section, count, segment.offset);
       requireRoom(chunk.count, section.offset);
+      requireCount(section, chunk.count, section.offset);
       chunks.push(chunk);
       count += chunk.count;
     }

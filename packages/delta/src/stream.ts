@@ -10,6 +10,7 @@ import {
   readSection,
   readTrailer,
   requireBytes,
+  requireCount,
   type SectionSummary,
   sectionSize,
   TABLE,
@@ -111,7 +112,13 @@ export async function* decodeStream(
   const { maxValues } = options;
   if (maxValues !== undefined) requireLimit(maxValues, "maxValues");
   const queue = new ByteQueue();
-  const state: StreamState = { header: undefined, type: undefined, sizes: [], count: 0 };
+  const state: StreamState = {
+    header: undefined,
+    type: undefined,
+    sizes: [],
+    counts: [],
+    count: 0,
+  };
   for await (const piece of iterate(source)) {
     requireBytes(
       piece,
@@ -125,6 +132,7 @@ export async function* decodeStream(
       if (section.tag === TAG_END) continue;
       const chunk = chunkOf(section, state.count);
       state.count += chunk.count;
+      state.counts.push(chunk.count);
       if (maxValues !== undefined && state.count > maxValues) {
         throw tooManyValues(maxValues, "raise `maxValues`, or leave it out", chunk.offset);
       }
@@ -152,7 +160,10 @@ type StreamState = {
   /** Undefined between two segments. */
   header: Header | undefined;
   type: ValueType | undefined;
+  /** Of the sections that were read of it: their bytes, and their values. */
   sizes: number[];
+  counts: number[];
+  /** Values that were read of all segments. */
   count: number;
 };
 
@@ -184,12 +195,16 @@ function nextSection(
     queue.drop(HEADER_BYTES);
     state.header = header;
     state.sizes = [];
+    state.counts = [];
   }
   const size = sectionSize(queue.bytes, 0, state.header);
   if (size === undefined || size > queue.bytes.length) return undefined;
   const section = readSection(queue.bytes, 0, state.header);
   if (section.tag === TAG_END) {
-    checkEnd(section, state.sizes);
+    const named = checkEnd(section, state.sizes);
+    for (const [i, each] of named.entries()) {
+      requireCount(each, state.counts[i] as number, section.offset);
+    }
     readTrailer(queue.bytes, size - TRAILER_BYTES, section.bytes);
     state.header = undefined;
   } else state.sizes.push(section.bytes);

@@ -6,6 +6,7 @@ import {
   headerBytes,
   readHeader,
   readSegment,
+  requireCount,
   type Section,
   TABLE,
   TAG_COLUMN,
@@ -184,9 +185,12 @@ export function readTable(
       const reader = new ByteReader(each.content);
       const name = readName(reader);
       const rest = reader.raw(reader.remaining);
-      if (each.tag === TAG_METADATA) metadata[name] = new TextReader().read(rest, 0, rest.length);
-      else {
+      if (each.tag === TAG_METADATA) {
+        requireCount(each, 0, each.offset);
+        metadata[name] = new TextReader().read(rest, 0, rest.length);
+      } else {
         const part = readColumn(each, rest, maxValues, values);
+        requireCount(each, part.count, each.offset);
         values += part.count;
         grown.add(append(columns, name, part, each.offset));
         if (columns.size > COLUMNS_MAX)

@@ -23,6 +23,7 @@ import { CHUNK_VALUES_MAX } from "./limits.ts";
 import { decodeSmall32, encodeSmall } from "./small.ts";
 import { tableMetadata } from "./table.ts";
 import { EXAMPLES, random } from "./test-support/series-examples.ts";
+import type { ValueType } from "./values.ts";
 
 /** Runs `work`, which may fail by a DeltaError alone. */
 function survives(work: () => unknown, what: string): void {
@@ -32,6 +33,20 @@ function survives(work: () => unknown, what: string): void {
     if (error instanceof DeltaError) return;
     throw new Error(`${what}: ${error}`, { cause: error });
   }
+}
+
+/** A file of one chunk, checksums and all, whose body is made up. */
+function fileOf(type: ValueType, count: number, body: readonly number[]): Uint8Array {
+  const start = headerBytes(kindOfType(type), true);
+  const header = readHeader(new ByteReader(start));
+  return written((writer) => {
+    writer.raw(start);
+    const bytes = writeSection(writer, header, TAG_CHUNK, () => {
+      writer.varint(count);
+      writer.raw(Uint8Array.from(body));
+    });
+    writeEnd(writer, header, [{ bytes, count }]);
+  });
 }
 
 const BACKENDS = ["fast", "small", "handoff"] as const;
@@ -167,6 +182,24 @@ describe("bytes that were cut, flipped or made up", () => {
     expect(decode(million)).toHaveLength(2 ** 20);
   });
 
+  it("are not read past what the format leaves out", () => {
+    const [noNulls, integers] = [0, 1];
+    const [varints, fast, small, handoff, wide, lag, frame] = [1, 2, 3, 4, 8, 64, 128];
+    // Offsets 5, 6, 7 as differences, with base 1000 and step 10 before them.
+    const offsets = [10, 2, 2];
+    const framed = [0xd0, 0x0f, 10, ...offsets];
+    const fileWith = (...numbers: number[]): Uint8Array =>
+      fileOf("i64", 3, [noNulls, integers, ...numbers]);
+    expect(decode(fileWith(varints | frame, ...framed))).toEqual(
+      BigInt64Array.of(1_050n, 1_060n, 1_070n),
+    );
+    expect(() => decode(fileWith(varints | wide | frame, ...framed))).toThrow(/corrupt.*heads/);
+    expect(() => decode(fileWith(handoff | wide, ...offsets))).toThrow(/corrupt.*heads/);
+    expect(() => decode(fileWith(fast | lag, 1, ...offsets))).toThrow(/corrupt.*heads/);
+    expect(() => decode(fileWith(small | wide, ...offsets))).not.toThrow(/heads/);
+    expect(() => decode(fileWith(varints, 0x8a, 0, 2, 2))).toThrow(/corrupt.*numbers/);
+  });
+
   it("tell of other values in the index than there are: no reader takes them", async () => {
     const wrong = (bytes: Uint8Array, count: number, instead: number): Uint8Array => {
       const copy = bytes.slice();
@@ -192,12 +225,7 @@ describe("bytes that were cut, flipped or made up", () => {
   });
 
   it("cannot make a reader take memory for chunks of nothing, nor for more of them than for values", async () => {
-    const bytes = written((writer) => {
-      const header = readHeader(new ByteReader(headerBytes(kindOfType("f64"), true)));
-      writer.raw(headerBytes(header.kind, true));
-      const empty = writeSection(writer, header, TAG_CHUNK, () => writer.raw(Uint8Array.of(0, 0)));
-      writeEnd(writer, header, [{ bytes: empty, count: 0 }]);
-    });
+    const bytes = fileOf("f64", 0, [0]);
     const refused = /corrupt.*empty chunks.*\(at 6\)/;
     for (const read of [decode, inspect, Series.fromBytes])
       expect(() => read(bytes)).toThrow(refused);

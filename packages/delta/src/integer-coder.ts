@@ -286,11 +286,16 @@ type Head = {
 function readHead(reader: ByteReader): Head {
   const head = reader.u8();
   const hasFrame = (head & FRAME) !== 0;
+  const isWide = (head & WIDE) !== 0;
+  const method = head & 7;
   const base = hasFrame ? readBigVarint(reader) : 0n;
   const step = hasFrame ? reader.varint() : 1;
   const lag = (head & LAG) === 0 ? 0 : reader.varint(LAG_MAX);
   const predictor = checkPredictor((head >>> 4) & 3, lag, 0);
-  return { base, step, predictor, isWide: (head & WIDE) !== 0, method: head & 7 };
+  // What nothing here would heed, and no writer makes.
+  const isPointless = isWide && (hasFrame || method === METHOD.handoff);
+  if (isPointless || (method === METHOD.fast && lag > 0)) throw corrupt("heads", 0);
+  return { base, step, predictor, isWide, method };
 }
 
 /** Where offsets are put, as narrow or as wide ones. */

@@ -81,6 +81,28 @@ describe("integers as base, step and offsets", () => {
       }),
     );
   });
+
+  it("stand there in one way alone, and with more than 64 bits where a base is so large", () => {
+    const read = (...bytes: number[]): bigint =>
+      readBigVarint(new ByteReader(Uint8Array.from(bytes)));
+    expect(read(0)).toBe(0n);
+    for (const longer of [
+      [0x80, 0],
+      [0x8a, 0x80, 0],
+      [...new Array<number>(9).fill(0x80), 0],
+    ]) {
+      expect(() => read(...longer)).toThrow(/corrupt/);
+    }
+    const base = 2n ** 64n + 2n ** 31n;
+    expect(read(...bigVarint(base))).toBe(base);
+    const far = [2n ** 64n - 10n, ...Array.from({ length: 99 }, (_, i) => BigInt(i) * 43_000_001n)];
+    const words = new Uint32Array(BigUint64Array.from(far).buffer);
+    const integers = integersOfWords(words, false);
+    expect(integers.base).toBeGreaterThanOrEqual(2n ** 64n);
+    const out = new Uint32Array(words.length);
+    wordsOf(integers, out);
+    expect(out).toEqual(words);
+  });
 });
 
 describe("differences", () => {

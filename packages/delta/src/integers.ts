@@ -233,7 +233,7 @@ export function wordsOf({ base, step, offsets }: Integers, out: Uint32Array): vo
   }
 }
 
-/** 64-bit numbers of either sign in headers: zigzag, seven bits a byte. */
+/** Numbers of either sign in headers, of 64 bits and a little more: zigzag, seven bits a byte. */
 export function bigVarint(value: bigint): Uint8Array {
   const bytes: number[] = [];
   let rest = value < 0n ? -2n * value - 1n : 2n * value;
@@ -248,6 +248,8 @@ export function readBigVarint(reader: ByteReader): bigint {
   for (let shift = 0n; shift <= 63n; shift += 7n) {
     const byte = reader.u8();
     value |= BigInt(byte & 0x7f) << shift;
+    // One value, one encoding.
+    if (byte === 0 && shift > 0n) break;
     if (byte < 0x80) return value & 1n ? -((value + 1n) >> 1n) : value >> 1n;
   }
   throw corrupt("numbers", start);

@@ -50,6 +50,11 @@ test.each([
   ["an encoding of three bytes for two", [0xe0, 0x82, 0x80]],
   ["an encoding of four bytes for three", [0xf0, 0x82, 0x82, 0xac]],
   ["a number past Unicode", [0xf4, 0x90, 0x80, 0x80]],
+  ["a pair of surrogates in three bytes each", [0xed, 0xa0, 0x80, 0xed, 0xb0, 0x80]],
+  [
+    "such a pair where what was read so far is put together",
+    [...new Array<number>(4_095).fill(0x61), 0xed, 0xa0, 0x80, 0xed, 0xb0, 0x80],
+  ],
   ["a first byte that UTF-8 never has", [0xf8, 0x88, 0x80, 0x80]],
 ])("%s is refused", (_name, bytes) => {
   expect(() => textOf(...bytes)).toThrow(DeltaError);

@@ -49,6 +49,8 @@ export class TextReader {
     const units = this.#units;
     let text = "";
     let count = 0;
+    // The unit before those in `units`.
+    let before = 0;
     for (let at = start; at < end; ) {
       const first = bytes[at] as number;
       if (first < 0x80 && first !== 0) {
@@ -57,7 +59,10 @@ export class TextReader {
       } else {
         const length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
         const code = at + length <= end ? decodePoint(bytes, at, length) : -1;
-        if (code < 0) throw new DeltaError("corrupt", "bytes that are no text", at);
+        const isLow = code >> 10 === 0x37;
+        const isPair = isLow && (count > 0 ? (units[count - 1] as number) : before) >> 10 === 0x36;
+        // The halves of a pair stand for one character, which has four bytes.
+        if (code < 0 || isPair) throw new DeltaError("corrupt", "bytes that are no text", at);
         if (code >= 0x10000) {
           units[count++] = 0xd7c0 + (code >> 10);
           units[count++] = 0xdc00 | (code & 0x3ff);
@@ -68,6 +73,7 @@ export class TextReader {
       }
       if (count >= UNITS_PER_CALL) {
         text += unitsToString(units.subarray(0, count));
+        before = units[count - 1] as number;
         count = 0;
       }
     }

@@ -197,6 +197,29 @@ describe("encode refuses, with the place,", () => {
     refuse(new DataView(new ArrayBuffer(8)), "invalid_argument");
   });
 
+  it("by the name of what it was given", () => {
+    const message = (work: () => unknown): string => {
+      try {
+        work();
+      } catch (error) {
+        return (error as DeltaError).detail;
+      }
+      return "taken";
+    };
+    const none = "null (a typed array holds none) in a series of f64s";
+    expect(message(() => encode([1, null], { type: "f64" }))).toBe(none);
+    expect(message(() => new Series({ type: "f64" }).append(null))).toBe(none);
+    for (const [values, detail] of [
+      [[1, new Date(0)], "a date in a series of numbers"],
+      [[new Date(0), 1], "a number in a series of dates"],
+      [["a", {}], "an object in a series of strings"],
+      [[true, []], "an array in a series of booleans"],
+      [[{}], "an object cannot be encoded"],
+    ] as const) {
+      expect(message(() => encode(values as never))).toBe(detail);
+    }
+  });
+
   it("holes, also where a typed array is wanted", () => {
     const [numbers, bigints] = [new Array<number>(3), new Array<bigint>(3)];
     numbers[0] = 1;

@@ -146,7 +146,10 @@ function plainType(values: readonly unknown[]): ValueType | undefined {
 
 function describe(value: unknown): string {
   if (value === undefined) return "undefined (or a hole; use null for a missing value)";
-  return Array.isArray(value) ? "an array" : `a ${typeof value}`;
+  if (value === null) return "null (a typed array holds none)";
+  if (Array.isArray(value)) return "an array";
+  if (value instanceof Date) return "a date";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 /**

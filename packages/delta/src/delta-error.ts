@@ -21,8 +21,8 @@ export type DeltaErrorCode =
 
 /**
  * Every failure of this library. `offset` is the byte at which bad input showed, or the index of the
- * value that cannot be encoded. No call that fails has changed anything, and none may be repeated
- * unchanged.
+ * value that cannot be encoded. No call that fails has changed anything, save that `decode` may have filled a
+ * part of `into`, and none may be repeated unchanged.
  */
 export class DeltaError extends Error {
   override readonly name = "DeltaError";

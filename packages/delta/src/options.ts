@@ -23,14 +23,20 @@ export function refuseInto(options: object, instead: string): void {
   throw new DeltaError("invalid_argument", `\`into\` is for one series of decode: ${instead}`);
 }
 
-/** Stops a call with memory that was handed on, to a worker say: it would be taken for nothing without a word. */
+/**
+ * Stops a call with memory that was handed on, to a worker say, or that a buffer has shrunk away from: it would
+ * be taken for nothing without a word.
+ */
 export function requireMemory(value: unknown): void {
   const array = value as Uint8Array;
   if (array.length > 0) return;
   try {
-    new Uint8Array(array.buffer);
+    // The oldest of those that look, in any realm, whether there is memory.
+    Uint8Array.prototype.indexOf.call(array, 0);
   } catch {
-    throw new DeltaError("invalid_argument", "the array's memory was handed on to another owner");
+    const message =
+      "the array's memory was handed on to another owner, or is beyond its buffer's end";
+    throw new DeltaError("invalid_argument", message);
   }
 }
 

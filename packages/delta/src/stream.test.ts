@@ -1,5 +1,5 @@
 import { Readable } from "node:stream";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { decode, decodeStream, encode, encodeStream } from "./complete.ts";
 import type { DeltaError } from "./delta-error.ts";
 import type { Source } from "./stream.ts";
@@ -39,6 +39,23 @@ describe("a stream", () => {
   it("takes a chunk of single values without copying what waits for each of them", async () => {
     const many = Int32Array.from({ length: 300_000 }, (_, i) => i % 1000);
     expect(await bytesOf(cut(many, 1))).toEqual(encode(many));
+  });
+
+  it("keeps nothing of empty pieces, but refuses those of another type", async () => {
+    const one = Int32Array.of(7);
+    const empty = new Int32Array(0);
+    const copies = vi.spyOn(Uint8Array.prototype, "slice");
+    const bytes = await bytesOf([empty, ...new Array<Int32Array>(50).fill(empty), one, empty]);
+    const copied = copies.mock.contexts.filter((each) => (each as unknown) === empty).length;
+    copies.mockRestore();
+    expect(copied).toBe(1);
+    expect(bytes).toEqual(encode(one));
+    expect(decode(await bytesOf([empty, empty]))).toEqual(empty);
+    expect(decode(await bytesOf([[], [], [null, "a"], []]))).toEqual([null, "a"]);
+    for (const wrong of [new Int16Array(0), []]) {
+      await expect(bytesOf([empty, wrong])).rejects.toThrow(/different types/);
+      await expect(bytesOf([one, wrong, one])).rejects.toThrow(/different types/);
+    }
   });
 
   it("decodes bytes cut anywhere, of one file or several in a row", async () => {

@@ -79,6 +79,12 @@ export async function* encodeStream(
   let count = 0;
   for await (const piece of iterate(source)) {
     requireArray(piece, "each piece of a stream must be a series: put a single one into an array");
+    const [first] = waiting;
+    if (piece.length === 0 && first !== undefined) {
+      // It could tell no more than its type: that it is another one.
+      joinValues([first.slice(0, 0) as Values, piece]);
+      continue;
+    }
     count += piece.length;
     // Joined once a chunk, however small the pieces are; until then the caller may change them.
     if (count < chunkValues) {

@@ -51,6 +51,24 @@ export function unsupported(what: string, id: number, offset?: number): DeltaErr
   return new DeltaError("unsupported_feature", `${what} ${id}, which is not known`, offset);
 }
 
+/** What `work` answers; an error of this library is told as `told` tells it. */
+export function telling<T>(told: (error: DeltaError) => DeltaError, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof DeltaError ? told(error) : error;
+  }
+}
+
+/** The same, with offsets counted from `start` on, as it is when the error comes. */
+export function toldFrom<T>(start: () => number, work: () => T): T {
+  const told = (error: DeltaError): DeltaError => {
+    const { code, detail, offset } = error;
+    return offset === undefined ? error : new DeltaError(code, detail, start() + offset);
+  };
+  return telling(told, work);
+}
+
 /** Whether `read` gives back what was written. Bytes that cannot be read do not. */
 export function comesBack(read: () => boolean): boolean {
   try {

@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { xxh32 } from "./checksum.ts";
-import { corrupt, DeltaError, unsupported } from "./delta-error.ts";
+import { corrupt, DeltaError, toldFrom, unsupported } from "./delta-error.ts";
 import { CHUNK_VALUES_MAX, SECTION_BYTES_MAX } from "./limits.ts";
 import { requireMemory } from "./options.ts";
 import { VALUE_TYPES, type ValueType } from "./values.ts";
@@ -285,7 +285,10 @@ export function readSegment(
 
 /** Refuses an end that names other sections than those of `sizes`. Answers what it says of each. */
 export function checkEnd(end: Section, sizes: readonly number[]): readonly Named[] {
-  const named = readEnd(end);
+  const named = toldFrom(
+    () => end.contentOffset,
+    () => readEnd(end),
+  );
   const isComplete =
     named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
   if (!isComplete) {
@@ -343,7 +346,10 @@ export function chunkOf(section: Section, firstValue: number, headerOffset = 0):
     throw unsupported("section", section.tag, section.offset);
   }
   const reader = new ByteReader(section.content);
-  const count = reader.varint(CHUNK_VALUES_MAX);
+  const count = toldFrom(
+    () => section.contentOffset,
+    () => reader.varint(CHUNK_VALUES_MAX),
+  );
   // So that a limit of values is one of chunks too: each of them takes memory of its own.
   if (count === 0) throw corrupt("empty chunks", section.offset);
   const body = reader.rest();

@@ -136,6 +136,20 @@ describe("bytes that were cut, flipped or made up", () => {
     expect(failure(changed(3, 9))).toMatchObject({ code: "unsupported_version", offset: 3 });
     expect(failure(changed(4, 128))).toMatchObject({ code: "unsupported_feature", offset: 4 });
     expect(failure(changed(30, 7))).toMatchObject({ code: "checksum_mismatch" });
+    const short = encode(Int32Array.of(1, 2, 3), { checksum: false });
+    const behind = (at: number, ...wrong: number[]): Uint8Array => {
+      const both = Uint8Array.from([...bytes, ...short]);
+      both.set(wrong, bytes.length + at);
+      return both;
+    };
+    // More values than a chunk may have, and an index of more sections than it has room for.
+    for (const [at, ...wrong] of [
+      [8, 0x80, 0x80, 0x20],
+      [short.length - 11, 9],
+    ] as const) {
+      const told = { code: "corrupt", offset: bytes.length + at };
+      expect(failure(behind(at, ...wrong))).toMatchObject(told);
+    }
     expect(failure(bytes.slice(0, 4))).toMatchObject({ code: "truncated", offset: 4 });
     expect(failure(bytes.slice(0, -1))).toMatchObject({ code: "truncated" });
     expect(failure(new Uint8Array(0))).toMatchObject({ code: "truncated", offset: 0 });

@@ -24,7 +24,7 @@ import {
   readSeriesFile,
   type SeriesFile,
 } from "./series-codec.ts";
-import { metadataOf, readTable } from "./table.ts";
+import { inColumn, metadataOf, readTable } from "./table.ts";
 import type { Element, Lane, ValueType } from "./values.ts";
 
 /** What a file says of itself. */
@@ -110,7 +110,7 @@ export function inspect(bytes: Uint8Array, options: DecodeOptions = {}): Inspect
   const { columns, parts } = readTable(bytes, options);
   const reports = Array.from(columns, ([name, file]) => {
     const size = file.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0);
-    return { name, inspection: inspectSeries(file, size, options) };
+    return { name, inspection: inColumn(name, () => inspectSeries(file, size, options)) };
   });
   const values = reports[0]?.inspection.values ?? 0;
   return {

@@ -2,7 +2,7 @@ import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { decodeBody, encodeBody } from "./chunk-body.ts";
 import { encodeStatistics } from "./chunk-statistics.ts";
-import { DeltaError } from "./delta-error.ts";
+import { DeltaError, telling } from "./delta-error.ts";
 import {
   type ChunkEntry,
   chunkOf,
@@ -327,11 +327,9 @@ function typedTarget(type: TypedName, count: number, into: TypedValues | undefin
 
 /** Errors inside a chunk are told with its place in the file. */
 export function inChunk<T>(chunk: ChunkEntry, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof DeltaError)) throw error;
-    const detail = `in the chunk of values from ${chunk.firstValue}: ${error.detail}`;
-    throw new DeltaError(error.code, detail, chunk.offset);
-  }
+  const told = ({ code, detail }: DeltaError): DeltaError => {
+    const where = `in the chunk of values from ${chunk.firstValue}`;
+    return new DeltaError(code, `${where}: ${detail}`, chunk.offset);
+  };
+  return telling(told, work);
 }

@@ -1,3 +1,4 @@
+import { deflateSync, inflateSync } from "node:zlib";
 import { describe, expect, it, vi } from "vitest";
 import { decode, encode, Series } from "./complete.ts";
 import { SegmentWriter } from "./series-codec.ts";
@@ -106,6 +107,22 @@ describe("a series", () => {
         expect(decode(series.toBytes())).toEqual(Int32Array.of(...values, 42));
       }
     }
+  });
+
+  it("tells where in the bytes that it comes from a chunk is that cannot be read", () => {
+    const values = EXAMPLES["integers"]?.() as Int32Array;
+    const compressor = {
+      id: 70,
+      name: "own",
+      compress: (plain: Uint8Array): Uint8Array => deflateSync(plain),
+      decompress: (packed: Uint8Array): Uint8Array => inflateSync(packed),
+    };
+    const first = encode(values);
+    const bytes = Buffer.concat([first, encode(values, { backend: "handoff", compressor })]);
+    const series = Series.fromBytes(bytes);
+    expect(() => series.at(values.length)).toThrow(
+      expect.objectContaining({ code: "unsupported_feature", offset: first.length + 6 }),
+    );
   });
 
   it("refuses what its type cannot hold, and keeps what it had", () => {

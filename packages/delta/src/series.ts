@@ -91,7 +91,7 @@ export class Series implements Iterable<Element> {
       if (isSame) {
         const copy = new Uint8Array(bytes.subarray(chunk.offset, chunk.offset + chunk.bytes));
         const statistics = chunk.statistics === undefined ? undefined : chunk.statistics.slice();
-        series.#seal({ bytes: copy, count: chunk.count, statistics });
+        series.#seal({ bytes: copy, count: chunk.count, statistics }, chunk.offset);
       } else series.extend(series.#decode(chunk) as Iterable<Element>);
     }
     return series;
@@ -240,10 +240,12 @@ export class Series implements Iterable<Element> {
     return ownElement(value);
   }
 
-  #seal(chunk: WrittenChunk): void {
+  /** Errors tell `offset` as its place, which is that in the bytes that it comes from. */
+  #seal(chunk: WrittenChunk, offset = 0): void {
     const header = readHeader(new ByteReader(this.#writer.header));
-    const section = { ...readSection(chunk.bytes, 0, header), statistics: chunk.statistics };
-    const entry = chunkOf(section, this.#sealedCount);
+    const section = readSection(chunk.bytes, 0, header);
+    const { statistics } = chunk;
+    const entry = { ...chunkOf({ ...section, statistics }, this.#sealedCount), offset };
     this.#sealed.push({ ...chunk, entry });
     this.#sealedCount += chunk.count;
   }

@@ -142,10 +142,30 @@ describe("a stream", () => {
     // One chunk whose body has no shape that is known, behind a file that is whole.
     const unchecked = encode(values, { checksum: false });
     unchecked[6 + 1 + 2 + 3 + 1] = 77;
+    // More values than a chunk may have, and an index of more sections than it has room for.
+    const short = encode(values.slice(0, 3), { checksum: false });
+    for (const [at, wrong] of [
+      [8, [0x80, 0x80, 0x20]],
+      [short.length - 11, [9]],
+    ] as const) {
+      const other = short.slice();
+      other.set(wrong, at);
+      broken.push(Uint8Array.from([...single, ...other]));
+    }
     for (const each of [...broken, Uint8Array.from([...single, ...unchecked])]) {
       const error: unknown = await valuesOf(cut(each, 100)).catch((thrown: unknown) => thrown);
       const { code, offset } = error as DeltaError;
       expect(() => decode(each)).toThrow(expect.objectContaining({ code, offset }));
+    }
+  });
+
+  it("tells the place of a value in all that came, not in the pieces that wait", async () => {
+    const pieces = Array.from({ length: 5 }, (_, k) => new Array<number>(60).fill(k));
+    (pieces[3] as unknown[])[5] = undefined;
+    for (const chunkValues of [1, 7, 60, 100, 1_000]) {
+      await expect(bytesOf(pieces, { chunkValues })).rejects.toThrow(
+        expect.objectContaining({ code: "invalid_argument", offset: 185 }),
+      );
     }
   });
 

@@ -1,5 +1,5 @@
 import { ByteReader } from "./byte-reader.ts";
-import { DeltaError } from "./delta-error.ts";
+import { DeltaError, toldFrom } from "./delta-error.ts";
 import {
   checkEnd,
   chunkOf,
@@ -63,8 +63,13 @@ export async function* encodeStream(
   // The type shows with the first values; the size of a chunk does not hang on it.
   const { chunkValues } = new SegmentWriter(options.type ?? "number", options);
   const summaries: SectionSummary[] = [];
+  let before = 0;
   const write = function* (values: Values, isLast: boolean): Generator<Uint8Array> {
-    const taken = takeValues(values, segment?.type ?? options.type);
+    const taken = toldFrom(
+      () => before,
+      () => takeValues(values, segment?.type ?? options.type),
+    );
+    before += taken.count;
     if (segment === undefined) {
       segment = new SegmentWriter(taken.type, options);
       yield segment.header;
@@ -132,7 +137,10 @@ export async function* decodeStream(
     );
     queue.push(piece);
     for (;;) {
-      const section = atPlace(queue, () => nextSection(queue, state));
+      const section = toldFrom(
+        () => queue.dropped,
+        () => nextSection(queue, state),
+      );
       const { type } = state;
       if (section === undefined || type === undefined) break;
       if (section.tag === TAG_END) continue;
@@ -173,16 +181,6 @@ type StreamState = {
   count: number;
 };
 
-/** Errors in what the queue holds are told with their place in the stream. */
-function atPlace<T>(queue: ByteQueue, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (!(error instanceof DeltaError) || error.offset === undefined) throw error;
-    throw new DeltaError(error.code, error.detail, queue.dropped + error.offset);
-  }
-}
-
 /** The next section that is there whole, taken off the queue; its header first, its trailer too. */
 function nextSection(
   queue: ByteQueue,
@@ -216,7 +214,7 @@ function nextSection(
   } else state.sizes.push(section.bytes);
   const offset = queue.dropped;
   queue.drop(size);
-  return { ...section, offset };
+  return { ...section, offset, contentOffset: offset + section.contentOffset };
 }
 
 /** Bytes in, bytes out, in a buffer that grows by doubling. */

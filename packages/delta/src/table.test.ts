@@ -1,6 +1,7 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, vi } from "vitest";
 import { decode, decodeTable, encode, encodeTable, inspect } from "./complete.ts";
+import type { DeltaError } from "./delta-error.ts";
 import { tableMetadata, tableParts } from "./table.ts";
 
 const columns = {
@@ -110,6 +111,52 @@ describe("a table", () => {
       /limit_exceeded.*more than 3 values: raise `maxValues` \(/,
     );
     expect(decodeTable(two, { maxValues: 4 })).toEqual({ a: [1, 2], b: [3, 4] });
+  });
+
+  it("tells of which column an error speaks, and its place in the file", () => {
+    const failure = (work: () => unknown): DeltaError => {
+      try {
+        work();
+      } catch (error) {
+        return error as DeltaError;
+      }
+      throw new Error("nothing failed");
+    };
+    const a = Int32Array.of(1, 2, 3);
+    const holed = { a: [1, 2], b: [1, undefined] } as never;
+    expect(failure(() => encodeTable(holed))).toMatchObject({
+      code: "invalid_argument",
+      detail: expect.stringMatching(/^in column "b": undefined/),
+      offset: 1,
+    });
+    const whole = encodeTable({ a, b: a }, { checksum: false });
+    const report = inspect(whole);
+    if (report.kind !== "table") throw new Error("a table is wanted");
+    const [first, second] = report.columns.map(({ inspection }) => inspection.chunks[0]?.offset);
+    // Each of its columns is a file that has its first chunk behind a header of six bytes.
+    for (const [at, offset] of [first, second].entries()) {
+      expect(whole.subarray((offset ?? 0) - 6).subarray(0, 3), `${at}`).toEqual(
+        Uint8Array.of(67, 68, 76),
+      );
+    }
+    expect(second).toBeGreaterThan(first ?? 0);
+    const change = (at: number): Uint8Array => {
+      const copy = whole.slice();
+      copy[at] = 99;
+      return copy;
+    };
+    // The flags of the second column's chunk, and the version of its header.
+    for (const [at, told] of [
+      [(second ?? 0) + 3, second],
+      [(second ?? 0) - 3, (second ?? 0) - 3],
+    ] as const) {
+      for (const read of [decodeTable, inspect]) {
+        expect(failure(() => read(change(at)))).toMatchObject({
+          detail: expect.stringMatching(/^in column "b": /),
+          offset: told,
+        });
+      }
+    }
   });
 
   it("may be empty", () => {

@@ -1,6 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import { DeltaError } from "./delta-error.ts";
+import { DeltaError, telling, toldFrom, unsupported } from "./delta-error.ts";
 import {
   type ChunkEntry,
   headerBytes,
@@ -68,7 +68,8 @@ export function encodeTable(
     }
     // The section's checksum covers the column.
     const own = { ...over<EncodeOptions>(options, options.columns?.[name]), checksum: false };
-    return { tag: TAG_COLUMN, name, content: encode(values, own), count: length };
+    const content = inColumn(name, () => encode(values, own));
+    return { tag: TAG_COLUMN, name, content, count: length };
   });
   const metadata = Object.entries(options.metadata ?? {}).map(([name, value]) => {
     return { tag: TAG_METADATA, name, content: textBytes(value), count: 0 };
@@ -84,6 +85,13 @@ export function encodeTable(
     });
     writeEnd(writer, header, sections);
   });
+}
+
+/** Errors inside a column are told with its name. */
+export function inColumn<T>(name: string, work: () => T): T {
+  const told = ({ code, detail, offset }: DeltaError): DeltaError =>
+    new DeltaError(code, `in column ${JSON.stringify(name)}: ${detail}`, offset);
+  return telling(told, work);
 }
 
 /** Refuses what would be lost without a word. */
@@ -129,7 +137,7 @@ export function decodeTable(
       const message = `there is no column ${JSON.stringify(name)}`;
       throw new DeltaError("invalid_argument", message);
     }
-    table[name] = decodeFile(column, options, room);
+    table[name] = inColumn(name, () => decodeFile(column, options, room));
   }
   return table;
 }
@@ -182,17 +190,18 @@ export function readTable(
     const grown = new Set<Column>();
     const metadata: Record<string, string> = Object.create(null);
     for (const each of segment.sections) {
-      const reader = new ByteReader(each.content);
-      const name = readName(reader);
-      const rest = reader.raw(reader.remaining);
-      if (each.tag === TAG_METADATA) {
-        requireCount(each, 0, each.offset);
-        metadata[name] = new TextReader().read(rest, 0, rest.length);
-      } else {
-        const part = readColumn(each, rest, maxValues, values);
-        requireCount(each, part.count, each.offset);
-        values += part.count;
-        grown.add(append(columns, name, part, each.offset));
+      if (each.tag !== TAG_METADATA && each.tag !== TAG_COLUMN) {
+        throw unsupported("section", each.tag, each.offset);
+      }
+      const { name, start, text, column } = toldFrom(
+        () => each.contentOffset,
+        () => readContent(each, maxValues, values),
+      );
+      requireCount(each, column?.count ?? 0, each.offset);
+      if (text !== undefined) metadata[name] = text;
+      if (column !== undefined) {
+        values += column.count;
+        grown.add(append(columns, name, column, each.contentOffset + start));
         if (columns.size > COLUMNS_MAX)
           throw new DeltaError("limit_exceeded", "too many columns", at);
       }
@@ -205,16 +214,31 @@ export function readTable(
   return { columns, parts };
 }
 
-function readColumn(
-  part: Section,
-  bytes: Uint8Array,
+type Content = {
+  readonly name: string;
+  /** Where the rest begins: a text, or a column's series. */
+  readonly start: number;
+  readonly text?: string | undefined;
+  readonly column?: SeriesFile | undefined;
+};
+
+/** What a section names: metadata or a column, before which there were so many values in others. */
+function readContent(
+  { tag, content }: Section,
   maxValues: number | undefined,
   before: number,
-): SeriesFile {
-  if (part.tag !== TAG_COLUMN) {
-    throw new DeltaError("unsupported_feature", `a section with tag ${part.tag}`, part.offset);
-  }
-  return readSeriesFile(bytes, maxValues, before, "raise `maxValues`");
+): Content {
+  const reader = new ByteReader(content);
+  const size = reader.varint(NAME_BYTES_MAX);
+  const nameStart = reader.position;
+  reader.raw(size);
+  const start = reader.position;
+  const text = new TextReader();
+  const name = text.read(content, nameStart, start);
+  if (tag === TAG_METADATA) return { name, start, text: text.read(content, start, content.length) };
+  const read = (): SeriesFile =>
+    readSeriesFile(content.subarray(start), maxValues, before, "raise `maxValues`");
+  return { name, start, column: inColumn(name, () => toldFrom(() => start, read)) };
 }
 
 /** In place: a table may go on in tens of thousands of others. */
@@ -228,8 +252,11 @@ function append(
   if (column.type !== more.type) {
     throw new DeltaError("corrupt", `a column of ${column.type} goes on as ${more.type}`, offset);
   }
+  // Their places are those in the file from here on.
   for (const chunk of more.chunks) {
-    column.chunks.push({ ...chunk, firstValue: chunk.firstValue + column.count });
+    const firstValue = column.count + chunk.firstValue;
+    const headerOffset = offset + chunk.headerOffset;
+    column.chunks.push({ ...chunk, offset: offset + chunk.offset, headerOffset, firstValue });
   }
   column.count += more.count;
   columns.set(name, column);
@@ -260,11 +287,6 @@ function writeName(writer: ByteWriter, name: string): void {
   }
   writer.varint(bytes.length);
   writer.raw(bytes);
-}
-
-function readName(reader: ByteReader): string {
-  const bytes = reader.raw(reader.varint(NAME_BYTES_MAX));
-  return new TextReader().read(bytes, 0, bytes.length);
 }
 
 function textBytes(text: string): Uint8Array {

@@ -1,7 +1,7 @@
 import { after, assert, concatBytes, crc32c, type Instant, msBetween, NEVER } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
 import { type Ballot, type ReplicaId, type Slot, sameBallot } from "./ballot.ts";
-import { FETCH_WAIT_MS_MAX, SNAPSHOT_BYTES_MAX } from "./limits.ts";
+import { FETCH_SILENCE_MS_MAX, FETCH_WAIT_MS_MAX, SNAPSHOT_BYTES_MAX } from "./limits.ts";
 import { entrySize, type LogEntry } from "./log-entry.ts";
 import type { LogPartMessage, SnapshotIdentity, SnapshotPartMessage } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
@@ -56,6 +56,8 @@ export class CatchUp {
   #awaited: RecordIndex = 0;
   #waitsForDisk = false;
   #askedAt: Instant;
+  /** For what is waited for: an answer may be that to any copy. */
+  #firstAskedAt: Instant;
   /** How long an answer to the last fetch is waited for. */
   #waitMs: number;
   #progressAt: Instant;
@@ -77,6 +79,7 @@ export class CatchUp {
     this.#first = acceptor.chosen + 1;
     this.#target = plan.expected?.length;
     this.#askedAt = now;
+    this.#firstAskedAt = now;
     this.#waitMs = settings.retransmitMs;
     this.#progressAt = now;
     assert(
@@ -128,18 +131,23 @@ export class CatchUp {
    * would keep the next, and heartbeats, waiting.
    */
   #askAgain(now: Instant): void {
-    this.#waitMs = Math.min(FETCH_WAIT_MS_MAX, 2 * this.#waitMs);
-    this.ask(now);
+    this.#waitMs = Math.max(this.#waitMs, Math.min(FETCH_SILENCE_MS_MAX, 2 * this.#waitMs));
+    this.#send(now);
   }
 
   /** What is lost is asked for again soon, and what was slow to come is given time the next time. */
   #progressed(now: Instant): void {
     this.#progressAt = now;
-    const tookMs = msBetween(this.#askedAt, now);
+    const tookMs = msBetween(this.#firstAskedAt, now);
     this.#waitMs = Math.min(FETCH_WAIT_MS_MAX, Math.max(this.#retransmitMs, 2 * tookMs));
   }
 
   ask(now: Instant): void {
+    this.#firstAskedAt = now;
+    this.#send(now);
+  }
+
+  #send(now: Instant): void {
     this.#askedAt = now;
     this.#outbox.send(this.plan.source, {
       kind: "fetch",

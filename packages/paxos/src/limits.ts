@@ -11,7 +11,9 @@ export const ELECTION_TIMEOUT_MS_MAX = 1_200;
 export const RETRANSMIT_MS = 100;
 
 /** Who catches up asks again for what does not come, ever later, but no later than this. */
-export const FETCH_WAIT_MS_MAX = 2_000;
+export const FETCH_SILENCE_MS_MAX = 2_000;
+/** What is known to be slow is given more time: a part has 256 KiB, and an earlier copy may be before it. */
+export const FETCH_WAIT_MS_MAX = 4_500;
 
 /**
  * A new leader waits so long for a part of the log that it adopts. Far longer than a failure takes to
@@ -69,6 +71,7 @@ export const REASON_LENGTH_MAX = 512;
 /** No message encodes to more: a batch that was almost full, one command more, and the fields. */
 export const MESSAGE_BYTES_MAX = BATCH_BYTES_MAX + COMMAND_BYTES_MAX + (64 << 10);
 
+assert(FETCH_WAIT_MS_MAX < SNAPSHOT_PIN_MS, "a snapshot that is fetched slowly stays the same");
 assert(LEASE_RENEW_MS * LEASE_RENEWALS <= LEASE_MS, "a lease survives two lost rounds");
 assert(ELECTION_TIMEOUT_MS >= ROUND_MS * 3, "a leader survives two lost heartbeats");
 assert(ELECTION_TIMEOUT_MS_MAX >= ELECTION_TIMEOUT_MS, "timeouts grow, not shrink");

@@ -46,7 +46,7 @@ export class SuspendDetector {
     if (jumpMs < 0 && !isRounded) this.#offsetMs = offsetMs;
     const stepMs = this.#countsWholeSeconds ? UPTIME_STEP_MS : 0;
     if (jumpMs <= SUSPEND_JUMP_MS + stepMs) return false;
-    this.#offsetMs = offsetMs;
+    this.#offsetMs = isRounded ? offsetMs + UPTIME_STEP_MS : offsetMs;
     return true;
   }
 

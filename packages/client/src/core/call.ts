@@ -114,8 +114,7 @@ export class Call {
   refusals = 0;
   /** After a refusal: not before this. */
   repeatAt: Instant = 0 as Instant;
-  /** Without an answer it is sent again then. */
-  overdueAt: Instant = NEVER;
+  sentAt: Instant = 0 as Instant;
   /** How long an answer may take before the call is sent again; doubles each time. */
   patienceMs = UNANSWERED_MS;
 

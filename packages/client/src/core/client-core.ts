@@ -60,6 +60,8 @@ type Connection = {
   isConnected: boolean;
   nextTag: number;
   lastHeardAt: Instant;
+  /** Bytes that end no reply came then. */
+  partAt: Instant;
   readonly uploads: Uploads;
   /** By tag. */
   readonly waiting: Map<number, Call | Control | LocateRequest>;
@@ -206,7 +208,9 @@ export class ClientCore implements SessionHost, LocatorHost {
 
   #onHeard(now: Instant, id: ConnectionId): void {
     const connection = this.#connections.get(id);
-    if (connection !== undefined) connection.lastHeardAt = now;
+    if (connection === undefined) return;
+    connection.lastHeardAt = now;
+    connection.partAt = now;
   }
 
   #onReply(now: Instant, id: ConnectionId, reply: Reply): void {
@@ -323,6 +327,7 @@ export class ClientCore implements SessionHost, LocatorHost {
       isConnected: false,
       nextTag: 1,
       lastHeardAt: this.#now,
+      partAt: 0 as Instant,
       uploads: new Uploads(),
       waiting: new Map(),
       promptCount: 0,
@@ -351,6 +356,10 @@ export class ClientCore implements SessionHost, LocatorHost {
 
   uploadMs(id: ConnectionId): number {
     return this.#connections.get(id)?.uploads.delayMs ?? 0;
+  }
+
+  partAt(id: ConnectionId): Instant {
+    return this.#connections.get(id)?.partAt ?? (0 as Instant);
   }
 
   onMasterFound(now: Instant, connection: ConnectionId, epoch: number): void {

@@ -42,8 +42,8 @@ export const PAST_EPOCH_MS = 60_000;
 export const SILENCE_MS = 1_000;
 
 /**
- * With so many bytes of contents unanswered a session sends no more of them: behind megabytes its
- * KeepAlive would be late, and the session lost.
+ * A session has so many bytes of contents unanswered at most: behind megabytes its KeepAlive would be
+ * late, and the session lost.
  */
 export const CONTENTS_IN_FLIGHT_MAX = FILE_BYTES_MAX;
 /** Calls that wait for room in flight. Beyond it: too_many_requests. */

@@ -93,8 +93,9 @@ export class RequestTable {
   /** The next queued call that there is room for, now in flight with its number; or undefined. */
   admit(): Call | undefined {
     const call = this.#firstQueued();
-    if (call === undefined || !this.#hasRoomFor(call)) return undefined;
-    if (call.contentsBytes > 0 && this.#contentsBytes >= CONTENTS_IN_FLIGHT_MAX) return undefined;
+    if (call === undefined || !this.#hasRoomFor(call) || !this.#hasRoomForContents(call)) {
+      return undefined;
+    }
     this.#queueHead += 1;
     this.#queuedCount -= 1;
     this.#compactQueue();
@@ -238,6 +239,12 @@ export class RequestTable {
   #hasRoomFor(call: Call): boolean {
     if (!call.traits.numbered) return this.#unnumbered.size < this.#windowMax;
     return this.#span < this.#numbersMax;
+  }
+
+  /** One file always has room. */
+  #hasRoomForContents({ contentsBytes }: Call): boolean {
+    if (contentsBytes === 0 || this.#contentsBytes === 0) return true;
+    return this.#contentsBytes + contentsBytes <= CONTENTS_IN_FLIGHT_MAX;
   }
 
   get #span(): number {

@@ -16,6 +16,7 @@ import {
   type Failure,
   notApplied,
 } from "./call.ts";
+import { SILENCE_MS } from "./limits.ts";
 import { repeatDelayMs } from "./pacing.ts";
 import { RequestTable } from "./request-table.ts";
 
@@ -41,8 +42,10 @@ export interface CallsHost {
   send(connection: ConnectionId, request: Request, call: Call): number;
   /** Whatever comes back under that tag is of no interest any more. */
   forget(connection: ConnectionId, tag: number): void;
-  /** How long what was sent on it before may keep a request on its way. */
+  /** How long what was sent on it may yet be on its way. */
   uploadMs(connection: ConnectionId): number;
+  /** When it last brought a part of an answer. */
+  partAt(connection: ConnectionId): Instant;
   settle(call: Call): void;
 }
 
@@ -217,9 +220,8 @@ export class SessionCalls {
       request.lowestUnanswered = 0;
     }
     this.#table.markSent(call, link, this.#host.send(link, request, call));
-    if (call.waitsForOthers) return;
-    call.overdueAt = after(now, call.patienceMs + this.#host.uploadMs(link));
-    this.#lookAt = earliest(this.#lookAt, call.overdueAt);
+    call.sentAt = now;
+    if (!call.waitsForOthers) this.#lookAt = earliest(this.#lookAt, after(now, call.patienceMs));
   }
 
   /**
@@ -230,8 +232,9 @@ export class SessionCalls {
     this.#lookAt = NEVER;
     for (const call of this.#table.inFlight()) {
       if (call.tag === 0 || call.waitsForOthers) continue;
-      if (now < call.overdueAt) {
-        this.#lookAt = earliest(this.#lookAt, call.overdueAt);
+      const overdueAt = this.#overdueAt(call);
+      if (now < overdueAt) {
+        this.#lookAt = earliest(this.#lookAt, overdueAt);
         continue;
       }
       this.#forgetSend(call);
@@ -239,6 +242,13 @@ export class SessionCalls {
       call.patienceMs *= 2;
     }
     this.pump(now);
+  }
+
+  /** Over a slow link the request may be on its way yet, or its answer be coming in. */
+  #overdueAt({ sentAt, patienceMs, connection }: Call): Instant {
+    const unansweredAt = after(sentAt, patienceMs + this.#host.uploadMs(connection));
+    const silentAt = after(this.#host.partAt(connection), SILENCE_MS);
+    return unansweredAt > silentAt ? unansweredAt : silentAt;
   }
 
   /**

@@ -244,7 +244,8 @@ export class HttpLane {
     if (this.#loopbackOnly && host !== undefined && !isLoopbackHost(host)) {
       return `The Host ${shown(host)} is not a loopback address, and this replica serves no other.`;
     }
-    if (origin === undefined || origin === `http://${host}`) return undefined;
+    if (origin === undefined) return undefined;
+    if (host !== undefined && origin === `http://${host}`) return undefined;
     return `Pages of ${shown(origin)} may not call this replica.`;
   }
 

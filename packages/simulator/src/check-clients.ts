@@ -3,7 +3,7 @@ import type { Call, SessionMachine } from "@cubby/client/core";
 import { type Acquired, type ErrorCode, LockMode, type Stat } from "@cubby/protocol";
 import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
 import { CallChecker } from "./check-calls.ts";
-import type { Queues, Waiter } from "./check-waiting.ts";
+import type { Asked, Queues, Waiter } from "./check-waiting.ts";
 import type { ClientProcess } from "./client-process.ts";
 import type { Coverage } from "./coverage.ts";
 import { type Expected, expectedOf, type ReferenceCell } from "./reference-cell.ts";
@@ -26,6 +26,7 @@ type Begun = {
   readonly localAt: Instant;
   /** If it is one. */
   readonly waiter: Waiter | undefined;
+  readonly asked: Asked;
 };
 
 /** Timers are late, and deadlines are kept in coarse steps. */
@@ -62,7 +63,7 @@ export class ClientChecker implements Queues {
   wasDelayed: (path: string, sinceMs: number) => boolean = () => true;
   readonly calls: CallChecker;
   /** Told of each acquire that is answered, and of when it was made. */
-  onGranted: ((path: string, begunAt: number) => void) | undefined;
+  onGranted: ((path: string, mode: LockMode, begunAt: number) => void) | undefined;
 
   constructor(reference: ReferenceCell, coverage: Coverage) {
     this.#reference = reference;
@@ -79,7 +80,8 @@ export class ClientChecker implements Queues {
     const { path, guardedBy } = call.context as About;
     const mark = this.#marks.get(path) ?? NO_MARK;
     const lockGeneration = this.#lockMarks.get(guardedBy?.path ?? path) ?? 0;
-    const waiter = waiterOf(call, now);
+    const asked = askedOf(call);
+    const waiter = waiterOf(call, asked, now);
     const localAt = process.localNow();
     const order = this.#called;
     this.#called += 1;
@@ -94,6 +96,7 @@ export class ClientChecker implements Queues {
       atMs: now,
       localAt,
       waiter,
+      asked,
     });
   }
 
@@ -193,25 +196,33 @@ export class ClientChecker implements Queues {
 
   /** Acquires in the queue of a master, of clients that are alive and well connected. */
   get waiters(): readonly Waiter[] {
-    return [...this.#waiting()].map(([, waiter]) => waiter);
+    return [...this.#heard()].flatMap(([, { waiter }]) => waiter ?? []);
   }
 
-  get decided(): readonly Waiter[] {
-    const decided: Waiter[] = [];
-    for (const [{ session, number }, waiter] of this.#waiting()) {
+  get decided(): readonly Asked[] {
+    const decided: Asked[] = [];
+    for (const [{ session, number }, { waiter }] of this.#heard()) {
       const { sessionId } = session as SessionMachine;
+      if (waiter === undefined) continue;
       if (this.#reference.resultOf(sessionId, number) !== undefined) decided.push(waiter);
     }
     return decided;
   }
 
-  *#waiting(): Iterable<readonly [Call, Waiter]> {
-    for (const [call, { process, waiter }] of this.#begun) {
-      if (waiter === undefined || process.isDead || process.clock.isPaused) continue;
+  get asked(): readonly Asked[] {
+    return [...this.#heard()].flatMap(([, { waiter, asked }]) =>
+      waiter === undefined ? asked : [],
+    );
+  }
+
+  *#heard(): Iterable<readonly [Call, Begun]> {
+    for (const [call, begun] of this.#begun) {
+      const { process } = begun;
+      if (process.isDead || process.clock.isPaused) continue;
       const { maySend, epoch } = call.session as SessionMachine;
       // Some of those who are at a deposed master have not noticed yet.
       const isHeard = maySend && epoch === this.#reference.clientEpoch;
-      if (call.phase === "inFlight" && isHeard) yield [call, waiter];
+      if (call.phase === "inFlight" && isHeard) yield [call, begun];
     }
   }
 
@@ -387,7 +398,7 @@ export class ClientChecker implements Queues {
         this.#succeeded.set(hold.session, { hold, order: this.#called });
     }
     this.#lockMarks.set(path, Math.max(generation, this.#lockMarks.get(path) ?? 0));
-    if (!this.#isGrantedAgain(call, generation)) this.onGranted?.(path, begun.atMs);
+    if (!this.#isGrantedAgain(call, generation)) this.onGranted?.(path, mode, begun.atMs);
   }
 
   /** LCK-11: what a handle has already is no turn in the queue. */
@@ -453,11 +464,15 @@ export class ClientChecker implements Queues {
   }
 }
 
-function waiterOf(call: Call, now: number): Waiter | undefined {
-  if (call.body.$case !== "acquire" || !call.body.value.wait) return undefined;
+function askedOf(call: Call): Asked {
   const session = call.session as SessionMachine;
-  const name = (): string => `${session.sessionId}/${call.number}`;
-  return { path: (call.context as About).path, name, mode: call.body.value.mode, begunAt: now };
+  const name = (): string => `${call.body.$case} ${session.sessionId}/${call.number}`;
+  return { path: (call.context as About).path, name };
+}
+
+function waiterOf({ body }: Call, asked: Asked, now: number): Waiter | undefined {
+  if (body.$case !== "acquire" || !body.value.wait) return undefined;
+  return { ...asked, mode: body.value.mode, begunAt: now };
 }
 
 /** Calls that do nothing when they fail. A Release or Close is done, even if nobody waits for it. */

@@ -1,11 +1,15 @@
 import { LockMode } from "@cubby/protocol";
 import { Violation } from "./violation.ts";
 
-/** An acquire that is in its lock's queue. */
-export type Waiter = {
+/** A call that has no answer. */
+export type Asked = {
   readonly path: string;
   /** Session and number of the request. */
   name(): string;
+};
+
+/** An acquire that is in its lock's queue. */
+export type Waiter = Asked & {
   readonly mode: LockMode;
   readonly begunAt: number;
 };
@@ -14,7 +18,9 @@ export type Queues = {
   /** Of the master: the next one's queues form anew. */
   readonly epoch: number;
   /** Those of the waiters who have been granted their lock or refused it, in the log. */
-  readonly decided: readonly Waiter[];
+  readonly decided: readonly Asked[];
+  /** Calls that stand in no queue, at a master that hears of them. */
+  readonly asked: readonly Asked[];
   /** Those in the queue of a master that hears of them. */
   readonly waiters: readonly Waiter[];
   /** All that some master may have in one, also of clients that it cannot reach. */
@@ -23,7 +29,7 @@ export type Queues = {
 
 /** 23: what is free and waited for is granted at once; a moment is for repeats. */
 const WAKE_UP_WITHIN_MS = 3_500;
-/** What is decided is told at once; a connection that stood still may first have to be left. */
+/** What is decided, or asked, is answered at once; a connection that stood still may first have to be left. */
 const ANSWER_WITHIN_MS = 5_000;
 /** Beside others that share it; these let go of it in their turn, which would hide a lost wake-up. */
 const SHARE_WITHIN_MS = 1_200;
@@ -33,12 +39,13 @@ const OVERTAKEN_MAX = 4;
 
 /**
  * The queues of locks, while no fault is under way: nobody is forgotten in one, and nobody is passed
- * by those who came later (reliability §3, 23).
+ * by those who came later; and whoever stands in none is answered (reliability §3, 23).
  */
 export class WaitChecker {
   /** Since when, and with the lock in which mode, a request could have been granted. */
   readonly #since = new Map<string, { readonly at: number; readonly held: LockMode | undefined }>();
-  readonly #decidedSince = new Map<Waiter, number>();
+  readonly #decidedSince = new Map<Asked, number>();
+  readonly #askedSince = new Map<Asked, number>();
   /** Since when each stands in the present master's queue, and how often it was passed there. */
   readonly #places = new Map<Waiter, { readonly since: number; overtaken: number }>();
   #epoch = 0;
@@ -49,7 +56,14 @@ export class WaitChecker {
     if (epoch !== this.#epoch) this.pause();
     this.#epoch = epoch;
     this.#takePlaces(now, waiters);
-    this.#lookForAnswers(now, queues.decided);
+    for (const { path, name } of overdue(now, queues.decided, this.#decidedSince)) {
+      const detail = `what became of ${name()} at ${path} is decided, and not told`;
+      throw new Violation(23, "answers-arrive", detail);
+    }
+    for (const { path, name } of overdue(now, queues.asked, this.#askedSince)) {
+      const detail = `${name()} at ${path} has had no answer for ${ANSWER_WITHIN_MS} ms`;
+      throw new Violation(23, "calls-answered", detail);
+    }
     const waitedFor = new Set<string>();
     for (const waiter of waiters) {
       const { path, mode, begunAt } = waiter;
@@ -71,6 +85,7 @@ export class WaitChecker {
   pause(): void {
     this.#since.clear();
     this.#decidedSince.clear();
+    this.#askedSince.clear();
     this.#places.clear();
   }
 
@@ -82,31 +97,34 @@ export class WaitChecker {
     }
   }
 
-  #lookForAnswers(now: number, decided: readonly Waiter[]): void {
-    for (const waiter of this.#decidedSince.keys()) {
-      if (!decided.includes(waiter)) this.#decidedSince.delete(waiter);
-    }
-    for (const waiter of decided) {
-      const since = this.#decidedSince.get(waiter) ?? now;
-      this.#decidedSince.set(waiter, since);
-      if (now - since < ANSWER_WITHIN_MS) continue;
-      const detail = `what became of ${waiter.name()} at ${waiter.path} is decided, and not told`;
-      throw new Violation(23, "answers-arrive", detail);
-    }
-  }
-
   /** One that asked at `begunAt` was granted the lock while these wait. */
-  onGranted(path: string, begunAt: number, waiters: readonly Waiter[]): void {
+  onGranted(path: string, mode: LockMode, begunAt: number, waiters: readonly Waiter[]): void {
     for (const waiter of waiters) {
       const place = this.#places.get(waiter);
-      if (waiter.path !== path || waiter.mode !== LockMode.EXCLUSIVE) continue;
-      if (place === undefined) continue;
+      if (waiter.path !== path || place === undefined) continue;
+      // Shared ones are granted together, and told in any order.
+      if (mode === LockMode.SHARED && waiter.mode === LockMode.SHARED) continue;
       if (begunAt < Math.max(waiter.begunAt, place.since) + TOGETHER_MS) continue;
       place.overtaken += 1;
       if (place.overtaken <= OVERTAKEN_MAX) continue;
       const detail = `${place.overtaken} that came later were granted ${path} before ${waiter.name()}, which waits since ${waiter.begunAt.toFixed(0)}`;
       throw new Violation(23, "no-overtaking", detail);
     }
+  }
+}
+
+/** Those that have been among the present ones for too long; `since` is kept of these alone. */
+function* overdue(
+  now: number,
+  present: readonly Asked[],
+  since: Map<Asked, number>,
+): Iterable<Asked> {
+  const stay = new Set(present);
+  for (const each of since.keys()) if (!stay.has(each)) since.delete(each);
+  for (const each of stay) {
+    const at = since.get(each) ?? now;
+    since.set(each, at);
+    if (now - at >= ANSWER_WITHIN_MS) yield each;
   }
 }
 

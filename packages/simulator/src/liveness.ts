@@ -234,8 +234,8 @@ function watch(world: World): void {
   // Who is refused for want of room has no place in a queue.
   const areQueued = world.plan.proposedBytesMax === QUIET_PLAN.proposedBytesMax;
   if (areQueued) {
-    clientChecker.onGranted = (path, begunAt) =>
-      queues.onGranted(path, begunAt, clientChecker.waiters);
+    clientChecker.onGranted = (path, mode, begunAt) =>
+      queues.onGranted(path, mode, begunAt, clientChecker.waiters);
   }
   // What a client was granted before may run out before it has found the present master.
   const settledAt = time.now + SETTLED_WITHIN_MS + 1.2 * world.plan.sessionLeaseMs;

@@ -1,48 +1,35 @@
 import { checksum64 } from "@cubby/base";
-import { type Directory, decodeSequencer, LockMode, NodeKind, type Stat } from "@cubby/protocol";
-import { listed, type ReferenceCell } from "./reference-cell.ts";
-import type { About, Hold } from "./script.ts";
+import {
+  type Directory,
+  decodeSequencer,
+  type LockMode,
+  NodeKind,
+  type Stat,
+} from "@cubby/protocol";
+import { described, listed, type Past, type ReferenceCell } from "./reference-cell.ts";
+import type { About } from "./script.ts";
 import { Violation } from "./violation.ts";
 
-/** What was known for sure when a call was made. */
-type Known = {
-  /** An index of the log that the cell had answered from. */
-  readonly index: number;
-  /** A generation at which the lock had been granted. */
-  readonly lockGeneration: number;
-};
-
-/** 9, 14: metadata of a node as it was once; `hold` is the caller's own while the lock is held. */
+/** 9, 14: metadata of a node as it was at or after an index from which the cell had answered before. */
 export function checkStat(
   reference: ReferenceCell,
   { path, instance }: About,
-  known: Known,
+  index: number,
   stat: Stat,
-  hold: Hold | undefined,
 ): void {
   const wrong = (what: string): Violation =>
     new Violation(9, "stat", `${path} at ${stat.instance}: ${what}`);
-  const { contentGeneration, lockGeneration, lockMode, lockHolders } = stat;
   if (stat.instance !== instance) throw wrong(`its handle is of instance ${instance}`);
-  if (lockGeneration < known.lockGeneration) {
-    throw wrong(`its lock is at ${lockGeneration} after ${known.lockGeneration} was granted`);
-  }
-  const isHeldRight =
-    lockMode === LockMode.EXCLUSIVE
-      ? lockHolders === 1
-      : lockHolders > 0 === (lockMode === LockMode.SHARED);
-  if (!isHeldRight) throw wrong(`its lock is in mode ${lockMode} with ${lockHolders} holders`);
-  if (hold !== undefined && (lockMode !== hold.mode || lockGeneration !== hold.generation)) {
-    throw wrong(
-      `who holds its lock at ${hold.generation} is told ${lockMode} at ${lockGeneration}`,
-    );
-  }
+  const told = described(stat);
+  const pasts = reference.metadataSince(path, instance, index);
+  if (!pasts.some(({ text }) => text === told)) throw wrong(`told ${told}; it was ${all(pasts)}`);
   if (stat.kind === NodeKind.DIRECTORY) {
-    const counts = reference.listingsSince(path, instance, known.index);
-    const isRight = counts.some(({ children }) => countOf(children) === stat.childCount);
+    const counts = reference.listingsSince(path, instance, index);
+    const isRight = counts.some(({ text }) => countOf(text) === stat.childCount);
     if (!isRight) throw wrong(`it never had ${stat.childCount} children`);
     return;
   }
+  const { contentGeneration } = stat;
   const version = reference.version(path, instance, contentGeneration);
   if (version === undefined) throw wrong(`nobody wrote generation ${contentGeneration}`);
   const { contents } = version;
@@ -53,21 +40,27 @@ export function checkStat(
 
 /**
  * 9: what a directory is said to hold is what it held at one index, and at none that was out of date
- * when the call was made. That index is the result.
+ * when the call was made. That index is the result. Of each child it says what was so from then on.
  */
 export function checkDirectory(
   reference: ReferenceCell,
   { path, instance }: About,
-  known: Known,
+  index: number,
   { entries, more }: Directory,
 ): number {
   const told = entries.map(({ name, stat }) => listed(name, stat?.instance ?? 0)).join(" ");
-  const listings = reference.listingsSince(path, instance, known.index);
-  const found = listings.find(({ children }) => children === told);
-  if (found !== undefined && !more) return found.index;
-  const expected = listings.map(({ index, children }) => `${index}: ${children}`).join(", ");
-  const detail = `${path} is said to hold ${told}${more ? ", and more" : ""}; it held ${expected}`;
-  throw new Violation(9, "directory-read", detail);
+  const listings = reference.listingsSince(path, instance, index);
+  const found = listings.find(({ text }) => text === told);
+  if (found === undefined || more) {
+    const detail = `${path} is said to hold ${told}${more ? ", and more" : ""}; it held ${all(listings)}`;
+    throw new Violation(9, "directory-read", detail);
+  }
+  for (const { name, stat } of entries) {
+    if (stat === undefined) continue;
+    const child = { path: `${path}/${name}`, instance: stat.instance };
+    checkStat(reference, child, Math.max(index, found.index), stat);
+  }
+  return found.index;
 }
 
 /** SEQ-1: a sequencer says what was granted. */
@@ -86,6 +79,10 @@ export function checkToken(
   if (isRight) return;
   const detail = `${path}/${instance} in mode ${mode} at ${generation} has the sequencer ${JSON.stringify(token)}`;
   throw new Violation(14, "sequencers-true", detail);
+}
+
+function all(pasts: readonly Past[]): string {
+  return pasts.map(({ index, text }) => `${index}: ${text}`).join(", ");
 }
 
 function countOf(children: string): number {

@@ -1,6 +1,6 @@
-import { EMPTY_BYTES, type Instant, utf8Encode } from "@cubby/base";
+import { checksum64, EMPTY_BYTES, type Instant, utf8Encode } from "@cubby/base";
 import { Call, type CallResult, type SessionMachine } from "@cubby/client/core";
-import { encodeSequencer, LockMode } from "@cubby/protocol";
+import { encodeSequencer, LockMode, NodeKind, type Stat } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { ClientChecker } from "./check-clients.ts";
 import type { ClientProcess } from "./client-process.ts";
@@ -42,8 +42,16 @@ function settled(result: CallResult, number = 0, about: Partial<About> = {}): Ca
   return call;
 }
 
+/** Of the file as it is once it is written at that generation. */
+function statOf(text: string, contentGeneration: number): Stat {
+  const bytes = utf8Encode(text);
+  const lock = { lockGeneration: 2, lockMode: LockMode.FREE, lockHolders: 0, lockDelayed: false };
+  const content = { contentGeneration, sizeBytes: bytes.length, checksum: checksum64(bytes) };
+  return { kind: NodeKind.FILE, instance: 2, ...content, ...lock } as Stat;
+}
+
 function contents(text: string, contentGeneration: number): CallResult {
-  const stat = { instance: 2, contentGeneration };
+  const stat = statOf(text, contentGeneration);
   const value = { contents: utf8Encode(text), stat };
   return { $case: "getContentsAndStat", value } as CallResult;
 }
@@ -104,9 +112,8 @@ describe("the checker of clients", () => {
 
   it("finds a write of a leader that was succeeded when it called (14)", () => {
     const guarded = (generation: number): Call => {
-      const stat = { instance: 2, contentGeneration: 4, lockGeneration: 2 };
       const guardedBy = { path: "/ls/local/l", generation };
-      return settled({ $case: "setContents", value: stat } as CallResult, 3, { guardedBy });
+      return settled({ $case: "setContents", value: statOf("new", 4) }, 3, { guardedBy });
     };
     const checker = written();
     settle(checker, guarded(6));

@@ -128,29 +128,25 @@ export class ClientChecker implements Queues {
         this.#checkRead(call, begun, result.value);
         return;
       case "open":
-        this.#checkOpened(call, begun, result.value.stat);
+        if (result.value.stat !== undefined) this.#checkStat(call, begun, result.value.stat);
         return;
       case "setContents":
         this.#coverage.add("writes");
         this.#checkGuarded(call, begun);
-        this.#raise(call, result.value.instance, result.value.contentGeneration);
+        this.#checkStat(call, begun, result.value);
         return;
       case "acquire":
         this.#onAcquired(call, begun, result.value);
         return;
-      case "getStat": {
+      case "getStat":
         this.#coverage.add("stats read");
-        const { instance, contentGeneration } = result.value;
-        const hold = this.#holdOf(call, begun);
-        this.#checkThere(call, begun, instance);
-        checkStat(this.#reference, call.context as About, begun, result.value, hold);
-        this.#checkMark(call, begun.mark, instance, contentGeneration);
+        this.#checkStat(call, begun, result.value);
         return;
-      }
       case "readDir": {
         this.#coverage.add("directories read");
         const { context } = call;
-        const index = checkDirectory(this.#reference, context as About, begun, result.value);
+        const about = context as About;
+        const index = checkDirectory(this.#reference, about, begun.index, result.value);
         this.#seenIndex = Math.max(this.#seenIndex, index);
         return;
       }
@@ -337,33 +333,26 @@ export class ClientChecker implements Queues {
   #checkRead(
     call: Call,
     begun: Begun,
-    value: {
-      contents: Uint8Array;
-      stat?: { instance: number; contentGeneration: number } | undefined;
-    },
+    { contents, stat }: { contents: Uint8Array; stat?: Stat | undefined },
   ): void {
     this.#coverage.add("reads");
     const { path } = call.context as About;
-    const { instance = 0, contentGeneration: generation = 0 } = value.stat ?? {};
+    const { instance = 0, contentGeneration: generation = 0 } = stat ?? {};
     const version = this.#reference.version(path, instance, generation);
-    if (version === undefined || !equalBytes(version.contents, value.contents)) {
+    if (stat === undefined || version === undefined || !equalBytes(version.contents, contents)) {
       const detail = `${path} read at ${instance}/${generation}, which nobody wrote`;
       throw new Violation(9, "witness", detail);
     }
-    this.#checkThere(call, begun, instance);
-    this.#checkMark(call, begun.mark, instance, generation);
+    this.#checkStat(call, begun, stat);
   }
 
-  /** Opening what exists is a read of it, which stands in no log. */
-  #checkOpened(call: Call, begun: Begun, stat: Stat | undefined): void {
-    const { sessionId } = call.session as SessionMachine;
-    if (stat === undefined || this.#reference.resultOf(sessionId, call.number) !== undefined)
-      return;
-    const { instance, contentGeneration } = stat;
-    const { path } = call.context as About;
-    this.#checkThere(call, begun, instance);
-    checkStat(this.#reference, { path, instance }, begun, stat, undefined);
-    this.#checkMark(call, begun.mark, instance, contentGeneration);
+  #checkStat(call: Call, begun: Begun, stat: Stat): void {
+    const { path, instance } = call.context as About;
+    this.#checkThere(call, begun, stat.instance);
+    this.#checkMark(call, begun.mark, stat.instance, stat.contentGeneration);
+    // An Open has no handle yet, whose instance it would have to be.
+    const about = { path, instance: instance || stat.instance };
+    checkStat(this.#reference, about, begun.index, stat);
   }
 
   /** Nothing is read of what somebody had been told is deleted. */

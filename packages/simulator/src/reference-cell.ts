@@ -7,6 +7,7 @@ import {
   LockMode,
   NodeKind,
   type Reply,
+  type Stat,
 } from "@cubby/protocol";
 import { Violation } from "./violation.ts";
 
@@ -36,8 +37,20 @@ export type FileVersion = {
   readonly index: number;
 };
 
-/** What a directory held from an index on: `name:instance` of each child, in order. */
-export type Listing = { readonly index: number; readonly children: string };
+/** What was so from an index on, in words. */
+export type Past = { readonly index: number; readonly text: string };
+
+/** What commands change of a node's metadata, or fix when they make it. */
+type Metadata = Pick<
+  Stat,
+  | "kind"
+  | "ephemeral"
+  | "contentGeneration"
+  | "lockGeneration"
+  | "lockMode"
+  | "lockHolders"
+  | "lockDelayed"
+>;
 
 export type Grant = {
   readonly path: string;
@@ -84,8 +97,9 @@ export class ReferenceCell {
   /** Every result there ever was: what a client is told must be one of them. */
   readonly #told = new Map<number, Map<number, Told>>();
   readonly #versions = new Map<string, Map<string, FileVersion>>();
-  /** By path and instance, in order. */
-  readonly #listings = new Map<string, Listing[]>();
+  /** By path and instance, in order: `name:instance` of each child of a directory, sorted. */
+  readonly #listings = new Map<string, Past[]>();
+  readonly #metadata = new Map<string, Past[]>();
   readonly #removed = new Map<string, number>();
   readonly #highest = new Map<string, number>();
   readonly #markers = new Map<string, Delay>();
@@ -114,14 +128,13 @@ export class ReferenceCell {
   }
 
   /** All that a directory has held since, oldest first. */
-  listingsSince(path: string, instance: number, index: number): readonly Listing[] {
-    const listings = this.#listings.get(`${path}/${instance}`) ?? [];
-    return listings.slice(
-      Math.max(
-        0,
-        listings.findLastIndex((each) => each.index <= index),
-      ),
-    );
+  listingsSince(path: string, instance: number, index: number): readonly Past[] {
+    return since(this.#listings.get(`${path}/${instance}`), index);
+  }
+
+  /** The same of a node's metadata, as `described` puts it. */
+  metadataSince(path: string, instance: number, index: number): readonly Past[] {
+    return since(this.#metadata.get(`${path}/${instance}`), index);
   }
 
   /** The index at which a node was deleted, if it was. */
@@ -284,6 +297,7 @@ export class ReferenceCell {
     this.#markers.delete(path);
     this.nodes.set(path, node);
     this.#record(node);
+    this.#describe(node);
     this.#list(parentOf(path));
     if (!isFile) this.#list(path);
     return node;
@@ -298,6 +312,7 @@ export class ReferenceCell {
     node.contents = body.contents;
     node.contentGeneration += 1;
     this.#record(node);
+    this.#describe(node);
     const { instance, contentGeneration, lockGeneration } = node;
     return { result: "setContents", instance, contentGeneration, lockGeneration };
   }
@@ -336,6 +351,7 @@ export class ReferenceCell {
     node.mode = mode;
     const holder = { sessionId: session.id, handleId, claims: [number], delayMs: body.lockDelayMs };
     node.holders.set(key(session.id, handleId), holder);
+    this.#describe(node);
     const generation = node.lockGeneration;
     this.#raise(path, generation);
     this.granted = { path, sessionId: session.id, handleId, mode, generation };
@@ -407,6 +423,7 @@ export class ReferenceCell {
         if (!hasFailed || holder.delayMs === 0) continue;
         const ms = Math.max(holder.delayMs, node.delay?.ms ?? 0);
         node.delay = { ms, mode, beganAt: this.index };
+        this.#describe(node);
         this.delaysBegun.push({ path: node.path, ms });
       }
     }
@@ -424,15 +441,20 @@ export class ReferenceCell {
     const delay = node === undefined ? this.#markers.get(path) : node.delay;
     if (delay?.beganAt !== beganAt) return;
     if (node === undefined) this.#markers.delete(path);
-    else node.delay = undefined;
+    else {
+      node.delay = undefined;
+      this.#describe(node);
+    }
     this.delayEnded = path;
   }
 
   #free(node: RefNode, name: string): void {
     node.holders.delete(name);
-    if (node.holders.size > 0) return;
-    node.mode = LockMode.FREE;
-    this.freed.push(node.path);
+    if (node.holders.size === 0) {
+      node.mode = LockMode.FREE;
+      this.freed.push(node.path);
+    }
+    this.#describe(node);
   }
 
   #removeIfAbandoned(node: RefNode): void {
@@ -455,16 +477,26 @@ export class ReferenceCell {
     return [...this.nodes.values()].filter((node) => parentOf(node.path) === path);
   }
 
-  /** One command is one step: nobody sees what was between. */
   #list(path: string): void {
     const directory = this.nodes.get(path);
     if (directory === undefined) return;
-    const key = `${path}/${directory.instance}`;
     const names = this.#childrenOf(path).map((node) => listed(baseName(node.path), node.instance));
-    const listings = this.#listings.get(key) ?? [];
-    this.#listings.set(key, listings);
-    if (listings.at(-1)?.index === this.index) listings.pop();
-    listings.push({ index: this.index, children: names.sort().join(" ") });
+    this.#keep(this.#listings, directory, names.sort().join(" "));
+  }
+
+  #describe(node: RefNode): void {
+    const { mode: lockMode, holders, delay } = node;
+    const lock = { lockMode, lockHolders: holders.size, lockDelayed: delay !== undefined };
+    this.#keep(this.#metadata, node, described({ ...node, ...lock }));
+  }
+
+  /** One command is one step: nobody sees what was between. */
+  #keep(pasts: Map<string, Past[]>, { path, instance }: RefNode, text: string): void {
+    const key = `${path}/${instance}`;
+    const kept = pasts.get(key) ?? [];
+    pasts.set(key, kept);
+    if (kept.at(-1)?.index === this.index) kept.pop();
+    kept.push({ index: this.index, text });
   }
 
   /** SEQ-7: the lock must be held still, in that mode and generation. */
@@ -521,6 +553,19 @@ export function expectedOf(result: NonNullable<Reply["result"]>, code: ErrorCode
     default:
       return { result: result.$case };
   }
+}
+
+/** What was so at an index, and all that has been so since. */
+function since(pasts: readonly Past[] = [], index: number): readonly Past[] {
+  const at = pasts.findLastIndex((each) => each.index <= index);
+  return pasts.slice(Math.max(0, at));
+}
+
+export function described(metadata: Metadata): string {
+  const { kind, contentGeneration, lockGeneration, lockMode, lockHolders } = metadata;
+  const lock = `lock ${lockMode} at ${lockGeneration} of ${lockHolders}`;
+  const marks = `${metadata.ephemeral ? ", ephemeral" : ""}${metadata.lockDelayed ? ", in delay" : ""}`;
+  return `kind ${kind} at ${contentGeneration}, ${lock}${marks}`;
 }
 
 /** A child as listings have it. */

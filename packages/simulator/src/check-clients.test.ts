@@ -100,6 +100,25 @@ describe("the checker of clients", () => {
     expect(() => settle(written(), settled(wrong, 8))).toThrow(/stands in no log/);
   });
 
+  it("takes what was told before a Cancel gave it back, and nothing else (9)", () => {
+    const cancelled = (result: CallResult): void => {
+      const { reference, feed } = fedReference();
+      feed(1, opening(PATH));
+      const lock = { path: PATH, instance: 2, handleId: 1, mode: LockMode.EXCLUSIVE };
+      feed(2, { $case: "acquireLock", value: { ...lock, wait: false, lockDelayMs: 0 } });
+      feed(3, { $case: "cancel", value: { requestNumber: 2 } });
+      const checker = new ClientChecker(reference, new Coverage());
+      expect(reference.resultOf(2, 2)?.code).toBe("cancelled");
+      settle(checker, Object.assign(granted(PATH, 3), { result, number: 2 }));
+    };
+    const acquired = (lockGeneration: number): CallResult =>
+      ({ ...granted(PATH, lockGeneration).result }) as CallResult;
+    cancelled(acquired(3));
+    cancelled({ $case: "close", value: {} });
+    expect(() => cancelled(acquired(4))).toThrow(/told .*4.*, expected .*3/);
+    expect(() => cancelled({ $case: "release", value: {} })).toThrow(/expected .*acquire/);
+  });
+
   it("finds two that rely on one lock at one time, and only then (16)", () => {
     const checker = written();
     checker.onHolds(hold(5, false));

@@ -322,8 +322,8 @@ export class ClientChecker implements Queues {
       throw new Violation(9, "witness", `${where} was answered and stands in no log`);
     }
     // A close of what holds nothing is answered without the log, and may be cancelled in it.
-    if (told.code === "cancelled") return;
-    const { index, ...expected } = told;
+    if (told.code === "cancelled" && seen.result === "close") return;
+    const { index, before: _, ...expected } = told.before ?? told;
     this.#seenIndex = Math.max(this.#seenIndex, index);
     if (sameResult(expected, seen)) return;
     const detail = `${where} at ${index}: told ${text(seen)}, expected ${text(expected)}`;

@@ -28,7 +28,8 @@ export type Expected = {
   readonly released?: boolean;
 };
 
-export type Told = Expected & { readonly index: number };
+/** `before`: what was told until a Cancel gave it back. */
+export type Told = Expected & { readonly index: number; readonly before?: Told };
 
 export type FileVersion = {
   readonly instance: number;
@@ -374,11 +375,12 @@ export class ReferenceCell {
     if (target < session.lowest) return { result: "cancel", released: false };
     if (target >= session.lowest + IN_FLIGHT_MAX) return failed("invalid_argument");
     const known = session.results.get(target);
+    const before = known && this.resultOf(session.id, target);
     const cancelled = failed("cancelled");
     const mayGiveBack = known?.result === "acquire" || known?.result === "open";
     if (known !== undefined && !mayGiveBack) return { result: "cancel", released: false };
     session.results.set(target, cancelled);
-    this.#tell(session.id, target, cancelled);
+    this.#tell(session.id, target, cancelled, before);
     if (known === undefined) {
       this.cancelled = true;
       return { result: "cancel", released: false };
@@ -525,10 +527,14 @@ export class ReferenceCell {
     this.#highest.set(path, Math.max(generation, this.#highest.get(path) ?? 0));
   }
 
-  #tell(sessionId: number, number: number, expected: Expected): void {
+  #tell(sessionId: number, number: number, expected: Expected, before?: Told): void {
     const told = this.#told.get(sessionId) ?? new Map<number, Told>();
     this.#told.set(sessionId, told);
-    told.set(number, { ...expected, index: this.index });
+    const { index } = this;
+    told.set(
+      number,
+      before === undefined ? { ...expected, index } : { ...expected, index, before },
+    );
   }
 }
 

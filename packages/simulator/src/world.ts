@@ -190,14 +190,19 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
       this.#masterLookAt = this.time.now + MASTER_LOOK_MS;
       // What was decided under faults may be done only once they are over.
-      if (this.network.isFaulty) this.#expiry.onDisturbed();
+      if (this.network.isFaulty) this.#onDisturbed();
       this.#expiry.onLook(this.master()?.id);
     }
   }
 
   /** The faults are over: time begins anew for what they held up, also where nobody ran as they ended. */
   onHealed(): void {
+    this.#onDisturbed();
+  }
+
+  #onDisturbed(): void {
     this.#expiry.onDisturbed();
+    this.cellChecker.onDisturbed();
   }
 
   /** Right after a process has gone on is when what it believes may be out of date. */
@@ -215,7 +220,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.#lookUpAt = this.time.now;
     }
     if (CLAIMS.has(trace.kind)) this.master();
-    if (DISTURBS.has(trace.kind)) this.#expiry.onDisturbed();
+    if (DISTURBS.has(trace.kind)) this.#onDisturbed();
   }
 
   onLeave(process: ReplicaProcess, message: PaxosMessage): void {
@@ -413,7 +418,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 /** When there may be two masters, if ever. */
 const CLAIMS: ReadonlySet<Trace["kind"]> = new Set(["leading", "leaseGranted", "serving"] as const);
 
-/** When sessions are given time anew. */
+/** When sessions and lock-delays are given time anew. */
 const DISTURBS: ReadonlySet<Trace["kind"]> = new Set(["leading", "serving", "timeMoved"] as const);
 
 const MOMENTS: ReadonlySet<Trace["kind"]> = new Set<Trace["kind"]>([

@@ -32,6 +32,7 @@ import {
 import { type Applied, type CellObserver, ObservedCell } from "./observed-cell.ts";
 import type { Plan } from "./plan.ts";
 import { ProcessClock } from "./process-clock.ts";
+import { Violation } from "./violation.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 /** What a replica process asks of the machine room around it. */
@@ -104,7 +105,7 @@ export class ReplicaProcess implements CellObserver {
   slowFiles = "";
   /** The next request of that kind fails. */
   failsNext: { readonly kind: string; readonly code: string } | undefined;
-  /** One has failed in this life: it may end itself. */
+  /** One has failed in this life: it must end itself. */
   hasFailed = false;
   /** Files in which bytes were changed behind its back. */
   readonly tampered = new Set<string>();
@@ -220,6 +221,10 @@ export class ReplicaProcess implements CellObserver {
     );
     const { kind } = this.recoverFrom(this.disk);
     this.disk.failWith(undefined);
+    if (left < 0 && kind !== "failed") {
+      const detail = `replica ${this.id} finds ${kind} though a write of its recovery failed: ${code}`;
+      throw new Violation(24, "errors-end-recovery", detail);
+    }
     this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? STOPPED : ENDED);
     return kind === "failed";
   }

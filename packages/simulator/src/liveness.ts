@@ -92,6 +92,7 @@ export function awaitLiveness(world: World, rng: Rng): void {
   if (perMs > EVENTS_PER_MS_MAX) {
     throw new Violation(23, "no-storm", `${perMs.toFixed(1)} events a ms after the faults`);
   }
+  checkAllCaughtUp(world, watched);
 }
 
 /** Forgets those that have a live lease, or are over. */
@@ -283,6 +284,22 @@ function checkFailed({ id, isUp, hasFailed }: ReplicaProcess): void {
   if (!isUp || !hasFailed) return;
   const detail = `replica ${id} goes on though an operation of its disk failed`;
   throw new Violation(24, "errors-are-fatal", detail);
+}
+
+/** 23: those as well whom nobody waits for, such as the leaves of a star, if the master reaches them. */
+function checkAllCaughtUp(world: World, target: number): void {
+  const master = world.master();
+  if (master === undefined) return;
+  for (const replica of world.replicas) {
+    const isReached = !world.network.isCut(master.id, replica.id);
+    const isHeard = !world.network.isCut(replica.id, master.id);
+    const isHung = replica.diskMs !== undefined;
+    if (!replica.isUp || replica.isWiped || isHung || !isReached || !isHeard) continue;
+    const applied = appliedOf(replica);
+    if (applied >= target) continue;
+    const detail = `replica ${replica.id} has applied ${applied}, and replica ${master.id} had ${target} long ago`;
+    throw new Violation(23, "all-keep-up", detail);
+  }
 }
 
 /** Sessions of clients that are gone. */

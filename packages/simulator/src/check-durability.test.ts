@@ -54,4 +54,18 @@ describe("the checker of durability (2)", () => {
     }
     check();
   });
+
+  it("takes a directory that was lost before for one that did not hold it", () => {
+    const { world, check } = written();
+    const [lost, behind] = world.replicas.filter((each) => each !== world.master());
+    if (lost === undefined || behind === undefined) throw new Error("three replicas");
+    lost.crash("power loss");
+    lost.wipe();
+    check();
+    const before = behind.disk.copy();
+    world.time.runTo(6_000);
+    check();
+    behind.disk = before;
+    expect(check).toThrow(/only 1 of 2 disks hold it/);
+  });
 });

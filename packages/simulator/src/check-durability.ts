@@ -17,6 +17,8 @@ export class DurabilityChecker {
   readonly #log: LogChecker;
   /** To read a disk costs much, and a third of those looked at have not changed since. */
   readonly #found = new WeakMap<SimDisk, Found>();
+  /** How far a disk that is lost had got by then, at the most. */
+  readonly #lostAt = new Map<ReplicaProcess, number>();
 
   constructor(replicas: readonly ReplicaProcess[], log: LogChecker) {
     this.#replicas = replicas;
@@ -25,6 +27,7 @@ export class DurabilityChecker {
 
   /** Reads all disks as a process would that starts now, after a power loss. */
   check(index: number, occasion: string): void {
+    this.#noteLost();
     const command = this.#log.command(index);
     if (command === undefined) return;
     const quorum = quorumOf(this.#replicas.length);
@@ -32,9 +35,10 @@ export class DurabilityChecker {
     // A damaged or lost disk held it: what was tampered with later is no fault of the log.
     let holding = 0;
     for (const replica of this.#replicas) {
-      const isOut = replica.isLost || replica.isWiped;
-      const vote = isOut ? undefined : voteOf(this.#logOn(replica.disk), index, command);
-      if (vote === undefined || vote.holds) holding += 1;
+      const lostAt = this.#lostAt.get(replica);
+      const isLost = lostAt !== undefined;
+      const vote = isLost ? undefined : voteOf(this.#logOn(replica.disk), index, command);
+      if (isLost ? index <= lostAt : vote?.holds !== false) holding += 1;
       if (vote !== undefined) votes.push(vote);
     }
     if (holding < quorum) {
@@ -46,6 +50,15 @@ export class DurabilityChecker {
       if (vote.holds || votes.filter((each) => !isFresher(each, vote)).length < quorum) continue;
       const detail = `${occasion}, and a quorum could elect a log of ${vote.length} without it`;
       throw new Violation(2, "chosen-for-ever", detail);
+    }
+  }
+
+  #noteLost(): void {
+    for (const replica of this.#replicas) {
+      const isOut = replica.isLost || replica.isWiped;
+      if (!isOut || this.#lostAt.has(replica)) continue;
+      const held = Math.max(this.#log.newest, this.#log.acceptedLength(replica.id));
+      this.#lostAt.set(replica, held);
     }
   }
 

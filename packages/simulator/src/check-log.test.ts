@@ -18,6 +18,11 @@ function promise(round: number, replica: number): PaxosMessage {
   return { kind: "promise", ballot: ballot(round, replica), ...zero };
 }
 
+function prepare(round: number, replica: number): PaxosMessage {
+  const own = { acceptedBallot: ballot(0, 1), length: 0, chosen: 0 };
+  return { kind: "prepare", ballot: ballot(round, replica), ...own };
+}
+
 describe("the checker of logs", () => {
   it("finds two commands at one index (1)", () => {
     const log = new LogChecker();
@@ -52,12 +57,18 @@ describe("the checker of logs", () => {
     expect(() => log.onLeave(1, 3, accepted)).toThrow(/accepts in 4.2 and had promised 5.3/);
   });
 
+  it("takes a prepare for a promise of whoever sends it (3)", () => {
+    const log = new LogChecker();
+    log.onLeave(1, 1, prepare(7, 1));
+    const accepted: PaxosMessage = { kind: "accepted", ballot: ballot(6, 2), length: 9 };
+    expect(() => log.onLeave(1, 1, accepted)).toThrow(/accepts in 6.2 and had promised 7.1/);
+    expect(() => log.onLeave(1, 2, prepare(6, 1))).toThrow(/prepares 6.1 and had promised 7.1/);
+  });
+
   it("finds a ballot that two lives of a replica propose in (4)", () => {
     const log = new LogChecker();
-    const own = { acceptedBallot: ballot(0, 1), length: 0, chosen: 0 };
-    const prepare: PaxosMessage = { kind: "prepare", ballot: ballot(7, 1), ...own };
-    log.onLeave(1, 1, prepare);
-    log.onLeave(1, 1, prepare);
-    expect(() => log.onLeave(1, 2, prepare)).toThrow(/ballot 7.1/);
+    log.onLeave(1, 1, prepare(7, 1));
+    log.onLeave(1, 1, prepare(7, 1));
+    expect(() => log.onLeave(1, 2, prepare(7, 1))).toThrow(/ballot 7.1/);
   });
 });

@@ -68,6 +68,11 @@ export class LogChecker {
     }
   }
 
+  /** How much of its log a replica ever called durable. */
+  acceptedLength(replica: number): number {
+    return this.#vows.get(replica)?.acceptedLength ?? 0;
+  }
+
   knowsState(index: number): boolean {
     return this.#hashes.has(index);
   }
@@ -106,6 +111,7 @@ export class LogChecker {
     switch (message.kind) {
       case "prepare":
         this.#onProposes(replica, life, name(message.ballot));
+        this.#onVow(replica, message.ballot, "prepares");
         return;
       case "promise":
         this.#onVow(replica, message.ballot, "promises");

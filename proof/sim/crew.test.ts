@@ -14,6 +14,8 @@ writeFileSync(
     if (seed === "3") process.exit(7);
     if (seed === "waits") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_500);
     if (seed === "hangs") for (;;);
+    const failed = { kind: "failed", detail: "no master", verdict: "liveness" };
+    if (seed === "fails") return parentPort.postMessage(failed);
     parentPort.postMessage({ kind: "seed", result: { seed, verdict: "passed" } });
   });`,
 );
@@ -62,6 +64,8 @@ describe("a crew", () => {
     const answers = await crew.others(["1", "2", "4", "5", "6"].map(hold));
     expect(answers).toMatchObject(["1", "2", "4", "5", "6"].map((seed) => ({ result: { seed } })));
     await expect(crew.others(["1", "3"].map(hold))).rejects.toThrow(/^hold of seed 3: .* with 7$/);
+    const failure = crew.others([hold("fails")]);
+    await expect(failure).rejects.toMatchObject({ verdict: "liveness" });
     await crew.leave();
   });
 });

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { RunResult } from "@cubby/simulator";
-import type { Answer, SeedTask, Task } from "./task.ts";
+import type { Answer, Failure, SeedTask, Task } from "./task.ts";
 
 /** What a task may take of a processor; a seed takes a second or a few, and some twenty. */
 const SEED_SECONDS_MAX = 180;
@@ -104,12 +104,11 @@ function clockOf(secondsMax: number, workers: number): () => boolean {
 /** Of what is not a seed. */
 export class TaskFailed extends Error {
   override readonly name = "TaskFailed";
-  /** An invariant was broken; else production code crashed, or hung. */
-  readonly isViolation: boolean;
+  readonly verdict: Failure;
 
-  constructor(task: Task, detail: string, isViolation: boolean) {
+  constructor(task: Task, detail: string, verdict: Failure) {
     super(`${task.kind} of seed ${task.seed}: ${detail}`);
-    this.isViolation = isViolation;
+    this.verdict = verdict;
   }
 }
 
@@ -146,9 +145,9 @@ export class Crew {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         const [at, task] = next;
         const outcome = await mate.run(task);
-        if (outcome.kind === "lost") throw new TaskFailed(task, outcome.detail, false);
+        if (outcome.kind === "lost") throw new TaskFailed(task, outcome.detail, "crash");
         const { answer } = outcome;
-        if (answer.kind === "failed") throw new TaskFailed(task, answer.detail, answer.isViolation);
+        if (answer.kind === "failed") throw new TaskFailed(task, answer.detail, answer.verdict);
         onAnswer(answer, task);
         answers[at] = answer;
       }

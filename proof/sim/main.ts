@@ -113,14 +113,18 @@ async function playOne(args: Arguments, task: SeedTask): Promise<number> {
   const crew = new Crew(file, 1, { onChart: (lines) => lines.forEach(print) });
   try {
     const result = await crew.seed(task);
-    const totals = new Totals();
-    totals.add(result);
     print(args.isJson ? JSON.stringify(result) : formatSeed(result));
-    return exitStatusOf(totals);
+    return statusOf(result);
   } finally {
     await crew.leave();
     await remove();
   }
+}
+
+function statusOf(result: RunResult): number {
+  const totals = new Totals();
+  totals.add(result);
+  return exitStatusOf(totals);
 }
 
 /** Each planted bug must be caught, and the same seeds must pass without it. */
@@ -141,7 +145,7 @@ async function huntAll(args: Arguments): Promise<number> {
   say(`${hunts.length - missed.length} of ${hunts.length} planted bugs caught`);
   say(`without a bug, seeds 1 to ${cleanSeeds}: ${passes}`);
   if (missed.length > 0) return EXIT_STATUSES.notCaught;
-  return clean === undefined ? EXIT_STATUSES.passed : EXIT_STATUSES.safety;
+  return clean === undefined ? EXIT_STATUSES.passed : statusOf(clean);
 }
 
 async function playAvailability(args: Arguments): Promise<number> {
@@ -229,5 +233,5 @@ process.stdout.on("error", () => process.exit(141));
 process.exitCode = await main().catch((error: unknown) => {
   if (!(error instanceof TaskFailed)) throw error;
   say(error.message);
-  return error.isViolation ? EXIT_STATUSES.safety : EXIT_STATUSES.crash;
+  return EXIT_STATUSES[error.verdict];
 });

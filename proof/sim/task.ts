@@ -1,4 +1,10 @@
-import type { AvailabilityReport, FaultKind, LongHoldReport, RunResult } from "@cubby/simulator";
+import type {
+  AvailabilityReport,
+  FaultKind,
+  LongHoldReport,
+  RunResult,
+  Violation,
+} from "@cubby/simulator";
 
 /** One seed, and what a shrunk run leaves out of what it draws. */
 export type SeedTask = {
@@ -18,6 +24,9 @@ export type Task =
   | { readonly kind: "year"; readonly seed: string; readonly share: number }
   | { readonly kind: "hold"; readonly seed: string; readonly days: number };
 
+/** Of what is not a seed: production code crashed, or an invariant was broken. */
+export type Failure = "crash" | Violation["verdict"];
+
 export type Answer =
   | { readonly kind: "chart"; readonly lines: readonly string[] }
   | { readonly kind: "progress"; readonly done: number; readonly all: number }
@@ -25,4 +34,4 @@ export type Answer =
   | { readonly kind: "year"; readonly report: AvailabilityReport }
   | { readonly kind: "hold"; readonly report: LongHoldReport }
   /** Thrown by what is not a run of a seed, whose errors are verdicts. */
-  | { readonly kind: "failed"; readonly detail: string; readonly isViolation: boolean };
+  | { readonly kind: "failed"; readonly detail: string; readonly verdict: Failure };

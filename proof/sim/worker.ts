@@ -79,6 +79,7 @@ port.on("message", (task: Task) => {
     answer(play(task));
   } catch (error) {
     const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    answer({ kind: "failed", detail, isViolation: error instanceof Violation });
+    const verdict = error instanceof Violation ? error.verdict : "crash";
+    answer({ kind: "failed", detail, verdict });
   }
 });

@@ -3,6 +3,7 @@ import { pick, QUIET_PLAN } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { ask, open, type ScriptStart } from "./script.ts";
 import { drawTopology, linksOf, missingLinks } from "./topology.ts";
+import { Violation } from "./violation.ts";
 import { World } from "./world.ts";
 
 /** A year of a cell's life: what goes wrong how often, and for how long nobody can write then. */
@@ -179,7 +180,10 @@ export function playYear(
 }
 
 /** How long writes did not succeed because of one fault. */
-function playWindow(seed: string, fault: FaultClass): { gapMs: number; simulatedMs: number } {
+export function playWindow(
+  seed: string,
+  fault: FaultClass,
+): { gapMs: number; simulatedMs: number } {
   const rng = new Rng(seed);
   const world = new World(seed, QUIET_PLAN, undefined);
   const { time } = world;
@@ -198,6 +202,10 @@ function playWindow(seed: string, fault: FaultClass): { gapMs: number; simulated
     time.now < begun + WINDOW_MS_MAX
   ) {
     time.runTo(time.now + CALM_MS);
+  }
+  if (time.now - (acknowledged.at(-1) ?? begun) > NORMAL_MS) {
+    const detail = `nobody can write ${WINDOW_MS_MAX / MINUTE_MS} minutes after ${fault.name}: seed ${seed}`;
+    throw new Violation(22, "writes-again", detail);
   }
   return { gapMs: gapSince(acknowledged, begun, time.now), simulatedMs: time.now };
 }

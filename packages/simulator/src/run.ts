@@ -148,8 +148,8 @@ function convoyScripts(world: World, plan: Plan, rng: Rng): readonly (readonly S
 function verdictOf(error: unknown, world: World): [Verdict, Finding] {
   const atMs = Math.round(world.time.now);
   if (error instanceof Violation) {
-    const { invariant, rule, message: detail } = error;
-    return [invariant >= 22 ? "liveness" : "safety", { invariant, rule, detail, atMs }];
+    const { verdict, invariant, rule, message: detail } = error;
+    return [verdict, { invariant, rule, detail, atMs }];
   }
   const rule = error instanceof AssertionError ? "assertion" : "exception";
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,3 +1,5 @@
+import type { Verdict } from "./run-result.ts";
+
 /** Thrown by a checker: the run ends here, and this is what it found. */
 export class Violation extends Error {
   override readonly name = "Violation";
@@ -9,5 +11,9 @@ export class Violation extends Error {
     super(detail);
     this.invariant = invariant;
     this.rule = rule;
+  }
+
+  get verdict(): Verdict & ("safety" | "liveness") {
+    return this.invariant >= 22 ? "liveness" : "safety";
   }
 }

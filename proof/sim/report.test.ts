@@ -65,6 +65,8 @@ describe("the verdict on many seeds", () => {
       "npm run sim -- --seed 7 --bug retry-storm --without N1-loss --replicas 3 --trace",
     );
     expect(text).toMatch(/seeds\.txt: 7 {2}\d{4}-\d\d-\d\d {2}safety 1 agreement/);
+    const twice = { task: { ...task, isTwice: true }, result: resultOf("safety", {}), tries: 0 };
+    expect(formatFailure(twice, undefined)).toContain("--replicas 3 --twice --trace");
   });
 });
 

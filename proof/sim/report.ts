@@ -65,13 +65,14 @@ export function headline({ verdict, finding }: RunResult): string {
 }
 
 function commandFor(task: SeedTask, bug: string | undefined): string {
-  const { seed, without = [], replicas, clients, safetyMs } = task;
+  const { seed, without = [], replicas, clients, safetyMs, isTwice } = task;
   const options = [
     bug === undefined ? "" : `--bug ${bug}`,
     without.length === 0 ? "" : `--without ${without.join(",")}`,
     replicas === undefined ? "" : `--replicas ${replicas}`,
     clients === undefined ? "" : `--clients ${clients}`,
     safetyMs === undefined ? "" : `--safety-ms ${safetyMs}`,
+    isTwice === true ? "--twice" : "",
   ];
   const given = options.filter((option) => option !== "").map((option) => ` ${option}`);
   return `npm run sim -- --seed ${seed}${given.join("")}`;

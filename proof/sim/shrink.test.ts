@@ -50,4 +50,25 @@ describe("shrinking a failure", () => {
     const { task } = await shrink(resultOf(TASK, "agreement"), TASK, run);
     expect(task).toEqual(TASK);
   });
+
+  test("tells crashes apart by the first line, whatever its numbers", async () => {
+    const crash = (task: SeedTask, detail: string): RunResult => {
+      const finding = { invariant: 0, rule: "assertion", detail, atMs: 1_000 };
+      return { ...resultOf(task, undefined), verdict: "crash", finding };
+    };
+    const failed = crash(TASK, "slot 7 is durable\n    at one place");
+    const other = await shrink(failed, TASK, async (task) => crash(task, "a lease ends"));
+    expect(other.task).toEqual(TASK);
+    const same = await shrink(failed, TASK, async (task) => crash(task, "slot 12 is durable\n"));
+    expect(same.task.without).toEqual(KINDS);
+  });
+
+  test("leaves a run as it is that was not the same twice", async () => {
+    const finding = { invariant: 25, rule: "not-repeatable", detail: "", atMs: 8_000 };
+    const failed = { ...resultOf(TASK, "agreement"), finding };
+    const run = async (): Promise<RunResult> => {
+      throw new Error("it is not run again");
+    };
+    expect(await shrink(failed, TASK, run)).toMatchObject({ task: { isTwice: true }, tries: 0 });
+  });
 });

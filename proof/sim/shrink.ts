@@ -4,6 +4,8 @@ import type { SeedTask } from "./task.ts";
 /** Runs that looking for a smaller failure may take. */
 const TRIES_MAX = 60;
 const SAFETY_MS_MIN = 1_000;
+/** 25: the same seed and build give the same trace. */
+const TRACE_INVARIANT = 25;
 
 export type Shrunk = {
   readonly task: SeedTask;
@@ -13,21 +15,24 @@ export type Shrunk = {
 
 /**
  * The same failure with less around it: kinds of fault are left out, half of them at a time and then
- * one by one; then replicas, clients and time. It is the same if verdict and rule are.
+ * one by one; then replicas, clients and time. A run that was not the same twice is left as it is: what
+ * makes the difference may lie in what its process had run before.
  */
 export async function shrink(
   failed: RunResult,
   task: SeedTask,
   run: (task: SeedTask) => Promise<RunResult>,
 ): Promise<Shrunk> {
+  if (failed.finding?.invariant === TRACE_INVARIANT) {
+    return { task: { ...task, isTwice: true }, result: failed, tries: 0 };
+  }
   let best: Shrunk = { task, result: failed, tries: 0 };
   let tries = 0;
   const attempt = async (smaller: SeedTask): Promise<boolean> => {
     if (tries >= TRIES_MAX) return false;
     tries += 1;
     const result = await run(smaller);
-    const { verdict, finding } = result;
-    if (verdict !== failed.verdict || finding?.rule !== failed.finding?.rule) return false;
+    if (!isSame(result, failed)) return false;
     best = { task: smaller, result, tries };
     return true;
   };
@@ -46,6 +51,16 @@ export async function shrink(
     safetyMs = Math.ceil(safetyMs / 2);
   }
   return { ...best, tries };
+}
+
+/** By verdict and rule; crashes have one rule, and differ in their first line, whatever its numbers. */
+function isSame(a: RunResult, b: RunResult): boolean {
+  if (a.verdict !== b.verdict || a.finding?.rule !== b.finding?.rule) return false;
+  return a.verdict !== "crash" || firstLine(a) === firstLine(b);
+}
+
+function firstLine({ finding }: RunResult): string | undefined {
+  return finding?.detail.split("\n", 1)[0]?.replaceAll(/\d+/g, "");
 }
 
 /** Halves first: most kinds have nothing to do with it. */

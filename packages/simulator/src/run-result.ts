@@ -85,7 +85,10 @@ export type RunResult = {
   readonly simulatedMs: number;
   /** Calls of clients that ended in a reply of the cell. */
   readonly acknowledged: number;
-  /** Faults that really happened. */
+  /**
+   * Faults that were injected. Of some kinds not each is felt: the disk that is to fail or to be slow may
+   * have nothing to do, and a replica that is asked to hand over may not lead.
+   */
   readonly faults: number;
   /** How often each class of behavior was seen. */
   readonly coverage: Readonly<Record<string, number>>;

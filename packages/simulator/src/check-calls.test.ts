@@ -18,10 +18,10 @@ function setUp(isHeld = false) {
   if (isHeld) feed(2, { $case: "acquireLock", value: lock });
   const checker = new CallChecker(reference);
   let called = 0;
-  const settle = (call: Call): void => {
+  const settle = (call: Call, index = 0): void => {
     checker.onCalled(call, undefined);
     called += 1;
-    checker.onSettled(call, { order: called - 1, atMs: 0 }, called);
+    checker.onSettled(call, { order: called - 1, atMs: 0, index }, called);
   };
   const opened = made("open", 1);
   opened.result = { $case: "open", value: { handle: HANDLE } } as CallResult;
@@ -61,7 +61,7 @@ describe("the checker of what calls say of the state", () => {
     checker.onCalled(waits, { path: PATH, name: () => "", mode: HELD, begunAt: 0 });
     settle(refused("acquire", 9, "lock_held"));
     waits.failure = { code: "deadline_exceeded", detail: "", outcome: "unknown" };
-    checker.onSettled(waits, { order: 0, atMs: 0 }, 0);
+    checker.onSettled(waits, { order: 0, atMs: 0, index: 0 }, 0);
     settle(refused("acquire", 9, "lock_held"));
     feed(6, { $case: "cancel", value: { requestNumber: 5 } });
     settle(refused("acquire", 9, "lock_held"));
@@ -78,6 +78,14 @@ describe("the checker of what calls say of the state", () => {
     const gone = setUp();
     gone.feed(3, { $case: "deleteNode", value: { path: PATH, instance: 2 } });
     gone.settle(refused("getStat", 0, "stale_handle"));
+  });
+
+  it("finds a node called missing that was there all along (9)", () => {
+    const { settle, feed } = setUp();
+    settle(refused("open", 9, "not_found"), 2);
+    expect(() => settle(refused("open", 9, "not_found"), 3)).toThrow(/is there since 3, and 3 was/);
+    feed(3, { $case: "deleteNode", value: { path: PATH, instance: 2 } });
+    settle(refused("open", 9, "not_found"), 3);
   });
 
   it("finds a refusal that is not the result of its number (10)", () => {

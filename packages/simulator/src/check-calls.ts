@@ -5,6 +5,9 @@ import type { ReferenceCell } from "./reference-cell.ts";
 import type { About } from "./script.ts";
 import { Violation } from "./violation.ts";
 
+/** What was so when a call was made: how many had been made, and an index that somebody was answered from. */
+type Known = { readonly order: number; readonly atMs: number; readonly index: number };
+
 /** `doneAt`: when its number was first seen to have a result. */
 type GivenUp = { readonly sessionId: number; readonly call: Call; doneAt: number | undefined };
 
@@ -48,8 +51,8 @@ export class CallChecker {
     waiting.add(call);
   }
 
-  /** `order`: how many calls had been made when it was made; `called`: how many have been by now. */
-  onSettled(call: Call, begun: { readonly order: number; readonly atMs: number }, called: number) {
+  /** `called`: how many calls have been made by now. */
+  onSettled(call: Call, begun: Known, called: number): void {
     const { path } = call.context as About;
     const { sessionId } = call.session as SessionMachine;
     if (this.#waiting.get(path)?.delete(call) === true) {
@@ -68,6 +71,7 @@ export class CallChecker {
       throw new Violation(10, "one-result", detail);
     }
     if (failure.code === "stale_handle") this.#checkStale(call, what);
+    if (failure.code === "not_found") this.#checkMissing(path, begun, what);
     if (failure.code === "lock_held" && !this.wasTaken(path, begun.atMs)) {
       if (this.#wasQueued(path, begun.order, called)) return;
       throw new Violation(9, "refused-for-a-cause", `${what}: nobody held it or waited for it`);
@@ -111,6 +115,15 @@ export class CallChecker {
     throw new Violation(9, "refused-for-a-cause", `${what}: its handle is good`);
   }
 
+  #checkMissing(path: string, { index }: Known, what: string): void {
+    const instance = this.#reference.nodes.get(path)?.instance;
+    if (instance === undefined) return;
+    const born = this.#reference.bornAt(path, instance);
+    if (born === undefined || born > index) return;
+    const detail = `${what}: it is there since ${born}, and ${index} was seen`;
+    throw new Violation(9, "refused-for-a-cause", detail);
+  }
+
   #wasQueued(path: string, order: number, called: number): boolean {
     const { sessions } = this.#reference;
     for (const call of this.#waiting.get(path) ?? []) {
@@ -141,6 +154,7 @@ const CLAIMS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "lock_not_held",
   "generation_mismatch",
   "stale_handle",
+  "not_found",
   "not_empty",
   "already_exists",
 ]);

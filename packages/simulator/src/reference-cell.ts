@@ -138,6 +138,11 @@ export class ReferenceCell {
     return since(this.#metadata.get(`${path}/${instance}`), index);
   }
 
+  /** The index at which a node was made. */
+  bornAt(path: string, instance: number): number | undefined {
+    return this.#metadata.get(`${path}/${instance}`)?.[0]?.index;
+  }
+
   /** The index at which a node was deleted, if it was. */
   removedAt(path: string, instance: number): number | undefined {
     return this.#removed.get(`${path}/${instance}`);

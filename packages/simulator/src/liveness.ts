@@ -280,14 +280,14 @@ function checkSizes(replica: ReplicaProcess): void {
 }
 
 /** 24: whoever goes on after an error of its disk takes for durable what is not. */
-function checkFailed({ id, isUp, hasFailed }: ReplicaProcess): void {
+export function checkFailed({ id, isUp, hasFailed }: ReplicaProcess): void {
   if (!isUp || !hasFailed) return;
   const detail = `replica ${id} goes on though an operation of its disk failed`;
   throw new Violation(24, "errors-are-fatal", detail);
 }
 
 /** 23: those as well whom nobody waits for, such as the leaves of a star, if the master reaches them. */
-function checkAllCaughtUp(world: World, target: number): void {
+export function checkAllCaughtUp(world: World, target: number): void {
   const master = world.master();
   if (master === undefined) return;
   for (const replica of world.replicas) {

@@ -82,7 +82,6 @@ export function awaitLiveness(world: World, rng: Rng): void {
     core,
   );
   for (const replica of core) checkSizes(replica);
-  for (const replica of world.replicas) checkFailed(replica);
   const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
   const noneLeft = (): boolean => deadSessions(world).length === 0;
@@ -277,13 +276,6 @@ function checkSizes(replica: ReplicaProcess): void {
   if (snapshots <= SNAPSHOTS_MAX && bytes <= JOURNAL_BYTES_MAX) return;
   const detail = `replica ${replica.id} keeps ${snapshots} snapshots and a journal of ${bytes} bytes`;
   throw new Violation(23, "bounded-disk", detail);
-}
-
-/** 24: whoever goes on after an error of its disk takes for durable what is not. */
-export function checkFailed({ id, isUp, hasFailed }: ReplicaProcess): void {
-  if (!isUp || !hasFailed) return;
-  const detail = `replica ${id} goes on though an operation of its disk failed`;
-  throw new Violation(24, "errors-are-fatal", detail);
 }
 
 /** 23: those as well whom nobody waits for, such as the leaves of a star, if the master reaches them. */

@@ -300,6 +300,12 @@ export class ReplicaProcess implements CellObserver {
     }
     for (const input of inbox) this.#step(replica, input);
     this.#carryOut(replica.take());
+    // 24: what is taken for durable and is not.
+    const wasTold = inbox.some((input) => input.kind === "disk" && !input.completion.ok);
+    if (this.hasFailed && wasTold && this.isUp) {
+      const detail = `replica ${this.id} goes on though an operation of its disk failed`;
+      throw new Violation(24, "errors-are-fatal", detail);
+    }
     if (pausedMs > 0) this.#house.onResumed();
   }
 

@@ -10,6 +10,7 @@ const DELAY_TIMERS = "packages/cell/src/master/lock-delay-timers.ts";
 const CALLS = "packages/cell/src/master/calls.ts";
 const MASTER = "packages/cell/src/master/master.ts";
 const WAITERS = "packages/cell/src/master/waiters.ts";
+const ANSWERS = "packages/cell/src/master/answers.ts";
 
 /** The replicated state, and what a master does with it. */
 export const CELL_BUGS: readonly PlantedBug[] = [
@@ -196,6 +197,15 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "lock-delay-six-seconds-more",
+    class: "lock-delay",
+    file: DELAY_TIMERS,
+    find: "after(now, delay.lengthMs)",
+    replace: "after(now, delay.lengthMs + 6_000)",
+    why: "a lock-delay lasts far longer than its holder asked for",
+    expects: [20],
+  },
+  {
     name: "lock-delay-after-end-on-purpose",
     class: "lock-delay",
     file: HANDLES,
@@ -295,6 +305,17 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     expects: [23],
   },
   {
+    name: "exclusive-overtakes-shared",
+    class: "P24",
+    file: WAITERS,
+    find: "for (const call of queue.calls) {",
+    replace: `for (const call of [...queue.calls].sort(
+      (a, b) => Number(a.claim?.mode === LockMode.SHARED) - Number(b.claim?.mode === LockMode.SHARED),
+    )) {`,
+    why: "exclusive requests pass shared ones that wait, which may wait for ever",
+    expects: [23],
+  },
+  {
     name: "wake-up-lost",
     class: "P24",
     file: MASTER,
@@ -379,6 +400,31 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     isQuick: true,
   },
   {
+    name: "close-never-answered",
+    class: "P2",
+    file: ANSWERS,
+    find: "    call.tellAll(",
+    replace: `    if (call.request.call?.$case === "close") return;
+    call.tellAll(`,
+    why: "a Close is done, and nobody is told",
+    expects: [23],
+    isQuick: true,
+  },
+  {
+    name: "stat-tells-free",
+    class: "P8",
+    file: CALLS,
+    find: "return stat(handle.node);",
+    replace: `return {
+        $case: "getStat",
+        value: session.session.handles?.has(handle.token.handleId) === true
+          ? handle.node.stat()
+          : { ...handle.node.stat(), lockMode: LockMode.FREE, lockHolders: 0 },
+      };`,
+    why: "whoever does not hold a lock is told that it is free",
+    expects: [9],
+  },
+  {
     name: "open-tells-old-metadata",
     class: "P8",
     file: CALLS,
@@ -389,6 +435,16 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     why: "opening what exists, which is a read, tells what was true before",
     expects: [9],
     isQuick: true,
+  },
+  {
+    name: "ephemeral-called-missing",
+    class: "P8",
+    file: CALLS,
+    find: "else if (node !== undefined) this.#intake.propose(session, call, body);",
+    replace:
+      "else if (node !== undefined && !node.isEphemeral) this.#intake.propose(session, call, body);",
+    why: "an Open is told that an ephemeral file does not exist, and it does",
+    expects: [9],
   },
   {
     name: "free-lock-called-held",

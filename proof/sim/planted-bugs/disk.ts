@@ -24,6 +24,19 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [2, 24],
   },
   {
+    name: "recovery-ignores-errors",
+    class: "S3",
+    file: REPAIR,
+    find: "yield* write(repair.ids, fileOf(lastWrite.segment), lastWrite.offset, lastWrite.bytes);",
+    replace: `try {
+    yield* write(repair.ids, fileOf(lastWrite.segment), lastWrite.offset, lastWrite.bytes);
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "DiskFailure") throw error;
+  }`,
+    why: "a recovery goes on though it could not make durable what it rests on",
+    expects: [24, 2, 3],
+  },
+  {
     name: "last-write-trusted-after-restart",
     class: "S4",
     file: REPAIR,
@@ -157,6 +170,19 @@ export const DISK_BUGS: readonly PlantedBug[] = [
   yield* perform(ids, { kind: "syncDirectory" });`,
     replace: 'yield* perform(ids, { kind: "rename", from: partial, to: file });',
     why: "a snapshot is built on before the directory that names it is durable",
+    expects: [24],
+  },
+  {
+    name: "snapshot-counts-unrenamed",
+    class: "S5",
+    file: "packages/server/src/core/snapshot-file.ts",
+    find: 'yield* perform(ids, { kind: "rename", from: partial, to: file });',
+    replace: `try {
+    yield* perform(ids, { kind: "rename", from: partial, to: file });
+  } catch (error) {
+    if (!(error instanceof DiskFailure)) throw error;
+  }`,
+    why: "a snapshot counts although its rename failed",
     expects: [24],
   },
   {

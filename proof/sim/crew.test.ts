@@ -64,7 +64,12 @@ describe("a crew", () => {
     const answers = await crew.others(["1", "2", "4", "5", "6"].map(hold));
     expect(answers).toMatchObject(["1", "2", "4", "5", "6"].map((seed) => ({ result: { seed } })));
     await expect(crew.others(["1", "3"].map(hold))).rejects.toThrow(/^hold of seed 3: .* with 7$/);
-    const failure = crew.others([hold("fails")]);
+    await crew.leave();
+  });
+
+  it("tells of what failed whether it was safety, liveness or a crash", async () => {
+    const crew = new Crew(file, 1);
+    const failure = crew.others([{ kind: "hold", seed: "fails", days: 1 }]);
     await expect(failure).rejects.toMatchObject({ verdict: "liveness" });
     await crew.leave();
   });

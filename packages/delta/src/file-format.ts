@@ -278,20 +278,25 @@ export function readSegment(
       const counted = sections.map((section, i) => Object.assign(section, named[i] as Named));
       return { header, offset, sections: counted, end };
     }
+    requireKnown(next, header);
     sections.push(next);
     if (next.tag === TAG_CHUNK) onChunk?.(sections.length, next.offset);
   }
+}
+
+/** Refuses one before more are read and kept: the smallest is of two bytes, and takes a hundred times as many. */
+function requireKnown({ tag, offset }: Section, { kind }: Header): void {
+  const isKnown = kind === TABLE ? tag === TAG_COLUMN || tag === TAG_METADATA : tag === TAG_CHUNK;
+  if (!isKnown) throw unsupported("section", tag, offset);
 }
 
 /** Refuses an end that names other sections than those of `sizes`. Answers what it says of each. */
 export function checkEnd(end: Section, sizes: readonly number[]): readonly Named[] {
   const named = toldFrom(
     () => end.contentOffset,
-    () => readEnd(end),
+    () => readEnd(end, sizes.length),
   );
-  const isComplete =
-    named.length === sizes.length && named.every(({ bytes }, i) => bytes === sizes[i]);
-  if (!isComplete) {
+  if (named.some(({ bytes }, i) => bytes !== sizes[i])) {
     throw corrupt("sizes", end.offset);
   }
   return named;
@@ -314,10 +319,10 @@ type Named = {
 };
 
 /** The index: size and count of each section, in order, and what is known of their values, if anything. */
-function readEnd(end: Section): readonly Named[] {
+function readEnd(end: Section, sections: number): readonly Named[] {
   const reader = new ByteReader(end.content);
-  // Two bytes are the least that a summary takes.
-  const count = reader.varint(Math.floor(end.content.length / 2));
+  const count = reader.varint();
+  if (count !== sections) throw corrupt("sizes", 0);
   const named: { bytes: number; count: number; statistics: Uint8Array | undefined }[] = [];
   for (let i = 0; i < count; i += 1) {
     named.push({ bytes: reader.varint(), count: reader.varint(), statistics: undefined });

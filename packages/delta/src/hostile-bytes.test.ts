@@ -15,6 +15,9 @@ import {
   kindOfType,
   readHeader,
   TAG_CHUNK,
+  TAG_COLUMN,
+  TAG_END,
+  TAG_METADATA,
   writeEnd,
   writeSection,
   written,
@@ -249,5 +252,33 @@ describe("bytes that were cut, flipped or made up", () => {
     const many = encode(new Float64Array(10), { chunkValues: 1 }).subarray(0, -20);
     expect(() => decode(many, { maxValues: 9 })).toThrow(/limit_exceeded.*more than 9 values/);
     expect(() => decode(many, { maxValues: 10 })).toThrow(/truncated/);
+  });
+
+  it("cannot make a reader take memory for sections that it does not know, nor for an index of other sections", async () => {
+    // The second section would be damage: the first of another kind is refused before it is looked at.
+    const start = [...encode([1], { checksum: false }).subarray(0, 6)];
+    const tableStart = [...encodeTable({}, { checksum: false }).subarray(0, 6)];
+    const cut = [TAG_CHUNK, 255];
+    for (const tag of [TAG_COLUMN, TAG_METADATA, 9]) {
+      const bytes = Uint8Array.from([...start, tag, 0, ...cut]);
+      const refused = new RegExp(`unsupported_feature.*section ${tag},.*\\(at 6\\)`);
+      for (const read of [decode, inspect, Series.fromBytes])
+        expect(() => read(bytes)).toThrow(refused);
+      await expect(decodeStream([bytes]).next()).rejects.toThrow(refused);
+    }
+    for (const tag of [TAG_CHUNK, 9]) {
+      const bytes = Uint8Array.from([...tableStart, tag, 0, ...cut]);
+      for (const read of [decodeTable, inspect, tableMetadata])
+        expect(() => read(bytes)).toThrow(/unsupported_feature.*section.*\(at 6\)/);
+    }
+    // A million entries for no section, whose first is damaged.
+    const entries = new Uint8Array(2_000_004).fill(255);
+    entries.set([0xc0, 0x84, 0x3d]);
+    const bytes = written((writer) => {
+      writer.raw(Uint8Array.from(start));
+      const header = readHeader(new ByteReader(Uint8Array.from(start)));
+      writeSection(writer, header, TAG_END, () => writer.raw(entries));
+    });
+    expect(() => decode(bytes)).toThrow(/corrupt.*sizes that cannot be \(at 10\)/);
   });
 });

@@ -1,6 +1,6 @@
 import { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import { DeltaError, telling, toldFrom, unsupported } from "./delta-error.ts";
+import { DeltaError, telling, toldFrom } from "./delta-error.ts";
 import {
   type ChunkEntry,
   headerBytes,
@@ -190,9 +190,6 @@ export function readTable(
     const grown = new Set<Column>();
     const metadata: Record<string, string> = Object.create(null);
     for (const each of segment.sections) {
-      if (each.tag !== TAG_METADATA && each.tag !== TAG_COLUMN) {
-        throw unsupported("section", each.tag, each.offset);
-      }
       const { name, start, text, column } = toldFrom(
         () => each.contentOffset,
         () => readContent(each, maxValues, values),

@@ -129,6 +129,20 @@ describe("a table", () => {
       detail: expect.stringMatching(/^in column "b": undefined/),
       offset: 1,
     });
+    for (const wrong of [[{}], 7, null]) {
+      const told = {
+        code: "invalid_argument",
+        detail: expect.stringMatching(/^in column "b": [^i]/),
+      };
+      expect(failure(() => encodeTable({ a: [1], b: wrong } as never))).toMatchObject(told);
+    }
+    const other = Buffer.concat([encodeTable({ a, b: a }), encodeTable({ a, b: [1, 2, 3] })]);
+    for (const read of [decodeTable, inspect]) {
+      expect(failure(() => read(other))).toMatchObject({
+        code: "corrupt",
+        detail: 'in column "b": a column of i32 goes on as number',
+      });
+    }
     const whole = encodeTable({ a, b: a }, { checksum: false });
     const report = inspect(whole);
     if (report.kind !== "table") throw new Error("a table is wanted");

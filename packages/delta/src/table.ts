@@ -55,7 +55,7 @@ export function encodeTable(
   // By what it calls itself, since it may come from another realm: as an object a Map is empty.
   const isMap = Object.prototype.toString.call(columns) === "[object Map]";
   const named = isMap ? [...(columns as ReadonlyMap<string, Values>)] : Object.entries(columns);
-  for (const [, values] of named) typeOf(values);
+  for (const [name, values] of named) inColumn(String(name), () => typeOf(values));
   if (named.length > COLUMNS_MAX) {
     throw new DeltaError("limit_exceeded", `${named.length} columns, at most ${COLUMNS_MAX}`);
   }
@@ -198,7 +198,8 @@ export function readTable(
       if (text !== undefined) metadata[name] = text;
       if (column !== undefined) {
         values += column.count;
-        grown.add(append(columns, name, column, each.contentOffset + start));
+        const offset = each.contentOffset + start;
+        grown.add(inColumn(name, () => append(columns, name, column, offset)));
         if (columns.size > COLUMNS_MAX)
           throw new DeltaError("limit_exceeded", "too many columns", at);
       }

@@ -1,12 +1,10 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { DeltaError } from "./delta-error.ts";
+import { TEXT_BYTES_MAX } from "./limits.ts";
 import { RangeDecoder, RangeEncoder } from "./range-coder.ts";
 import { TextReader, UNIT_BYTES_MAX, writeText } from "./string-bytes.ts";
 import { type KeyBytes, KeyModel } from "./string-model.ts";
-
-/** What all strings of one payload may take as bytes. */
-export const TEXT_BYTES_MAX = 2 ** 28;
 
 /** The first byte of a payload: how it is coded, or the size of the model's table. */
 const PLAIN = 0;
@@ -103,7 +101,9 @@ function keysOf(strings: readonly string[]): Keys {
     // What does not fit is counted, not written.
     const end = writeText(text, bytes, at);
     if (end > TEXT_BYTES_MAX) {
-      throw new DeltaError("limit_exceeded", `strings of more than ${TEXT_BYTES_MAX} bytes`, index);
+      // Without its index: here nulls do not count, nor other chunks.
+      const detail = `more than ${TEXT_BYTES_MAX} bytes of strings in one chunk`;
+      throw new DeltaError("limit_exceeded", `${detail}: take fewer \`chunkValues\``);
     }
     bytes[end] = 0;
     const most = Math.min(at - 1 - before, end - at);

@@ -2,10 +2,10 @@ import { describe, expect, it, vi } from "vitest";
 import { decode, decodeStream, decodeTable, encode, encodeTable, Series } from "./complete.ts";
 import type { Values } from "./values.ts";
 
-// A thousand values and ten thousand bytes, where the heap would have to hold gigabytes.
+// A thousand values and ten or twenty thousand bytes, where the heap would have to hold gigabytes.
 vi.mock("./limits.ts", async (importOriginal) => {
   const limits = await importOriginal<object>();
-  return { ...limits, PLAIN_VALUES_MAX: 1_000, DECODED_TEXT_MAX: 10_000 };
+  return { ...limits, PLAIN_VALUES_MAX: 1_000, DECODED_TEXT_MAX: 10_000, TEXT_BYTES_MAX: 20_000 };
 });
 
 function joined(...parts: readonly Uint8Array[]): Uint8Array {
@@ -49,5 +49,11 @@ describe("what a few bytes can put on the heap, whose end no program survives", 
       expect(() => decodeTable(table)).toThrow(/limit_exceeded.*text.*fewer `columns`/);
       expect(decodeTable(table, { columns: ["b"] })).toEqual({ b: texts });
     }
+  });
+
+  it("is limited in the text of a chunk, by an error that names no place inside of the chunk", () => {
+    const texts = [null, "a", "b", "x".repeat(19_990), "y".repeat(10)];
+    expect(() => encode(texts)).toThrow(/limit_exceeded.*in one chunk: take fewer `chunkValues`$/);
+    expect(() => encode(texts, { chunkValues: 2 })).not.toThrow();
   });
 });

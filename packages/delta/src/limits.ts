@@ -17,6 +17,9 @@ export const PLAIN_VALUES_MAX = 2 ** 25;
 /** Bytes of text in one `decode`, or four for each of `maxValues` if that is more. */
 export const DECODED_TEXT_MAX = 2 ** 30;
 
+/** Bytes that all strings of one chunk may take. */
+export const TEXT_BYTES_MAX = 2 ** 28;
+
 /** Columns of a table, and bytes of a column's name. */
 export const COLUMNS_MAX = 16_384;
 export const NAME_BYTES_MAX = 4_096;

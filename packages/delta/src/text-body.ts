@@ -1,7 +1,7 @@
 import { ByteReader } from "./byte-reader.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { comesBack, DeltaError } from "./delta-error.ts";
-import { decodeStrings, encodeStrings, TEXT_BYTES_MAX } from "./front-coding.ts";
+import { decodeStrings, encodeStrings } from "./front-coding.ts";
 import { compressed, compressorOf, decompressed } from "./handoff.ts";
 import {
   type DecodeContext,
@@ -9,6 +9,7 @@ import {
   encodeInts,
   type IntegerOptions,
 } from "./integer-coder.ts";
+import { TEXT_BYTES_MAX } from "./limits.ts";
 import { sameBytes } from "./same-words.ts";
 import { joinStrings, splitStrings } from "./string-dictionary.ts";
 

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -12,11 +13,23 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { utf8Encode } from "@cubby/base";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Context } from "../context.ts";
 import { readInput } from "./input-file.ts";
 import { Output } from "./output-file.ts";
 import { Progress } from "./progress.ts";
+
+/** Whose files the system lets be given away, as it would to others than who runs this. */
+let mayGive: (uid: number, gid: number) => boolean = () => true;
+
+vi.mock("node:fs/promises", async (importOriginal) => {
+  const actual = await importOriginal<typeof import("node:fs/promises")>();
+  const chown: typeof actual.chown = async (path, uid, gid) => {
+    if (mayGive(uid, gid)) return actual.chown(path, uid, gid);
+    throw Object.assign(new Error("EPERM: operation not permitted, chown"), { code: "EPERM" });
+  };
+  return { ...actual, chown };
+});
 
 let directory: string;
 let out: string;
@@ -43,7 +56,10 @@ beforeEach(() => {
   error = "";
 });
 
-afterEach(() => rmSync(directory, { recursive: true }));
+afterEach(() => {
+  mayGive = () => true;
+  rmSync(directory, { recursive: true });
+});
 
 const parts = [utf8Encode("ab"), utf8Encode("c")];
 const at = (name: string): string => join(directory, name);
@@ -87,6 +103,24 @@ describe("an output", () => {
       await (await Output.at(context, at("old"), true)).write(looking());
       expect([meanwhile, mode("old"), text("old")]).toEqual([0o600, before, "new"]);
     }
+  });
+
+  it("with force keeps the group where the user cannot be kept, and gives no other group its rights", async () => {
+    // A group that new files are not of: any if this is root, and one more of its own, if any, if not.
+    const groups = process.getuid?.() === 0 ? [54_321] : (process.getgroups?.() ?? []);
+    const gid = groups.at(-1) ?? statSync(directory).gid;
+    const replaced = async (): Promise<unknown> => {
+      writeFileSync(at("old"), "old");
+      chownSync(at("old"), -1, gid);
+      chmodSync(at("old"), 0o664);
+      await (await Output.at(context, at("old"), true)).write(parts);
+      const { mode, gid: after } = statSync(at("old"));
+      return { mode: mode & 0o777, keepsGroup: after === gid };
+    };
+    mayGive = (uid) => uid === -1;
+    expect(await replaced()).toEqual({ mode: 0o664, keepsGroup: true });
+    mayGive = () => false;
+    expect(await replaced()).toMatchObject({ mode: 0o604 });
   });
 
   it("leaves nothing behind when making it fails", async () => {

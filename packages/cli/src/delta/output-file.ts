@@ -18,6 +18,9 @@ import { whenToldToEnd } from "../process/told-to-end.ts";
 import { STANDARD } from "./input-file.ts";
 
 const PERMISSION_BITS = 0o777;
+const PERMISSION_BITS_BUT_GROUP = 0o707;
+/** For chown: the file stays whose it is. */
+const SAME_USER = -1;
 
 /** What file systems without hard links say when they are asked for one. */
 const NO_LINKS = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EMLINK", "EINVAL"]);
@@ -120,11 +123,16 @@ export class Output {
   }
 }
 
-/** Who could not read the file that is replaced can read no other in its place. */
+/** Rights to the file that is replaced go over to nobody who had none, save who puts another in its place. */
 async function belongAs(path: string, { uid, gid, mode }: Stats): Promise<void> {
-  // Only root may give a file to another user; to everybody else it is their own in most cases.
-  await chown(path, uid, gid).catch(() => undefined);
-  await chmod(path, mode & PERMISSION_BITS);
+  // Only root may give a file to another user; everybody else, to a group that they are in.
+  const hasGroup = await chown(path, uid, gid)
+    .catch(() => chown(path, SAME_USER, gid))
+    .then(
+      () => true,
+      () => false,
+    );
+  await chmod(path, mode & (hasGroup ? PERMISSION_BITS : PERMISSION_BITS_BUT_GROUP));
 }
 
 /** Writes until all is written or a signal has come, and closes. */

@@ -1,6 +1,7 @@
 import { CubbyError } from "@cubby/protocol";
 import type { Context } from "../context.ts";
 import { printJson } from "../options.ts";
+import { visible } from "../visible.ts";
 import { decodeText } from "./cdl-file.ts";
 import { columnWriters } from "./cell-text.ts";
 import { onFile } from "./delta-failure.ts";
@@ -58,7 +59,7 @@ export async function decodeFile(
     if (options.json === true) printJson(context, report);
     else if (!output.isStandard) {
       const [count, bytes] = [rows, written.bytes].map((each) => each.toLocaleString("en-US"));
-      context.writeOut(`${output.path}: ${count} rows, ${bytes} bytes\n`);
+      context.writeOut(`${visible(output.path)}: ${count} rows, ${bytes} bytes\n`);
     }
     return undefined;
   } finally {

@@ -139,6 +139,20 @@ describe("cubby delta encode and decode", () => {
     expect(await columns("--from", "csv")).toEqual(["a", "b"]);
   });
 
+  it("show names of files as they are, with no escape that a terminal obeys", async () => {
+    const bad = at("\u001b[31m");
+    put("a.csv", "a\n1\n");
+    put("old", "a");
+    expect(await delta("encode", at("a.csv"), "-o", `${bad}.cdl`)).toBe(0);
+    expect(await delta("inspect", `${bad}.cdl`)).toBe(0);
+    expect(await delta("decode", `${bad}.cdl`, "-o", `${bad}.csv`)).toBe(0);
+    expect(await delta("decode", `${bad}.cdl`, "-o", `${bad}.tsv`)).toBe(0);
+    expect(await delta("diff", at("old"), at("a.csv"), "-o", `${bad}.patch`)).toBe(0);
+    expect(await delta("inspect", `${bad}.patch`)).toBe(0);
+    expect(out.toString().match(/\\u\{1b\}\[31m\.(cdl|csv|tsv|patch):/g)).toHaveLength(6);
+    expect(`${out}${error}`).not.toContain("\u001b");
+  });
+
   it("take raw numbers, and series that programs made", async () => {
     put("raw", Buffer.from(Int16Array.of(5, -5, 6).buffer));
     expect(await delta("encode", at("raw"), "--raw", "i16", "-o", at("s.cdl"))).toBe(0);

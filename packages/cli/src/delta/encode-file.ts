@@ -193,7 +193,7 @@ function tell(context: Context, output: Output, report: Omit<Report, "output">):
     sameText === true ? `; decodes to the same ${source === "raw" ? "bytes" : "text"}` : "";
   const lines = columns.map(({ key, type, writtenAs }) => [`  ${key}`, type, writtenAs]);
   context.writeOut(
-    `${output.path}: ${rows.toLocaleString("en-US")} rows, ` +
+    `${visible(output.path)}: ${rows.toLocaleString("en-US")} rows, ` +
       `${inputBytes.toLocaleString("en-US")} → ${outputBytes.toLocaleString("en-US")} bytes${share}${rest}\n` +
       `${formatTable(["  column", "type", "written as"], lines)}\n`,
   );

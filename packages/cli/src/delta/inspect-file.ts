@@ -37,7 +37,7 @@ export async function inspectFile(
   if (inspection.kind === "patch") {
     const { bytes: size, oldBytes, newBytes } = inspection;
     const sizes = `${count(size)} bytes, from a file of ${count(oldBytes)} to one of ${count(newBytes)}`;
-    context.writeOut(`${path}: a patch of ${sizes}\n`);
+    context.writeOut(`${visible(path)}: a patch of ${sizes}\n`);
     return;
   }
   const { table, hasLayout } = onFile(path, () => decodeText(bytes));
@@ -59,7 +59,7 @@ function headline(path: string, inspection: Inspection, table: TextTable): strin
   const { columns, rows } = table;
   const what =
     inspection.kind === "table" ? `a table of ${count(columns.length)} columns` : "a series";
-  return `${path}: ${what}, ${count(rows)} rows, ${count(inspection.bytes)} bytes, format ${inspection.version}`;
+  return `${visible(path)}: ${what}, ${count(rows)} rows, ${count(inspection.bytes)} bytes, format ${inspection.version}`;
 }
 
 function reportsOf(inspection: Inspection, table: TextTable, hasLayout: boolean): SeriesReport[] {

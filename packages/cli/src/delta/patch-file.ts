@@ -1,6 +1,7 @@
 import { diff, patch } from "@cubby/delta";
 import { CubbyError } from "@cubby/protocol";
 import { printJson } from "../options.ts";
+import { visible } from "../visible.ts";
 import { onFile } from "./delta-failure.ts";
 import type { World } from "./encode-file.ts";
 import { readInput, STANDARD } from "./input-file.ts";
@@ -59,7 +60,7 @@ async function make(
   };
   if (options.json === true) printJson(context, report);
   else if (!output.isStandard) {
-    context.writeOut(`${output.path}: ${bytes.length.toLocaleString("en-US")} bytes\n`);
+    context.writeOut(`${visible(output.path)}: ${bytes.length.toLocaleString("en-US")} bytes\n`);
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import { CubbyError } from "@cubby/protocol";
 import type { Context } from "../context.ts";
 import { printJson } from "../options.ts";
 import { visible } from "../visible.ts";
-import { decodeText } from "./cdl-file.ts";
+import { type DecodedFile, decodeText } from "./cdl-file.ts";
 import { columnWriters } from "./cell-text.ts";
 import { onFile } from "./delta-failure.ts";
 import type { World } from "./encode-file.ts";
@@ -35,7 +35,8 @@ export async function decodeFile(
   const output = await Output.at(context, options.output ?? STANDARD, options.force === true);
   const columns = columnNames(options.columns);
   const input = await readInput(context, path);
-  const { table } = onFile(path, () => decodeText(input, columns));
+  const file = onFile(path, () => decodeText(input, columns));
+  const { table } = file;
   if (output.isStandard && options.json === true) {
     writeDocument(context, table);
     return undefined;
@@ -54,6 +55,7 @@ export async function decodeFile(
     const written = await output.write(parts);
     if ("exitCode" in written) return written.exitCode;
     progress.done();
+    if (delimiter !== undefined) tellOfDelimiter(context, file, output);
     const { rows } = table;
     const report = { input: path, output: output.path, format: target, rows, bytes: written.bytes };
     if (options.json === true) printJson(context, report);
@@ -77,6 +79,19 @@ function withDelimiter(table: TextTable, delimiter: string | undefined): TextTab
   if (delimiter === undefined) return table;
   const { layout } = table;
   return { ...table, layout: { ...layout, csv: { ...layout.csv, delimiter } } };
+}
+
+/** A text is to come back as it was: where the name of the output stands against that, it is said. */
+function tellOfDelimiter(
+  context: Context,
+  { table, hasLayout }: DecodedFile,
+  output: Output,
+): void {
+  const { source, csv } = table.layout;
+  if (!hasLayout || source !== "csv" || csv.delimiter === delimiterOfName(output.path)) return;
+  const had = JSON.stringify(csv.delimiter);
+  const told = `${output.path} has tabs, as its name says, where the text had ${had}. --format csv keeps those.`;
+  context.writeError(`cubby: ${visible(told)}\n`);
 }
 
 function* textParts(

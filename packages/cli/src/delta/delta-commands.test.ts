@@ -128,6 +128,7 @@ describe("cubby delta encode and decode", () => {
     expect(get("a.tsv")).toBe('n\tword\n1\tx,y\n2\t"z\t"\n');
     expect(await delta("decode", at("a.cdl"), "--format", "csv", "-o", at("b.tsv"))).toBe(0);
     expect(get("b.tsv")).toBe('n,word\n1,"x,y"\n2,z\t\n');
+    expect(error).toBe("");
     put("one.TSV", "pair\n1,5\n2,5\n");
     const columns = async (...options: string[]): Promise<string[]> => {
       await delta("encode", at("one.TSV"), "-o", at("one.cdl"), "--force", ...options);
@@ -137,6 +138,13 @@ describe("cubby delta encode and decode", () => {
     put("one.TSV", "a,b\n1,5\n2,5\n");
     expect(await columns("--delimiter", ",")).toEqual(["a", "b"]);
     expect(await columns("--from", "csv")).toEqual(["a", "b"]);
+    // What this one was made from is no longer what comes back.
+    expect(await delta("decode", at("one.cdl"), "-o", at("two.tsv"))).toBe(0);
+    expect(get("two.tsv")).toBe("a\tb\n1\t5\n2\t5\n");
+    expect(error).toContain('two.tsv has tabs, as its name says, where the text had ",".');
+    error = "";
+    expect(await delta("decode", at("one.cdl"), "-o", at("same.tsv"), "--format", "csv")).toBe(0);
+    expect([get("same.tsv"), error]).toEqual([get("one.TSV"), ""]);
   });
 
   it("show names of files as they are, with no escape that a terminal obeys", async () => {

@@ -1,13 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { answer, body, World, written } from "../test-support/world.ts";
-import type { SessionMachine } from "./session-machine.ts";
-
-const A = "h:1";
-
-function opened(): { world: World; session: SessionMachine } {
-  const world = new World([A]);
-  return { world, session: world.session() };
-}
+import { ALONE, answer, body, opened, written } from "../test-support/world.ts";
 
 describe("contents in flight", () => {
   it("are those of one large file at most, in order, so that a KeepAlive is not late behind them", () => {
@@ -15,7 +7,7 @@ describe("contents in flight", () => {
     const calls = Array.from({ length: 40 }, () => world.call(session, body.largeWrite));
     expect(world.of("setContents")).toHaveLength(1);
     // Over a new connection no more of them are repeated.
-    world.cut(A);
+    world.cut(ALONE);
     world.run(100);
     expect(world.of("setContents").map((a) => a.request.requestNumber)).toEqual([1, 1]);
     for (let i = 1; i < 41; i += 1) {

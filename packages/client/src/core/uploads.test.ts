@@ -1,15 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { body, World, written } from "../test-support/world.ts";
-import type { SessionMachine } from "./session-machine.ts";
+import { ALONE, body, opened, written } from "../test-support/world.ts";
 import { TAG_MAX } from "./tag.ts";
 import { Uploads } from "./uploads.ts";
-
-const A = "h:1";
-
-function opened(): { world: World; session: SessionMachine } {
-  const world = new World([A]);
-  return { world, session: world.session() };
-}
 
 describe("uploads", () => {
   it("have arrived with whatever was sent behind them, also when tags come round", () => {
@@ -30,7 +22,7 @@ describe("uploads", () => {
   it("leave a master over a slow link the time to take them, and not for ever", () => {
     const { world, session } = opened();
     const write = world.call(session, body.largeWrite);
-    world.mute.add(A);
+    world.mute.add(ALONE);
     world.run(4_900);
     expect(world.connectAttempts).toHaveLength(1);
     expect(world.of("setContents")).toHaveLength(1);
@@ -58,7 +50,7 @@ describe("uploads", () => {
 describe("a slow link", () => {
   it("is kept while a reply comes in, and left when no more of it comes", () => {
     const { world, session } = opened();
-    world.mute.add(A);
+    world.mute.add(ALONE);
     world.call(session, body.read);
     const connection = world.last("getContentsAndStat").connection;
     for (let i = 0; i < 20; i += 1) {

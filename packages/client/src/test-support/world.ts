@@ -269,6 +269,15 @@ function idOf(address: string): number {
   return Number(address.slice(address.lastIndexOf(":") + 1));
 }
 
+/** The replica of `opened`. */
+export const ALONE = "h:1";
+
+/** One replica, and a session at it. */
+export function opened(): { world: World; session: SessionMachine } {
+  const world = new World([ALONE]);
+  return { world, session: world.session() };
+}
+
 const HANDLE = new Uint8Array([1, 2, 3]);
 const LARGE = new Uint8Array(250_000);
 

@@ -72,8 +72,16 @@ export type History = {
   readonly successes: readonly Instant[];
 };
 
+type Wait = { readonly from: Instant; readonly until: Instant };
+
 type Call = Extract<HistoryLine, { readonly event: "call" }>;
 type Return = Extract<HistoryLine, { readonly event: "return" }>;
+
+/**
+ * How long a claim may keep its place when nobody waits for it any more: until its Cancel, or the end of
+ * its session, is applied. A cell that takes longer has not recovered, which is a violation by itself.
+ */
+const CLAIM_STANDS_MS = 20_000;
 
 const SUCCESSES: ReadonlySet<string> = new Set(["granted", "written", "contents"]);
 
@@ -124,6 +132,8 @@ class HistoryReader {
   }
 
   finish(lockDelayMs: (node: string) => number): History {
+    const lastAlive = this.#lastAlive();
+    const waits = this.#waits(lastAlive);
     const files = new Map<string, Operation<FileInput, FileOutput>[]>();
     const locks = new Map<string, Operation<LockInput, LockOutput>[]>();
     for (const call of this.#calls) {
@@ -131,10 +141,11 @@ class HistoryReader {
       if (input.kind === "read" || input.kind === "write") {
         pushTo(files, call.node, this.#operation(call, input));
       } else {
-        pushTo(locks, call.node, this.#operation(call, input));
+        const operation = this.#operation<LockInput, LockOutput>(call, input);
+        pushTo(locks, call.node, behindWaiters(operation, waits.get(call.node) ?? []));
       }
     }
-    this.#addEndings(locks, lockDelayMs);
+    this.#addEndings(locks, lastAlive, lockDelayMs);
     const { tallies, errors } = this.#count();
     const narrowed = [...files].map(([node, part]) => [node, narrowUnknownWrites(part)] as const);
     return {
@@ -161,19 +172,40 @@ class HistoryReader {
   }
 
   /**
-   * Every holder may lose its lock by the end of its session, which was certainly alive when it last
-   * called and was answered. Reported early, these events allow more than can have happened. That a
-   * sequencer was checked says nothing: anybody may ask that, also when the session is over.
+   * When each session was certainly alive: as it last called and was answered. That a sequencer was
+   * checked says nothing: anybody may ask that, also when the session is over.
    */
-  #addEndings(
-    locks: Map<string, Operation<LockInput, LockOutput>[]>,
-    lockDelayMs: (node: string) => number,
-  ): void {
+  #lastAlive(): ReadonlyMap<string, Instant> {
     const lastAlive = new Map<string, Instant>();
     for (const { id, session, at, input } of this.#calls) {
       if (input.kind === "check" || this.#returns.get(id)?.outcome !== "ok") continue;
       lastAlive.set(session, Math.max(at, lastAlive.get(session) ?? 0));
     }
+    return lastAlive;
+  }
+
+  /** By lock: when somebody may have stood in its queue. */
+  #waits(lastAlive: ReadonlyMap<string, Instant>): ReadonlyMap<string, readonly Wait[]> {
+    const waits = new Map<string, Wait[]>();
+    for (const { id, node, session, at, input } of this.#calls) {
+      if (input.kind !== "acquire" || !input.wait) continue;
+      const answer = this.#returns.get(id);
+      const left = answer?.at ?? Math.max(at, lastAlive.get(session) ?? 0);
+      const until = answer?.outcome === "ok" ? left : left + CLAIM_STANDS_MS;
+      pushTo(waits, node, { from: at, until });
+    }
+    return waits;
+  }
+
+  /**
+   * Every holder may lose its lock by the end of its session. Reported early, these events allow more
+   * than can have happened.
+   */
+  #addEndings(
+    locks: Map<string, Operation<LockInput, LockOutput>[]>,
+    lastAlive: ReadonlyMap<string, Instant>,
+    lockDelayMs: (node: string) => number,
+  ): void {
     const seen = new Set<string>();
     for (const { id, node, session, at, input } of this.#calls) {
       if (input.kind !== "acquire" || seen.has(input.holder)) continue;
@@ -208,6 +240,17 @@ class HistoryReader {
     }
     return { tallies, errors };
   }
+}
+
+/** GAP-7: nothing passes those who wait, so a try is refused as long as any does. */
+function behindWaiters(
+  operation: Operation<LockInput, LockOutput>,
+  waits: readonly Wait[],
+): Operation<LockInput, LockOutput> {
+  const { call, returned = call, output } = operation;
+  if (output?.kind !== "busy") return operation;
+  const isBehind = waits.some(({ from, until }) => from <= returned && until >= call);
+  return isBehind ? { ...operation, output: { kind: "busy", mayBeBehind: true } } : operation;
 }
 
 function pushTo<T>(parts: Map<string, T[]>, key: string, item: T): void {

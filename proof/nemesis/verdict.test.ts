@@ -98,6 +98,23 @@ describe("histories of locks", () => {
     expect(violationsOf(next)).toEqual(["l is not linearizable."]);
   });
 
+  it("pass when a try was refused behind who waited, though nobody came between, and fail without", () => {
+    const attempt: LockInput = { kind: "acquire", holder: "c", wait: false };
+    const released = lines(1, [30, 31], { kind: "release", holder: "a" }, { kind: "released" });
+    const refused = lines(3, [40, 41], attempt, { kind: "busy" });
+    const next = lines(3, [50, 51], attempt, granted(6));
+    const tried = [first, released, refused, next];
+    expect(violationsOf(...tried)).toEqual(["l is not linearizable."]);
+    const gaveUp = lines(2, [20, 25], acquire("b"));
+    const killed = lines(2, [20], acquire("b"));
+    for (const waited of [gaveUp, killed]) expect(violationsOf(...tried, waited)).toEqual([]);
+    // One that came later, and one that had its answer before, are no excuse.
+    const late = lines(2, [42], acquire("b"));
+    expect(violationsOf(...tried, late)).toEqual(["l is not linearizable."]);
+    const again = lines(1, [12, 13], acquire("a"), granted(5));
+    expect(violationsOf(...tried, again)).toEqual(["l is not linearizable."]);
+  });
+
   it("fail when somebody was told to hold a lock that another had been told to hold", () => {
     const held = (holder: string, from: number, at: number): HistoryLine[] => [
       { event: "held", holder, node: "l", from, at },

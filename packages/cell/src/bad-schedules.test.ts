@@ -278,6 +278,30 @@ describe("bad schedules", () => {
     expect(a.stat(ha).lockMode).toBe(LockMode.FREE);
   });
 
+  // GAP-7: nothing passes a claim that keeps its place, though what is on its way may grant nothing.
+  it("refuses a try behind a claim that was cancelled on its way, without a grant in between", () => {
+    const harness = new Harness();
+    const [a, b, c] = [0, 1, 2].map(() => new TestSession(harness, { leaseMs: 60_000 }));
+    if (!a || !b || !c) throw new Error("three sessions");
+    const [ha, hb, hc] = [a.open(PATH).handle, b.open(PATH).handle, c.open(PATH).handle];
+    a.acquire(ha);
+    const { lockGeneration } = a.stat(ha);
+    const number = b.next;
+    b.beginAcquire(hb);
+    harness.isHeldBack = true;
+    a.begin({ $case: "release", value: { handle: ha } });
+    b.begin({ $case: "cancel", value: { requestNumber: number } });
+    const [release, cancel] = harness.pair(0).log.proposed.splice(0);
+    if (release === undefined || cancel === undefined) throw new Error("two proposals");
+    harness.choose(release);
+    harness.choose(cancel);
+    expect(a.stat(ha).lockMode).toBe(LockMode.FREE);
+    expect(codeOf(c.acquire(hc))).toBe("lock_held");
+    harness.letGo();
+    expect(c.stat(hc).lockGeneration).toBe(lockGeneration);
+    expect(codeOf(c.acquire(hc))).toBe("acquire");
+  });
+
   // Guard: session time stands still while the lease is not live (SessionClock.onLease).
   it("does not count a lapse of the lease against any session", () => {
     const harness = new Harness();

@@ -140,7 +140,7 @@ export class Handle implements AsyncDisposable, PendingOwner {
     return this.#acquire(options, true);
   }
 
-  /** API-11: undefined when the lock is held or in its lock-delay. */
+  /** API-11: undefined when the lock is held or in its lock-delay, or others wait for it (GAP-7). */
   tryAcquire(options?: AcquireOptions): Promise<Lock | undefined> {
     return this.#acquire(options, false, busyAsUndefined);
   }

@@ -349,6 +349,16 @@ describe("locks of a cell", () => {
     expect(verdictOf(model, again)).toBe("violation");
   });
 
+  it("accepts a free lock that is called busy only where others may have waited for it", () => {
+    const behind = { kind: "busy", mayBeBehind: true } as const;
+    const rows = [
+      [0, 0, 1, attempt("a"), behind],
+      [0, 2, 3, attempt("a"), granted(8)],
+    ] as const;
+    expect(verdictOf(model, rows)).toBe("linearizable");
+    expect(verdictOf(model, [[0, 0, 1, acquire("a"), busy]])).toBe("violation");
+  });
+
   it("refuses a valid verdict on a sequencer that has passed on", () => {
     const rows = [
       [0, 0, 1, acquire("a"), granted(8)],

@@ -103,8 +103,11 @@ export type LockInput =
 
 export type LockOutput =
   | { readonly kind: "granted"; readonly generation: number }
-  /** lock_held or lock_delayed. */
-  | { readonly kind: "busy" }
+  /**
+   * lock_held or lock_delayed. GAP-7: the first is said of a free lock too while others wait for it,
+   * who need not be granted it. Whether any did is for the reporter to say.
+   */
+  | { readonly kind: "busy"; readonly mayBeBehind?: true }
   | { readonly kind: "released" }
   | { readonly kind: "notHeld" }
   | { readonly kind: "verdict"; readonly valid: boolean };
@@ -116,7 +119,7 @@ export type LockState = {
   readonly phase: "free" | "held" | "delayed";
 };
 
-/** LCK-1, LCK-6, LCK-7, META-2, SEQ-4. */
+/** LCK-1, LCK-6, LCK-7, META-2, SEQ-4, GAP-7. */
 export function lockModel(init: LockState): Model<LockState, LockInput, LockOutput> {
   return {
     init,
@@ -171,6 +174,7 @@ function acquire(
     if (output === undefined) return [state];
     return output.kind === "busy" && !input.wait ? [state] : [];
   }
+  if (output?.kind === "busy" && output.mayBeBehind === true) return [state];
   const generation = state.generation + 1;
   const isRight =
     output === undefined || (output.kind === "granted" && output.generation === generation);

@@ -209,6 +209,8 @@ describe("registers with compare-and-swap", () => {
       [0, 0, 1, write(1)],
       [1, 2, 3, read, 0],
       [0, 4, 5, write(2)],
+      [3, 2.5, undefined, read],
+      [2, 1.5, undefined, read],
     ];
     const verdict = checkLinearizable(REGISTER, history(rows));
     expect(verdict).toMatchObject({
@@ -221,7 +223,9 @@ describe("registers with compare-and-swap", () => {
       'No order explains this answer: process 1: {"kind":"read"} -> 0 [2, 3]',
       "1 operations can be put in order, and lead to 1. The last of them:",
       '  process 0: {"kind":"write","value":1} -> ? [0, 1]',
-      "0 were under way meanwhile, the latest of them:",
+      "2 were under way meanwhile, the latest of them:",
+      '  process 2: {"kind":"read"} -> ? [1.5, open]',
+      '  process 3: {"kind":"read"} -> ? [2.5, open]',
     ]);
   });
 

@@ -65,7 +65,7 @@ export type LinearizabilityVerdict<State, Input, Output> =
 const STEPS_MAX_DEFAULT = 4_000_000;
 const VISITED_MAX_DEFAULT = 1_000_000;
 /** Of an explanation: what was put in order last, and what was open then. */
-const SHOWN_MAX = 8;
+const SHOWN_MAX = 16;
 
 export function checkLinearizable<State, Input, Output>(
   model: Model<State, Input, Output>,
@@ -435,13 +435,15 @@ function explain<Input, Output>(
   state: string,
 ): string {
   const end = culprit.returned ?? culprit.call;
-  const concurrent = history.filter(
-    (each) =>
-      each !== culprit &&
-      each.outcome !== "not-applied" &&
-      each.call <= end &&
-      (each.returned === undefined || each.returned >= culprit.call),
-  );
+  const concurrent = history
+    .filter(
+      (each) =>
+        each !== culprit &&
+        each.outcome !== "not-applied" &&
+        each.call <= end &&
+        (each.returned === undefined || each.returned >= culprit.call),
+    )
+    .sort((a, b) => a.call - b.call);
   return [
     `No order explains this answer: ${describeOperation(culprit)}`,
     `${order.length} operations can be put in order, and lead to ${state}. The last of them:`,

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { BarePipeline } from "./bare-pipeline.ts";
 import { REPLICAS, startCell } from "./bench-cell.ts";
 import { cellReport } from "./cell-report.ts";
+import type { OperationFigures } from "./closed-loop.ts";
 import { type FailOverFigures, measureFailOver } from "./fail-over.ts";
 import {
   IDLE_SESSIONS_NODE_OPTIONS,
@@ -17,7 +18,7 @@ import {
   measureIdleSessions,
 } from "./idle-sessions.ts";
 import { type MachineFigures, measureMachine } from "./machine.ts";
-import { measureOperations, type OperationFigures, type OperationsPlan } from "./operations.ts";
+import { measureOperations, type OperationsPlan } from "./operations.ts";
 import { inScope } from "./scope.ts";
 
 export type CellFigures = {

@@ -2,8 +2,10 @@
 
 import { parseArgs } from "node:util";
 import { benchCell, isPart } from "./cell.ts";
+import { WORKERS_MAX } from "./closed-loop.ts";
 import { benchDelta, isDeltaPart } from "./delta/delta.ts";
-import { OPERATIONS, WORKERS_MAX } from "./operations.ts";
+import { OPERATIONS } from "./operations.ts";
+import { benchPeers, isContender } from "./peers/peers.ts";
 import { benchProfile } from "./profile.ts";
 import { benchSimulator } from "./simulator.ts";
 
@@ -11,6 +13,11 @@ const USAGE = `npm run bench -- cell [--quick] [--json] [--only PART]
     Five replica processes on this machine under one client: 100-byte writes, reads, lock pairs,
     fail-over, idle sessions. Under six minutes; --quick takes under one. Parts, of which --only
     names one and may be repeated: operations, fail-over, sessions.
+
+npm run bench -- peers [--quick] [--json] [--only NAME]
+    The same operations of etcd, ZooKeeper, antietcd and Redis beside Cubby's, in turns: eight
+    minutes, --quick takes one. Names, of which --only may be repeated: cubby, etcd, zookeeper,
+    antietcd, redis. Fetches what is not there; needs Debian's apt-get, and Java for ZooKeeper.
 
 npm run bench -- profile [--operation write|read|lock] [--in-flight 128] [--seconds 5] [--lines 40]
     Where the master's processor time goes under one kind of load.
@@ -35,6 +42,9 @@ async function main(args: readonly string[]): Promise<void> {
   switch (name) {
     case "cell":
       await runCell(rest);
+      return;
+    case "peers":
+      await benchPeers(partsOf(rest, isContender));
       return;
     case "profile":
       await runProfile(rest);

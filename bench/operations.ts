@@ -7,23 +7,19 @@
 
 import { type CubbySession, connect, type Handle } from "@cubby/client";
 import type { BarePipeline } from "./bare-pipeline.ts";
+import {
+  closedLoop,
+  DEPTHS,
+  figuresOf,
+  type OperationFigures,
+  type Round,
+  roundOf,
+  WORKERS_MAX,
+} from "./closed-loop.ts";
 import type { Scope } from "./scope.ts";
-import { median, quantile } from "./statistics.ts";
 
-const CONTENTS_BYTES = 100;
-export const DEPTHS = [1, 16, 128] as const;
-export const WORKERS_MAX = 128;
 const DIRECTORY = "bench";
 export const BARE_PIPELINE = "bare pipeline: append";
-
-export type OperationFigures = {
-  readonly operation: string;
-  readonly inFlight: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly rounds: number;
-};
 
 type Operation = {
   /** On the command line. */
@@ -78,14 +74,7 @@ export async function measureOperations(
       rounds.push(roundOf(latencies, performance.now() - start));
     }
   }
-  return turns.map(({ name, depth, rounds }) => ({
-    operation: name,
-    inFlight: depth,
-    perSecond: median(rounds.map((each) => each.perSecond)),
-    p50Ms: median(rounds.map((each) => each.p50Ms)),
-    p99Ms: median(rounds.map((each) => each.p99Ms)),
-    rounds: rounds.length,
-  }));
+  return turns.map(({ name, depth, rounds }) => figuresOf(name, depth, rounds));
 }
 
 /** In turn of each session: one alone may not wait for so many locks at once. */
@@ -101,8 +90,6 @@ export async function openFiles(sessions: readonly CubbySession[]): Promise<Hand
   return Promise.all(opened.flat());
 }
 
-type Round = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number };
-
 /** Each worker does one after the other on its own file. */
 export async function runWorkers(
   scope: Scope,
@@ -110,27 +97,8 @@ export async function runWorkers(
   files: readonly Handle[],
   durationMs: number,
 ): Promise<number[]> {
-  const latencies: number[] = [];
-  const end = performance.now() + durationMs;
-  const work = async (file: Handle, worker: number): Promise<void> => {
-    const contents = new Uint8Array(CONTENTS_BYTES).fill(worker);
-    for (let at = performance.now(); at < end && !scope.signal.aborted; ) {
-      // Another value each time: nothing may be skipped because it is there already.
-      contents[latencies.length % CONTENTS_BYTES] = latencies.length & 0xff;
-      await operation.run(file, contents);
-      const now = performance.now();
-      latencies.push(now - at);
-      at = now;
-    }
-  };
-  await Promise.all(files.map(work));
-  return latencies;
-}
-
-function roundOf(latencies: readonly number[], elapsedMs: number): Round {
-  return {
-    perSecond: latencies.length / (elapsedMs / 1_000),
-    p50Ms: quantile(latencies, 0.5),
-    p99Ms: quantile(latencies, 0.99),
-  };
+  return closedLoop(files.length, durationMs, scope.signal, async (worker, contents) => {
+    const file = files[worker];
+    if (file !== undefined) await operation.run(file, contents);
+  });
 }

@@ -22,15 +22,15 @@ export function npmPackage(name: string, version: string): string {
   return join(folder, "package");
 }
 
-/** The unpacked folder of a Debian package, which is not installed. */
-export function debianPackage(name: string, version: string): string {
-  const folder = join(SOURCES, `${name}-${version}`);
+/** The unpacked folder of a Debian package, which is not installed; of the newest without a version. */
+export function debianPackage(name: string, version?: string): string {
+  const folder = join(SOURCES, version === undefined ? name : `${name}-${version}`);
   const unpacked = join(folder, "unpacked");
   if (!existsSync(unpacked)) {
     mkdirSync(folder, { recursive: true });
     downloadDebian(name, version, folder);
     const file = readdirSync(folder).find((entry) => entry.endsWith(".deb"));
-    if (file === undefined) throw new Error(`apt-get brought no file for ${name} ${version}`);
+    if (file === undefined) throw new Error(`apt-get brought no file for ${name} ${version ?? ""}`);
     run("dpkg-deb", ["-x", file, unpacked], folder);
   }
   return unpacked;
@@ -38,8 +38,8 @@ export function debianPackage(name: string, version: string): string {
 
 let isUpdated = false;
 
-function downloadDebian(name: string, version: string, folder: string): void {
-  const wanted = `${name}=${version}`;
+function downloadDebian(name: string, version: string | undefined, folder: string): void {
+  const wanted = version === undefined ? name : `${name}=${version}`;
   try {
     run("apt-get", ["download", "-qq", wanted], folder);
   } catch (error) {

@@ -1,0 +1,74 @@
+/**
+ * The programs and clients that Cubby is measured next to. None is a dependency: Debian's packages
+ * are unpacked and not installed, so that no service starts, and pinned npm packages go into a folder
+ * that git ignores, on first use.
+ */
+
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { debianPackage, run } from "../delta/cache.ts";
+
+const NPM_FOLDER = fileURLToPath(new URL("../../.cubby/peers", import.meta.url));
+
+const NPM_VERSIONS = {
+  antietcd: "1.3.1",
+  etcd3: "1.1.2",
+  ioredis: "5.11.1",
+  "node-zookeeper-client": "1.1.3",
+  redlock: "4.2.0",
+} as const;
+
+export type NpmPackage = keyof typeof NPM_VERSIONS;
+
+/** The folder of an npm package, which is fetched when it is not there. */
+export function npmFolder(name: NpmPackage): string {
+  const folder = join(NPM_FOLDER, "node_modules", name);
+  if (!existsSync(folder)) {
+    mkdirSync(NPM_FOLDER, { recursive: true });
+    const options = ["--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"];
+    const what = `${name}@${NPM_VERSIONS[name]}`;
+    run("npm", ["install", "--prefix", NPM_FOLDER, ...options, what], NPM_FOLDER);
+  }
+  return folder;
+}
+
+/** What a CommonJS package exports. Its types are not installed: the caller says what it uses of it. */
+export function load<T>(name: NpmPackage): T {
+  npmFolder(name);
+  return createRequire(join(NPM_FOLDER, "package.json"))(name) as T;
+}
+
+/** Where Debian puts what its packages have, all of them together. */
+export type Unpacked = {
+  readonly roots: readonly string[];
+  /** For `java -cp`. */
+  readonly classPath: string;
+  /** For `LD_LIBRARY_PATH`. */
+  readonly libraryPath: string;
+};
+
+export function debianFolders(names: readonly string[]): Unpacked {
+  const roots = names.map((name) => debianPackage(name));
+  const libraries = roots.flatMap((root) => {
+    const folder = join(root, "usr/lib");
+    if (!existsSync(folder)) return [];
+    const triplets = readdirSync(folder).filter((entry) => entry.endsWith("-linux-gnu"));
+    return triplets.map((entry) => join(folder, entry));
+  });
+  return {
+    roots,
+    classPath: roots.map((root) => join(root, "usr/share/java/*")).join(":"),
+    libraryPath: libraries.join(":"),
+  };
+}
+
+/** The program of this name that was installed, or else the unpacked one. */
+export function program(name: string, { roots }: Unpacked): string {
+  const installed = (process.env["PATH"] ?? "").split(":").map((folder) => join(folder, name));
+  const unpacked = roots.map((root) => join(root, "usr/bin", name));
+  const path = [...installed, ...unpacked].find((each) => existsSync(each));
+  if (path === undefined) throw new Error(`There is no program ${name}.`);
+  return path;
+}

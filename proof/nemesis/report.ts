@@ -66,6 +66,7 @@ export type Report = {
   readonly longestGapMs: number;
   readonly checked: { readonly nodes: number; readonly operations: number };
   readonly beliefs: number;
+  readonly behindWaiters: number;
   readonly resource: { readonly accepted: number; readonly refused: number };
 };
 
@@ -93,6 +94,7 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
     longestGapMs,
     checked: { nodes: judgment.nodes, operations: judgment.operations },
     beliefs: [...history.beliefs.values()].reduce((sum, { length }) => sum + length, 0),
+    behindWaiters: history.behindWaiters,
     resource: { accepted: facts.resource.accepted, refused: facts.resource.refused },
   };
 }
@@ -187,6 +189,7 @@ export function formatReport(report: Report): string {
     formatTable(FAULT_COLUMNS, faults, { rightAligned: FAULT_COLUMNS.slice(1, 3) }),
     "",
     `${checked.operations} operations on ${checked.nodes} nodes checked for linearizability`,
+    `${report.behindWaiters} tries refused while others waited, or may have: right of a free lock too`,
     `${report.beliefs} times a client was told that it holds a lock: checked that no two overlap`,
     `fenced writes: ${resource.accepted} taken; ${resource.refused} came too late, which a resource that does not look would have taken`,
     "",

@@ -360,7 +360,7 @@ describe("locks of a cell", () => {
       [0, 2, 3, attempt("a"), granted(8)],
     ] as const;
     expect(verdictOf(model, rows)).toBe("linearizable");
-    expect(verdictOf(model, [[0, 0, 1, acquire("a"), busy]])).toBe("violation");
+    expect(verdictOf(model, [[0, 0, 1, acquire("a"), behind]])).toBe("violation");
   });
 
   it("refuses a valid verdict on a sequencer that has passed on", () => {

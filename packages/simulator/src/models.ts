@@ -174,7 +174,7 @@ function acquire(
     if (output === undefined) return [state];
     return output.kind === "busy" && !input.wait ? [state] : [];
   }
-  if (output?.kind === "busy" && output.mayBeBehind === true) return [state];
+  if (output?.kind === "busy" && output.mayBeBehind === true && !input.wait) return [state];
   const generation = state.generation + 1;
   const isRight =
     output === undefined || (output.kind === "granted" && output.generation === generation);

@@ -34,7 +34,7 @@ export const OPERATIONS: readonly Operation[] = [
   { word: "lock", name: "acquire + release", run: lockPair },
 ];
 
-async function lockPair(file: Handle): Promise<void> {
+export async function lockPair(file: Handle): Promise<void> {
   const lock = await file.acquire();
   if (!(await lock.release())) throw new Error(`The lock on ${file.path} could not be released.`);
 }

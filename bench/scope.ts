@@ -16,6 +16,15 @@ export class Scope {
     return this.#stop.signal;
   }
 
+  /** What can be put away before the rest, and is at the latest with it. Either stops with the other. */
+  part(): Scope {
+    const part = new Scope();
+    this.onEnd(() => part.close());
+    this.signal.addEventListener("abort", () => part.#stop.abort(this.signal.reason));
+    part.signal.addEventListener("abort", () => this.#stop.abort(part.signal.reason));
+    return part;
+  }
+
   onEnd(ending: Ending): void {
     this.#endings.push(ending);
   }

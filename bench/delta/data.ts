@@ -8,8 +8,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { debianPackage } from "../fetched-packages.ts";
 import { count, fixed, textTable } from "../text-table.ts";
-import { DATA_FOLDER, debianPackage } from "./cache.ts";
+import { DATA_FOLDER } from "./cache.ts";
 import { type Columns, type SeriesValues, SOURCES } from "./real-series.ts";
 import { SERIES_REFERENCES, type SeriesType } from "./reference.ts";
 import { SYNTHETIC_GZIP6, SYNTHETIC_SERIES, syntheticSeries } from "./synthetic.ts";

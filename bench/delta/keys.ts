@@ -2,8 +2,9 @@
 
 import { gzipSync } from "node:zlib";
 import { decode, encode } from "@cubby/delta";
+import { run } from "../fetched-packages.ts";
 import { fixed, textTable } from "../text-table.ts";
-import { DATA_FOLDER, programPath, run } from "./cache.ts";
+import { DATA_FOLDER, programPath } from "./cache.ts";
 import { BACKENDS, type Backend } from "./codec.ts";
 import { loadKeys } from "./data.ts";
 import { atMost, type Target } from "./target.ts";

@@ -5,7 +5,6 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
@@ -15,7 +14,8 @@ import {
   gunzipSync,
   gzipSync,
 } from "node:zlib";
-import { DATA_FOLDER, programPath, run } from "./cache.ts";
+import { installedPackage } from "../fetched-packages.ts";
+import { DATA_FOLDER, programPath } from "./cache.ts";
 import { bytesOf, type Codec, valuesOf } from "./codec.ts";
 import type { Series } from "./data.ts";
 import {
@@ -86,7 +86,7 @@ const MAKERS: readonly Maker[] = [
 export async function loadPeers(effort: PeerEffort, only?: string): Promise<Peer[]> {
   const folder = join(DATA_FOLDER, "peers");
   for (const [name, version] of Object.entries(VERSIONS)) {
-    if (!existsSync(join(folder, "node_modules", name))) install(folder, `${name}@${version}`);
+    install(folder, name, version);
   }
   const peers: Peer[] = [];
   for (const { name, runtime, files, make } of MAKERS) {
@@ -103,13 +103,11 @@ export async function loadPeers(effort: PeerEffort, only?: string): Promise<Peer
   return [...peers, ...others.filter(({ name }) => only === undefined || only === name)];
 }
 
-function install(folder: string, what: string): void {
-  mkdirSync(folder, { recursive: true });
-  const options = ["--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"];
+function install(folder: string, name: string, version: string): void {
   try {
-    run("npm", ["install", "--prefix", folder, ...options, what], folder);
+    installedPackage(folder, name, version);
   } catch (error) {
-    skip(what, error);
+    skip(`${name}@${version}`, error);
   }
 }
 

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
-import { debianPackage, npmPackage, run } from "./cache.ts";
+import { debianPackage, npmPackage, run } from "../fetched-packages.ts";
 import { parseRData, type RValue } from "./r-data.ts";
 
 export type SeriesValues = Int32Array | BigInt64Array | Float64Array;

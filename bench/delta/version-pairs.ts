@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { npmPackage } from "./cache.ts";
+import { npmPackage } from "../fetched-packages.ts";
 
 export type VersionPair = {
   readonly name: string;

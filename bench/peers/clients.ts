@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect } from "@cubby/client";
 import { type Operation, WORKERS_MAX } from "../closed-loop.ts";
-import { openFiles } from "../operations.ts";
+import { lockPair, openFiles } from "../operations.ts";
 import type { ContenderName } from "./contenders.ts";
 import { load } from "./packages.ts";
 
@@ -58,10 +58,7 @@ async function cubby([url = ""]: readonly string[]): Promise<Operations> {
   return {
     write: (worker, contents) => of(worker).setContents(contents),
     read: (worker) => of(worker).getContentsAndStat(),
-    lock: async (worker) => {
-      const lock = await of(worker).acquire();
-      if (!(await lock.release())) throw new Error("The lock could not be released.");
-    },
+    lock: (worker) => lockPair(of(worker)),
   };
 }
 
@@ -179,7 +176,7 @@ async function forEachWorker(make: (worker: number) => Promise<unknown>): Promis
   await Promise.all(Array.from({ length: WORKERS_MAX }, (_, worker) => make(worker)));
 }
 
-/** A copy, since a client may send it when the worker has another value in it. */
-function bufferOf(contents: Uint8Array): Buffer {
-  return Buffer.from(contents);
+/** The same bytes, as these clients take them. */
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }

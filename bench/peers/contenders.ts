@@ -12,12 +12,15 @@ import {
 } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { type AddressInfo, connect, createServer, type Server } from "node:net";
+import { connect } from "node:net";
 import { basename, join } from "node:path";
+import { DeadManSwitch } from "../../packages/cli/src/process/dead-man-switch.ts";
+import { findFreePorts } from "../../packages/cli/src/process/free-ports.ts";
 import { poll } from "../../packages/cli/src/process/sleep.ts";
 import { REPLICAS, startCell } from "../bench-cell.ts";
+import { installedProgram } from "../fetched-packages.ts";
 import type { Scope } from "../scope.ts";
-import { debianFolders, npmFolder, program, type Unpacked } from "./packages.ts";
+import { debianFolders, npmFolder, program } from "./packages.ts";
 
 export const CONTENDERS = ["cubby", "etcd", "zookeeper", "antietcd", "redis"] as const;
 export type ContenderName = (typeof CONTENDERS)[number];
@@ -41,6 +44,7 @@ export type FailOver = {
 };
 
 const READY_MS_MAX = 60_000;
+const ASK_MS_MAX = 2_000;
 const ANTIETCD_MEMBERS = 3;
 const REDIS_PACKAGES = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1"];
 const ZOOKEEPER_PACKAGES = [
@@ -86,9 +90,9 @@ async function cubby(scope: Scope, directory: string): Promise<Contender> {
 
 async function etcd(scope: Scope, directory: string): Promise<Contender> {
   const members = new Members(scope);
-  const path = program("etcd", debianFolders(["etcd-server"]));
-  const clientPorts = await freePorts(REPLICAS);
-  const peerPorts = await freePorts(REPLICAS);
+  const path = program("etcd", "etcd-server");
+  const ports = await findFreePorts(2 * REPLICAS);
+  const [clientPorts, peerPorts] = [ports.slice(0, REPLICAS), ports.slice(REPLICAS)];
   const peers = peerPorts.map((port, i) => `m${i}=http://127.0.0.1:${port}`).join(",");
   clientPorts.forEach((port, i) => {
     const client = `http://127.0.0.1:${port}`;
@@ -112,6 +116,7 @@ async function etcd(scope: Scope, directory: string): Promise<Contender> {
     return lead.indexOf(true);
   };
   await leader();
+  members.serving();
   const said = execFileSync(path, ["--version"], { encoding: "utf8" });
   const addresses = clientPorts.map((port) => `127.0.0.1:${port}`);
   const version = wordAfter(said, "Version:");
@@ -120,13 +125,15 @@ async function etcd(scope: Scope, directory: string): Promise<Contender> {
 }
 
 async function etcdIsHealthy(port: number): Promise<boolean> {
-  const answer = await fetch(`http://127.0.0.1:${port}/health`);
+  const signal = AbortSignal.timeout(ASK_MS_MAX);
+  const answer = await fetch(`http://127.0.0.1:${port}/health`, { signal });
   return (await answer.text()).includes('"true"');
 }
 
 async function etcdLeads(port: number): Promise<boolean> {
   const url = `http://127.0.0.1:${port}/v3/maintenance/status`;
-  const answer = await fetch(url, { method: "POST", body: "{}" });
+  const signal = AbortSignal.timeout(ASK_MS_MAX);
+  const answer = await fetch(url, { method: "POST", body: "{}", signal });
   type Status = { readonly leader: string; readonly header: { readonly member_id: string } };
   const { leader, header } = (await answer.json()) as Status;
   return leader === header.member_id;
@@ -135,9 +142,10 @@ async function etcdLeads(port: number): Promise<boolean> {
 async function zookeeper(scope: Scope, directory: string): Promise<Contender> {
   const members = new Members(scope);
   const unpacked = debianFolders(ZOOKEEPER_PACKAGES);
-  const java = program("java", unpacked);
-  const clientPorts = await freePorts(REPLICAS);
-  const peerPorts = await freePorts(2 * REPLICAS);
+  const java = installedProgram("java");
+  if (java === undefined) throw new Error("There is no Java here.");
+  const ports = await findFreePorts(3 * REPLICAS);
+  const [clientPorts, peerPorts] = [ports.slice(0, REPLICAS), ports.slice(REPLICAS)];
   const servers = clientPorts.map(
     (_, i) => `server.${i + 1}=127.0.0.1:${peerPorts[2 * i]}:${peerPorts[2 * i + 1]}`,
   );
@@ -167,6 +175,7 @@ async function zookeeper(scope: Scope, directory: string): Promise<Contender> {
     return said.findIndex((text) => text.includes("Mode: leader"));
   };
   await leader();
+  members.serving();
   const version = wordAfter(said[0] ?? "", "Zookeeper version:").replace(/-.*/, "");
   const addresses = clientPorts.map((port) => `127.0.0.1:${port}`);
   const failOver = members.failOver(leader);
@@ -176,7 +185,7 @@ async function zookeeper(scope: Scope, directory: string): Promise<Contender> {
 async function antietcd(scope: Scope, directory: string): Promise<Contender> {
   const members = new Members(scope);
   const folder = npmFolder("antietcd");
-  const ports = await freePorts(ANTIETCD_MEMBERS);
+  const ports = await findFreePorts(ANTIETCD_MEMBERS);
   const cluster = ports.map((port, i) => `m${i}=http://127.0.0.1:${port}`).join(",");
   ports.forEach((port, i) => {
     const settings = {
@@ -196,10 +205,12 @@ async function antietcd(scope: Scope, directory: string): Promise<Contender> {
     await members.ready(async () => {
       const headers = { "content-type": "application/json" };
       const url = `http://127.0.0.1:${port}/v3/kv/put`;
-      const answer = await fetch(url, { method: "POST", headers, body });
+      const signal = AbortSignal.timeout(ASK_MS_MAX);
+      const answer = await fetch(url, { method: "POST", headers, body, signal });
       return answer.ok;
     });
   }
+  members.serving();
   const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   const addresses = ports.map((port) => `127.0.0.1:${port}`);
   return { name: "antietcd", version, members: ANTIETCD_MEMBERS, addresses };
@@ -208,12 +219,12 @@ async function antietcd(scope: Scope, directory: string): Promise<Contender> {
 /** One server: there is no cell of several that keeps what it acknowledged. */
 async function redis(scope: Scope, directory: string): Promise<Contender> {
   const members = new Members(scope);
-  const unpacked: Unpacked = debianFolders(REDIS_PACKAGES);
+  const unpacked = debianFolders(REDIS_PACKAGES);
   // One program under three names, of which it looks at the one that it was called by.
-  const path = program("redis-check-rdb", unpacked);
+  const path = program("redis-check-rdb", "redis-tools");
   const argv0 = "redis-server";
   const env = { ...process.env, LD_LIBRARY_PATH: unpacked.libraryPath };
-  const [port = 0] = await freePorts(1);
+  const [port = 0] = await findFreePorts(1);
   const settings = {
     port,
     bind: "127.0.0.1",
@@ -225,6 +236,7 @@ async function redis(scope: Scope, directory: string): Promise<Contender> {
   const args = Object.entries(settings).flatMap(([key, value]) => [`--${key}`, `${value}`]);
   members.start(path, args, { log: join(directory, "m0.log"), argv0, env });
   await members.ready(async () => (await ask(port, "PING\r\n")).includes("PONG"));
+  members.serving();
   const said = spawnSync(path, ["--version"], { argv0, encoding: "utf8", env }).stdout;
   const version = wordAfter(said, "v=");
   return { name: "redis", version, members: 1, addresses: [`127.0.0.1:${port}`] };
@@ -232,11 +244,13 @@ async function redis(scope: Scope, directory: string): Promise<Contender> {
 
 type Member = { readonly run: () => ChildProcess; process: ChildProcess; isToEnd: boolean };
 
-/** The members of one contender. They end with the scope; one that ends by itself is said to. */
+/** The members of one contender. They end with the scope, which stops when one ends by itself. */
 class Members {
   readonly #scope: Scope;
   readonly #members: Member[] = [];
+  /** While they start it is only this contender that there is not. */
   #failure: Error | undefined;
+  #isServing = false;
 
   constructor(scope: Scope) {
     this.#scope = scope;
@@ -260,8 +274,13 @@ class Members {
         if (member?.isToEnd === true) return;
         const said = readFileSync(log, "utf8").trim().split("\n").at(-1);
         this.#failure ??= new Error(`${basename(path)} ended (${why}): ${said}`);
+        if (this.#isServing) this.#scope.stop(this.#failure.message);
       };
-      child.once("exit", (code, signal) => onEnd(code ?? signal));
+      const deadMan = child.pid === undefined ? undefined : DeadManSwitch.arm({ pid: child.pid });
+      child.once("exit", (code, signal) => {
+        deadMan?.disarm();
+        onEnd(code ?? signal);
+      });
       child.once("error", onEnd);
       return child;
     };
@@ -286,6 +305,11 @@ class Members {
         member.process = member.run();
       },
     };
+  }
+
+  /** From now on none may end unasked. */
+  serving(): void {
+    this.#isServing = true;
   }
 
   async ready(isReady: () => Promise<boolean>): Promise<void> {
@@ -314,10 +338,10 @@ async function kill(member: Member): Promise<void> {
   await ended;
 }
 
-/** What is answered until the other side hangs up, or has been silent for a moment. */
+/** What is answered, to the end of its first line; rejects when nothing is. */
 async function ask(port: number, text: string): Promise<string> {
   const socket = connect({ host: "127.0.0.1", port });
-  socket.setTimeout(500, () => socket.end());
+  socket.setTimeout(ASK_MS_MAX, () => socket.destroy(new Error("no answer")));
   socket.write(text);
   let said = "";
   for await (const chunk of socket) {
@@ -325,17 +349,6 @@ async function ask(port: number, text: string): Promise<string> {
     if (said.includes("\r\n")) break;
   }
   return said;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = Array.from({ length: count }, () => createServer());
-  // All at once, so that no two are the same.
-  await Promise.all(
-    servers.map((server) => new Promise<void>((done) => server.listen(0, "127.0.0.1", done))),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
 }
 
 function wordAfter(text: string, mark: string): string {

@@ -30,6 +30,8 @@ function answer(what: LoadAnswer): void {
 }
 
 const WRITE_EVERY_MS = 2;
+/** From its beginning, in which there still is a leader. */
+const GAP_MS_MAX = 60_000;
 /** After a failure. */
 const RETRY_MS = 20;
 
@@ -40,8 +42,10 @@ class Gap {
 
   async measure(write: Operation): Promise<number> {
     this.diedAt = Number.POSITIVE_INFINITY;
+    const end = performance.now() + GAP_MS_MAX;
     for (let i = 0; ; i += 1) {
       const begunAt = performance.now();
+      if (begunAt > end) throw new Error(`no write in ${GAP_MS_MAX} ms`);
       const isDone = await write(0, new TextEncoder().encode(`write ${i}`)).then(
         () => true,
         // A leader has died: that is what is waited out.

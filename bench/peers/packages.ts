@@ -4,11 +4,11 @@
  * that git ignores, on first use.
  */
 
-import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { debianPackage, run } from "../delta/cache.ts";
+import { debianPackage, installedPackage, installedProgram } from "../fetched-packages.ts";
 
 const NPM_FOLDER = fileURLToPath(new URL("../../.cubby/peers", import.meta.url));
 
@@ -24,14 +24,7 @@ export type NpmPackage = keyof typeof NPM_VERSIONS;
 
 /** The folder of an npm package, which is fetched when it is not there. */
 export function npmFolder(name: NpmPackage): string {
-  const folder = join(NPM_FOLDER, "node_modules", name);
-  if (!existsSync(folder)) {
-    mkdirSync(NPM_FOLDER, { recursive: true });
-    const options = ["--no-audit", "--no-fund", "--ignore-scripts", "--save-exact"];
-    const what = `${name}@${NPM_VERSIONS[name]}`;
-    run("npm", ["install", "--prefix", NPM_FOLDER, ...options, what], NPM_FOLDER);
-  }
-  return folder;
+  return installedPackage(NPM_FOLDER, name, NPM_VERSIONS[name]);
 }
 
 /** What a CommonJS package exports. Its types are not installed: the caller says what it uses of it. */
@@ -42,7 +35,6 @@ export function load<T>(name: NpmPackage): T {
 
 /** Where Debian puts what its packages have, all of them together. */
 export type Unpacked = {
-  readonly roots: readonly string[];
   /** For `java -cp`. */
   readonly classPath: string;
   /** For `LD_LIBRARY_PATH`. */
@@ -58,17 +50,14 @@ export function debianFolders(names: readonly string[]): Unpacked {
     return triplets.map((entry) => join(folder, entry));
   });
   return {
-    roots,
     classPath: roots.map((root) => join(root, "usr/share/java/*")).join(":"),
     libraryPath: libraries.join(":"),
   };
 }
 
-/** The program of this name that was installed, or else the unpacked one. */
-export function program(name: string, { roots }: Unpacked): string {
-  const installed = (process.env["PATH"] ?? "").split(":").map((folder) => join(folder, name));
-  const unpacked = roots.map((root) => join(root, "usr/bin", name));
-  const path = [...installed, ...unpacked].find((each) => existsSync(each));
-  if (path === undefined) throw new Error(`There is no program ${name}.`);
+/** The program of this name that was installed, or else that of the Debian package. */
+export function program(name: string, debianName: string): string {
+  const path = installedProgram(name) ?? join(debianPackage(debianName), "usr/bin", name);
+  if (!existsSync(path)) throw new Error(`Debian's ${debianName} has no program ${name}.`);
   return path;
 }

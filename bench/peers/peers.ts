@@ -48,6 +48,8 @@ const QUICK: Plan = { rounds: 1, roundMs: 400, warmUpMs: 500, failOverTrials: 1 
 /** Until those who were restarted have caught up and keep quiet. */
 const SETTLE_MS = 3_000;
 const SECONDS_MAX = 900;
+/** Beyond what a round, or a fail-over, has to take. */
+const ANSWER_MS_MAX = 70_000;
 
 type Figures = OperationFigures & {
   readonly contender: ContenderName;
@@ -58,6 +60,16 @@ type Figures = OperationFigures & {
 type Played = Extract<LoadAnswer, { readonly kind: "round" }>;
 
 type FailOverFigures = { readonly contender: ContenderName; readonly trialsMs: readonly number[] };
+
+type Skipped = { readonly contender: ContenderName; readonly why: string };
+
+type PeersReport = {
+  readonly quick: boolean;
+  readonly contenders: readonly Pick<Contender, "name" | "version" | "members">[];
+  readonly skipped: readonly Skipped[];
+  readonly figures: readonly Figures[];
+  readonly failOver: readonly FailOverFigures[];
+};
 
 type Entrant = Contender & {
   readonly load: ChildProcess;
@@ -84,21 +96,34 @@ export async function benchPeers(options: PeersBenchOptions): Promise<void> {
   );
   await inScope(SECONDS_MAX, async (scope) => {
     const directory = mkdtempSync(join(tmpdir(), "cubby-peers-"));
-    scope.onEnd(() => rmSync(directory, { recursive: true, force: true }));
     const entrants: Entrant[] = [];
-    const skipped: { readonly contender: ContenderName; readonly why: string }[] = [];
+    const skipped: Skipped[] = [];
+    const failOver = new Map<ContenderName, number[]>();
+    let turns: Turn[] = [];
+    // Whatever there is by then, also when the run is cut short.
+    scope.onEnd(() => {
+      const report = reportOf({ quick: options.quick, entrants, skipped, turns, failOver });
+      console.log(options.json ? JSON.stringify(report) : textReport(report));
+    });
+    scope.onEnd(() => rmSync(directory, { recursive: true, force: true }));
     for (const name of names) {
       console.error(`starting: ${name}`);
+      const part = scope.part();
       try {
-        entrants.push(await enter(scope, name, join(directory, name)));
+        entrants.push(await enter(part, name, join(directory, name)));
       } catch (error) {
         scope.signal.throwIfAborted();
-        const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+        // Ours is always to be had.
+        if (name === "cubby") throw error;
+        await part.close();
+        // A program that failed said why last.
+        const why = String(error).trim().split("\n").at(-1) ?? "";
         console.error(`SKIPPED ${name}: ${why}`);
         skipped.push({ contender: name, why });
       }
     }
-    const turns = OPERATION_NAMES.flatMap((operation) =>
+    if (entrants.length === 0) throw new Error("There is nothing to measure.");
+    turns = OPERATION_NAMES.flatMap((operation) =>
       DEPTHS.flatMap((inFlight) =>
         entrants
           .filter(({ operations }) => operations.includes(operation))
@@ -106,35 +131,27 @@ export async function benchPeers(options: PeersBenchOptions): Promise<void> {
       ),
     );
     await takeTurns(scope, turns, plan);
-    const figures = turns.map(
-      ({ entrant, operation, inFlight, rounds, failed }): Figures => ({
-        contender: entrant.name,
-        failed,
-        ...figuresOf(operation, inFlight, rounds),
-      }),
-    );
-    const failOver: FailOverFigures[] = [];
     for (let trial = 0; trial < plan.failOverTrials; trial += 1) {
       console.error(`fail-over ${trial + 1} of ${plan.failOverTrials}`);
       for (const entrant of entrants) {
         if (entrant.failOver === undefined) continue;
         const gapMs = await watchFailOver(scope, entrant, entrant.failOver);
-        const known = failOver.find(({ contender }) => contender === entrant.name);
-        if (known === undefined) failOver.push({ contender: entrant.name, trialsMs: [gapMs] });
-        else failOver[failOver.indexOf(known)] = { ...known, trialsMs: [...known.trialsMs, gapMs] };
+        failOver.set(entrant.name, [...(failOver.get(entrant.name) ?? []), gapMs]);
       }
     }
-    const contenders = entrants.map(({ name, version, members }) => ({ name, version, members }));
-    const report = { quick: options.quick, contenders, skipped, figures, failOver };
-    console.log(options.json ? JSON.stringify(report) : textReport(report));
   });
 }
 
 async function enter(scope: Scope, name: ContenderName, directory: string): Promise<Entrant> {
   const contender = await startContender(scope, name, directory);
   const load = startProcess(scope, "peers/load-process.ts", [name, ...contender.addresses]);
-  const answer = await nextMessage<LoadAnswer>(load);
-  if (answer.kind !== "ready") throw new Error(answer.kind === "failed" ? answer.why : "no answer");
+  const answer = await answerOf(load, name);
+  if (answer.kind !== "ready") throw unexpected(name, answer);
+  const onExit = (): void => scope.stop(`the clients of ${name} ended`);
+  load.once("exit", onExit);
+  scope.onEnd(() => {
+    load.off("exit", onExit);
+  });
   return { ...contender, load, operations: answer.operations };
 }
 
@@ -144,7 +161,8 @@ async function takeTurns(scope: Scope, turns: readonly Turn[], plan: Plan): Prom
   for (const turn of deepest) await play(scope, turn, plan.warmUpMs);
   for (let round = 0; round < plan.rounds; round += 1) {
     console.error(`round ${round + 1} of ${plan.rounds}`);
-    for (const turn of turns) {
+    // Backwards every other time: what one leaves behind is not always the same one's to bear.
+    for (const turn of round % 2 === 0 ? turns : turns.toReversed()) {
       const { round: played, failed } = await play(scope, turn, plan.roundMs);
       turn.rounds.push(played);
       turn.failed += failed;
@@ -155,44 +173,79 @@ async function takeTurns(scope: Scope, turns: readonly Turn[], plan: Plan): Prom
 async function play(scope: Scope, turn: Turn, durationMs: number): Promise<Played> {
   scope.signal.throwIfAborted();
   const { entrant, operation, inFlight } = turn;
-  const answered = nextMessage<LoadAnswer>(entrant.load);
+  const what = `${entrant.name}, ${operation} with ${inFlight} in flight`;
+  const answered = answerOf(entrant.load, what);
   send(entrant, { kind: "load", operation, inFlight, durationMs });
   const answer = await answered;
   if (answer.kind === "round") return answer;
-  throw unexpected(`${entrant.name}, ${operation} with ${inFlight} in flight`, answer);
+  throw unexpected(what, answer);
 }
 
 /** How long a client that writes all the time gets no write done when the leader is killed. */
 async function watchFailOver(scope: Scope, entrant: Entrant, failOver: FailOver): Promise<number> {
-  const leader = await failOver.leader();
+  const what = `${entrant.name}, fail-over`;
+  await failOver.leader();
   await delay(SETTLE_MS, undefined, { signal: scope.signal });
-  const answered = nextMessage<LoadAnswer>(entrant.load);
+  const answered = answerOf(entrant.load, what);
+  // It is looked at below, or not at all when the run is cut short before.
+  answered.catch(() => undefined);
   send(entrant, { kind: "writeOn" });
   await delay(SETTLE_MS, undefined, { signal: scope.signal });
+  const leader = await failOver.leader();
   send(entrant, { kind: "leaderDies" });
   await failOver.kill(leader);
   send(entrant, { kind: "leaderDied" });
   const answer = await answered;
   await failOver.start(leader);
   if (answer.kind === "gap") return answer.gapMs;
-  throw unexpected(`${entrant.name}, fail-over`, answer);
+  throw unexpected(what, answer);
+}
+
+async function answerOf(load: ChildProcess, what: string): Promise<LoadAnswer> {
+  const late = new AbortController();
+  const tooLate = delay(ANSWER_MS_MAX, undefined, { signal: late.signal }).then(() => {
+    throw new Error(`${what}: no answer in ${ANSWER_MS_MAX} ms`);
+  });
+  // Called off, it ends in an error that means nothing.
+  tooLate.catch(() => undefined);
+  try {
+    return await Promise.race([nextMessage<LoadAnswer>(load), tooLate]);
+  } finally {
+    late.abort();
+  }
 }
 
 function send(entrant: Entrant, task: LoadTask): void {
-  entrant.load.send(task);
+  // That its process is gone is told by its end.
+  entrant.load.send(task, () => undefined);
 }
 
 function unexpected(what: string, answer: LoadAnswer): Error {
   return new Error(`${what}: ${answer.kind === "failed" ? answer.why : "an answer out of turn"}`);
 }
 
-function textReport(report: {
+function reportOf(measured: {
   readonly quick: boolean;
-  readonly contenders: readonly Pick<Contender, "name" | "version" | "members">[];
-  readonly skipped: readonly { readonly contender: ContenderName; readonly why: string }[];
-  readonly figures: readonly Figures[];
-  readonly failOver: readonly FailOverFigures[];
-}): string {
+  readonly entrants: readonly Entrant[];
+  readonly skipped: readonly Skipped[];
+  readonly turns: readonly Turn[];
+  readonly failOver: ReadonlyMap<ContenderName, readonly number[]>;
+}): PeersReport {
+  const { quick, entrants, skipped, turns, failOver } = measured;
+  return {
+    quick,
+    contenders: entrants.map(({ name, version, members }) => ({ name, version, members })),
+    skipped,
+    figures: turns.map(({ entrant, operation, inFlight, rounds, failed }) => ({
+      contender: entrant.name,
+      failed,
+      ...figuresOf(operation, inFlight, rounds),
+    })),
+    failOver: [...failOver].map(([contender, trialsMs]) => ({ contender, trialsMs })),
+  };
+}
+
+function textReport(report: PeersReport): string {
   const { contenders, skipped, figures, failOver } = report;
   const rows = figures.map((each) => {
     const { contender, operation, inFlight, perSecond } = each;

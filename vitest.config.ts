@@ -15,6 +15,8 @@ export default defineConfig({
           name: "unit",
           include: ["packages/*/src/**/*.test.ts", "tools/*.test.ts", "proof/**/*.test.ts"],
           exclude: ["**/*.e2e.test.ts"],
+          // Vitest leaves one core idle by itself, which on two is half of the time.
+          maxWorkers: "100%",
           testTimeout: 10_000,
         },
       },

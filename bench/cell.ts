@@ -19,6 +19,7 @@ import {
 } from "./idle-sessions.ts";
 import { type MachineFigures, measureMachine } from "./machine.ts";
 import { measureOperations, type OperationsPlan } from "./operations.ts";
+import type { PartOptions } from "./part-options.ts";
 import { inScope } from "./scope.ts";
 
 export type CellFigures = {
@@ -56,24 +57,12 @@ const QUICK: Plan = {
   idleSessions: { counts: [1_000], settleMs: 1_000, windowMs: 4_000, emptyAgain: false },
 };
 
-const PARTS = ["operations", "fail-over", "sessions"] as const;
-type Part = (typeof PARTS)[number];
+export const CELL_PARTS = ["operations", "fail-over", "sessions"] as const;
+type CellPart = (typeof CELL_PARTS)[number];
 
-export type CellBenchOptions = {
-  readonly json: boolean;
-  readonly quick: boolean;
-  /** The parts to run; all when empty. */
-  readonly only: readonly string[];
-};
-
-/** False for a part that does not exist. */
-export function isPart(text: string): boolean {
-  return PARTS.some((part) => part === text);
-}
-
-export async function benchCell(options: CellBenchOptions): Promise<void> {
+export async function benchCell(options: PartOptions<CellPart>): Promise<void> {
   const plan = options.quick ? QUICK : FULL;
-  const wants = (part: Part): boolean => options.only.length === 0 || options.only.includes(part);
+  const wants = (part: CellPart): boolean => options.parts.includes(part);
   await inScope(plan.secondsMax, async (scope) => {
     const directory = mkdtempSync(join(tmpdir(), "cubby-bench-"));
     say("machine");

@@ -17,30 +17,27 @@ export type OperationFigures = Round & {
 /** What an operation gives that failed: it is not counted. */
 export const FAILED = Symbol("failed");
 
-/** One operation of worker `worker`, which has what it works on to itself. */
-export type Operation = (worker: number, contents: Uint8Array) => Promise<unknown>;
-
-/** Keeps `workers` operations under way for so long; the latency of each, in ms. */
-export async function closedLoop(
-  workers: number,
+/** Keeps an operation under way on each of `items` for so long; the latency of each, in ms. */
+export async function closedLoop<Item>(
+  items: readonly Item[],
   durationMs: number,
   signal: AbortSignal,
-  operation: Operation,
+  operation: (item: Item, contents: Uint8Array) => Promise<unknown>,
 ): Promise<number[]> {
   const latencies: number[] = [];
   const end = performance.now() + durationMs;
-  const work = async (worker: number): Promise<void> => {
+  const work = async (item: Item, worker: number): Promise<void> => {
     const contents = new Uint8Array(CONTENTS_BYTES).fill(worker);
     for (let at = performance.now(); at < end && !signal.aborted; ) {
       // Another value each time: nothing may be skipped because it is there already.
       contents[latencies.length % CONTENTS_BYTES] = latencies.length & 0xff;
-      const answer = await operation(worker, contents);
+      const answer = await operation(item, contents);
       const now = performance.now();
       if (answer !== FAILED) latencies.push(now - at);
       at = now;
     }
   };
-  await Promise.all(Array.from({ length: workers }, (_, worker) => work(worker)));
+  await Promise.all(items.map(work));
   return latencies;
 }
 

@@ -5,15 +5,15 @@
  */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { connect, type Handle } from "@cubby/client";
+import { connect } from "@cubby/client";
 import type { LocalCell } from "cubby";
 import type { Scope } from "./scope.ts";
 import { greatest, median } from "./statistics.ts";
+import { SteadyWriter } from "./steady-writer.ts";
 
 const CAUGHT_UP_MS_MAX = 20_000;
 /** Longer than a restarted replica withholds its promises, so that each trial has all five. */
 const SETTLE_MS = 1_500;
-const WRITE_EVERY_MS = 2;
 const WRITE_MS_MAX = 15_000;
 
 export type FailOverFigures = {
@@ -30,7 +30,8 @@ export async function measureFailOver(
 ): Promise<FailOverFigures> {
   await using session = await connect(cell.url);
   const file = await session.open(`${session.root}/fail-over`, { create: true });
-  const writer = new Writer(file);
+  const options = { timeoutMs: WRITE_MS_MAX };
+  const writer = new SteadyWriter((text) => file.setContents(text, options));
   const trialsMs: number[] = [];
   try {
     for (let trial = 0; trial < trials; trial += 1) {
@@ -49,50 +50,6 @@ export async function measureFailOver(
     await writer.stop();
   }
   return { trials, p50Ms: median(trialsMs), maxMs: greatest(trialsMs), trialsMs };
-}
-
-/** Writes until it is stopped, and tells of the first write begun after it is asked. */
-class Writer {
-  /** Rejects when a write fails; settles in no other way. */
-  readonly failed: Promise<never>;
-  readonly #file: Handle;
-  readonly #running: Promise<void>;
-  #stopped = false;
-  #waiting: { readonly askedAt: number; readonly resolve: (at: number) => void } | undefined;
-
-  constructor(file: Handle) {
-    this.#file = file;
-    this.#running = this.#run();
-    this.failed = new Promise((_resolve, reject) => {
-      this.#running.catch(reject);
-    });
-    // A failure is reported where a trial waits for it.
-    this.failed.catch(() => undefined);
-  }
-
-  async nextSuccess(): Promise<number> {
-    return new Promise((resolve) => {
-      this.#waiting = { askedAt: performance.now(), resolve };
-    });
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    await this.#running.catch(() => undefined);
-  }
-
-  async #run(): Promise<void> {
-    for (let i = 0; !this.#stopped; i += 1) {
-      const begunAt = performance.now();
-      await this.#file.setContents(`write ${i}`, { timeoutMs: WRITE_MS_MAX });
-      const waiting = this.#waiting;
-      if (waiting !== undefined && begunAt >= waiting.askedAt) {
-        this.#waiting = undefined;
-        waiting.resolve(performance.now());
-      }
-      await delay(WRITE_EVERY_MS);
-    }
-  }
 }
 
 /** Every replica runs, and has applied what the master had applied when it was asked. */

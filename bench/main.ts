@@ -1,11 +1,13 @@
 /** One entry for all benchmarks: `npm run bench -- <name> [options]`. */
 
 import { parseArgs } from "node:util";
-import { benchCell, isPart } from "./cell.ts";
+import { benchCell, CELL_PARTS } from "./cell.ts";
 import { WORKERS_MAX } from "./closed-loop.ts";
-import { benchDelta, isDeltaPart } from "./delta/delta.ts";
+import { benchDelta, DELTA_PARTS } from "./delta/delta.ts";
 import { OPERATIONS } from "./operations.ts";
-import { benchPeers, isContender } from "./peers/peers.ts";
+import { partOptions } from "./part-options.ts";
+import { CONTENDERS } from "./peers/contenders.ts";
+import { benchPeers } from "./peers/peers.ts";
 import { benchProfile } from "./profile.ts";
 import { benchSimulator } from "./simulator.ts";
 
@@ -41,10 +43,10 @@ async function main(args: readonly string[]): Promise<void> {
   const [name, ...rest] = args;
   switch (name) {
     case "cell":
-      await runCell(rest);
+      await benchCell(partOptions(rest, CELL_PARTS));
       return;
     case "peers":
-      await benchPeers(partsOf(rest, isContender));
+      await benchPeers(partOptions(rest, CONTENDERS));
       return;
     case "profile":
       await runProfile(rest);
@@ -53,10 +55,10 @@ async function main(args: readonly string[]): Promise<void> {
       await runJournal();
       return;
     case "delta":
-      await runDelta(rest);
+      await benchDelta(partOptions(rest, DELTA_PARTS));
       return;
     case "simulator":
-      await runSimulator(rest);
+      await benchSimulator(partOptions(rest, []));
       return;
     case "help":
     case "--help":
@@ -65,35 +67,6 @@ async function main(args: readonly string[]): Promise<void> {
     default:
       refuse(name === undefined ? "Name a benchmark." : `There is no benchmark "${name}".`);
   }
-}
-
-type PartsOptions = { json: boolean; quick: boolean; only: string[] };
-
-/** The options of a benchmark that has parts. */
-function partsOf(args: readonly string[], isOne: (part: string) => boolean): PartsOptions {
-  const options = {
-    json: { type: "boolean" },
-    quick: { type: "boolean" },
-    only: { type: "string", multiple: true },
-  } as const;
-  const { values } = parseArgs({ args: [...args], options, strict: true });
-  const { json = false, quick = false, only = [] } = values;
-  const wrong = only.find((part) => !isOne(part));
-  if (wrong !== undefined) throw new TypeError(`There is no part "${wrong}".`);
-  return { json, quick, only };
-}
-
-async function runSimulator(args: readonly string[]): Promise<void> {
-  const { json, quick } = partsOf(args, () => false);
-  await benchSimulator({ json, quick });
-}
-
-async function runCell(args: readonly string[]): Promise<void> {
-  await benchCell(partsOf(args, isPart));
-}
-
-async function runDelta(args: readonly string[]): Promise<void> {
-  await benchDelta(partsOf(args, isDeltaPart));
 }
 
 async function runProfile(args: readonly string[]): Promise<void> {

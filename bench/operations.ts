@@ -59,7 +59,8 @@ export async function measureOperations(
   const files = await openFiles([first, second]);
   const loads: { name: string; run: Load }[] = OPERATIONS.map((operation) => ({
     name: operation.name,
-    run: (depth, durationMs) => runWorkers(scope, operation, files.slice(0, depth), durationMs),
+    run: (depth, durationMs) =>
+      closedLoop(files.slice(0, depth), durationMs, scope.signal, operation.run),
   }));
   loads.push({ name: BARE_PIPELINE, run: (depth, ms) => pipeline.run(depth, ms) });
   for (const { run } of loads) await run(WORKERS_MAX, plan.warmUpMs / loads.length);
@@ -88,17 +89,4 @@ export async function openFiles(sessions: readonly CubbySession[]): Promise<Hand
     directories.map((each, j) => each.open(`worker-${i}-${j}`, { create: true })),
   );
   return Promise.all(opened.flat());
-}
-
-/** Each worker does one after the other on its own file. */
-export async function runWorkers(
-  scope: Scope,
-  operation: Operation,
-  files: readonly Handle[],
-  durationMs: number,
-): Promise<number[]> {
-  return closedLoop(files.length, durationMs, scope.signal, async (worker, contents) => {
-    const file = files[worker];
-    if (file !== undefined) await operation.run(file, contents);
-  });
 }

@@ -10,7 +10,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { connect } from "@cubby/client";
 import { startCell } from "./bench-cell.ts";
-import { OPERATIONS, openFiles, runWorkers } from "./operations.ts";
+import { closedLoop } from "./closed-loop.ts";
+import { OPERATIONS, openFiles } from "./operations.ts";
 import { inScope } from "./scope.ts";
 import { count, fixed, textTable } from "./text-table.ts";
 
@@ -43,9 +44,9 @@ export async function benchProfile(options: ProfileOptions): Promise<void> {
       const files = await openFiles([first, second]);
       const { inFlight, seconds } = options;
       const busy = files.slice(0, inFlight);
-      await runWorkers(scope, operation, busy, WARM_UP_MS);
+      await closedLoop(busy, WARM_UP_MS, scope.signal, operation.run);
       process.kill(pid, "SIGUSR2");
-      const latencies = await runWorkers(scope, operation, busy, seconds * 1_000);
+      const latencies = await closedLoop(busy, seconds * 1_000, scope.signal, operation.run);
       process.kill(pid, "SIGUSR2");
       const perSecond = count(latencies.length / seconds);
       console.log(`${operation.name}, ${inFlight} in flight: ${perSecond} per second`);

@@ -4,6 +4,7 @@
  */
 
 import { cpus, loadavg } from "node:os";
+import type { PartOptions } from "../part-options.ts";
 import { inScope } from "../scope.ts";
 import { rounded } from "../statistics.ts";
 import { type CodeFigures, codeReport, measureCode } from "./core-size.ts";
@@ -16,15 +17,8 @@ import { measureSpeed, type SpeedFigures, type SpeedPlan, speedReport } from "./
 import { type Target, targetReport } from "./target.ts";
 import { type DiffFigures, diffReport, measureDiffs } from "./version-diff.ts";
 
-const PARTS = ["sizes", "speed", "peers", "diff", "strings", "code"] as const;
-export type DeltaPart = (typeof PARTS)[number];
-
-export type DeltaBenchOptions = {
-  readonly json: boolean;
-  readonly quick: boolean;
-  /** The parts to run; all when empty. */
-  readonly only: readonly string[];
-};
+export const DELTA_PARTS = ["sizes", "speed", "peers", "diff", "strings", "code"] as const;
+export type DeltaPart = (typeof DELTA_PARTS)[number];
 
 type Machine = {
   readonly cpus: number;
@@ -58,14 +52,9 @@ const QUICK: Plan = {
   effort: { gzip: 6, brotli: 5 },
 };
 
-/** False for a part that does not exist. */
-export function isDeltaPart(text: string): boolean {
-  return PARTS.some((part) => part === text);
-}
-
-export async function benchDelta({ json, quick, only }: DeltaBenchOptions): Promise<void> {
+export async function benchDelta({ json, quick, parts }: PartOptions<DeltaPart>): Promise<void> {
   const plan = quick ? QUICK : FULL;
-  const wants = (part: DeltaPart): boolean => only.length === 0 || only.includes(part);
+  const wants = (part: DeltaPart): boolean => parts.includes(part);
   const missing = prepareData();
   for (const why of missing) console.error(`MISSING ${why}`);
   const machine = machineNow();

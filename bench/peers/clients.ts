@@ -3,13 +3,16 @@
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 import { connect } from "@cubby/client";
-import { type Operation, WORKERS_MAX } from "../closed-loop.ts";
+import { WORKERS_MAX } from "../closed-loop.ts";
 import { lockPair, openFiles } from "../operations.ts";
 import type { ContenderName } from "./contenders.ts";
 import { load } from "./packages.ts";
 
 export const OPERATION_NAMES = ["write", "read", "lock"] as const;
 export type OperationName = (typeof OPERATION_NAMES)[number];
+
+/** One operation of worker `worker`, which has what it works on to itself. */
+export type Operation = (worker: number, contents: Uint8Array) => Promise<unknown>;
 
 export type Operations = Readonly<Partial<Record<OperationName, Operation>>>;
 

@@ -17,10 +17,11 @@ import { basename, join } from "node:path";
 import { DeadManSwitch } from "../../packages/cli/src/process/dead-man-switch.ts";
 import { findFreePorts } from "../../packages/cli/src/process/free-ports.ts";
 import { poll } from "../../packages/cli/src/process/sleep.ts";
+import { VERSION } from "../../packages/cli/src/version.ts";
 import { REPLICAS, startCell } from "../bench-cell.ts";
 import { installedProgram } from "../fetched-packages.ts";
 import type { Scope } from "../scope.ts";
-import { debianFolders, npmFolder, program } from "./packages.ts";
+import { debianFolders, NPM_VERSIONS, npmFolder, program } from "./packages.ts";
 
 export const CONTENDERS = ["cubby", "etcd", "zookeeper", "antietcd", "redis"] as const;
 export type ContenderName = (typeof CONTENDERS)[number];
@@ -75,9 +76,6 @@ export async function startContender(
 
 async function cubby(scope: Scope, directory: string): Promise<Contender> {
   const cell = await startCell(scope, directory);
-  const version = JSON.parse(
-    readFileSync(new URL("../../packages/cli/package.json", import.meta.url), "utf8"),
-  ).version;
   const failOver: FailOver = {
     leader: () => cell.waitReady(),
     kill: async (replica) => {
@@ -85,7 +83,8 @@ async function cubby(scope: Scope, directory: string): Promise<Contender> {
     },
     start: (replica) => cell.start(replica),
   };
-  return { name: "cubby", version, members: REPLICAS, addresses: [cell.url], failOver };
+  const addresses = [cell.url];
+  return { name: "cubby", version: VERSION, members: REPLICAS, addresses, failOver };
 }
 
 async function etcd(scope: Scope, directory: string): Promise<Contender> {
@@ -211,8 +210,8 @@ async function antietcd(scope: Scope, directory: string): Promise<Contender> {
     });
   }
   members.serving();
-  const { version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   const addresses = ports.map((port) => `127.0.0.1:${port}`);
+  const version = NPM_VERSIONS.antietcd;
   return { name: "antietcd", version, members: ANTIETCD_MEMBERS, addresses };
 }
 

@@ -1,8 +1,9 @@
 /** The clients of one contender, in a process of their own: does what its parent says, and answers. */
 
 import { setTimeout as delay } from "node:timers/promises";
-import { closedLoop, FAILED, type Operation, type Round, roundOf } from "../closed-loop.ts";
-import { type OperationName, openOperations } from "./clients.ts";
+import { closedLoop, FAILED, type Round, roundOf } from "../closed-loop.ts";
+import { SteadyWriter } from "../steady-writer.ts";
+import { type Operation, type OperationName, openOperations } from "./clients.ts";
 import type { ContenderName } from "./contenders.ts";
 
 export type LoadTask =
@@ -12,7 +13,7 @@ export type LoadTask =
       readonly inFlight: number;
       readonly durationMs: number;
     }
-  /** Writes one after the other, from now until a write succeeds that was begun after `leaderDied`. */
+  /** Writes one after the other, until a write succeeds that was begun after `leaderDied`. */
   | { readonly kind: "writeOn" }
   | { readonly kind: "leaderDies" }
   | { readonly kind: "leaderDied" };
@@ -29,66 +30,52 @@ function answer(what: LoadAnswer): void {
   process.send?.(what);
 }
 
-const WRITE_EVERY_MS = 2;
-/** From its beginning, in which there still is a leader. */
-const GAP_MS_MAX = 60_000;
 /** After a failure. */
 const RETRY_MS = 20;
-
-/** One fail-over, as a client meets it that goes on when a write fails. */
-class Gap {
-  diesAt = Number.POSITIVE_INFINITY;
-  diedAt = Number.POSITIVE_INFINITY;
-
-  async measure(write: Operation): Promise<number> {
-    this.diedAt = Number.POSITIVE_INFINITY;
-    const end = performance.now() + GAP_MS_MAX;
-    for (let i = 0; ; i += 1) {
-      const begunAt = performance.now();
-      if (begunAt > end) throw new Error(`no write in ${GAP_MS_MAX} ms`);
-      const isDone = await write(0, new TextEncoder().encode(`write ${i}`)).then(
-        () => true,
-        // A leader has died: that is what is waited out.
-        () => false,
-      );
-      if (isDone && begunAt >= this.diedAt) return performance.now() - this.diesAt;
-      await delay(WRITE_EVERY_MS);
-    }
-  }
-}
 
 const stop = new AbortController();
 process.once("disconnect", () => process.exit(0));
 try {
   const [, , name = "", ...addresses] = process.argv;
   const operations = await openOperations(name as ContenderName, addresses);
-  const gap = new Gap();
+  let writer: SteadyWriter | undefined;
+  let leaderDiesAt = 0;
   const run = async (task: LoadTask): Promise<void> => {
     switch (task.kind) {
       case "load": {
         const { operation, inFlight, durationMs } = task;
+        const perform = of(operation);
+        const workers = Array.from({ length: inFlight }, (_, worker) => worker);
         const start = performance.now();
         let failed = 0;
         const attempt: Operation = (worker, contents) =>
-          of(operation)(worker, contents).catch(async (error: unknown) => {
+          perform(worker, contents).catch(async (error: unknown) => {
             if (failed === 0) console.error(`${name}, ${operation}: ${error}`);
             failed += 1;
             await delay(RETRY_MS);
             return FAILED;
           });
-        const latencies = await closedLoop(inFlight, durationMs, stop.signal, attempt);
+        const latencies = await closedLoop(workers, durationMs, stop.signal, attempt);
         answer({ kind: "round", round: roundOf(latencies, performance.now() - start), failed });
         return;
       }
-      case "writeOn":
-        answer({ kind: "gap", gapMs: await gap.measure(of("write")) });
+      case "writeOn": {
+        const write = of("write");
+        const encoder = new TextEncoder();
+        // A leader will die: writes that fail are waited out.
+        writer = new SteadyWriter((text) => write(0, encoder.encode(text)).catch(() => FAILED));
         return;
+      }
       case "leaderDies":
-        gap.diesAt = performance.now();
+        leaderDiesAt = performance.now();
         return;
-      case "leaderDied":
-        gap.diedAt = performance.now();
+      case "leaderDied": {
+        if (writer === undefined) throw new Error("nobody writes");
+        const gapMs = (await writer.nextSuccess()) - leaderDiesAt;
+        await writer.stop();
+        answer({ kind: "gap", gapMs });
         return;
+      }
     }
   };
   const of = (name: OperationName): Operation => {

@@ -12,7 +12,7 @@ import { debianPackage, installedPackage, installedProgram } from "../fetched-pa
 
 const NPM_FOLDER = fileURLToPath(new URL("../../.cubby/peers", import.meta.url));
 
-const NPM_VERSIONS = {
+export const NPM_VERSIONS = {
   antietcd: "1.3.1",
   etcd3: "1.1.2",
   ioredis: "5.11.1",
@@ -20,7 +20,7 @@ const NPM_VERSIONS = {
   redlock: "4.2.0",
 } as const;
 
-export type NpmPackage = keyof typeof NPM_VERSIONS;
+type NpmPackage = keyof typeof NPM_VERSIONS;
 
 /** The folder of an npm package, which is fetched when it is not there. */
 export function npmFolder(name: NpmPackage): string {

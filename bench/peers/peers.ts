@@ -16,25 +16,13 @@ import {
   type Round,
   WORKERS_MAX,
 } from "../closed-loop.ts";
+import type { PartOptions } from "../part-options.ts";
 import { inScope, type Scope } from "../scope.ts";
 import { greatest, median } from "../statistics.ts";
 import { count, fixed, textTable } from "../text-table.ts";
 import { MEANINGS, OPERATION_NAMES, type OperationName } from "./clients.ts";
-import {
-  CONTENDERS,
-  type Contender,
-  type ContenderName,
-  type FailOver,
-  startContender,
-} from "./contenders.ts";
+import { type Contender, type ContenderName, type FailOver, startContender } from "./contenders.ts";
 import type { LoadAnswer, LoadTask } from "./load-process.ts";
-
-export type PeersBenchOptions = {
-  readonly json: boolean;
-  readonly quick: boolean;
-  /** The contenders to run; all when empty. */
-  readonly only: readonly string[];
-};
 
 type Plan = {
   readonly rounds: number;
@@ -49,7 +37,7 @@ const QUICK: Plan = { rounds: 1, roundMs: 400, warmUpMs: 500, failOverTrials: 1 
 const SETTLE_MS = 3_000;
 const SECONDS_MAX = 900;
 /** Beyond what a round, or a fail-over, has to take. */
-const ANSWER_MS_MAX = 70_000;
+const ANSWER_MS_MAX = 60_000;
 
 type Figures = OperationFigures & {
   readonly contender: ContenderName;
@@ -84,16 +72,8 @@ type Turn = {
   failed: number;
 };
 
-/** False for a contender that does not exist. */
-export function isContender(text: string): boolean {
-  return CONTENDERS.some((name) => name === text);
-}
-
-export async function benchPeers(options: PeersBenchOptions): Promise<void> {
+export async function benchPeers(options: PartOptions<ContenderName>): Promise<void> {
   const plan = options.quick ? QUICK : FULL;
-  const names = CONTENDERS.filter(
-    (name) => options.only.length === 0 || options.only.includes(name),
-  );
   await inScope(SECONDS_MAX, async (scope) => {
     const directory = mkdtempSync(join(tmpdir(), "cubby-peers-"));
     const entrants: Entrant[] = [];
@@ -106,7 +86,7 @@ export async function benchPeers(options: PeersBenchOptions): Promise<void> {
       console.log(options.json ? JSON.stringify(report) : textReport(report));
     });
     scope.onEnd(() => rmSync(directory, { recursive: true, force: true }));
-    for (const name of names) {
+    for (const name of options.parts) {
       console.error(`starting: ${name}`);
       const part = scope.part();
       try {

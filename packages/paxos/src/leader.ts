@@ -193,17 +193,11 @@ export class Leader {
    */
   flush(now: Instant): void {
     const replication = this.#replication;
-    if (replication === undefined) return;
-    if (this.#proposals.count > 0 && this.#mayFlush()) {
-      const { batchEntriesMax, batchBytesMax } = this.#settings;
-      const batch = this.#proposals.takeBatch(batchEntriesMax, batchBytesMax);
-      this.#acceptor.append(now, this.ballot, batch);
-      replication.streamAll(now);
-    }
-    // What waits or is not chosen yet will carry the chosen index when it moves on.
-    if (this.#proposals.count === 0 && this.#acceptor.chosen === this.#acceptor.length) {
-      replication.tellChosen();
-    }
+    if (replication === undefined || this.#proposals.count === 0 || !this.#mayFlush()) return;
+    const { batchEntriesMax, batchBytesMax } = this.#settings;
+    const batch = this.#proposals.takeBatch(batchEntriesMax, batchBytesMax);
+    this.#acceptor.append(now, this.ballot, batch);
+    replication.streamAll(now);
   }
 
   #mayFlush(): boolean {

@@ -24,9 +24,10 @@ function cellLedBy(leader: ReplicaId, replicas: number, seed: string): TestingNe
     network.run(300);
     const master = network.master();
     if (master === undefined || master === leader) continue;
-    // Only the wished heir answers for a moment.
+    // The heir is who has most of the log: the wished one alone hears of this command.
     for (const id of network.ids) if (id !== leader && id !== master) network.cutBoth(id, master);
-    network.run(1);
+    network.propose(master, "for the heir");
+    network.run(5);
     network.input(master, { kind: "handOver" });
     network.run(5);
     network.heal();

@@ -1,7 +1,7 @@
 import { utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { epochOf, sameBallot, ZERO_BALLOT } from "./ballot.ts";
-import { ADOPT_PATIENCE_MS } from "./limits.ts";
+import { ADOPT_PATIENCE_MS, LEASE_RENEW_MS } from "./limits.ts";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
 
 const commands = (...texts: string[]) => texts.map((text) => utf8Encode(text));
@@ -200,16 +200,14 @@ describe("a leader", () => {
     expect(lone.engine.status()).toMatchObject({ role: "leading", chosen: 1, leaseUntil: until });
   });
 
-  it("tells the chosen index by itself, at once, when nothing else will carry it", () => {
+  it("tells the chosen index with the next lease round when nothing else carries it", () => {
     const { lone, own } = leading();
     lone.step({ kind: "propose", entries: commands("a") });
     lone.persist();
-    const output = lone.hear(2, { kind: "accepted", ballot: own, length: 2 });
-    const message = { kind: "chosen", ballot: own, chosen: 2, length: 2 };
-    expect(output.sends).toEqual([
-      { to: 2, message },
-      { to: 3, message },
-    ]);
+    expect(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }).sends).toEqual([]);
+    const { sends } = lone.wake(LEASE_RENEW_MS);
+    const rounds = sends.map(({ message }) => message).filter(({ kind }) => kind === "leaseRequest");
+    expect(rounds).toMatchObject([{ chosen: 2, length: 2 }, { chosen: 2 }]);
   });
 
   it("lets the chosen index ride along while there is traffic", () => {

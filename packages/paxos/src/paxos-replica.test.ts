@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { replicaId } from "./ballot.ts";
+import { LEASE_RENEW_MS } from "./limits.ts";
 import { TestingNetwork } from "./test-support/testing-network.ts";
 
 const [r1] = [1].map(replicaId);
@@ -29,6 +30,8 @@ describe("a cell", () => {
       network.propose(first, "a", "b");
       network.run(5);
       expect(network.checkers.chosen.size).toBe(2);
+      // Followers learn of it by the next lease round.
+      network.run(LEASE_RENEW_MS);
       for (const id of network.ids) {
         expect(network.engine(id).status().chosen).toBe(3);
       }

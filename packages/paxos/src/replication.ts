@@ -6,7 +6,6 @@ import { ACCEPTS_PER_TURN, SNAPSHOT_PIN_MS } from "./limits.ts";
 import type {
   AcceptedMessage,
   AcceptMessage,
-  ChosenMessage,
   FetchMessage,
   PaxosMessage,
   PromiseMessage,
@@ -34,8 +33,6 @@ type Follower = {
   matched: Slot;
   /** The first slot not sent yet. Invariant: above `matched`. */
   next: Slot;
-  /** The chosen index that the last message carried. */
-  chosenTold: Slot;
   /** It lacks slots that only the snapshot holds: no accepts until it has them. */
   needsSnapshot: boolean;
   /** Since the snapshot was last offered, it asked for a part of something last at. */
@@ -81,7 +78,6 @@ export class Replication {
         synchronised: false,
         matched: 0,
         next: 1,
-        chosenTold: 0,
         needsSnapshot: false,
         fetchedAt: undefined,
         progressAt: now,
@@ -155,16 +151,17 @@ export class Replication {
     this.stream(now, from);
   }
 
-  /** Our own log counts as far as the disk has it. Returns true if more is chosen than before. */
-  choose(): boolean {
+  /**
+   * Our own log counts as far as the disk has it. Followers learn of it by the next accept or lease
+   * round: a message of its own would cost each of them a turn for every write.
+   */
+  choose(): void {
     const lengths = this.#lengths;
     lengths.length = 0;
     const acceptor = this.#acceptor;
     insertDescending(lengths, acceptor.durableLength);
     for (const follower of this.#followers.values()) insertDescending(lengths, follower.matched);
-    const before = acceptor.chosen;
     acceptor.choose(lengths[this.#options.quorum - 1] ?? 0);
-    return acceptor.chosen > before;
   }
 
   /** Sends what the log has grown by to all whose window has room. */
@@ -183,18 +180,6 @@ export class Replication {
       }
       if (!this.#windowHasRoom(follower)) return;
       this.#sendAccept(now, follower, follower.next);
-    }
-  }
-
-  /** Tells the chosen index by itself, to whom nothing else will carry it soon. */
-  tellChosen(): void {
-    const { chosen, length } = this.#acceptor;
-    let message: ChosenMessage | undefined;
-    for (const follower of this.#followers.values()) {
-      if (!follower.synchronised || follower.chosenTold >= chosen) continue;
-      message ??= { kind: "chosen", ballot: this.ballot, chosen, length };
-      follower.chosenTold = chosen;
-      this.#outbox.send(follower.replica, message);
     }
   }
 
@@ -221,12 +206,6 @@ export class Replication {
   progressOf(replica: ReplicaId): { matched: Slot; synchronised: boolean } {
     const { matched, synchronised } = this.#follower(replica);
     return { matched, synchronised };
-  }
-
-  /** The chosen index went to this follower with a message of another kind. */
-  noteChosenTold(replica: ReplicaId, chosen: Slot): void {
-    const follower = this.#follower(replica);
-    follower.chosenTold = Math.max(follower.chosenTold, chosen);
   }
 
   #synchronised(now: Instant, follower: Follower, length: Slot): void {
@@ -268,7 +247,6 @@ export class Replication {
     }
     if (follower.matched === follower.next - 1) follower.progressAt = now;
     follower.next = Math.max(follower.next, last + 1);
-    follower.chosenTold = Math.max(follower.chosenTold, chosen);
     this.#outbox.send(follower.replica, message);
   }
 

@@ -80,6 +80,11 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#position);
   }
 
+  /** All so far, and not a copy: valid until the writer goes on or is reset. */
+  written(): Uint8Array {
+    return this.#bytes.subarray(0, this.#position);
+  }
+
   reset(): void {
     this.#position = 0;
     if (this.#bytes.length > KEPT_SIZE_MAX) this.#bytes = new Uint8Array(INITIAL_SIZE);

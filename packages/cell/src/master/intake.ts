@@ -54,7 +54,7 @@ export class Intake {
       answers.asFact(call, failure("request_forgotten", detail));
       return false;
     }
-    const known = session.session.results?.get(number) ?? session.answered?.get(number);
+    const known = session.session.resultOf(number) ?? session.answered?.get(number);
     if (known !== undefined) {
       this.#answerAgain(call, known);
       return false;

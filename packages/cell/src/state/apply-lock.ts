@@ -34,7 +34,7 @@ export function applyAcquireLock(
     return reacquire(session, known, number, body.mode);
   }
   // A handle's id is the number of its Open. One that was cancelled left nobody to release the lock.
-  if (session.results?.get(body.handleId)?.$case === "error") {
+  if (session.resultOf(body.handleId)?.$case === "error") {
     return failure(
       "stale_handle",
       `The Open of this handle of ${quoted(body.path)} was cancelled.`,

@@ -74,7 +74,7 @@ export function applyCancel(state: CellState, session: Session, body: Cancel): R
   if (number >= session.requestNumberEnd) {
     return failure("invalid_argument", `Request ${number} cannot have been sent yet.`);
   }
-  const stored = session.results?.get(number);
+  const stored = session.resultOf(number);
   if (stored === undefined) {
     // An Open that needed no command has no result here, but its handle may hold a lock.
     closeOpened(state, session, number);

@@ -100,7 +100,7 @@ function applyInSession(state: CellState, index: number, command: Command): Outc
       failure("too_many_requests", `Request ${number} is too far above the lowest unanswered one.`),
     );
   }
-  const stored = session.results?.get(number);
+  const stored = session.resultOf(number);
   if (stored !== undefined) return { kind: "result", result: stored, isReplay: true };
   const result = guardFailure(state, command.guard) ?? run(state, session, index, command);
   if (result === undefined) return BLOCKED;

@@ -1,8 +1,23 @@
-import { ERROR_CODES, type ErrorCode, type Reply } from "@cubby/protocol";
+import { ERROR_CODES, type ErrorCode, encodeMessage, Reply } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
 
 /** What a request comes to, in the form in which it is stored, replayed and sent. */
 export type Result = NonNullable<Reply["result"]>;
+
+/** Kept until its session has the answer; many snapshots may be taken meanwhile, so it is encoded once. */
+export class StoredResult {
+  readonly result: Result;
+  #bytes: Uint8Array | undefined;
+
+  constructor(result: Result) {
+    this.result = result;
+  }
+
+  get bytes(): Uint8Array {
+    this.#bytes ??= encodeMessage(Reply, { tag: 0, clientEpoch: 0, result: this.result });
+    return this.#bytes;
+  }
+}
 
 export type DoneCase = "endSession" | "close" | "delete" | "release";
 

@@ -1,6 +1,6 @@
 import { IN_FLIGHT_MAX } from "@cubby/protocol";
 import type { HandleRecord } from "./handle-record.ts";
-import type { Result } from "./result.ts";
+import { type Result, StoredResult } from "./result.ts";
 
 /** What of a session survives its master (DESIGN §4). Idle sessions are many: keep it small. */
 export class Session {
@@ -15,7 +15,7 @@ export class Session {
   /** Only handles that hold locks or keep ephemeral nodes alive. */
   handles: Map<number, HandleRecord> | undefined;
   /** GAP-11: results by request number, none below `lowestUnanswered`. */
-  results: Map<number, Result> | undefined;
+  results: Map<number, StoredResult> | undefined;
   /** How many of `handles` keep an ephemeral node alive. */
   openerCount = 0;
 
@@ -40,9 +40,13 @@ export class Session {
     }
   }
 
+  resultOf(number: number): Result | undefined {
+    return this.results?.get(number)?.result;
+  }
+
   storeResult(number: number, result: Result): void {
     this.results ??= new Map();
-    this.results.set(number, result);
+    this.results.set(number, new StoredResult(result));
   }
 
   /** Beyond this number a request is more than the result table may hold. */

@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, checksum64, DecodeError } from "@cubby/base";
-import { encodeMessage, LockMode, NodeKind, Reply } from "@cubby/protocol";
+import { LockMode, NodeKind, Reply } from "@cubby/protocol";
 import { CellState } from "./cell-state.ts";
 import { HandleRecord } from "./handle-record.ts";
 import { beginOpener } from "./handles.ts";
@@ -18,13 +18,7 @@ const SNAPSHOT_VERSION = 1;
 const writer = new ByteWriter();
 
 export function encodeSnapshot(state: CellState): Uint8Array {
-  writer.reset();
-  writer.u32(MAGIC);
-  writer.varint(SNAPSHOT_VERSION);
-  writer.string(state.cellName);
-  writeEpochs(state);
-  writeNodes(state);
-  writeSessions(state);
+  write(state);
   const bytes = writer.finish();
   writer.reset();
   return bytes;
@@ -32,7 +26,20 @@ export function encodeSnapshot(state: CellState): Uint8Array {
 
 /** Equal for equal states, and practically never for different ones. */
 export function stateHash(state: CellState): string {
-  return checksum64(encodeSnapshot(state));
+  write(state);
+  const hash = checksum64(writer.written());
+  writer.reset();
+  return hash;
+}
+
+function write(state: CellState): void {
+  writer.reset();
+  writer.u32(MAGIC);
+  writer.varint(SNAPSHOT_VERSION);
+  writer.string(state.cellName);
+  writeEpochs(state);
+  writeNodes(state);
+  writeSessions(state);
 }
 
 /** Throws DecodeError when the bytes are not a snapshot of this cell that this version can read. */
@@ -249,10 +256,10 @@ function writeResults(session: Session): void {
   const numbers = [...(session.results?.keys() ?? [])].sort((a, b) => a - b);
   writer.varint(numbers.length);
   for (const number of numbers) {
-    const result = session.results?.get(number);
-    if (result === undefined) continue;
+    const stored = session.results?.get(number);
+    if (stored === undefined) continue;
     writer.varint(number);
-    writer.bytes(encodeMessage(Reply, { tag: 0, clientEpoch: 0, result }));
+    writer.bytes(stored.bytes);
   }
 }
 

@@ -61,13 +61,15 @@ export function stampWrite(data: Uint8Array, place: WritePlace, out: Uint8Array)
   assert(count % SECTORS_PER_PAGE === 0 && count > 0 && count <= 0xffff, "a write is whole pages");
   const bytes = out.subarray(0, count * SECTOR_BYTES);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  for (let index = 0; index < count; index += 1) {
+  bytes.set(data);
+  // Spread from the end, where there is room; that takes no view for each sector.
+  for (let index = count - 1; index >= 0; index -= 1) {
     const at = index * SECTOR_BYTES;
+    const from = index * SECTOR_DATA_BYTES;
+    bytes.copyWithin(at + DATA_OFFSET, from, from + SECTOR_DATA_BYTES);
     const stamp = stampOf(place.seed, place.firstSector + index);
     view.setUint32(at, stamp, true);
     view.setUint32(at + 4, place.write, true);
-    const from = index * SECTOR_DATA_BYTES;
-    bytes.set(data.subarray(from, from + SECTOR_DATA_BYTES), at + DATA_OFFSET);
     view.setUint16(at + 504, index, true);
     view.setUint16(at + 506, count, true);
     view.setUint32(at + SEAL_OFFSET, sealOf(stamp, place.write, index, count), true);
@@ -99,12 +101,12 @@ export function sectorData(bytes: Uint8Array, at: number): Uint8Array {
 
 /** The data of `count` sectors from the one at `at`, in one piece. */
 export function gatherData(bytes: Uint8Array, at: number, count: number): Uint8Array {
-  const data = new Uint8Array(count * SECTOR_DATA_BYTES);
+  const data = bytes.slice(at, at + count * SECTOR_BYTES);
   for (let index = 0; index < count; index += 1) {
-    const from = at + index * SECTOR_BYTES + DATA_OFFSET;
-    data.set(bytes.subarray(from, from + SECTOR_DATA_BYTES), index * SECTOR_DATA_BYTES);
+    const from = index * SECTOR_BYTES + DATA_OFFSET;
+    data.copyWithin(index * SECTOR_DATA_BYTES, from, from + SECTOR_DATA_BYTES);
   }
-  return data;
+  return data.subarray(0, count * SECTOR_DATA_BYTES);
 }
 
 /** Where in the file byte `position` of a write's data lies. */

@@ -206,7 +206,9 @@ describe("a leader", () => {
     lone.persist();
     expect(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }).sends).toEqual([]);
     const { sends } = lone.wake(LEASE_RENEW_MS);
-    const rounds = sends.map(({ message }) => message).filter(({ kind }) => kind === "leaseRequest");
+    const rounds = sends
+      .map(({ message }) => message)
+      .filter(({ kind }) => kind === "leaseRequest");
     expect(rounds).toMatchObject([{ chosen: 2, length: 2 }, { chosen: 2 }]);
   });
 

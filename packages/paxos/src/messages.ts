@@ -65,7 +65,7 @@ export type AcceptedMessage = {
   readonly length: Slot;
 };
 
-/** Nothing to append, but this much is chosen, and my log has this length. */
+/** To a follower not known to have my log: it has this length, and this much of it is chosen. */
 export type ChosenMessage = {
   readonly kind: "chosen";
   readonly ballot: Ballot;

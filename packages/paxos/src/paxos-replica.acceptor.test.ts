@@ -362,11 +362,17 @@ describe("an acceptor's lease grant", () => {
     // No renewal, by which the wait has an end.
     const renewal = lone.hear(1, { ...request, leaseRound: 2 });
     expect(renewal).toMatchObject({ sends: [], sendsAfterPersist: [] });
+    // What it tells of the log counts all the same: nothing else may.
+    const told = lone.hear(1, { ...request, leaseRound: 3, chosen: 2 });
+    expect(told.events.map(({ kind }) => kind)).toEqual(["chosen", "chosen"]);
     const early = lone.wake(660);
     expect(early.records).toEqual([]);
     expect(early.wakeAt).toBeLessThanOrEqual(grantedAt + 661);
     const ended = lone.wake(1);
-    expect(ended.records).toEqual([{ kind: "promised", ballot: ballot(3, 3) }]);
+    expect(ended.records).toEqual([
+      { kind: "promised", ballot: ballot(3, 3) },
+      { kind: "chosen", slot: 2 },
+    ]);
     expect(ended.sendsAfterPersist.map(({ to, message }) => [to, message.kind])).toEqual([
       [3, "promise"],
     ]);

@@ -31,7 +31,7 @@ describe("a cell", () => {
       network.run(5);
       expect(network.checkers.chosen.size).toBe(2);
       // Followers learn of it by the next lease round.
-      network.run(LEASE_RENEW_MS);
+      network.run(2 * LEASE_RENEW_MS);
       for (const id of network.ids) {
         expect(network.engine(id).status().chosen).toBe(3);
       }

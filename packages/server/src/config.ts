@@ -104,7 +104,7 @@ export const SETTINGS = {
     milliseconds(10, MINUTE_MS / 3),
     100,
     "master-lease-renew",
-    "How often the master renews its lease.",
+    "How often the master renews its lease, and so how late followers may learn what was chosen last.",
   ),
   heartbeatMs: setting(
     milliseconds(10, 10_000),

@@ -118,10 +118,14 @@ export class Metrics {
     this.#counter("proposals_total", "Commands that this replica proposed.", () =>
       sources.proposed(),
     );
-    this.#gauge("proposals_pending", "Accepted here and not yet known to be chosen.", () => {
-      const { accepted, chosen } = status();
-      return Math.max(0, accepted - chosen);
-    });
+    this.#gauge(
+      "proposals_pending",
+      "Accepted here and not yet known to be chosen; a follower learns that with the next write or lease round.",
+      () => {
+        const { accepted, chosen } = status();
+        return Math.max(0, accepted - chosen);
+      },
+    );
     this.#gauge("accepted_slot", "Last slot accepted by this replica.", () => status().accepted);
     this.#gauge("chosen_slot", "Last slot known to be chosen.", () => status().chosen);
     this.#gauge("applied_slot", "Last slot applied to the cell's state.", () => status().applied);

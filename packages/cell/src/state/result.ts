@@ -4,7 +4,10 @@ import type { CellState } from "./cell-state.ts";
 /** What a request comes to, in the form in which it is stored, replayed and sent. */
 export type Result = NonNullable<Reply["result"]>;
 
-/** Kept until its session has the answer; many snapshots may be taken meanwhile, so it is encoded once. */
+/**
+ * Kept until its session has the answer; many snapshots may be taken meanwhile, so it is encoded once.
+ * An idle session keeps the bytes of its last result, some hundred, once a snapshot was taken.
+ */
 export class StoredResult {
   readonly result: Result;
   #bytes: Uint8Array | undefined;

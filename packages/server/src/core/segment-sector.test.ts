@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
 import {
+  gatherData,
   isZero,
   PAGE_BYTES,
   PAGE_DATA_BYTES,
   readSector,
   SECTOR_BYTES,
+  SECTOR_DATA_BYTES,
+  sectorData,
   stampWrite,
 } from "./segment-sector.ts";
 
@@ -55,6 +58,28 @@ describe("readSector", () => {
       }
     }
   });
+});
+
+test("what was laid out as sectors is gathered again, wherever it lies and whatever was there", () => {
+  const data = Uint8Array.from({ length: 2 * PAGE_DATA_BYTES }, (_, at) => at * 7 + (at >> 8));
+  const before = data.slice();
+  const out = new Uint8Array(new ArrayBuffer(3 * PAGE_BYTES), 24).fill(0xaa);
+  const bytes = stampWrite(data, { seed: 7, firstSector: 8, write: 3 }, out);
+  expect(data).toEqual(before);
+  const file = new Uint8Array(new ArrayBuffer(40 + 3 * PAGE_BYTES), 40);
+  file.set(bytes, PAGE_BYTES);
+  const written = file.slice();
+  const count = bytes.length / SECTOR_BYTES;
+  expect(gatherData(file, PAGE_BYTES, count)).toEqual(data);
+  expect(file).toEqual(written);
+  for (let index = 0; index < count; index += 1) {
+    const place = { seed: 7, sector: 8 + index };
+    const found = readSector(bytes, index * SECTOR_BYTES, place);
+    expect(found).toEqual({ kind: "written", write: 3, index, count });
+    expect(sectorData(bytes, index * SECTOR_BYTES)).toEqual(
+      data.subarray(index * SECTOR_DATA_BYTES, (index + 1) * SECTOR_DATA_BYTES),
+    );
+  }
 });
 
 function* cases(): Iterable<readonly [offset: number, from: number, length: number]> {

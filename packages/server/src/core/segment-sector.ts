@@ -101,7 +101,8 @@ export function sectorData(bytes: Uint8Array, at: number): Uint8Array {
 
 /** The data of `count` sectors from the one at `at`, in one piece. */
 export function gatherData(bytes: Uint8Array, at: number, count: number): Uint8Array {
-  const data = bytes.slice(at, at + count * SECTOR_BYTES);
+  const data = new Uint8Array(count * SECTOR_BYTES);
+  data.set(bytes.subarray(at, at + data.length));
   for (let index = 0; index < count; index += 1) {
     const from = index * SECTOR_BYTES + DATA_OFFSET;
     data.copyWithin(index * SECTOR_DATA_BYTES, from, from + SECTOR_DATA_BYTES);

@@ -222,7 +222,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "if (end.hasFailed) continue;",
     why: "the locks of an expired session stay held by nobody",
     expects: [13],
-    isQuick: true,
   },
   {
     name: "ephemeral-outlives-its-session",
@@ -364,7 +363,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     const value = { path, instance, contents, hasIfGeneration: false, ifGeneration: 0 };`,
     why: "a compare-and-swap compares when it is proposed, and swaps when it is applied",
     expects: [9, 10],
-    isQuick: true,
   },
   {
     name: "results-never-forgotten",

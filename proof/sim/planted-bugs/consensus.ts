@@ -101,7 +101,6 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     const from = this.#settings.self;`,
     why: "a new leader goes on with its own log, though a promise told of a fresher one",
     expects: [1, 0],
-    isQuick: true,
   },
   {
     name: "quorum-off-by-one",

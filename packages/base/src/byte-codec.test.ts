@@ -52,6 +52,18 @@ describe("ByteWriter", () => {
     expect(writer.finish()).toEqual(fromHex("02"));
   });
 
+  it("shows what is written without a copy, and no more than that", () => {
+    const writer = new ByteWriter();
+    writer.raw(new Uint8Array(1_000).fill(7));
+    writer.reset();
+    writer.u16(0x0201);
+    const written = writer.written();
+    expect(written).toEqual(fromHex("0102"));
+    writer.reset();
+    writer.u8(9);
+    expect(written).toEqual(fromHex("0902"));
+  });
+
   it.each([-1, 256, 0.5, Number.NaN])("stops the program at u8(%d)", (value) => {
     expect(() => new ByteWriter().u8(value)).toThrow(AssertionError);
   });

@@ -84,8 +84,8 @@ export class Follower {
     }
     this.#acceptor.choose(message.chosen);
     if (message.length > this.#acceptor.length) this.#askAgain(now, from);
-    // Liveness: the leader has no more to send, and waits for an answer of ours that got lost.
-    else if (message.kind === "chosen" && message.chosen < message.length) this.#sendAccepted(from);
+    // Liveness: the leader takes this log for another one, since an answer got lost.
+    else if (message.kind === "chosen") this.#sendAccepted(from);
   }
 
   onLogPart(now: Instant, from: ReplicaId, message: LogPartMessage): void {

@@ -30,6 +30,8 @@ const SETTLED_WITHIN_MS = 4_000;
 /** How long scripts think then, about. */
 const CALM_THINK_MS = 1_000;
 const LOOK_MS = 10;
+/** The same where a look is at every session there is. */
+const LOOK_AT_ALL_MS = 100;
 /** Longer than any run. */
 const HANGS_MS = 1e9;
 /** 22: changes of leader while nothing is wrong. One may be on its way. */
@@ -86,7 +88,7 @@ export function awaitLiveness(world: World, rng: Rng): void {
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
   const noneLeft = (): boolean => deadSessions(world).length === 0;
   const withinMs = isStretched(world.plan) ? STRETCHED_WITHIN_MS : DEAD_SESSIONS_WITHIN_MS;
-  demand(world, withinMs, 18, "no-immortal-session", noneLeft, core);
+  demand(world, withinMs, 18, "no-immortal-session", noneLeft, core, LOOK_AT_ALL_MS);
   const perMs = (world.coreEvents - eventsBefore) / Math.max(1_000, world.time.now - began);
   if (perMs > EVENTS_PER_MS_MAX) {
     throw new Violation(23, "no-storm", `${perMs.toFixed(1)} events a ms after the faults`);
@@ -191,6 +193,7 @@ function demand(
   rule: string,
   holds: () => boolean,
   core: readonly ReplicaProcess[],
+  lookMs = LOOK_MS,
 ): void {
   const end = world.time.now + withinMs;
   let nextLook = 0;
@@ -198,7 +201,7 @@ function demand(
     // Each look costs more than an event: not after every one.
     if (world.time.now >= nextLook) {
       if (holds()) return;
-      nextLook = world.time.now + LOOK_MS;
+      nextLook = world.time.now + lookMs;
     }
     if (!world.time.step(end)) break;
   }

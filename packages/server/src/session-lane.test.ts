@@ -101,6 +101,11 @@ function located(tag: number, cellName = "local"): Reply {
   return { tag, clientEpoch: 0, result: { $case: "locate", value } };
 }
 
+function contents(tag: number, sizeBytes: number): Reply {
+  const value = { contents: new Uint8Array(sizeBytes), stat: undefined };
+  return { tag, clientEpoch: 0, result: { $case: "getContentsAndStat", value } };
+}
+
 function errorOf(reply: Reply | undefined): { tag: number; code: number; detail: string } {
   const result = reply?.result;
   if (result?.$case !== "error") throw new Error("the reply is an error");
@@ -324,6 +329,55 @@ describe("a session lane", () => {
     await client.replied(60);
     expect(client.replies.map((reply) => reply.tag)).toEqual(tags);
     expect(started.lane.counters.slowTotal).toBe(0);
+  });
+
+  test("refuses reads beyond what may wait on one connection, which are asked for again", async () => {
+    const limits = { outputBytesMax: 1 << 20, waitingBytesMax: 4 << 20 };
+    const started = await startLane(limits, (lane, connection, { tag }) =>
+      lane.send(connection, contents(tag, 1 << 18)),
+    );
+    const client = dial(started.address);
+    const tags = Array.from({ length: 60 }, (_, i) => i + 1);
+    client.write(SESSION_PREAMBLE);
+    const answered = new Set<number>();
+    let asked = tags;
+    for (let round = 0; asked.length > 0 && round < 10; round += 1) {
+      const before = client.replies.length;
+      client.write(Buffer.concat(asked.map(locate)));
+      await client.replied(before + asked.length);
+      for (const reply of client.replies.slice(before)) {
+        if (reply.result?.$case === "getContentsAndStat") answered.add(reply.tag);
+        else expect(errorOf(reply).code).toBe(ERROR_CODES.overloaded.id);
+      }
+      asked = tags.filter((tag) => !answered.has(tag));
+    }
+    expect(answered.size).toBe(60);
+    expect(client.replies.length).toBeGreaterThan(60);
+    expect(started.lane.counters.slowTotal).toBe(0);
+  });
+
+  test("refuses reads beyond what all connections may owe, also within one turn", async () => {
+    const started = await startLane({ readsTotalBytesMax: 4 << 20 }, () => undefined);
+    const clients = Array.from({ length: 20 }, () => dial(started.address));
+    for (const client of clients) {
+      client.write(SESSION_PREAMBLE);
+      client.write(locate(1));
+    }
+    await eventually(() => started.requests.length === 20);
+    for (const { connection } of started.requests) {
+      started.lane.send(connection, contents(1, (1 << 19) - 1_000));
+    }
+    for (const client of clients) await client.replied(1);
+    const kinds = clients.map(({ replies }) => replies[0]?.result?.$case);
+    expect(kinds.filter((kind) => kind === "getContentsAndStat")).toHaveLength(8);
+    expect(kinds.filter((kind) => kind === "error")).toHaveLength(12);
+    // All was read meanwhile.
+    started.lane.sweep();
+    for (const { connection } of started.requests) {
+      started.lane.send(connection, contents(2, 1_000));
+    }
+    for (const client of clients) await client.replied(2);
+    expect(clients.every(({ replies }) => replies[1]?.result?.$case !== "error")).toBe(true);
   });
 
   test("sends no_quorum for a reply that waited for longer than its lease", async () => {

@@ -38,6 +38,8 @@ export type SessionLaneLimits = {
   readonly waitingBytesMax: number;
   /** The same over all connections: the worst readers are disconnected. */
   readonly outputTotalBytesMax: number;
+  /** Gathered, waiting or not taken over all connections: reads beyond are refused. */
+  readonly readsTotalBytesMax: number;
   /** Unread replies of which the kernel takes nothing for so long end the connection. */
   readonly unreadMs: number;
   /** Unfinished frames over all connections. */
@@ -58,7 +60,9 @@ export const SESSION_LANE_LIMITS: SessionLaneLimits = {
   outputBytesMax: 8 * 1024 * 1024,
   // What a session may ask for at once, which says nothing yet of how fast it reads.
   waitingBytesMax: IN_FLIGHT_MAX * FRAME_BYTES_MAX,
-  outputTotalBytesMax: 512 * 1024 * 1024,
+  outputTotalBytesMax: 384 * 1024 * 1024,
+  // More than that: whoever does not read is not to keep others from it.
+  readsTotalBytesMax: 512 * 1024 * 1024,
   unreadMs: 30_000,
   heldTotalBytesMax: 256 * 1024 * 1024,
   handshakeMs: 5_000,
@@ -115,6 +119,7 @@ type Connection = {
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
 const NOTHING_LEASED: LeasedFrame[] = [];
 const NOTHING_WAITS: WaitingReply[] = [];
+const TOO_MUCH_WAITS = "Too many bytes of replies wait to be read; this one was not added to them.";
 const LEASE_ENDED = "The master lease ended before the reply could leave.";
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
@@ -147,6 +152,8 @@ export class SessionLane {
   #framesRead = 0;
   #bytesRead = 0;
   #heldTotalBytes = 0;
+  /** What was unread at the last sweep, and all replies since. */
+  #owedTotalBytes = 0;
 
   constructor(options: SessionLaneOptions) {
     this.#ids = options.ids;
@@ -193,8 +200,16 @@ export class SessionLane {
   send(connection: number, reply: Reply, validUntil: Instant = NEVER): void {
     const to = this.#connections.get(connection);
     if (to === undefined || to.stage === "closing") return;
-    if (reply.result?.$case === "error") countError(this.counters, reply.result.value.code);
-    this.#put(to, Reply.encode(reply, this.#writer).finish(), reply.tag, validUntil);
+    const { tag, result } = reply;
+    if (result?.$case === "error") countError(this.counters, result.value.code);
+    const payload = Reply.encode(reply, this.#writer).finish();
+    const isRead = result?.$case === "getContentsAndStat" || result?.$case === "readDir";
+    if (isRead && this.#wouldBeTooMuch(to, payload)) {
+      // Sessions that share a connection may together ask for more than one may owe.
+      this.#put(to, this.#errorPayload(tag, "overloaded", TOO_MUCH_WAITS), 0, NEVER);
+    } else {
+      this.#put(to, payload, tag, validUntil);
+    }
   }
 
   /** As `send`, with a Reply that has been encoded before. */
@@ -252,6 +267,7 @@ export class SessionLane {
         this.#dropSlow(connection);
       }
     }
+    this.#owedTotalBytes = totalBytes;
     if (totalBytes <= this.#limits.outputTotalBytesMax) return;
     const worst = [...this.#unread].sort((a, b) => b.unreadBytes - a.unreadBytes);
     for (const connection of worst) {
@@ -423,7 +439,15 @@ export class SessionLane {
     this.#handler.onRequest(connection.id, request);
   };
 
+  #wouldBeTooMuch(to: Connection, payload: Uint8Array): boolean {
+    const { waitingBytesMax, readsTotalBytesMax } = this.#limits;
+    if (this.#owedTotalBytes + payload.length > readsTotalBytesMax) return true;
+    if (to.waitingBytes + payload.length <= waitingBytesMax) return false;
+    return to.waiting.length > 0 || !this.#hasRoom(to, payload);
+  }
+
   #put(to: Connection, payload: Uint8Array, tag: number, validUntil: Instant): void {
+    this.#owedTotalBytes += payload.length;
     if (to.waiting.length === 0 && this.#hasRoom(to, payload)) {
       this.#append(to, payload, tag, validUntil);
       return;
@@ -562,7 +586,16 @@ export class SessionLane {
   /** Cuts a connection off. The socket's "close" follows in a turn of its own, and tells the handler. */
   #drop(connection: Connection): void {
     connection.stage = "closing";
+    this.#discardOutput(connection);
     connection.socket.destroy();
+  }
+
+  #discardOutput(connection: Connection): void {
+    if (connection.out !== undefined) this.#pool.give(connection.out);
+    connection.out = undefined;
+    connection.leased = NOTHING_LEASED;
+    connection.waiting = NOTHING_WAITS;
+    connection.waitingBytes = 0;
   }
 
   /** The connection sends and gets nothing more. Tells the handler the first time. */
@@ -573,10 +606,7 @@ export class SessionLane {
     this.#timed.delete(connection);
     if (!this.#connections.delete(connection.id)) return;
     this.counters.connections = this.#connections.size;
-    if (connection.out !== undefined) this.#pool.give(connection.out);
-    connection.out = undefined;
-    connection.waiting = NOTHING_WAITS;
-    connection.waitingBytes = 0;
+    this.#discardOutput(connection);
     this.#handler.onDisconnected(connection.id);
   }
 }

@@ -373,4 +373,76 @@ describe("hostile clients", () => {
       192 * 255,
     );
   }, 60_000);
+
+  // Each grant proposes all that its session asks for once more, past the bound; the log drops an expiry.
+  it("has no more under way than it may, when those who are granted ask many times", () => {
+    const proposedBytesMax = 8 * 1024;
+    const harness = new Harness(1, { proposedBytesMax });
+    const holder = new TestSession(harness);
+    holder.acquire(holder.open("/ls/local/l").handle);
+    const session = new TestSession(harness);
+    const { handle } = session.open("/ls/local/l");
+    session.lowest = session.next;
+    for (let n = 0; n < 250; n += 1) session.beginAcquire(handle);
+    harness.isHeldBack = true;
+    holder.begin({ $case: "endSession", value: {} });
+    const { log } = harness.pair(0);
+    let mostBytes = 0;
+    while (log.proposed.length > 0) {
+      harness.choose(log.proposed.shift() ?? new Uint8Array(0));
+      mostBytes = Math.max(
+        mostBytes,
+        log.proposed.reduce((sum, { length }) => sum + length, 0),
+      );
+    }
+    expect(mostBytes).toBeGreaterThan(proposedBytesMax / 2);
+    expect(mostBytes).toBeLessThan(proposedBytesMax + 1_000);
+    harness.letGo();
+    const granted = harness.replies.filter(({ reply }) => reply.result?.$case === "acquire");
+    expect(granted).toHaveLength(250);
+  });
+
+  // A new master looks at all who are under way for each of a thousand that go.
+  it("looks at no waiter for a shared holder that leaves others behind", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const [first, second] = [session.open("/ls/local/l"), session.open("/ls/local/l")];
+    session.acquire(first.handle, SHARED);
+    session.acquire(second.handle, SHARED);
+    const waiting = new TestSession(harness);
+    const tag = waiting.beginAcquire(waiting.open("/ls/local/l").handle);
+    const pump = vi.spyOn(Waiters.prototype, "pump");
+    session.release(first.handle);
+    expect(pump).not.toHaveBeenCalled();
+    session.release(second.handle);
+    expect(pump).toHaveBeenCalledTimes(1);
+    pump.mockRestore();
+    expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+  });
+
+  // After a restore no checksum is known: a page of large files took longer than an election timeout.
+  it("reads a few megabytes for a page of a directory, and goes on behind it", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const dir = session.open("/ls/local/d", { kind: NodeKind.DIRECTORY }).handle;
+    const names = Array.from({ length: 40 }, (_, i) => `f${String(i).padStart(2, "0")}`);
+    for (const name of names) {
+      const { handle } = session.open(`/ls/local/d/${name}`);
+      session.set(handle, "x".repeat(256 * 1024));
+    }
+    harness.restore(0, 0);
+    harness.elect(0);
+    session.acknowledge();
+    const list = (after: string): { names: string[]; more: boolean } => {
+      const result = session.call({ $case: "readDir", value: { handle: dir, after } });
+      if (result.$case !== "readDir") throw new Error(codeOf(result));
+      return { names: result.value.entries.map(({ name }) => name), more: result.value.more };
+    };
+    const pages = [list("")];
+    expect(pages[0]).toMatchObject({ names: names.slice(0, 16), more: true });
+    // All of the first page is known by now.
+    expect(list("")).toMatchObject({ names: names.slice(0, 32), more: true });
+    expect(list("f31")).toMatchObject({ names: names.slice(32), more: false });
+    expect(list("")).toMatchObject({ names, more: false });
+  });
 });

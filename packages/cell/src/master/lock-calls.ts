@@ -17,6 +17,8 @@ const MOVES_LOCKS: ReadonlySet<string | undefined> = new Set(["acquire", "releas
 export class LockCalls {
   readonly #parts: MasterParts;
   readonly #intake: Intake;
+  /** Sessions whose handles hold what they ask for once more, and who wait for what is under way. */
+  readonly #stalled = new Set<MasterSession>();
 
   constructor(parts: MasterParts, intake: Intake) {
     this.#parts = parts;
@@ -56,10 +58,26 @@ export class LockCalls {
    * as what might have given the lock back has not.
    */
   onSettled({ session, request: { call: settled } }: Call): void {
-    if (session?.calls === undefined || !MOVES_LOCKS.has(settled?.$case)) return;
-    for (const call of session.calls.values()) {
+    if (session !== undefined && MOVES_LOCKS.has(settled?.$case)) this.#proposeHeld(session);
+  }
+
+  /** There is room again for what was held back. */
+  resume(): void {
+    if (this.#stalled.size === 0) return;
+    const sessions = [...this.#stalled];
+    this.#stalled.clear();
+    for (const session of sessions) this.#proposeHeld(session);
+  }
+
+  #proposeHeld(session: MasterSession): void {
+    for (const call of session.calls?.values() ?? []) {
       if (call.claim === undefined || call.isProposed) continue;
-      if (holdOf(session, call.claim.handleId) === "held") this.proposeClaim(call);
+      if (holdOf(session, call.claim.handleId) !== "held") continue;
+      if (this.#intake.isOverloaded) {
+        this.#stalled.add(session);
+        return;
+      }
+      this.proposeClaim(call);
     }
   }
 

@@ -217,7 +217,10 @@ export class Master {
       if (this.#clock.isLeaseLive(now)) this.#pumpDelays(now);
     }
     this.#onEffects(now, serving);
-    if (serving.intake.hasRoom) serving.parts.waiters.resume();
+    if (serving.intake.hasRoom) {
+      serving.parts.waiters.resume();
+      serving.locks.resume();
+    }
   }
 
   /**

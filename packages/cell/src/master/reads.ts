@@ -16,6 +16,9 @@ import { failure, type Result } from "../state/result.ts";
 import { sequencerOf, sequencerProblem } from "../state/sequencer.ts";
 import type { Session } from "../state/session.ts";
 
+/** What one page may have to be read for, which keeps the master from all else: some 20 ms. */
+const PAGE_READ_BYTES = 4 * 1024 * 1024;
+
 /** API-4. */
 export function contentsAndStat(node: Node): Result {
   if (node.kind !== NodeKind.FILE) {
@@ -32,16 +35,18 @@ export function stat(node: Node): Result {
   return { $case: "getStat", value: node.stat() };
 }
 
-/** API-6: names and metadata, a page at a time. */
+/** API-6: names and metadata, a page at a time, which after a restore may be a short one. */
 export function directory(node: Node, call: ReadDir): Result {
   if (node.kind !== NodeKind.DIRECTORY) {
     return failure("not_a_directory", `${quoted(node.path)} is a file.`);
   }
   const entries: DirectoryEntry[] = [];
+  let readBytes = 0;
   for (const [name, child] of node.children?.entriesAfter(call.after) ?? []) {
-    if (entries.length >= DIRECTORY_PAGE_ENTRIES_MAX) {
+    if (entries.length >= DIRECTORY_PAGE_ENTRIES_MAX || readBytes >= PAGE_READ_BYTES) {
       return { $case: "readDir", value: { entries, more: true } };
     }
+    readBytes += child.unreadBytes;
     entries.push({ name, stat: child.stat() });
   }
   return { $case: "readDir", value: { entries, more: false } };

@@ -33,10 +33,10 @@ export function giveBack(state: CellState, record: HandleRecord): void {
   record.holds = LockMode.FREE;
   record.claims = [];
   node.holderCount -= 1;
-  if (node.holderCount === 0) {
-    node.lockMode = LockMode.FREE;
-    state.locksHeld -= 1;
-  }
+  // Who goes while others hold it makes room for nobody.
+  if (node.holderCount > 0) return;
+  node.lockMode = LockMode.FREE;
+  state.locksHeld -= 1;
   state.effects.unlocked.push(node);
 }
 

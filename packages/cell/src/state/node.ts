@@ -77,6 +77,11 @@ export class Node {
     return this.children === undefined ? 0 : this.children.size;
   }
 
+  /** What asking for the checksum has to read. */
+  get unreadBytes(): number {
+    return this.#checksum === undefined ? this.#contents.length : 0;
+  }
+
   /** META-3. Computed when first asked for, as by the Stat in a result; a restored node may never be. */
   get checksum(): string {
     this.#checksum ??= checksum64(this.#contents);

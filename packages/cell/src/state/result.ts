@@ -5,8 +5,8 @@ import type { CellState } from "./cell-state.ts";
 export type Result = NonNullable<Reply["result"]>;
 
 /**
- * Kept until its session has the answer; many snapshots may be taken meanwhile, so it is encoded once.
- * An idle session keeps the bytes of its last result, some hundred, once a snapshot was taken.
+ * Kept until the log hears that its session has the answer, which an idle one says with its next command;
+ * many snapshots may be taken meanwhile, so it is encoded once.
  */
 export class StoredResult {
   readonly result: Result;

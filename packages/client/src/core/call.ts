@@ -111,6 +111,7 @@ export class Call {
    * refused with `not-applied` was not.
    */
   doubtfulSends = 0;
+  wasSent = false;
   refusals = 0;
   /** After a refusal: not before this. */
   repeatAt: Instant = 0 as Instant;

@@ -145,6 +145,7 @@ export class RequestTable {
     call.connection = connection;
     call.tag = tag;
     call.doubtfulSends += 1;
+    call.wasSent = true;
     this.#unsentCount -= 1;
   }
 
@@ -200,9 +201,8 @@ export class RequestTable {
       this.#dropGivenUp();
     } else if (phase === "inFlight") {
       this.#leaveFlight(call);
-      const mayHaveRun = call.traits.mutating && call.doubtfulSends > 0;
       if (call.number === 0) this.#unnumbered.delete(call);
-      else if (!mayHaveRun) this.#forget(call.number);
+      else if (!hasLeftSomething(call)) this.#forget(call.number);
       else {
         this.#numbered.set(call.number, undefined);
         this.#toCancel.add(call.number);
@@ -305,4 +305,12 @@ export class RequestTable {
       this.#queueHead = 0;
     }
   }
+}
+
+/**
+ * What is to be cancelled. An Open may have left a handle though it was refused: its answer, made and then
+ * withdrawn as the master's lease ended, had been remembered there.
+ */
+function hasLeftSomething({ traits, doubtfulSends, body, wasSent }: Call): boolean {
+  return traits.mutating && (doubtfulSends > 0 || (body.$case === "open" && wasSent));
 }

@@ -364,6 +364,19 @@ describe("giving up", () => {
     expect(world.last("release")).toMatchObject({ address: "h:2" });
   });
 
+  it("cancels an Open that was refused: its answer may have been withdrawn, and its handle not", () => {
+    const { world, session } = opened();
+    const open = world.call(session, body.open);
+    world.refuse(world.last("open"), "no_quorum");
+    world.abort(open);
+    expect(open.failure).toMatchObject({ code: "cancelled", outcome: "not-applied" });
+    expect(world.of("cancel")).toHaveLength(1);
+    const write = world.call(session, body.write);
+    world.refuse(world.last("setContents"), "no_quorum");
+    world.abort(write);
+    expect(world.of("cancel")).toHaveLength(1);
+  });
+
   it("sends no Cancel for a read", () => {
     const { world, session } = opened();
     const read = world.call(session, body.read);

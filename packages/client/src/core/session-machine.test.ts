@@ -128,6 +128,20 @@ describe("a session's life", () => {
     expect(world.last("endSession").address).toBe(B);
   });
 
+  it("closes at a master that has lost what acknowledged it", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    world.kill(A);
+    world.elect(B);
+    world.run(100);
+    // It never came there.
+    world.acknowledged.clear();
+    world.cut(B);
+    world.close(session, 2_000);
+    world.run(500);
+    expect(session.state).toBe("closed");
+  });
+
   it("says why it could not be opened", () => {
     const world = new World([A, B]);
     world.kill(A);

@@ -464,6 +464,8 @@ export class SessionMachine implements CallingSession {
       this.#sendControl(now);
       return;
     }
+    // Liveness: what acknowledged the fail-over was lost with its connection, and no KeepAlive follows it.
+    if (code === "stale_epoch" && this.#state === "closing") this.#acknowledgedEpoch = 0;
     this.#controlAt = after(now, CONTROL_REPEAT_MS);
     this.onRefused(now, code, hint, epoch);
   }

@@ -1,5 +1,5 @@
 import { type Instant, instant } from "@cubby/base";
-import { ERROR_CODES, type ErrorCode, type Reply, type Request } from "@cubby/protocol";
+import { ERROR_CODES, type ErrorCode, Open, type Reply, type Request } from "@cubby/protocol";
 import { Call, type CallBody, type ConnectionId } from "../core/call.ts";
 import { ClientCore } from "../core/client-core.ts";
 import { SessionMachine, type SessionOptions } from "../core/session-machine.ts";
@@ -283,6 +283,7 @@ const LARGE = new Uint8Array(250_000);
 
 export const body = {
   read: { $case: "getContentsAndStat", value: { handle: HANDLE } },
+  open: { $case: "open", value: { ...Open.create(), name: "/ls/local/f" } },
   write: {
     $case: "setContents",
     value: { handle: HANDLE, contents: HANDLE, hasIfGeneration: false, ifGeneration: 0 },

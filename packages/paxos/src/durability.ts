@@ -7,7 +7,7 @@ export class Durability {
   #persisted: RecordIndex = 0;
   /** One mark per instant at which records were issued, oldest first. */
   #marks: { through: RecordIndex; readonly at: Instant }[] = [];
-  /** When the disk last did a part of what waits. */
+  /** When the disk last did something of what waits. */
   #progressAt = instant(0);
 
   issue(now: Instant): RecordIndex {
@@ -20,7 +20,7 @@ export class Durability {
 
   /** No more than before, when a part of what waits was done: the disk is busy, and not stuck. */
   persistedThrough(now: Instant, index: RecordIndex): void {
-    if (index === this.#persisted) this.#progressAt = now;
+    this.#progressAt = now;
     assert(index <= this.#issued, "only what was handed out becomes durable");
     assert(index >= this.#persisted, "what is durable stays durable");
     this.#persisted = index;
@@ -41,7 +41,7 @@ export class Durability {
     return this.#persisted < this.#issued;
   }
 
-  /** How long the oldest record that is not durable has waited since the disk last did a part of it. */
+  /** How long what is not durable has waited since the disk last did something: not for those before it. */
   waitingMs(now: Instant): number {
     const oldest = this.#marks[0];
     if (oldest === undefined) return 0;

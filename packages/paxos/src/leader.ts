@@ -110,6 +110,7 @@ export class Leader {
     }
     if (this.#replication !== undefined) {
       this.#replication.onPromise(now, from, message);
+      this.#replication.choose();
       return;
     }
     this.#phase1.add(from, message);

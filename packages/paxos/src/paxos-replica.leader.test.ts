@@ -287,6 +287,19 @@ describe("a leader", () => {
     expect(sends).toMatchObject([{ to: 2, message: { kind: "accept", firstSlot: 1 } }]);
   });
 
+  it("counts what a follower says by a promise alone, when there is nothing left to send", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    lone.persist();
+    const promise = { kind: "promise", ballot: own, chosen: 0, firstSlot: 1, entries: [] } as const;
+    lone.hear(2, { ...promise, length: 0, acceptedBallot: ZERO_BALLOT });
+    for (let i = 0; i < 4; i += 1) lone.persist();
+    expect(lone.engine.status()).toMatchObject({ role: "leading", chosen: 0, length: 1 });
+    // It learned the first slot with the log, and its acceptance was lost.
+    lone.hear(2, { ...promise, length: 1, firstSlot: 2, acceptedBallot: own });
+    expect(lone.engine.status()).toMatchObject({ chosen: 1 });
+  });
+
   it("prepares a follower that asks for it", () => {
     const { lone, own } = leading();
     const output = lone.hear(3, { kind: "prepareRequest", ballot: own });

@@ -1,0 +1,22 @@
+import { instant } from "@cubby/base";
+import { describe, expect, it } from "vitest";
+import { Durability } from "./durability.ts";
+
+describe("what waits for the disk", () => {
+  it("waits from its own beginning, or since the disk last did something", () => {
+    const durability = new Durability();
+    expect(durability.waitingMs(instant(1_000))).toBe(0);
+    const first = durability.issue(instant(1_000));
+    const second = durability.issue(instant(1_001));
+    expect(durability.waitingMs(instant(1_200))).toBe(200);
+    // Of a disk that is slow, and not stuck: the second waited for the first.
+    durability.persistedThrough(instant(1_200), first);
+    expect(durability.waitingMs(instant(1_320))).toBe(120);
+    durability.persistedThrough(instant(1_320), first);
+    expect(durability.waitingMs(instant(1_320))).toBe(0);
+    durability.persistedThrough(instant(1_400), second);
+    expect(durability.writing).toBe(false);
+    durability.issue(instant(9_000));
+    expect(durability.waitingMs(instant(9_100))).toBe(100);
+  });
+});

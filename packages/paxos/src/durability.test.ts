@@ -12,10 +12,12 @@ describe("what waits for the disk", () => {
     // Of a disk that is slow, and not stuck: the second waited for the first.
     durability.persistedThrough(instant(1_200), first);
     expect(durability.waitingMs(instant(1_320))).toBe(120);
+    expect(durability.oldestMs(instant(1_320))).toBe(319);
     durability.persistedThrough(instant(1_320), first);
     expect(durability.waitingMs(instant(1_320))).toBe(0);
     durability.persistedThrough(instant(1_400), second);
     expect(durability.writing).toBe(false);
+    expect(durability.oldestMs(instant(5_000))).toBe(0);
     durability.issue(instant(9_000));
     expect(durability.waitingMs(instant(9_100))).toBe(100);
   });

@@ -41,6 +41,12 @@ export class Durability {
     return this.#persisted < this.#issued;
   }
 
+  /** How long the oldest record that is not durable has waited, whatever the disk did meanwhile. */
+  oldestMs(now: Instant): number {
+    const oldest = this.#marks[0];
+    return oldest === undefined ? 0 : msBetween(oldest.at, now);
+  }
+
   /** How long what is not durable has waited since the disk last did something: not for those before it. */
   waitingMs(now: Instant): number {
     const oldest = this.#marks[0];

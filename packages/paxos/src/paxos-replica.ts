@@ -536,7 +536,8 @@ export class PaxosReplica {
     const election = this.#election;
     const before = election.own;
     const established = this.#leader?.phase === "leading";
-    const began = election.advance(this.#now, { diskAlive: this.#diskAlive, established });
+    const context = { diskAlive: this.#diskAlive, diskPrompt: this.#diskPrompt, established };
+    const began = election.advance(this.#now, context);
     if (!sameBallot(before, election.own)) this.#tookOver("no leader answers");
     if (!began) return;
     const { peers } = this.#settings;
@@ -643,6 +644,12 @@ export class PaxosReplica {
     // Alone there is nobody who could do better.
     if (peers.length === 0) return true;
     return this.#outbox.durability.waitingMs(this.#now) <= electionTimeoutMs;
+  }
+
+  /** Whoever is busy leads on, and answers; whoever begins to lead needs its disk at once. */
+  get #diskPrompt(): boolean {
+    const { peers, electionTimeoutMs } = this.#settings;
+    return peers.length === 0 || this.#outbox.durability.oldestMs(this.#now) <= electionTimeoutMs;
   }
 
   #noteDisk(): void {

@@ -29,11 +29,11 @@ export const NODES_MAX_DEFAULT = 1_000_000;
 export const CHILDREN_MAX_DEFAULT = 100_000;
 export const HANDLES_PER_SESSION_MAX_DEFAULT = 1_024;
 /**
- * Names and contents of all nodes together: a snapshot has to stay well below the 2 GiB that a replica
- * can install, and is in memory more than once while it is written. Applying a command depends on it:
- * replicas that differ in it would come to differ in their state.
+ * Names and contents of all nodes together. A checkpoint is one record of at most 1 GiB, and holds what came
+ * in since the snapshot below it: twice its size before the next is due, and up to four times while that is
+ * written. Applying a command depends on this limit: replicas that differ in it would differ in their state.
  */
-export const TREE_BYTES_MAX = 1024 * 1024 * 1024;
+export const TREE_BYTES_MAX = 128 * 1024 * 1024;
 
 /** How far from true time the rate of any clock may be for leases to hold (ε). */
 export const CLOCK_RATE_ERROR = 0.1;

@@ -278,7 +278,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "record.claims = others;\n    return false;",
     why: "a lock that was granted to a cancelled request is held by code that gave up",
     expects: [10, 13],
-    isQuick: true,
   },
   {
     name: "sequencer-generation-ignored",
@@ -406,7 +405,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     call.tellAll(`,
     why: "a Close is done, and nobody is told",
     expects: [23],
-    isQuick: true,
   },
   {
     name: "stat-tells-free",

@@ -57,7 +57,6 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     }`,
     why: "after a lost connection a write is sent again as another request",
     expects: [9, 10],
-    isQuick: true,
   },
   {
     name: "timeout-called-not-applied",

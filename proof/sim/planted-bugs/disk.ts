@@ -63,7 +63,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: 'return { isTorn: mustBeWhole, damage: { sector, problem: "missing" } };',
     why: "a write that a crash cut short is taken for damage, and the replica refuses to start",
     expects: [24],
-    isQuick: true,
   },
   {
     name: "damage-taken-for-torn-tail",

@@ -16,7 +16,7 @@ export type ElectionOptions = {
 export type ElectionContext = {
   /** A disk that is stuck leads nobody (reliability §5.18). */
   readonly diskAlive: boolean;
-  /** Nothing waits long for the disk: the promise of a ballot of our own would wait behind it, unheard. */
+  /** Alive, and nothing waits long for it: the promise of a ballot of our own would wait behind that, unheard. */
   readonly diskPrompt: boolean;
   /** This replica leads with a synchronised log: winning back one peer is not urgent. */
   readonly established: boolean;
@@ -355,7 +355,7 @@ export class BallotLeaderElection {
 
   /** Omni-Paxos: unhappy, all who answer are unhappy, and they are enough for a quorum. */
   #mayTakeOver(now: Instant, context: ElectionContext): boolean {
-    if (this.#happy || !context.diskAlive || !context.diskPrompt) return false;
+    if (this.#happy || !context.diskPrompt) return false;
     let connected = 1;
     for (const peer of this.#options.peers) {
       const reply = this.#live(now, peer);

@@ -110,7 +110,6 @@ export class Leader {
     }
     if (this.#replication !== undefined) {
       this.#replication.onPromise(now, from, message);
-      this.#replication.choose();
       return;
     }
     this.#phase1.add(from, message);
@@ -118,9 +117,7 @@ export class Leader {
   }
 
   onAccepted(now: Instant, from: ReplicaId, message: AcceptedMessage): void {
-    if (this.#replication === undefined) return;
-    this.#replication.onAccepted(now, from, message);
-    this.#replication.choose();
+    this.#replication?.onAccepted(now, from, message);
   }
 
   onFetch(now: Instant, from: ReplicaId, message: FetchMessage): void {

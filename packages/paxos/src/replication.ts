@@ -95,9 +95,7 @@ export class Replication {
     // Our log was adopted from a quorum, so what anybody knows to be chosen is chosen in it.
     this.#acceptor.choose(promise.chosen);
     if (sameBallot(promise.acceptedBallot, this.ballot)) {
-      this.#synchronised(now, follower, promise.length);
-      // Liveness: nothing else may bring it the rest, where no lease round tells how long the log is.
-      this.stream(now, from);
+      this.#onMatched(now, follower, promise.length);
       return;
     }
     follower.progressAt = now;
@@ -114,8 +112,7 @@ export class Replication {
       return;
     }
     follower.promised = true;
-    this.#synchronised(now, follower, message.length);
-    this.stream(now, follower.replica);
+    this.#onMatched(now, follower, message.length);
   }
 
   onFetch(now: Instant, from: ReplicaId, message: FetchMessage): void {
@@ -208,7 +205,7 @@ export class Replication {
     return { matched, synchronised };
   }
 
-  #synchronised(now: Instant, follower: Follower, length: Slot): void {
+  #onMatched(now: Instant, follower: Follower, length: Slot): void {
     if (!follower.synchronised || length > follower.matched) follower.progressAt = now;
     follower.synchronised = true;
     follower.matched = Math.max(follower.matched, length);
@@ -217,6 +214,9 @@ export class Replication {
       follower.needsSnapshot = false;
       follower.next = follower.matched + 1;
     }
+    // Liveness: after a promise nothing else may bring it the rest, nor show that a quorum has it all.
+    this.stream(now, follower.replica);
+    this.choose();
   }
 
   #windowHasRoom(follower: Follower): boolean {

@@ -443,12 +443,12 @@ export class SessionLane {
     const { waitingBytesMax, readsTotalBytesMax } = this.#limits;
     if (this.#owedTotalBytes + payload.length > readsTotalBytesMax) return true;
     if (to.waitingBytes + payload.length <= waitingBytesMax) return false;
-    return to.waiting.length > 0 || !this.#hasRoom(to, payload);
+    return this.#mustWait(to, payload);
   }
 
   #put(to: Connection, payload: Uint8Array, tag: number, validUntil: Instant): void {
     this.#owedTotalBytes += payload.length;
-    if (to.waiting.length === 0 && this.#hasRoom(to, payload)) {
+    if (!this.#mustWait(to, payload)) {
       this.#append(to, payload, tag, validUntil);
       return;
     }
@@ -456,6 +456,10 @@ export class SessionLane {
     to.waiting.push({ payload, tag, validUntil });
     to.waitingBytes += payload.length;
     if (to.waitingBytes > this.#limits.waitingBytesMax) this.#dropSlow(to);
+  }
+
+  #mustWait(to: Connection, payload: Uint8Array): boolean {
+    return to.waiting.length > 0 || !this.#hasRoom(to, payload);
   }
 
   /** One reply has room however long it is, where nothing is before it. */

@@ -63,6 +63,7 @@ export class LockCalls {
 
   /** There is room again for what was held back. */
   resume(): void {
+    this.#parts.waiters.resume();
     if (this.#stalled.size === 0) return;
     const sessions = [...this.#stalled];
     this.#stalled.clear();

@@ -217,10 +217,7 @@ export class Master {
       if (this.#clock.isLeaseLive(now)) this.#pumpDelays(now);
     }
     this.#onEffects(now, serving);
-    if (serving.intake.hasRoom) {
-      serving.parts.waiters.resume();
-      serving.locks.resume();
-    }
+    if (serving.intake.hasRoom) serving.locks.resume();
   }
 
   /**

@@ -10,7 +10,7 @@ import {
 } from "./journal.test-support.ts";
 import type { Journal } from "./journal.ts";
 import type { SimDisk } from "./simulated-disk.ts";
-import { snapshotFile } from "./snapshot-file.ts";
+import { SNAPSHOT_CHUNK_BYTES, snapshotFile } from "./snapshot-file.ts";
 
 const BALLOT = { round: 1, priority: 0, replica: 3 };
 
@@ -161,6 +161,23 @@ describe("snapshots of the journal", () => {
       if (journal.snapshotSlot < 50) expect(journal.persistedThrough).toBeLessThanOrEqual(1);
     }
     expect(mustRecover(disk).snapshot?.slot).toBe(50);
+  });
+
+  it("that a record names are progress for as long as it waits, chunk by chunk", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    settle(journal, disk);
+    journal.writeSnapshot(snapshotAt(50, 4 * SNAPSHOT_CHUNK_BYTES));
+    disk.submit(journal.takeRequests());
+    const before = journal.progress;
+    journal.onCompletion(disk.complete(0));
+    expect(journal.progress).toBe(before);
+    journal.append([{ ...record(50), afterSnapshot: 50 }]);
+    for (let chunk = 1; chunk <= 3; chunk += 1) {
+      disk.submit(journal.takeRequests());
+      journal.onCompletion(disk.complete(0));
+      expect(journal.progress).toBe(before + chunk);
+    }
   });
 
   it("that a record names cannot be replaced by the records before it", () => {

@@ -252,8 +252,7 @@ export class Journal {
     if (request === undefined || request.id !== completion.id) {
       const isKnown = this.#tasks.onCompletion(completion);
       assert(isKnown, "a completion answers a request of this journal");
-      // The next record waits for a segment, which is being zeroed.
-      if (completion.ok && this.#wantedBytes > 0) this.#progress += 1;
+      if (completion.ok && this.#waitsForTask) this.#progress += 1;
       return;
     }
     this.#writeRequest = undefined;
@@ -276,6 +275,11 @@ export class Journal {
       writes: this.#writes,
       writtenBytes: this.#writtenBytes,
     };
+  }
+
+  /** The next record waits for a segment, which is being zeroed, or for the snapshot before it. */
+  get #waitsForTask(): boolean {
+    return this.#wantedBytes > 0 || (this.#pending[0]?.afterSnapshot ?? 0) > this.snapshotSlot;
   }
 
   #push(record: JournalRecord, flags: number, afterSnapshot: number): void {

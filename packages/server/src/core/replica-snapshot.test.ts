@@ -9,6 +9,7 @@ import { TestClient } from "./replica-client.test-support.ts";
 import { recoveredLog, startReplica } from "./replica-start.ts";
 import { type ClientEnd, World } from "./replica-world.test-support.ts";
 import { drive, KILLED } from "./simulated-disk.ts";
+import { snapshotFile } from "./snapshot-file.ts";
 
 const CELL: CellOptions = {
   cellName: "local",
@@ -68,6 +69,36 @@ describe("snapshots of a replica", () => {
     world.start(laggard.id);
     world.run(1_000);
     expect(laggard.cell?.stateHash()).toBe(hashes[0]);
+  });
+
+  it("are no silence while a peer's is being written: its master may have nobody else", () => {
+    const world = new World({
+      replicas: 3,
+      seed: "installing",
+      snapshotEverySlots: 20,
+      engine: { retainSlots: 1 },
+      journal: { snapshotEveryBytes: 64 << 20, backlogBytesMax: 64 << 20 },
+    }).startAll();
+    const client = new TestClient(world).connect();
+    const handles = Array.from({ length: 20 }, (_, n) => client.open(`file${n}`).handle);
+    const [laggard, other] = world.hosts.filter(({ id }) => id !== world.master());
+    if (laggard === undefined || other === undefined) throw new Error("there are three");
+    for (const id of world.ids) {
+      world.cut(id, laggard.id);
+      world.cut(laggard.id, id);
+    }
+    for (const handle of handles) client.set(handle, "x".repeat(200 << 10));
+    world.run(1_000);
+    world.crash(other.id);
+    world.heal();
+    laggard.diskMs = 80;
+    const isInstalled = () => laggard.trace.some(({ event }) => event.kind === "snapshotInstalled");
+    expect(world.runUntil(isInstalled, 20_000)).toBeDefined();
+    const installedAt = world.time.now;
+    const isWritten = () => laggard.disk.names().includes(snapshotFile(40));
+    expect(world.runUntil(isWritten, 20_000)).toBeGreaterThan(1_000);
+    const silent = world.traces("diskStalled").filter(({ at }) => at > installedAt);
+    expect(silent).toEqual([]);
   });
 
   it.each(["damaged", "gone"])(

@@ -125,7 +125,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     convoy: whole.has("U3-convoy") ? drawConvoy(rng) : 0,
     longWriteRate: pick(rng, [0, 0, 0.02]),
     timerFactor: 1,
-    stretchAboveSessions: rng.chance(0.2) ? pick(rng, [2, 3, 5]) : QUIET_PLAN.stretchAboveSessions,
+    stretchAboveSessions: rng.chance(0.1) ? pick(rng, [2, 3, 5]) : QUIET_PLAN.stretchAboveSessions,
     // One command at a time, some, or what it is in production.
     proposedBytesMax: rng.chance(0.1) ? pick(rng, [1, 800]) : QUIET_PLAN.proposedBytesMax,
   };
@@ -146,7 +146,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
 
 /** Mostly short ones, which cost little; and a crowd. */
 function drawConvoy(rng: Rng): number {
-  return rng.chance(0.05) ? CROWD : rng.between(8, 40);
+  return rng.chance(0.02) ? CROWD : rng.between(6, 24);
 }
 
 export function describePlan(plan: Plan): string {

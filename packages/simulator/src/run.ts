@@ -25,15 +25,17 @@ const CORE_EVENTS_MIN = 20_000;
 const ACKNOWLEDGED_MIN = 100;
 const FAULTS_MIN = 3;
 
+/** Most of them are to be events under faults. */
+const SAFETY_EVENTS_MIN = 15_000;
+/** So much is enough of one seed, however short its time: another one shows more. */
+const SAFETY_EVENTS_ENOUGH = 18_000;
 /** A run that does not come to count by then is void. */
 const SAFETY_MS_MAX = 240_000;
-const SAFETY_EVENTS_MAX = 120_000;
+const SAFETY_EVENTS_MAX = 45_000;
 const SUPERVISOR_MS = 300;
 const READS_ALONE = 10;
 const RUINED_RATE = 0.3;
 const LEADER_PATH = "/ls/local/leader";
-/** So much is enough of one seed, however short its time: another one shows more. */
-const SAFETY_EVENTS_ENOUGH = 30_000;
 
 /** One seed from its first event to its verdict. */
 export function runSeed(options: RunOptions): RunResult {
@@ -75,7 +77,7 @@ export function runSeed(options: RunOptions): RunResult {
     faults.start();
     playSafety(world, faults, plan);
     faults.end();
-    awaitLiveness(world, rng.fork("liveness"));
+    awaitLiveness(world, rng.fork("liveness"), CORE_EVENTS_MIN);
     const [overdue] = world.clientChecker.overdueCalls();
     if (overdue !== undefined) throw new Violation(23, "calls-end", overdue);
     world.history.search(world.coverage);
@@ -85,12 +87,12 @@ export function runSeed(options: RunOptions): RunResult {
   } catch (error) {
     return result(...verdictOf(error, world));
   }
-  return result(counts(world, faults) ? "passed" : "void", undefined);
+  return result(counts(world, faults, CORE_EVENTS_MIN) ? "passed" : "void", undefined);
 }
 
-function counts(world: World, faults: Faults): boolean {
+function counts(world: World, faults: Faults, coreEventsMin: number): boolean {
   return (
-    world.coreEvents >= CORE_EVENTS_MIN &&
+    world.coreEvents >= coreEventsMin &&
     world.clientChecker.acknowledged >= ACKNOWLEDGED_MIN &&
     faults.total >= FAULTS_MIN
   );
@@ -100,7 +102,7 @@ function playSafety(world: World, faults: Faults, plan: Plan): void {
   const { time } = world;
   const isEnough = (): boolean =>
     (time.now >= plan.safetyMs || world.coreEvents >= SAFETY_EVENTS_ENOUGH) &&
-    counts(world, faults);
+    counts(world, faults, SAFETY_EVENTS_MIN);
   const mayGoOn = (): boolean => !isEnough() && world.coreEvents < SAFETY_EVENTS_MAX;
   while (mayGoOn() && time.step(SAFETY_MS_MAX));
 }

@@ -4,7 +4,7 @@ import { type Ballot, replicaId, sameBallot, ZERO_BALLOT } from "./ballot.ts";
 import { BallotLeaderElection } from "./ballot-leader-election.ts";
 import { ballot } from "./test-support/lone-engine.ts";
 
-const ALIVE = { diskAlive: true, diskPrompt: true, established: false };
+const ALIVE = { diskAlive: true, mayPromise: true, established: false };
 
 type Answer = { ballot?: Ballot; leader?: Ballot; happy: boolean };
 
@@ -173,9 +173,21 @@ describe("ballot leader election", () => {
     expect(one.election.own).toEqual(ballot(5, 1));
     for (const peer of [2, 3]) one.says(peer, { leader: ballot(5, 1), happy: true });
     one.says(4, { leader: ballot(6, 4), happy: false });
-    one.run(250, { diskAlive: true, diskPrompt: true, established: true });
+    one.run(250, { diskAlive: true, mayPromise: true, established: true });
     expect(one.election.own).toEqual(ballot(5, 1));
-    one.run(400, { diskAlive: true, diskPrompt: true, established: true });
+    one.run(400, { diskAlive: true, mayPromise: true, established: true });
+    expect(one.election.own).toEqual(ballot(7, 1));
+  });
+
+  it("outbids nobody while its promise would have to wait: a ballot of old serves reads", () => {
+    const one = new Proposer(5, ballot(4, 3));
+    for (const peer of [2, 3, 4]) one.says(peer, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    for (const peer of [2, 3]) one.says(peer, { leader: ballot(5, 1), happy: true });
+    one.says(4, { leader: ballot(6, 4), happy: false });
+    one.run(2000, { diskAlive: true, mayPromise: false, established: true });
+    expect(one.election.own).toEqual(ballot(5, 1));
+    one.run(700, { diskAlive: true, mayPromise: true, established: true });
     expect(one.election.own).toEqual(ballot(7, 1));
   });
 
@@ -192,7 +204,7 @@ describe("ballot leader election", () => {
   it("leads nobody with a disk that is stuck", () => {
     const one = new Proposer(3, ballot(4, 3));
     one.says(2, { leader: ballot(4, 3), happy: false });
-    one.run(3000, { diskAlive: false, diskPrompt: false, established: false });
+    one.run(3000, { diskAlive: false, mayPromise: false, established: false });
     expect(one.election.leads).toBe(false);
     expect(one.election.reply(1).happy).toBe(false);
   });
@@ -200,7 +212,7 @@ describe("ballot leader election", () => {
   it("does not stand while much waits for its disk, and stands once that is done", () => {
     const one = new Proposer(3, ballot(4, 3));
     one.says(2, { leader: ballot(4, 3), happy: false });
-    one.run(3000, { diskAlive: true, diskPrompt: false, established: false });
+    one.run(3000, { diskAlive: true, mayPromise: false, established: false });
     expect(one.election.leads).toBe(false);
     one.says(2, { leader: ballot(4, 3), happy: false });
     one.run(3000);

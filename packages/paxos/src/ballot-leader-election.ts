@@ -16,8 +16,8 @@ export type ElectionOptions = {
 export type ElectionContext = {
   /** A disk that is stuck leads nobody (reliability §5.18). */
   readonly diskAlive: boolean;
-  /** Alive, and nothing waits long for it: the promise of a ballot of our own would wait behind that, unheard. */
-  readonly diskPrompt: boolean;
+  /** The promise of a ballot of our own would not have to wait, unheard: for the disk, or for a lease. */
+  readonly mayPromise: boolean;
   /** This replica leads with a synchronised log: winning back one peer is not urgent. */
   readonly established: boolean;
 };
@@ -322,7 +322,7 @@ export class BallotLeaderElection {
 
   /** A peer that promised more than our ballot is lost to us until we go above that. */
   #maybeOutbid(now: Instant, context: ElectionContext): void {
-    if (!this.leads || !context.diskAlive || compareBallots(this.#highestSeen, this.#own) <= 0) {
+    if (!this.leads || !context.mayPromise || compareBallots(this.#highestSeen, this.#own) <= 0) {
       this.#outbidRounds = 0;
       return;
     }
@@ -355,7 +355,7 @@ export class BallotLeaderElection {
 
   /** Omni-Paxos: unhappy, all who answer are unhappy, and they are enough for a quorum. */
   #mayTakeOver(now: Instant, context: ElectionContext): boolean {
-    if (this.#happy || !context.diskPrompt) return false;
+    if (this.#happy || !context.mayPromise) return false;
     let connected = 1;
     for (const peer of this.#options.peers) {
       const reply = this.#live(now, peer);

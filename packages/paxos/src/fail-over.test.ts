@@ -52,6 +52,25 @@ describe("a new master", () => {
     }
   });
 
+  it("is nobody who has just restarted, and may promise nothing for as long as the longest lease", () => {
+    for (const seed of SEEDS) {
+      const paxos = { leaseMs: 24_000, leaseRenewMs: 8_000 };
+      const network = new TestingNetwork({ replicas: 5, seed: `restarted-${seed}`, paxos });
+      network.startAll();
+      expect(network.runUntil(() => network.master() !== undefined, 3000)).toBeDefined();
+      network.run(1000);
+      const master = masterOf(network);
+      // The one that is the heir where all have the same log.
+      const restarted = network.ids.find((id) => id !== master) ?? master;
+      network.crash(restarted);
+      network.start(restarted);
+      network.run(1000);
+      network.input(master, { kind: "handOver" });
+      network.run(20);
+      expect(network.runUntil(() => network.master() !== undefined, 30_000)).toBeLessThan(1500);
+    }
+  });
+
   it("leads in place of one whose disk is stuck while its network is fine", () => {
     for (const seed of SEEDS) {
       const network = running(`stuck-${seed}`);

@@ -21,14 +21,14 @@ export class LeaseGrantor {
   #grant: { ballot: Ballot; leaseRound: number; until: Instant } | undefined;
   #released: { ballot: Ballot; leaseRound: number } = { ballot: ZERO_BALLOT, leaseRound: 0 };
   /** Earlier lives may have granted what this one does not know of. */
-  readonly #restartUntil: Instant;
+  readonly restartUntil: Instant;
   #grantMaxMs: number;
 
   /** `alone`: there is nobody to whom an earlier life could have granted anything. */
   constructor(driftPerMille: number, grantMaxMs: number, startedAt: Instant, alone: boolean) {
     this.#driftPerMille = driftPerMille;
     this.#grantMaxMs = grantMaxMs;
-    this.#restartUntil =
+    this.restartUntil =
       grantMaxMs === 0 || alone
         ? startedAt
         : after(startedAt, grantBindsMs(grantMaxMs, driftPerMille));
@@ -47,8 +47,8 @@ export class LeaseGrantor {
   /** When a promise of `ballot` stops being forbidden; a past instant means that it may be given. */
   boundUntil(ballot: Ballot): Instant {
     const grant = this.#grant;
-    if (grant === undefined || grant.ballot.replica === ballot.replica) return this.#restartUntil;
-    return grant.until > this.#restartUntil ? grant.until : this.#restartUntil;
+    if (grant === undefined || grant.ballot.replica === ballot.replica) return this.restartUntil;
+    return grant.until > this.restartUntil ? grant.until : this.restartUntil;
   }
 
   /** A release that overtook the round it names has ended that round already. */
@@ -82,13 +82,13 @@ export class LeaseGrantor {
 
   /** The last instant at which anything binds, for `status`. */
   get lastBound(): Instant {
-    return this.#grant?.until ?? this.#restartUntil;
+    return this.#grant?.until ?? this.restartUntil;
   }
 
   /** For checkers: until when a promise to anybody but `replica` is forbidden. */
   boundToUntil(replica: ReplicaId): Instant {
     const until = this.#grant?.ballot.replica === replica ? this.#grant.until : undefined;
-    return until === undefined || until < this.#restartUntil ? this.#restartUntil : until;
+    return until === undefined || until < this.restartUntil ? this.restartUntil : until;
   }
 
   /** The ballot whose leader holds the grant, if one is live. */

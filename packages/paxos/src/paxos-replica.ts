@@ -427,9 +427,10 @@ export class PaxosReplica {
       this.#drop(from, "a ballot of somebody else");
       return;
     }
-    if (!sameBallot(message.ballot, this.#acceptor.promised) || !this.#diskAlive) return;
+    if (!sameBallot(message.ballot, this.#acceptor.promised)) return;
     this.#grantor.release(message.ballot, message.leaseRound);
-    if (this.#election.leads) return;
+    // Liveness: all would follow a claim, and wait for a promise that has to wait.
+    if (this.#election.leads || !this.#diskPrompt || this.#restartBinds) return;
     this.#election.takeOver(this.#now);
     this.#tookOver("invited by the leader");
   }
@@ -521,6 +522,9 @@ export class PaxosReplica {
     const leader = this.#leader;
     if (leader !== undefined) {
       if (!this.#diskAlive) this.#stepDown("the disk does not answer");
+      else if (this.#acceptor.restoring && !this.#diskPrompt)
+        // Liveness: nothing is flushed before that, and others may have the log already.
+        this.#stepDown("a snapshot is being written");
       else if (this.#kept !== undefined) this.#stepDown("a higher ballot prepares");
       else if (!sameBallot(this.#election.leader, leader.ballot))
         this.#stepDown("others follow a greater ballot");
@@ -536,7 +540,8 @@ export class PaxosReplica {
     const election = this.#election;
     const before = election.own;
     const established = this.#leader?.phase === "leading";
-    const context = { diskAlive: this.#diskAlive, diskPrompt: this.#diskPrompt, established };
+    const mayPromise = this.#diskPrompt && !this.#restartBinds;
+    const context = { diskAlive: this.#diskAlive, mayPromise, established };
     const began = election.advance(this.#now, context);
     if (!sameBallot(before, election.own)) this.#tookOver("no leader answers");
     if (!began) return;
@@ -650,6 +655,11 @@ export class PaxosReplica {
   get #diskPrompt(): boolean {
     const { peers, electionTimeoutMs } = this.#settings;
     return peers.length === 0 || this.#outbox.durability.oldestMs(this.#now) <= electionTimeoutMs;
+  }
+
+  /** An earlier life may have bound us to somebody, whom nothing can release any more. */
+  get #restartBinds(): boolean {
+    return this.#grantor.restartUntil > this.#now;
   }
 
   #noteDisk(): void {

@@ -123,6 +123,9 @@ export class Replication {
     if (!message.synchronised || message.snapshotSlot > 0) {
       follower.progressAt = now;
       follower.fetchedAt = now;
+    } else if (message.from > follower.matched + 1) {
+      // It has what is between, and writes it.
+      follower.fetchedAt = now;
     }
     if (message.from <= this.#acceptor.dropped || message.snapshotSlot > 0) {
       const part = this.#snapshots.part(
@@ -195,8 +198,8 @@ export class Replication {
       // It asks by itself once it knows that there is something to ask for.
       this.#tell(now, follower);
     } else if (follower.matched < follower.next - 1) {
-      if (follower.matched < this.#acceptor.dropped) this.#offerSnapshot(now, follower);
-      else this.#resendFirst(now, follower);
+      if (follower.matched >= this.#acceptor.dropped) this.#resendFirst(now, follower);
+      else if (!isFetching(now, follower)) this.#offerSnapshot(now, follower);
     }
   }
 

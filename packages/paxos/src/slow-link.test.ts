@@ -118,4 +118,26 @@ describe("a leader of a follower behind a slow link", () => {
     expect(partsIn(SNAPSHOT_PIN_MS - 20)).toBe(0);
     expect(partsIn(1_000)).toBeGreaterThan(5);
   });
+
+  it("offers nothing to one that has it all, writes it, and asks for what follows", () => {
+    const lone = new LoneEngine(1, formed(3), { retainSlots: 0 });
+    const own = lone.lead([2, 3]);
+    lone.step({ kind: "propose", entries });
+    lone.persist();
+    lone.hear(2, { kind: "accepted", ballot: own, length: 7 });
+    lone.step({ kind: "snapshotTaken", slot: 7, bytes: new Uint8Array(10) });
+    lone.step({ kind: "propose", entries });
+    lone.persist();
+    const parts: PaxosMessage[] = [];
+    const see = ({ to, message }: Send) => {
+      if (to === 3 && message.kind === "snapshotPart") parts.push(message);
+    };
+    const asks = { kind: "fetch", ballot: own, from: 8, synchronised: true } as const;
+    for (let n = 0; n < 20; n += 1) {
+      for (const send of lone.hear(3, { ...asks, snapshotSlot: 0, snapshotOffset: 0 }).sends)
+        see(send);
+      run(lone, own, 100, see, [2, 3]);
+    }
+    expect(parts).toEqual([]);
+  });
 });

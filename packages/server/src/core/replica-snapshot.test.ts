@@ -101,6 +101,37 @@ describe("snapshots of a replica", () => {
     expect(silent).toEqual([]);
   });
 
+  it("of its peers keeps no new leader in place: others have the log already", () => {
+    const world = new World({
+      replicas: 5,
+      seed: "adopting",
+      snapshotEverySlots: 20,
+      engine: { retainSlots: 1 },
+      journal: { snapshotEveryBytes: 64 << 20, backlogBytesMax: 64 << 20 },
+    }).startAll();
+    const client = new TestClient(world).connect();
+    const handles = Array.from({ length: 20 }, (_, n) => client.open(`file${n}`).handle);
+    const master = world.master() ?? 0;
+    const [laggard, ...others] = world.hosts.filter(({ id }) => id !== master);
+    if (laggard === undefined) throw new Error("there are five");
+    for (const id of world.ids) {
+      world.cut(id, laggard.id);
+      world.cut(laggard.id, id);
+    }
+    for (const handle of handles) client.set(handle, "x".repeat(200 << 10));
+    world.run(1_000);
+    world.crash(master);
+    // Nobody else reaches a quorum.
+    world.onlyLinks(others.map(({ id }) => [id, laggard.id] as const));
+    const hasTraced = (kind: string) => laggard.trace.some(({ event }) => event.kind === kind);
+    expect(world.runUntil(() => hasTraced("snapshotStarted"), 20_000)).toBeDefined();
+    laggard.diskMs = 250;
+    expect(world.runUntil(() => hasTraced("snapshotInstalled"), 20_000)).toBeDefined();
+    world.heal();
+    expect(world.runUntil(() => world.master() !== undefined, 20_000)).toBeLessThan(2_500);
+    expect(laggard.disk.names()).not.toContain(snapshotFile(40));
+  });
+
   it.each(["damaged", "gone"])(
     "goes on from an older one if the newest is %s, and from the next one after that",
     (how) => {

@@ -99,6 +99,22 @@ describe("an acceptor", () => {
     });
   });
 
+  it("refuses a ballot once while the promise that it tells of waits for the disk", () => {
+    const lone = synchronised();
+    lone.hear(3, prepare(2, 3));
+    const request = { kind: "leaseRequest", leaseRound: 1, leaseMs: 600 } as const;
+    const heard = { ...request, ballot: ballot(1, 1), chosen: 0, length: 2 };
+    const refuse = () => {
+      const { sends, sendsAfterPersist } = lone.hear(1, heard);
+      return [...sends, ...sendsAfterPersist].filter(({ message }) => message.kind === "nack");
+    };
+    expect(refuse()).toHaveLength(1);
+    expect(refuse()).toEqual([]);
+    lone.persist();
+    expect(refuse()).toHaveLength(1);
+    expect(refuse()).toHaveLength(1);
+  });
+
   it("takes over the leader's log by one record, and says so once that is durable", () => {
     const lone = follower();
     lone.hear(1, prepare(1, 1));

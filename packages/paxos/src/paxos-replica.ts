@@ -32,7 +32,7 @@ import type {
 } from "./messages.ts";
 import { type PaxosOptions, type Settings, settle } from "./options.ts";
 import { Outbox, type PaxosOutput } from "./outbox.ts";
-import type { CheckpointRecord } from "./record.ts";
+import type { CheckpointRecord, RecordIndex } from "./record.ts";
 import type { RecoveredLog } from "./recovery.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
 import { type PaxosStatus, statusOf } from "./status.ts";
@@ -60,6 +60,8 @@ export class PaxosReplica {
 
   #now: Instant;
   #kept: KeptPrepare | undefined;
+  /** The promise for which the last refusal of each peer vouches. */
+  readonly #nackedIndex = new Map<ReplicaId, RecordIndex>();
   #electionDue = true;
   #prepareRequestedAt: Instant | undefined;
   #stalled = false;
@@ -673,6 +675,10 @@ export class PaxosReplica {
 
   #sendNack(to: ReplicaId, ballot: Ballot): void {
     const { promised, promisedIndex } = this.#acceptor;
+    // One that waits for the disk says all that another would, and a disk may be stuck for hours.
+    const isDurable = this.#outbox.durability.covers(promisedIndex);
+    if (!isDurable && this.#nackedIndex.get(to) === promisedIndex) return;
+    this.#nackedIndex.set(to, promisedIndex);
     this.#outbox.vouch(to, { kind: "nack", ballot, promised }, promisedIndex);
   }
 

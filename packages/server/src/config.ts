@@ -161,7 +161,8 @@ export const SETTINGS = {
     "Slots applied between two snapshots.",
   ),
   snapshotJournalBytes: setting(
-    byteCount(MIB, 1024 * 1024 * MIB),
+    // A checkpoint is one record of at most 1 GiB, and holds two such intervals where a snapshot rotted.
+    byteCount(MIB, 256 * MIB),
     128 * MIB,
     "snapshot-journal-bytes",
     "Bytes of journal after which a snapshot is taken, however few slots they hold; or twice the last snapshot, if that is more.",

@@ -347,7 +347,7 @@ describe("the settings at the ends of what they may be", () => {
     { sessionsMax: "1", nodesMax: "1", childrenMax: "1", connectionsMax: "2" },
     { sessionsMax: "1000000", nodesMax: "10000000", childrenMax: "1000000" },
     { snapshotEvery: "100", snapshotJournalBytes: "1MiB", reads: "quorum" },
-    { snapshotEvery: "100000000", snapshotJournalBytes: "1024GiB", connectionsMax: "1000000" },
+    { snapshotEvery: "100000000", snapshotJournalBytes: "256MiB", connectionsMax: "1000000" },
   ])("serve a session: %j", async (flags) => {
     const replica = await served(configOf(freshDirectory(), flags));
     await Session.begin(replica.sessionAddress);

@@ -277,9 +277,14 @@ export class Journal {
     };
   }
 
-  /** The next record waits for a segment, which is being zeroed, or for the snapshot before it. */
+  /**
+   * The batch waits for its witness, or the next record for a segment, which is being zeroed, or for the
+   * snapshot before it.
+   */
   get #waitsForTask(): boolean {
-    return this.#wantedBytes > 0 || (this.#pending[0]?.afterSnapshot ?? 0) > this.snapshotSlot;
+    const isWitnessed = this.#batch !== undefined && this.#writeRequest === undefined;
+    if (isWitnessed || this.#wantedBytes > 0) return true;
+    return (this.#pending[0]?.afterSnapshot ?? 0) > this.snapshotSlot;
   }
 
   #push(record: JournalRecord, flags: number, afterSnapshot: number): void {

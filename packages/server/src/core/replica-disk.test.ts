@@ -89,6 +89,15 @@ describe("a disk that does not answer", () => {
   });
 });
 
+describe("disks of which each write takes long, at every replica", () => {
+  it.each([140, 200, 280])("leave a master, with %i ms for each", (diskMs) => {
+    const { world, master } = served(3, "slow");
+    for (const host of world.hosts) host.diskMs = diskMs;
+    world.crash(master.id);
+    expect(world.runUntil(() => world.master() !== undefined, 30_000)).toBeLessThan(10_000);
+  });
+});
+
 describe("damage in a directory", () => {
   it("in the middle of the journal is named, and the replica does not start", () => {
     const { world, master } = served(3, "flipped");

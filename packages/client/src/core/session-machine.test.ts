@@ -68,6 +68,32 @@ describe("a session's life", () => {
     expect(kinds).toEqual(["opened", "jeopardy", "safe", "failOver"]);
   });
 
+  it("takes the answer of a KeepAlive that another has overtaken for what it says of the lease", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const first = world.last("keepAlive");
+    world.run(8_000);
+    expect(world.of("keepAlive")).toHaveLength(2);
+    const value = { leaseMs: 12_000, heldMs: 7_000, failOverEpoch: 0 };
+    world.reply(first, { $case: "keepAlive", value });
+    expect(session.leaseDeadline).toBe(1_000 + Math.floor(19_000 * 0.9) - 1);
+    // The other is still what the next one follows, and the master has just been heard of.
+    world.run(5_000);
+    expect(world.of("keepAlive")).toHaveLength(2);
+    expect(world.events).toEqual(["1000:opened"]);
+  });
+
+  it("believes no such answer once the machine has slept", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const first = world.last("keepAlive");
+    world.run(8_000);
+    world.suspend();
+    const value = { leaseMs: 12_000, heldMs: 7_000, failOverEpoch: 0 };
+    world.reply(first, { $case: "keepAlive", value });
+    expect(session.state).toBe("jeopardy");
+  });
+
   it("sees the deadline before the input that comes after it", () => {
     const world = new World([A]);
     const session = world.session();

@@ -4,6 +4,7 @@ import {
   EMPTY_BYTES,
   earliest,
   type Instant,
+  instant,
   NEVER,
   type Rng,
   unreachable,
@@ -99,8 +100,10 @@ export class SessionMachine implements CallingSession {
   /** Calls may pass: this master knows that we know of it. */
   #isGateOpen = false;
 
-  /** The one KeepAlive whose answer counts. */
+  /** The last KeepAlive, whose answer is followed by the next. */
   #keepAlive: Control | undefined;
+  /** KeepAlives of before, or of that very instant, may have slept on their way. */
+  #suspendedAt: Instant = instant(0);
   /** The next KeepAlive follows an answer, so the master may hold it (SES-6). */
   #isInRhythm = true;
   /** The CreateSession or EndSession whose answer counts. */
@@ -237,6 +240,7 @@ export class SessionMachine implements CallingSession {
         return;
       case "keepAlive":
         if (waiting === this.#keepAlive) this.#onKeepAliveReply(now, waiting, reply);
+        else this.#onOvertaken(now, waiting, reply);
         return;
     }
   }
@@ -281,6 +285,7 @@ export class SessionMachine implements CallingSession {
   /** The machine slept while the clock stood still: no lease counts until it is granted anew. */
   onSuspended(now: Instant): void {
     this.#lease.voidAt(now);
+    this.#suspendedAt = now;
     if (this.#control !== undefined) this.#control.isVoid = true;
     this.#advance(now);
     if (this.#state !== "jeopardy" || this.#link === 0) return;
@@ -427,13 +432,27 @@ export class SessionMachine implements CallingSession {
     else this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
   }
 
+  /**
+   * Another KeepAlive has left since, for suspicion: over a slow link the answer that comes may never be
+   * that of the last. It tells of the lease, and of nothing else.
+   */
+  #onOvertaken(now: Instant, control: Control, { result, clientEpoch }: Reply): void {
+    if (this.#keepAlive === undefined || result?.$case !== "keepAlive") return;
+    if (clientEpoch !== this.#epoch || control.sentAt <= this.#suspendedAt) return;
+    this.#extendLease(now, control, result.value);
+    this.#suspectAt = this.#overdueAt(now);
+  }
+
+  #extendLease(now: Instant, control: Control, kept: KeptAlive): void {
+    this.#lease.extend(now, control.sentAt, kept.leaseMs, kept.heldMs);
+    if (this.#state !== "jeopardy" || !this.#lease.isLiveAt(now)) return;
+    this.#state = "safe";
+    this.#emit({ kind: "safe" });
+  }
+
   #onKeptAlive(now: Instant, control: Control, kept: KeptAlive, epoch: number): void {
     this.#isInRhythm = true;
-    this.#lease.extend(now, control.sentAt, kept.leaseMs, kept.heldMs);
-    if (this.#state === "jeopardy" && this.#lease.isLiveAt(now)) {
-      this.#state = "safe";
-      this.#emit({ kind: "safe" });
-    }
+    this.#extendLease(now, control, kept);
     if (epoch > this.#epoch) this.#adoptEpoch(epoch);
     const failOver = kept.failOverEpoch;
     if (failOver > this.#acknowledgedEpoch) {

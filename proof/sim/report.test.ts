@@ -36,6 +36,20 @@ describe("the verdict on many seeds", () => {
     expect(exitStatusOf(totalsOf(resultOf("void", {}), resultOf("void", {})))).toBe(13);
   });
 
+  test("is no pass where one seed in ten or more is void", () => {
+    const totals = totalsOf();
+    const add = (verdict: Verdict, n: number) => {
+      for (let i = 0; i < n; i += 1) totals.add(resultOf(verdict, { elections: 1 }));
+    };
+    add("passed", 40);
+    add("void", 4);
+    expect(exitStatusOf(totals)).toBe(0);
+    add("void", 6);
+    expect(exitStatusOf(totals)).toBe(13);
+    add("passed", 60);
+    expect(exitStatusOf(totals)).toBe(0);
+  });
+
   test("adds nothing of a void seed but its count", () => {
     const totals = totalsOf(
       resultOf("passed", { elections: 1 }),

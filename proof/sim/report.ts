@@ -29,7 +29,7 @@ export type Run = {
 export function exitStatusOf(totals: Totals): number {
   for (const verdict of GRAVEST) if (totals.of(verdict) > 0) return EXIT_STATUSES[verdict];
   // Neither green nor red: a run that showed nothing covered nothing.
-  if (totals.of("passed") === 0) return EXIT_STATUSES.coverage;
+  if (totals.of("passed") === 0 || totals.hasManyVoid) return EXIT_STATUSES.coverage;
   const isUncovered = totals.mustCover && totals.uncovered.length > 0;
   return isUncovered ? EXIT_STATUSES.coverage : EXIT_STATUSES.passed;
 }

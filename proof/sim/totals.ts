@@ -2,6 +2,9 @@ import type { RunResult, Verdict } from "@cubby/simulator";
 
 /** From so many seeds on, a class of coverage at zero is a simulator that no longer gets there. */
 export const COVERED_FROM_SEEDS = 2_000;
+/** One in a hundred is void; from so many seeds on, this share is a cell that hardly works under faults. */
+const VOID_FROM_SEEDS = 50;
+const VOID_SHARE_MAX = 0.1;
 
 /** What many seeds showed together. A void one showed nothing: it is counted as such, and adds nothing. */
 export class Totals {
@@ -42,7 +45,13 @@ export class Totals {
     return [...this.#coverage].filter(([, count]) => count === 0).map(([name]) => name);
   }
 
-  /** Too few seeds may miss a class by chance. Two in a hundred are void: they must not excuse the rest. */
+  get hasManyVoid(): boolean {
+    const voids = this.of("void");
+    const all = this.seeds + voids;
+    return all >= VOID_FROM_SEEDS && voids > VOID_SHARE_MAX * all;
+  }
+
+  /** Too few seeds may miss a class by chance. Void ones must not excuse the rest. */
   get mustCover(): boolean {
     return this.seeds + this.of("void") >= COVERED_FROM_SEEDS;
   }

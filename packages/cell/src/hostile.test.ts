@@ -35,6 +35,21 @@ describe("hostile clients", () => {
     expect(waiting).toBeLessThanOrEqual(256);
   });
 
+  // Kept until a session says that it has them: what some 100,000 say nothing of would fill any memory.
+  it("keeps so many results that are not taken, and then those of one call of a session at a time", () => {
+    const harness = new Harness(1, { resultBytesMax: 6_000 });
+    const [hostile, polite] = [new TestSession(harness), new TestSession(harness)];
+    const { handle } = polite.open("/ls/local/f");
+    const path = `/ls/local/${"x".repeat(200)}`;
+    const tags = Array.from({ length: 100 }, () => hostile.beginOpen(path, { ephemeral: true }));
+    const codes = tags.map((tag) => codeOf(harness.resultOf(tag)));
+    expect(codes.filter((code) => code !== "overloaded").length).toBeLessThan(30);
+    expect(codes.at(-1)).toBe("overloaded");
+    // Who goes on as answers come is served, and whatever gives back is.
+    for (let n = 0; n < 3; n += 1) expect(polite.set(handle, `${n}`).$case).toBe("setContents");
+    expect(hostile.call({ $case: "cancel", value: { requestNumber: 1 } }).$case).toBe("cancel");
+  });
+
   // And so one session takes every waiter's place of a lock, and of the cell.
   it("lets one session not keep all others from waiting for a lock", () => {
     const harness = new Harness();
@@ -112,7 +127,7 @@ describe("hostile clients", () => {
     const root = state.namespace.root;
     state.namespace.create("/ls/local/l", NodeKind.FILE, root, false);
     const session = new MasterSession(
-      new Session(hostile.id, { leaseMs: 12_000, caches: false, clientName: "" }),
+      new Session(hostile.id, { leaseMs: 12_000, caches: false, clientName: "" }, { bytes: 0 }),
       harness.now,
       true,
       12_000,

@@ -23,4 +23,6 @@ export type CellOptions = {
   readonly stretchAboveSessions?: number;
   /** Of commands under way at this master: from so many bytes on, requests are refused as overload. */
   readonly proposedBytesMax?: number;
+  /** Of results that sessions have not taken: from so many bytes on, each has one call at a time. */
+  readonly resultBytesMax?: number;
 };

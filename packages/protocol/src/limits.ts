@@ -29,7 +29,7 @@ export const NODES_MAX_DEFAULT = 1_000_000;
 export const CHILDREN_MAX_DEFAULT = 100_000;
 export const HANDLES_PER_SESSION_MAX_DEFAULT = 1_024;
 /**
- * Names and contents of all nodes together. A checkpoint is one record of at most 1 GiB, and holds what came
+ * Names and contents of all nodes, and handles that hold something, together. A checkpoint is one record of at most 1 GiB, and holds what came
  * in since the snapshot below it: twice its size before the next is due, and up to four times while that is
  * written. Applying a command depends on this limit: replicas that differ in it would differ in their state.
  */

@@ -77,6 +77,14 @@ function hold(generation: number, relies: boolean, instance = 2): Hold {
 }
 
 describe("the checker of clients", () => {
+  it("finds a call that is answered with what was done before it was called (9)", () => {
+    const checker = written();
+    // Somebody has been answered from the third command, and a number is used for a second call.
+    settle(checker, settled({ $case: "setContents", value: statOf("new", 4) }, 3));
+    const again = settled({ $case: "setContents", value: statOf("old", 3) }, 2);
+    expect(() => settle(checker, again)).toThrow(/with what was done at \d+, before it was called/);
+  });
+
   it("takes what was written, and finds what nobody wrote (9)", () => {
     const checker = written();
     settle(checker, settled(contents("new", 4)));
@@ -132,7 +140,7 @@ describe("the checker of clients", () => {
   it("finds a write of a leader that was succeeded when it called (14)", () => {
     const guarded = (generation: number): Call => {
       const guardedBy = { path: "/ls/local/l", generation };
-      return settled({ $case: "setContents", value: statOf("new", 4) }, 3, { guardedBy });
+      return settled({ $case: "setContents", value: statOf("new", 4) }, 0, { guardedBy });
     };
     const checker = written();
     settle(checker, guarded(6));

@@ -122,7 +122,8 @@ export class ClientChecker implements Queues {
     this.calls.onSettled(call, begun, this.#called);
     if (result === undefined) return;
     if (call.traits.inSession) this.#checkSucceeded(call, begun);
-    if (call.number > 0) this.#checkNumbered(sessionId, call, expectedOf(result, "internal"));
+    if (call.number > 0)
+      this.#checkNumbered(sessionId, call, begun, expectedOf(result, "internal"));
     switch (result.$case) {
       case "getContentsAndStat":
         this.#checkRead(call, begun, result.value);
@@ -314,7 +315,7 @@ export class ClientChecker implements Queues {
     throw new Violation(20, "released-free-at-once", `${path} is said to be in a lock-delay`);
   }
 
-  #checkNumbered(sessionId: number, call: Call, seen: Expected): void {
+  #checkNumbered(sessionId: number, call: Call, begun: Begun, seen: Expected): void {
     const told = this.#reference.resultOf(sessionId, call.number);
     const where = `${call.body.$case} ${sessionId}/${call.number}`;
     if (told === undefined) {
@@ -324,6 +325,10 @@ export class ClientChecker implements Queues {
     // A close of what holds nothing is answered without the log, and may be cancelled in it.
     if (told.code === "cancelled" && seen.result === "close") return;
     const { index, before: _, ...expected } = told.before ?? told;
+    if (index <= begun.index) {
+      const detail = `${where} is answered with what was done at ${index}, before it was called at ${begun.index}`;
+      throw new Violation(9, "witness", detail);
+    }
     this.#seenIndex = Math.max(this.#seenIndex, index);
     if (sameResult(expected, seen)) return;
     const detail = `${where} at ${index}: told ${text(seen)}, expected ${text(expected)}`;

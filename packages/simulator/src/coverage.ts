@@ -64,6 +64,7 @@ export const COVERAGE_CLASSES = [
   "holders of locks gone",
   "quorum durability looked up",
   "histories searched",
+  "reads proven by a quorum",
   "stats read",
   "directories read",
   "sequencers given again",

@@ -1,5 +1,14 @@
 import type { Verdict } from "./run-result.ts";
 
+/** Of 24: whoever goes on where it must not may lose what was acknowledged. */
+const UNSAFE_RULES: ReadonlySet<string> = new Set([
+  "wiped-votes",
+  "damage-named",
+  "errors-are-fatal",
+  "errors-end-recovery",
+  "refuses-without-quorum",
+]);
+
 /** Thrown by a checker: the run ends here, and this is what it found. */
 export class Violation extends Error {
   override readonly name = "Violation";
@@ -14,6 +23,6 @@ export class Violation extends Error {
   }
 
   get verdict(): Verdict & ("safety" | "liveness") {
-    return this.invariant >= 22 ? "liveness" : "safety";
+    return this.invariant >= 22 && !UNSAFE_RULES.has(this.rule) ? "liveness" : "safety";
   }
 }

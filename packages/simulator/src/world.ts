@@ -1,4 +1,4 @@
-import { checksum64, Rng } from "@cubby/base";
+import { checksum64, DecodeError, Rng } from "@cubby/base";
 import type { Cell } from "@cubby/cell";
 import type {
   Call,
@@ -7,7 +7,7 @@ import type {
   SessionEvent,
   SessionMachine,
 } from "@cubby/client/core";
-import { messageKindOf, type PaxosMessage } from "@cubby/paxos";
+import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
 import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import {
   type OutgoingReply,
@@ -24,6 +24,7 @@ import { ExpiryChecker } from "./check-expiry.ts";
 import { LeaseChecker } from "./check-leases.ts";
 import { LogChecker } from "./check-log.ts";
 import { PaceChecker } from "./check-pace.ts";
+import { QuorumReadChecker } from "./check-quorum-reads.ts";
 import { ClientLane, type LaneObserver } from "./client-lane.ts";
 import { type ClientHouse, ClientProcess } from "./client-process.ts";
 import { Coverage } from "./coverage.ts";
@@ -74,6 +75,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly #leases: LeaseChecker;
   readonly #expiry: ExpiryChecker;
   readonly #pace = new PaceChecker();
+  /** Where reads ask a quorum. */
+  readonly #quorumReads: QuorumReadChecker | undefined;
   readonly #counter: TraceCounter;
   readonly #useRng: Rng;
   readonly #checkRng: Rng;
@@ -114,6 +117,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     calls.now = () => this.time.now;
     this.#durability = new DurabilityChecker(this.replicas, this.log);
     this.#expiry = new ExpiryChecker(this.time, plan);
+    if (plan.reads === "quorum") this.#quorumReads = new QuorumReadChecker(plan.replicas);
     this.#counter = new TraceCounter(this.coverage);
     this.#useRng = rng.fork("use");
     this.#checkRng = rng.fork("check");
@@ -163,7 +167,11 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const kind = messageKindOf(bytes);
     this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${kind ?? "?"} (${bytes.length} bytes)`);
     if (!this.network.isFaulty) this.#pace.onPacket(from.id, to, kind, this.time.now);
-    if (kind === "leaseRequest") this.onMoment?.(from, kind);
+    if (kind === "leaseRequest") {
+      this.onMoment?.(from, kind);
+      const message = this.#quorumReads && decodeMessage(bytes);
+      if (message?.kind === "leaseRequest") this.#quorumReads?.onLeaseRequest(from.id, message);
+    }
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
     const deliver = (arrived: Uint8Array): void => {
       target.input({ kind: "peerFrame", from: id, incarnation, bytes: arrived });
@@ -185,6 +193,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (input.kind === "request" && input.request.call?.$case === "keepAlive") {
       this.#expiry.onKeepAlive(input.request);
     }
+    if (this.#quorumReads !== undefined) this.#noteOfQuorumReads(this.#quorumReads, process, input);
     if (input.kind === "wake") this.#pace.onWake(`r${process.id}`, this.time.now);
     // Whoever is about to hear that it was suspended relies on nothing before it has.
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
@@ -193,6 +202,17 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       if (this.network.isFaulty) this.#onDisturbed();
       this.#expiry.onLook(this.master()?.id);
     }
+  }
+
+  #noteOfQuorumReads(
+    checker: QuorumReadChecker,
+    process: ReplicaProcess,
+    input: ReplicaInput,
+  ): void {
+    if (input.kind === "request") checker.onRequest(input.request);
+    if (input.kind !== "peerFrame" || messageKindOf(input.bytes) !== "leaseGrant") return;
+    const message = decodedOrNone(input.bytes);
+    if (message?.kind === "leaseGrant") checker.onLeaseGrant(process.id, input.from, message);
   }
 
   /** The faults are over: time begins anew for what they held up, also where nobody ran as they ended. */
@@ -243,9 +263,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (this.suspects.has(process.id)) {
       // A segment whose old header came back is missed, and only the directory can be named; a snapshot
       // that is gone, only what rests on it.
+      const wasDamaged = process.tampered.size > 0 || process.hasLostSnapshot;
       const isNamed = damages.some(
         ({ file, kind }) =>
-          file === "." ||
+          (file === "." && wasDamaged) ||
           process.tampered.has(file) ||
           (kind === "unreachable" && process.hasLostSnapshot),
       );
@@ -323,6 +344,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   onAnswers(process: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void {
     const { result } = reply;
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
+    if (this.#quorumReads !== undefined && result !== undefined && READS.has(result.$case)) {
+      this.coverage.add("reads proven by a quorum");
+      this.#quorumReads.check(process.id, request);
+    }
     if (result?.$case === "keepAlive") this.#expiry.onGranted(request, result.value.leaseMs);
     if (result?.$case === "error" && result.value.code === ERROR_CODES.overloaded.id) {
       this.coverage.add("requests refused for want of room");
@@ -412,6 +437,23 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   #at(): string {
     return this.time.now.toFixed(2).padStart(10);
+  }
+}
+
+/** Answered from the state, and thus worth what the master's word is. */
+const READS: ReadonlySet<string> = new Set([
+  "getContentsAndStat",
+  "getStat",
+  "readDir",
+] satisfies NonNullable<Reply["result"]>["$case"][]);
+
+/** A frame may have been damaged on its way. */
+function decodedOrNone(bytes: Uint8Array): PaxosMessage | undefined {
+  try {
+    return decodeMessage(bytes);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 import { assert } from "@cubby/base";
-import { IN_FLIGHT_MAX } from "@cubby/protocol";
+import { IN_FLIGHT_MAX, type Request } from "@cubby/protocol";
+import type { CellOptions } from "../options.ts";
 import { failure, type Result } from "../state/result.ts";
 import type { Call } from "./call.ts";
 import type { MasterSession } from "./master-session.ts";
@@ -14,14 +15,26 @@ const CALLS_MAX = 131_072;
  */
 export const PROPOSED_BYTES_MAX = 32 * 1024 * 1024;
 
+/** Of all sessions; beyond it each may have one call under way that keeps a result. */
+const RESULT_BYTES_MAX = 64 * 1024 * 1024;
+const GIVES_BACK: ReadonlySet<string | undefined> = new Set([
+  "cancel",
+  "close",
+  "release",
+  "endSession",
+] satisfies NonNullable<Request["call"]>["$case"][]);
+
 /** The way of a call into the log and back: numbers, the gate, limits, the answer. */
 export class Intake {
   readonly #parts: MasterParts;
   readonly #proposedBytesMax: number;
 
-  constructor(parts: MasterParts, proposedBytesMax = PROPOSED_BYTES_MAX) {
+  readonly #resultBytesMax: number;
+
+  constructor(parts: MasterParts, { proposedBytesMax, resultBytesMax }: Partial<CellOptions>) {
     this.#parts = parts;
-    this.#proposedBytesMax = proposedBytesMax;
+    this.#proposedBytesMax = proposedBytesMax ?? PROPOSED_BYTES_MAX;
+    this.#resultBytesMax = resultBytesMax ?? RESULT_BYTES_MAX;
   }
 
   get isOverloaded(): boolean {
@@ -70,6 +83,13 @@ export class Intake {
     if (isFull || number >= session.lowestSeen + IN_FLIGHT_MAX) {
       const detail = `At most ${IN_FLIGHT_MAX} requests of a session may be unanswered.`;
       answers.asFact(call, failure("too_many_requests", detail));
+      return false;
+    }
+    // Each call says which answers its session has: one at a time, they go as they come.
+    const isTooMuch = this.#parts.state.resultTally.bytes > this.#resultBytesMax;
+    const mustWait = isTooMuch && number > session.lowestSeen;
+    if (mustWait && !GIVES_BACK.has(call.request.call?.$case)) {
+      this.refuseOverloaded(call);
       return false;
     }
     return true;

@@ -275,7 +275,7 @@ export class Master {
       keepAlives,
       sessions,
     };
-    const intake = new Intake(parts, this.#options.proposedBytesMax);
+    const intake = new Intake(parts, this.#options);
     const locks = new LockCalls(parts, intake);
     const calls = new Calls(parts, intake, locks);
     for (const session of state.sessions.values()) {

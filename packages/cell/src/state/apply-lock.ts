@@ -7,7 +7,8 @@ import {
   type ReleaseLock,
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
-import type { HandleRecord } from "./handle-record.ts";
+import { growthFailure } from "./growth.ts";
+import { type HandleRecord, handleBytesOf } from "./handle-record.ts";
 import { keepClaims, recordOf } from "./handles.ts";
 import { grant, isGrantable } from "./locks.ts";
 import type { Node } from "./node.ts";
@@ -46,7 +47,9 @@ export function applyAcquireLock(
     return handleQuotaFailure(state);
   }
   if (!isGrantable(node, body.mode)) return body.wait ? undefined : lockFailure(node, body.mode);
-  const record = recordOf(session, body.handleId, node);
+  const problem = known === undefined ? growthFailure(state, handleBytesOf(node)) : undefined;
+  if (problem !== undefined) return problem;
+  const record = recordOf(state, session, body.handleId, node);
   if (record === undefined) return failure("internal", "The handle is of another node.");
   record.lockDelayMs = Math.min(body.lockDelayMs, LOCK_DELAY_MS_MAX);
   grant(state, record, body.mode);

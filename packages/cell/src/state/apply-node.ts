@@ -11,6 +11,8 @@ import {
   type WriteContents,
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
+import { growthFailure } from "./growth.ts";
+import { HANDLE_BYTES, handleBytesOf } from "./handle-record.ts";
 import { encodeHandleToken } from "./handle-token.ts";
 import { beginOpener, closeRecord, deleteNode, recordOf } from "./handles.ts";
 import type { Node } from "./node.ts";
@@ -160,17 +162,9 @@ function creationFailure(state: CellState, session: Session, body: OpenNode): Re
   if (body.ephemeral && session.openerCount >= state.quotas.handlesPerSessionMax) {
     return handleQuotaFailure(state);
   }
-  return growthFailure(state, utf8Length(body.path) + body.initialContents.length);
-}
-
-/** A cell that is above the limit already may still shrink. */
-function growthFailure(state: CellState, grownBy: number): Result | undefined {
-  const { sizeBytes } = state.namespace;
-  if (grownBy <= 0 || sizeBytes + grownBy <= state.treeBytesMax) return undefined;
-  return failure(
-    "quota_exceeded",
-    `The names and contents of the cell have ${sizeBytes} bytes; ${state.treeBytesMax} are allowed.`,
-  );
+  const pathBytes = utf8Length(body.path);
+  const handleBytes = body.ephemeral ? HANDLE_BYTES + pathBytes : 0;
+  return growthFailure(state, pathBytes + body.initialContents.length + handleBytes);
 }
 
 function opened(
@@ -183,7 +177,10 @@ function opened(
   const node = outcome.node;
   if (node.isEphemeral) {
     if (session.openerCount >= state.quotas.handlesPerSessionMax) return handleQuotaFailure(state);
-    const record = recordOf(session, number, node);
+    const grownBy = session.handles?.has(number) ? 0 : handleBytesOf(node);
+    const problem = outcome.created ? undefined : growthFailure(state, grownBy);
+    if (problem !== undefined) return problem;
+    const record = recordOf(state, session, number, node);
     if (record === undefined) return failure("internal", "The handle is of another node.");
     beginOpener(session, record);
   }

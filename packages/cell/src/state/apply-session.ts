@@ -39,11 +39,8 @@ export function applyBeginSession(state: CellState, index: number, body: BeginSe
     );
   }
   const leaseMs = Math.min(Math.max(body.leaseMs, SESSION_LEASE_MS_MIN), SESSION_LEASE_MS_MAX);
-  const session = new Session(index, {
-    leaseMs,
-    caches: body.caches,
-    clientName: body.clientName,
-  });
+  const { caches, clientName } = body;
+  const session = new Session(index, { leaseMs, caches, clientName }, state.resultTally);
   state.sessions.set(session.id, session);
   state.effects.sessionBegun = session.id;
   return {

@@ -170,6 +170,33 @@ describe("apply, one command", () => {
     checkInvariants(state);
   });
 
+  it("counts held handles with names and contents, and no others", () => {
+    const { state, inSession } = started();
+    const acquire = (number: number, handleId: number, name: string) => {
+      const path = `/ls/local/${name}`;
+      const instance = state.namespace.get(path)?.instance ?? 0;
+      const terms = { mode: 2, wait: false, lockDelayMs: 0 };
+      const value = { handleId, path, instance, ...terms };
+      return codeOfOutcome(inSession(number, 1, { $case: "acquireLock", value }));
+    };
+    inSession(1, 1, create("f"));
+    expect(state.handleBytes).toBe(0);
+    state.treeBytesMax = 11 + 2 * (64 + 11);
+    expect([acquire(2, 1, "f"), acquire(3, 50, "f")]).toEqual(["acquire", "acquire"]);
+    expect(acquire(4, 51, "f")).toBe("quota_exceeded");
+    // One that holds it already takes nothing more.
+    expect(acquire(5, 50, "f")).toBe("acquire");
+    expect(codeOfOutcome(inSession(6, 1, create("e", true)))).toBe("quota_exceeded");
+    const restored = decodeSnapshot(encodeSnapshot(state), "local");
+    expect(restored.handleBytes).toBe(state.handleBytes);
+    expect(restored.resultTally).toEqual(state.resultTally);
+    inSession(7, 1, { $case: "releaseLock", value: { handleId: 50 } });
+    expect(acquire(8, 51, "f")).toBe("acquire");
+    checkInvariants(state);
+    inSession(9, 1, { $case: "endSession", value: {} });
+    expect([state.handleBytes, state.resultTally.bytes]).toEqual([0, 0]);
+  });
+
   it("answers master's commands inside a session with an error and not with an exception", () => {
     const { inSession } = started();
     expect(inSession(1, 1, { $case: "expireSession", value: { sessionId: 2 } }).kind).toBe(

@@ -9,7 +9,7 @@ import {
 } from "@cubby/protocol";
 import { Effects } from "./effects.ts";
 import { Namespace } from "./namespace.ts";
-import type { Session } from "./session.ts";
+import type { ResultTally, Session } from "./session.ts";
 
 export const DEFAULT_QUOTAS: Quotas = {
   sessionsMax: SESSIONS_MAX_DEFAULT,
@@ -39,6 +39,10 @@ export class CellState {
   treeBytesMax = TREE_BYTES_MAX;
   /** SES-5: the longest lease that a master may grant where a session asked for less. */
   stretchMs = 0;
+  /** Of all handles that hold locks or keep ephemeral nodes alive: they count with the tree. */
+  handleBytes = 0;
+  /** Of the results of all sessions. */
+  readonly resultTally: ResultTally = { bytes: 0 };
   /** For status. */
   locksHeld = 0;
 

@@ -1,5 +1,12 @@
+import { utf8Length } from "@cubby/base";
 import { LockMode } from "@cubby/protocol";
 import type { Node } from "./node.ts";
+
+export const HANDLE_BYTES = 64;
+
+export function handleBytesOf(node: Node): number {
+  return HANDLE_BYTES + utf8Length(node.path);
+}
 
 /**
  * The replicated part of a handle: there is one only while the handle holds a lock or keeps an
@@ -27,6 +34,11 @@ export class HandleRecord {
     this.sessionId = sessionId;
     this.handleId = handleId;
     this.node = node;
+  }
+
+  /** About what it takes in a snapshot. */
+  get sizeBytes(): number {
+    return handleBytesOf(this.node);
   }
 
   get isIdle(): boolean {

@@ -7,7 +7,12 @@ import type { Node } from "./node.ts";
 import type { Session } from "./session.ts";
 
 /** The handle's record, made when there is none; undefined when it belongs to another node. */
-export function recordOf(session: Session, handleId: number, node: Node): HandleRecord | undefined {
+export function recordOf(
+  state: CellState,
+  session: Session,
+  handleId: number,
+  node: Node,
+): HandleRecord | undefined {
   const known = session.handles?.get(handleId);
   if (known !== undefined) return known.node === node ? known : undefined;
   const record = new HandleRecord(session.id, handleId, node);
@@ -15,6 +20,7 @@ export function recordOf(session: Session, handleId: number, node: Node): Handle
   session.handles.set(handleId, record);
   node.records ??= new Set();
   node.records.add(record);
+  state.handleBytes += record.sizeBytes;
   return record;
 }
 
@@ -28,8 +34,9 @@ export function beginOpener(session: Session, record: HandleRecord): void {
 }
 
 /** Forgets a record that matters no longer. */
-export function settleRecord(session: Session, record: HandleRecord): void {
-  if (!record.isIdle) return;
+export function settleRecord(state: CellState, session: Session, record: HandleRecord): void {
+  if (!record.isIdle || !session.handles?.has(record.handleId)) return;
+  state.handleBytes -= record.sizeBytes;
   session.handles?.delete(record.handleId);
   if (session.handles?.size === 0) session.handles = undefined;
   record.node.records?.delete(record);
@@ -52,7 +59,7 @@ export function keepClaims(
   record.claims = claims;
   if (claims.length > 0) return false;
   giveBack(state, record);
-  settleRecord(session, record);
+  settleRecord(state, session, record);
   return true;
 }
 
@@ -73,6 +80,7 @@ export function endSession(
     else giveBack(state, record);
   }
   for (const record of records) endOpener(state, session, record);
+  session.forgetResults();
   state.sessions.delete(session.id);
   state.effects.sessionsEnded.push(session.id);
 }
@@ -100,7 +108,7 @@ function endOpener(state: CellState, session: Session, record: HandleRecord): vo
     node.openerCount -= 1;
     session.openerCount -= 1;
   }
-  settleRecord(session, record);
+  settleRecord(state, session, record);
   if (!node.isDeleted && isAbandoned(node)) deleteNode(state, node);
 }
 
@@ -117,6 +125,7 @@ function dropRecords(state: CellState, node: Node): void {
     record.isOpener = false;
     record.holds = LockMode.FREE;
     record.claims = [];
+    state.handleBytes -= record.sizeBytes;
     session.handles?.delete(record.handleId);
     if (session.handles?.size === 0) session.handles = undefined;
   }

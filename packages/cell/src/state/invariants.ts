@@ -17,6 +17,14 @@ export function checkInvariants(state: CellState): void {
     if (node.parent !== undefined) sizeBytes += utf8Length(path) + node.contents.length;
   }
   assert(sizeBytes === state.namespace.sizeBytes, "names and contents are counted");
+  let handleBytes = 0;
+  let resultBytes = 0;
+  for (const session of state.sessions.values()) {
+    for (const record of session.handles?.values() ?? []) handleBytes += record.sizeBytes;
+    for (const stored of session.results?.values() ?? []) resultBytes += stored.sizeBytes;
+  }
+  assert(handleBytes === state.handleBytes, "held handles are counted");
+  assert(resultBytes === state.resultTally.bytes, "results are counted");
   assert(locksHeld === state.locksHeld, "the count of held locks is right");
   for (const path of state.namespace.delayMarkers.keys()) {
     assert(state.namespace.get(path) === undefined, "only deleted names leave a delay behind");

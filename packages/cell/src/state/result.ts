@@ -4,6 +4,9 @@ import type { CellState } from "./cell-state.ts";
 /** What a request comes to, in the form in which it is stored, replayed and sent. */
 export type Result = NonNullable<Reply["result"]>;
 
+/** With a Stat, or a sequencer of a short name. */
+const RESULT_BYTES = 100;
+
 /**
  * Kept until the log hears that its session has the answer, which an idle one says with its next command;
  * many snapshots may be taken meanwhile, so it is encoded once.
@@ -14,6 +17,19 @@ export class StoredResult {
 
   constructor(result: Result) {
     this.result = result;
+  }
+
+  /** About what it takes in a snapshot. */
+  get sizeBytes(): number {
+    const { result } = this;
+    switch (result.$case) {
+      case "open":
+        return RESULT_BYTES + result.value.handle.length;
+      case "error":
+        return RESULT_BYTES + result.value.detail.length;
+      default:
+        return RESULT_BYTES;
+    }
   }
 
   get bytes(): Uint8Array {

@@ -2,6 +2,9 @@ import { IN_FLIGHT_MAX } from "@cubby/protocol";
 import type { HandleRecord } from "./handle-record.ts";
 import { type Result, StoredResult } from "./result.ts";
 
+/** About what all results that are kept take in a snapshot. */
+export type ResultTally = { bytes: number };
+
 /** What of a session survives its master (DESIGN §4). Idle sessions are many: keep it small. */
 export class Session {
   /** P17: index of the log entry that created it, so no late packet can create it again. */
@@ -19,7 +22,14 @@ export class Session {
   /** How many of `handles` keep an ephemeral node alive. */
   openerCount = 0;
 
-  constructor(id: number, terms: { leaseMs: number; caches: boolean; clientName: string }) {
+  readonly #tally: ResultTally;
+
+  constructor(
+    id: number,
+    terms: { leaseMs: number; caches: boolean; clientName: string },
+    tally: ResultTally,
+  ) {
+    this.#tally = tally;
     this.id = id;
     this.leaseMs = terms.leaseMs;
     this.caches = terms.caches;
@@ -34,10 +44,21 @@ export class Session {
     const results = this.results;
     if (results === undefined) return;
     if (lowest - before <= results.size) {
-      for (let number = before; number < lowest; number += 1) results.delete(number);
+      for (let number = before; number < lowest; number += 1) this.#forget(results, number);
     } else {
-      for (const number of results.keys()) if (number < lowest) results.delete(number);
+      for (const number of results.keys()) if (number < lowest) this.#forget(results, number);
     }
+  }
+
+  #forget(results: Map<number, StoredResult>, number: number): void {
+    this.#tally.bytes -= results.get(number)?.sizeBytes ?? 0;
+    results.delete(number);
+  }
+
+  /** The session is over. */
+  forgetResults(): void {
+    for (const { sizeBytes } of this.results?.values() ?? []) this.#tally.bytes -= sizeBytes;
+    this.results = undefined;
   }
 
   resultOf(number: number): Result | undefined {
@@ -46,7 +67,9 @@ export class Session {
 
   storeResult(number: number, result: Result): void {
     this.results ??= new Map();
-    this.results.set(number, new StoredResult(result));
+    const stored = new StoredResult(result);
+    this.#tally.bytes += stored.sizeBytes - (this.results.get(number)?.sizeBytes ?? 0);
+    this.results.set(number, stored);
   }
 
   /** Beyond this number a request is more than the result table may hold. */

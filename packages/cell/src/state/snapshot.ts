@@ -194,7 +194,7 @@ function readSessions(reader: ByteReader, state: CellState): void {
     const leaseMs = reader.varint();
     const caches = reader.u8() === 1;
     const clientName = reader.string();
-    const session = new Session(id, { leaseMs, caches, clientName });
+    const session = new Session(id, { leaseMs, caches, clientName }, state.resultTally);
     session.lowestUnanswered = reader.varint();
     readHandles(reader, state, session);
     readResults(reader, session);
@@ -227,6 +227,7 @@ function readHandles(reader: ByteReader, state: CellState, session: Session): vo
     session.handles.set(handleId, record);
     node.records ??= new Set();
     node.records.add(record);
+    state.handleBytes += record.sizeBytes;
     const isOpener = reader.u8() === 1;
     if (isOpener && !node.isEphemeral) throw new DecodeError("an opener of a permanent node", at);
     if (isOpener) beginOpener(session, record);

@@ -1,0 +1,67 @@
+import type { PaxosMessage } from "@cubby/paxos";
+import type { Request } from "@cubby/protocol";
+import { quorumOf } from "./topology.ts";
+import { Violation } from "./violation.ts";
+
+type LeaseRequest = Extract<PaxosMessage, { kind: "leaseRequest" }>;
+type LeaseGrant = Extract<PaxosMessage, { kind: "leaseGrant" }>;
+type Round = { readonly begunAt: number; readonly grantedBy: Set<number> };
+
+/** Rounds of one leader that may still be granted. */
+const ROUNDS_KEPT = 64;
+
+/**
+ * 9, where reads ask a quorum (`reads: "quorum"`): each rests on a round that left after it came, and that a
+ * quorum has granted. Leases alone make them fresh as long as clocks keep to their bound, so no answer would
+ * show that the round was left out.
+ */
+export class QuorumReadChecker {
+  readonly #quorum: number;
+  /** Which of two things came first; several happen at one instant. */
+  #order = 0;
+  readonly #arrivedAt = new WeakMap<Request, number>();
+  readonly #rounds = new Map<number, Map<string, Round>>();
+  /** When the latest round began that a quorum granted, by leader. */
+  readonly #provenAt = new Map<number, number>();
+
+  constructor(replicas: number) {
+    this.#quorum = quorumOf(replicas);
+  }
+
+  onRequest(request: Request): void {
+    this.#order += 1;
+    this.#arrivedAt.set(request, this.#order);
+  }
+
+  onLeaseRequest(leader: number, message: LeaseRequest): void {
+    const rounds = this.#rounds.get(leader) ?? new Map<string, Round>();
+    this.#rounds.set(leader, rounds);
+    const key = keyOf(message);
+    if (rounds.has(key)) return;
+    this.#order += 1;
+    rounds.set(key, { begunAt: this.#order, grantedBy: new Set([leader]) });
+    const [oldest] = rounds.keys();
+    if (rounds.size > ROUNDS_KEPT && oldest !== undefined) rounds.delete(oldest);
+  }
+
+  /** It has arrived. */
+  onLeaseGrant(leader: number, from: number, message: LeaseGrant): void {
+    const round = this.#rounds.get(leader)?.get(keyOf(message));
+    if (round === undefined) return;
+    round.grantedBy.add(from);
+    if (round.grantedBy.size < this.#quorum) return;
+    this.#provenAt.set(leader, Math.max(round.begunAt, this.#provenAt.get(leader) ?? 0));
+  }
+
+  check(leader: number, request: Request): void {
+    const arrivedAt = this.#arrivedAt.get(request);
+    if (arrivedAt === undefined || this.#quorum === 1) return;
+    if ((this.#provenAt.get(leader) ?? 0) > arrivedAt) return;
+    const detail = `replica ${leader} answers ${request.call?.$case} of session ${request.sessionId}, and no quorum has granted a round since it came`;
+    throw new Violation(9, "read-proven", detail);
+  }
+}
+
+function keyOf({ ballot, leaseRound }: LeaseRequest | LeaseGrant): string {
+  return `${ballot.round}.${ballot.priority}.${ballot.replica}/${leaseRound}`;
+}

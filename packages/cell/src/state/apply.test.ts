@@ -1,5 +1,5 @@
 import { EMPTY_BYTES } from "@cubby/base";
-import { Command } from "@cubby/protocol";
+import { Command, LockMode } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { codeOf } from "../test-support/harness.ts";
 import { apply, type Outcome } from "./apply.ts";
@@ -175,7 +175,7 @@ describe("apply, one command", () => {
     const acquire = (number: number, handleId: number, name: string) => {
       const path = `/ls/local/${name}`;
       const instance = state.namespace.get(path)?.instance ?? 0;
-      const terms = { mode: 2, wait: false, lockDelayMs: 0 };
+      const terms = { mode: LockMode.EXCLUSIVE, wait: false, lockDelayMs: 0 };
       const value = { handleId, path, instance, ...terms };
       return codeOfOutcome(inSession(number, 1, { $case: "acquireLock", value }));
     };

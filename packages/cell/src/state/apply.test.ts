@@ -175,7 +175,7 @@ describe("apply, one command", () => {
     const acquire = (number: number, handleId: number, name: string) => {
       const path = `/ls/local/${name}`;
       const instance = state.namespace.get(path)?.instance ?? 0;
-      const terms = { mode: LockMode.EXCLUSIVE, wait: false, lockDelayMs: 0 };
+      const terms = { mode: LockMode.SHARED, wait: false, lockDelayMs: 0 };
       const value = { handleId, path, instance, ...terms };
       return codeOfOutcome(inSession(number, 1, { $case: "acquireLock", value }));
     };

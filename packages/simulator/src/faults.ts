@@ -138,8 +138,8 @@ export class Faults {
       coverage.add("fault C1-crash-in-recovery");
     }
     if (plan.kinds.has("D5-io-error") && this.rng.chance(0.2)) {
-      const writes = this.rng.below(WRITES_OF_RECOVERY);
-      const hasFailed = replica.failInRecovery(writes, pick(this.rng, WRITE_ERRORS));
+      const changes = this.rng.below(CHANGES_OF_RECOVERY);
+      const hasFailed = replica.failInRecovery(changes, pick(this.rng, WRITE_ERRORS));
       if (!hasFailed) return;
       coverage.add("recoveries failed");
       // What such a disk shows is in memory only: it matters if its machine goes soon after.
@@ -639,9 +639,12 @@ export function writtenSectors(before: Uint8Array, after: Uint8Array): readonly 
 }
 
 const WRITE_ERRORS = ["EIO", "ENOSPC", "ESHORT"];
-/** How many writes a recovery makes, about. */
-const WRITES_OF_RECOVERY = 12;
-const FAILING_OPERATIONS = ["write", "write", "write", "create", "syncDirectory", "rename", "read"];
+/** How many changes to its disk a recovery makes, about. */
+const CHANGES_OF_RECOVERY = 14;
+const FAILING_OPERATIONS = [
+  ...["write", "write", "write"],
+  ...["create", "syncDirectory", "rename", "remove", "read"],
+];
 
 function ioError(faults: Faults): boolean {
   const kind = pick(faults.rng, FAILING_OPERATIONS);

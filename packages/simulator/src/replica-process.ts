@@ -210,19 +210,19 @@ export class ReplicaProcess implements CellObserver {
     this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? KILLED : STOPPED);
   }
 
-  /** A recovery of which a write fails, if it makes so many: true. Its machine may go as well. */
-  failInRecovery(writes: number, code: string): boolean {
+  /** A recovery of which a change to the disk fails, if it makes so many: true. Its machine may go as well. */
+  failInRecovery(changes: number, code: string): boolean {
     assert(this.replica === undefined, "a replica is started once");
     this.life += 1;
     const fail = failed(code, this.#rng);
-    let left = writes;
+    let left = changes;
     this.disk.failWith((request) =>
-      request.kind === "write" && left-- === 0 ? fail(request) : undefined,
+      CHANGES.has(request.kind) && left-- === 0 ? fail(request) : undefined,
     );
     const { kind } = this.recoverFrom(this.disk);
     this.disk.failWith(undefined);
     if (left < 0 && kind !== "failed") {
-      const detail = `replica ${this.id} finds ${kind} though a write of its recovery failed: ${code}`;
+      const detail = `replica ${this.id} finds ${kind} though a change of its recovery failed: ${code}`;
       throw new Violation(24, "errors-end-recovery", detail);
     }
     this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? STOPPED : ENDED);
@@ -433,6 +433,15 @@ function failed(code: string, rng: Rng): (request: DiskRequest) => InjectedError
     return { code, message: "injected", cachedBytes };
   };
 }
+
+/** What is asked of a disk that does more than read. */
+const CHANGES: ReadonlySet<DiskRequest["kind"]> = new Set([
+  "write",
+  "create",
+  "rename",
+  "remove",
+  "syncDirectory",
+] as const);
 
 /** What binds whoever says it, over all its lives. */
 const VOWS: ReadonlySet<PaxosMessage["kind"] | undefined> = new Set([

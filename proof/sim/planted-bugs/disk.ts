@@ -24,6 +24,20 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     expects: [2, 24],
   },
   {
+    name: "recovery-ignores-a-failed-directory-sync",
+    class: "S6",
+    file: REPAIR,
+    find: 'yield* perform(ids, { kind: "syncDirectory" });\n  // An only copy',
+    replace: `try {
+    yield* perform(ids, { kind: "syncDirectory" });
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "DiskFailure") throw error;
+  }
+  // An only copy`,
+    why: "a recovery goes on though the names that it rests on could not be made durable",
+    expects: [24, 2, 3],
+  },
+  {
     name: "recovery-ignores-errors",
     class: "S3",
     file: REPAIR,

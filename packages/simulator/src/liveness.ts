@@ -169,6 +169,7 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
     coverage.add("fault N4-hub-behind");
   }
   network.cutAll(missingLinks(plan.replicas, links));
+  world.coverage.add("topologies for good");
   // Who reaches a quorum may lead; whoever leads must bring those up to date whom it reaches.
   return led;
 }
@@ -178,6 +179,7 @@ function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
   const { network, plan } = world;
   const { id } = replica;
   const how = pick(rng, ["down", "cut off", "deaf", "dumb"]);
+  world.coverage.add("replicas lost for good");
   if (how === "down") {
     replica.staysDown = true;
     world.crash(replica, "killed", rng.chance(0.5));
@@ -194,7 +196,10 @@ function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
 /** One disk answers no more, for good: that of the master, if there is one. */
 function hangDisk(world: World, core: readonly ReplicaProcess[]): ReplicaProcess | undefined {
   const victim = world.master() ?? core[0];
-  if (victim !== undefined) victim.diskMs = HANGS_MS;
+  if (victim !== undefined) {
+    victim.diskMs = HANGS_MS;
+    world.coverage.add("disks hung for good");
+  }
   return victim;
 }
 

@@ -28,7 +28,6 @@ const GIVES_BACK: ReadonlySet<string | undefined> = new Set([
 export class Intake {
   readonly #parts: MasterParts;
   readonly #proposedBytesMax: number;
-
   readonly #resultBytesMax: number;
 
   constructor(parts: MasterParts, { proposedBytesMax, resultBytesMax }: Partial<CellOptions>) {

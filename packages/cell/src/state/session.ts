@@ -21,7 +21,6 @@ export class Session {
   results: Map<number, StoredResult> | undefined;
   /** How many of `handles` keep an ephemeral node alive. */
   openerCount = 0;
-
   readonly #tally: ResultTally;
 
   constructor(

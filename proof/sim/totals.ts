@@ -45,14 +45,16 @@ export class Totals {
     return [...this.#coverage].filter(([, count]) => count === 0).map(([name]) => name);
   }
 
+  get #played(): number {
+    return this.seeds + this.of("void");
+  }
+
   get hasManyVoid(): boolean {
-    const voids = this.of("void");
-    const all = this.seeds + voids;
-    return all >= VOID_FROM_SEEDS && voids > VOID_SHARE_MAX * all;
+    return this.#played >= VOID_FROM_SEEDS && this.of("void") > VOID_SHARE_MAX * this.#played;
   }
 
   /** Too few seeds may miss a class by chance. Void ones must not excuse the rest. */
   get mustCover(): boolean {
-    return this.seeds + this.of("void") >= COVERED_FROM_SEEDS;
+    return this.#played >= COVERED_FROM_SEEDS;
   }
 }

@@ -301,9 +301,10 @@ function watch(world: World, coreEventsMin: number): void {
 
 /** 23: a journal and its snapshots are as long as what they must hold, and no longer. */
 function checkSizes(replica: ReplicaProcess): void {
-  const snapshots = replica.disk.names().filter((name) => name.startsWith("snapshot-")).length;
+  const names = replica.disk.names();
+  const snapshots = names.filter((name) => name.startsWith("snapshot-")).length;
   // Not what production says: it may have forgotten one.
-  const segments = replica.disk.names().filter((name) => name.startsWith("segment-"));
+  const segments = names.filter((name) => name.startsWith("segment-"));
   const bytes = segments.reduce((sum, name) => sum + replica.disk.content(name).length, 0);
   if (snapshots <= SNAPSHOTS_MAX && bytes <= JOURNAL_BYTES_MAX) return;
   const detail = `replica ${replica.id} keeps ${snapshots} snapshots and a journal of ${bytes} bytes`;

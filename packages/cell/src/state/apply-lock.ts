@@ -47,7 +47,7 @@ export function applyAcquireLock(
     return handleQuotaFailure(state);
   }
   if (!isGrantable(node, body.mode)) return body.wait ? undefined : lockFailure(node, body.mode);
-  const problem = known === undefined ? growthFailure(state, handleBytesOf(node)) : undefined;
+  const problem = known === undefined ? growthFailure(state, handleBytesOf(node.path)) : undefined;
   if (problem !== undefined) return problem;
   const record = recordOf(state, session, body.handleId, node);
   if (record === undefined) return failure("internal", "The handle is of another node.");

@@ -12,7 +12,7 @@ import {
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
 import { growthFailure } from "./growth.ts";
-import { HANDLE_BYTES, handleBytesOf } from "./handle-record.ts";
+import { handleBytesOf } from "./handle-record.ts";
 import { encodeHandleToken } from "./handle-token.ts";
 import { beginOpener, closeRecord, deleteNode, recordOf } from "./handles.ts";
 import type { Node } from "./node.ts";
@@ -162,9 +162,8 @@ function creationFailure(state: CellState, session: Session, body: OpenNode): Re
   if (body.ephemeral && session.openerCount >= state.quotas.handlesPerSessionMax) {
     return handleQuotaFailure(state);
   }
-  const pathBytes = utf8Length(body.path);
-  const handleBytes = body.ephemeral ? HANDLE_BYTES + pathBytes : 0;
-  return growthFailure(state, pathBytes + body.initialContents.length + handleBytes);
+  const handleBytes = body.ephemeral ? handleBytesOf(body.path) : 0;
+  return growthFailure(state, utf8Length(body.path) + body.initialContents.length + handleBytes);
 }
 
 function opened(
@@ -177,7 +176,7 @@ function opened(
   const node = outcome.node;
   if (node.isEphemeral) {
     if (session.openerCount >= state.quotas.handlesPerSessionMax) return handleQuotaFailure(state);
-    const grownBy = session.handles?.has(number) ? 0 : handleBytesOf(node);
+    const grownBy = session.handles?.has(number) ? 0 : handleBytesOf(node.path);
     const problem = outcome.created ? undefined : growthFailure(state, grownBy);
     if (problem !== undefined) return problem;
     const record = recordOf(state, session, number, node);

@@ -2,10 +2,11 @@ import { utf8Length } from "@cubby/base";
 import { LockMode } from "@cubby/protocol";
 import type { Node } from "./node.ts";
 
-export const HANDLE_BYTES = 64;
+const HANDLE_BYTES = 64;
 
-export function handleBytesOf(node: Node): number {
-  return HANDLE_BYTES + utf8Length(node.path);
+/** About what a record of a node of that name takes in a snapshot. */
+export function handleBytesOf(path: string): number {
+  return HANDLE_BYTES + utf8Length(path);
 }
 
 /**
@@ -17,6 +18,7 @@ export class HandleRecord {
   /** The number of the request that opened it: unique within the session. */
   readonly handleId: number;
   readonly node: Node;
+  readonly sizeBytes: number;
   /** Opened an ephemeral node, which lives while it is open (NS-5). */
   isOpener = false;
   /** The mode in which it holds its node's lock; FREE when it does not. */
@@ -34,11 +36,7 @@ export class HandleRecord {
     this.sessionId = sessionId;
     this.handleId = handleId;
     this.node = node;
-  }
-
-  /** About what it takes in a snapshot. */
-  get sizeBytes(): number {
-    return handleBytesOf(this.node);
+    this.sizeBytes = handleBytesOf(node.path);
   }
 
   get isIdle(): boolean {

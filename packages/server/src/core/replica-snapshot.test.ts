@@ -36,6 +36,30 @@ function proposeInVain(
   }
 }
 
+/** A cell of which one replica is cut off, behind a snapshot at slot 40 of some megabytes. */
+function farBehind(replicas: number, seed: string) {
+  const world = new World({
+    replicas,
+    seed,
+    snapshotEverySlots: 20,
+    engine: { retainSlots: 1 },
+    journal: { snapshotEveryBytes: 64 << 20, backlogBytesMax: 64 << 20 },
+  }).startAll();
+  const client = new TestClient(world).connect();
+  const handles = Array.from({ length: 20 }, (_, n) => client.open(`file${n}`).handle);
+  const master = world.master() ?? 0;
+  const [laggard, ...others] = world.hosts.filter(({ id }) => id !== master);
+  if (laggard === undefined) throw new Error("there are several");
+  for (const id of world.ids) {
+    world.cut(id, laggard.id);
+    world.cut(laggard.id, id);
+  }
+  for (const handle of handles) client.set(handle, "x".repeat(200 << 10));
+  world.run(1_000);
+  const hasTraced = (kind: string) => laggard.trace.some(({ event }) => event.kind === kind);
+  return { world, master, laggard, others, hasTraced };
+}
+
 describe("snapshots of a replica", () => {
   it("goes on when a peer's snapshot arrives while one of its own is being written", () => {
     const engine = { retainSlots: 4 };
@@ -72,28 +96,11 @@ describe("snapshots of a replica", () => {
   });
 
   it("are no silence while a peer's is being written: its master may have nobody else", () => {
-    const world = new World({
-      replicas: 3,
-      seed: "installing",
-      snapshotEverySlots: 20,
-      engine: { retainSlots: 1 },
-      journal: { snapshotEveryBytes: 64 << 20, backlogBytesMax: 64 << 20 },
-    }).startAll();
-    const client = new TestClient(world).connect();
-    const handles = Array.from({ length: 20 }, (_, n) => client.open(`file${n}`).handle);
-    const [laggard, other] = world.hosts.filter(({ id }) => id !== world.master());
-    if (laggard === undefined || other === undefined) throw new Error("there are three");
-    for (const id of world.ids) {
-      world.cut(id, laggard.id);
-      world.cut(laggard.id, id);
-    }
-    for (const handle of handles) client.set(handle, "x".repeat(200 << 10));
-    world.run(1_000);
-    world.crash(other.id);
+    const { world, laggard, others, hasTraced } = farBehind(3, "installing");
+    for (const { id } of others) world.crash(id);
     world.heal();
     laggard.diskMs = 80;
-    const isInstalled = () => laggard.trace.some(({ event }) => event.kind === "snapshotInstalled");
-    expect(world.runUntil(isInstalled, 20_000)).toBeDefined();
+    expect(world.runUntil(() => hasTraced("snapshotInstalled"), 20_000)).toBeDefined();
     const installedAt = world.time.now;
     const isWritten = () => laggard.disk.names().includes(snapshotFile(40));
     expect(world.runUntil(isWritten, 20_000)).toBeGreaterThan(1_000);
@@ -102,28 +109,10 @@ describe("snapshots of a replica", () => {
   });
 
   it("of its peers keeps no new leader in place: others have the log already", () => {
-    const world = new World({
-      replicas: 5,
-      seed: "adopting",
-      snapshotEverySlots: 20,
-      engine: { retainSlots: 1 },
-      journal: { snapshotEveryBytes: 64 << 20, backlogBytesMax: 64 << 20 },
-    }).startAll();
-    const client = new TestClient(world).connect();
-    const handles = Array.from({ length: 20 }, (_, n) => client.open(`file${n}`).handle);
-    const master = world.master() ?? 0;
-    const [laggard, ...others] = world.hosts.filter(({ id }) => id !== master);
-    if (laggard === undefined) throw new Error("there are five");
-    for (const id of world.ids) {
-      world.cut(id, laggard.id);
-      world.cut(laggard.id, id);
-    }
-    for (const handle of handles) client.set(handle, "x".repeat(200 << 10));
-    world.run(1_000);
+    const { world, master, laggard, others, hasTraced } = farBehind(5, "adopting");
     world.crash(master);
     // Nobody else reaches a quorum.
     world.onlyLinks(others.map(({ id }) => [id, laggard.id] as const));
-    const hasTraced = (kind: string) => laggard.trace.some(({ event }) => event.kind === kind);
     expect(world.runUntil(() => hasTraced("snapshotStarted"), 20_000)).toBeDefined();
     laggard.diskMs = 250;
     expect(world.runUntil(() => hasTraced("snapshotInstalled"), 20_000)).toBeDefined();

@@ -1,11 +1,20 @@
-import type { PaxosMessage } from "@cubby/paxos";
-import type { Request } from "@cubby/protocol";
+import { DecodeError } from "@cubby/base";
+import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
+import type { Reply, Request } from "@cubby/protocol";
+import type { ReplicaInput } from "@cubby/server/core";
 import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
 
 type LeaseRequest = Extract<PaxosMessage, { kind: "leaseRequest" }>;
 type LeaseGrant = Extract<PaxosMessage, { kind: "leaseGrant" }>;
 type Round = { readonly begunAt: number; readonly grantedBy: Set<number> };
+
+/** Answered from the state, and thus worth what the master's word is. */
+export const READS: ReadonlySet<string> = new Set([
+  "getContentsAndStat",
+  "getStat",
+  "readDir",
+] satisfies NonNullable<Reply["result"]>["$case"][]);
 
 /** Rounds of one leader that may still be granted. */
 const ROUNDS_KEPT = 64;
@@ -26,6 +35,19 @@ export class QuorumReadChecker {
 
   constructor(replicas: number) {
     this.#quorum = quorumOf(replicas);
+  }
+
+  /** A lease request, on its way to any of its peers. */
+  onLeaving(leader: number, bytes: Uint8Array): void {
+    const message = decodeMessage(bytes);
+    if (message.kind === "leaseRequest") this.onLeaseRequest(leader, message);
+  }
+
+  onInput(replica: number, input: ReplicaInput): void {
+    if (input.kind === "request") this.onRequest(input.request);
+    if (input.kind !== "peerFrame" || messageKindOf(input.bytes) !== "leaseGrant") return;
+    const message = decodedOrNone(input.bytes);
+    if (message?.kind === "leaseGrant") this.onLeaseGrant(replica, input.from, message);
   }
 
   onRequest(request: Request): void {
@@ -59,6 +81,16 @@ export class QuorumReadChecker {
     if ((this.#provenAt.get(leader) ?? 0) > arrivedAt) return;
     const detail = `replica ${leader} answers ${request.call?.$case} of session ${request.sessionId}, and no quorum has granted a round since it came`;
     throw new Violation(9, "read-proven", detail);
+  }
+}
+
+/** A frame may have been damaged on its way. */
+function decodedOrNone(bytes: Uint8Array): PaxosMessage | undefined {
+  try {
+    return decodeMessage(bytes);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
   }
 }
 

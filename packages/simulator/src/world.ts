@@ -1,4 +1,4 @@
-import { checksum64, DecodeError, Rng } from "@cubby/base";
+import { checksum64, Rng } from "@cubby/base";
 import type { Cell } from "@cubby/cell";
 import type {
   Call,
@@ -7,7 +7,7 @@ import type {
   SessionEvent,
   SessionMachine,
 } from "@cubby/client/core";
-import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
+import { messageKindOf, type PaxosMessage } from "@cubby/paxos";
 import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import {
   type OutgoingReply,
@@ -24,7 +24,7 @@ import { ExpiryChecker } from "./check-expiry.ts";
 import { LeaseChecker } from "./check-leases.ts";
 import { LogChecker } from "./check-log.ts";
 import { PaceChecker } from "./check-pace.ts";
-import { QuorumReadChecker } from "./check-quorum-reads.ts";
+import { QuorumReadChecker, READS } from "./check-quorum-reads.ts";
 import { ClientLane, type LaneObserver } from "./client-lane.ts";
 import { type ClientHouse, ClientProcess } from "./client-process.ts";
 import { Coverage } from "./coverage.ts";
@@ -169,8 +169,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (!this.network.isFaulty) this.#pace.onPacket(from.id, to, kind, this.time.now);
     if (kind === "leaseRequest") {
       this.onMoment?.(from, kind);
-      const message = this.#quorumReads && decodeMessage(bytes);
-      if (message?.kind === "leaseRequest") this.#quorumReads?.onLeaseRequest(from.id, message);
+      this.#quorumReads?.onLeaving(from.id, bytes);
     }
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
     const deliver = (arrived: Uint8Array): void => {
@@ -193,7 +192,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (input.kind === "request" && input.request.call?.$case === "keepAlive") {
       this.#expiry.onKeepAlive(input.request);
     }
-    if (this.#quorumReads !== undefined) this.#noteOfQuorumReads(this.#quorumReads, process, input);
+    this.#quorumReads?.onInput(process.id, input);
     if (input.kind === "wake") this.#pace.onWake(`r${process.id}`, this.time.now);
     // Whoever is about to hear that it was suspended relies on nothing before it has.
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
@@ -202,17 +201,6 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       if (this.network.isFaulty) this.#onDisturbed();
       this.#expiry.onLook(this.master()?.id);
     }
-  }
-
-  #noteOfQuorumReads(
-    checker: QuorumReadChecker,
-    process: ReplicaProcess,
-    input: ReplicaInput,
-  ): void {
-    if (input.kind === "request") checker.onRequest(input.request);
-    if (input.kind !== "peerFrame" || messageKindOf(input.bytes) !== "leaseGrant") return;
-    const message = decodedOrNone(input.bytes);
-    if (message?.kind === "leaseGrant") checker.onLeaseGrant(process.id, input.from, message);
   }
 
   /** The faults are over: time begins anew for what they held up, also where nobody ran as they ended. */
@@ -345,8 +333,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const { result } = reply;
     if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
     if (this.#quorumReads !== undefined && result !== undefined && READS.has(result.$case)) {
-      this.coverage.add("reads proven by a quorum");
       this.#quorumReads.check(process.id, request);
+      this.coverage.add("reads proven by a quorum");
     }
     if (result?.$case === "keepAlive") this.#expiry.onGranted(request, result.value.leaseMs);
     if (result?.$case === "error" && result.value.code === ERROR_CODES.overloaded.id) {
@@ -437,23 +425,6 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   #at(): string {
     return this.time.now.toFixed(2).padStart(10);
-  }
-}
-
-/** Answered from the state, and thus worth what the master's word is. */
-const READS: ReadonlySet<string> = new Set([
-  "getContentsAndStat",
-  "getStat",
-  "readDir",
-] satisfies NonNullable<Reply["result"]>["$case"][]);
-
-/** A frame may have been damaged on its way. */
-function decodedOrNone(bytes: Uint8Array): PaxosMessage | undefined {
-  try {
-    return decodeMessage(bytes);
-  } catch (error) {
-    if (error instanceof DecodeError) return undefined;
-    throw error;
   }
 }
 

@@ -50,6 +50,61 @@ describe("hostile clients", () => {
     expect(hostile.call({ $case: "cancel", value: { requestNumber: 1 } }).$case).toBe("cancel");
   });
 
+  it("keeps no more of them for a KeepAlive that says more than the calls beside it", () => {
+    const harness = new Harness(1, { resultBytesMax: 6_000 });
+    const hostile = new TestSession(harness);
+    const path = `/ls/local/${"x".repeat(200)}`;
+    let refused = 0;
+    for (let number = 1; number <= 100; number += 1) {
+      hostile.lowest = number;
+      hostile.keepAlive();
+      hostile.lowest = 1;
+      const tag = hostile.beginOpen(path, { ephemeral: true });
+      if (codeOf(harness.resultOf(tag)) === "overloaded") refused += 1;
+    }
+    expect(refused).toBeGreaterThan(70);
+  });
+
+  it("keeps no more of them for what has nothing to give back", () => {
+    const harness = new Harness(1, { resultBytesMax: 6_000 });
+    const hostile = new TestSession(harness);
+    const { handle } = hostile.open("/ls/local/l");
+    const held = hostile.open("/ls/local/held").handle;
+    hostile.acquire(held);
+    const before = hostile.lowest;
+    const release = (of: Uint8Array) => {
+      hostile.lowest = before;
+      return codeOf(hostile.release(of));
+    };
+    const cancel = (requestNumber: number) =>
+      codeOf(
+        hostile.call({ $case: "cancel", value: { requestNumber } }, { lowestUnanswered: before }),
+      );
+    const codes = Array.from({ length: 90 }, () => release(handle));
+    expect([codes[0], codes.at(-1)]).toEqual(["lock_not_held", "overloaded"]);
+    expect(cancel(hostile.next - 2)).toBe("overloaded");
+    expect(cancel(before)).toBe("overloaded");
+    expect(release(held)).toBe("release");
+  });
+
+  it("limits nobody who keeps less than his share, whoever keeps more", () => {
+    const harness = new Harness(1, { resultBytesMax: 6_000 });
+    const [hostile, holder, polite] = [
+      new TestSession(harness),
+      new TestSession(harness),
+      new TestSession(harness),
+    ];
+    const path = `/ls/local/${"x".repeat(200)}`;
+    holder.acquire(holder.open("/ls/local/l").handle);
+    const [lock, file] = [polite.open("/ls/local/l").handle, polite.open("/ls/local/f").handle];
+    for (let n = 0; n < 100; n += 1) hostile.beginOpen(path, { ephemeral: true });
+    // What waits for a lock is not answered, and all that comes behind it is kept.
+    polite.beginAcquire(lock);
+    for (let n = 0; n < 10; n += 1) expect(codeOf(polite.set(file, `${n}`))).toBe("setContents");
+    for (let n = 0; n < 15; n += 1) polite.set(file, `${n}`);
+    expect(codeOf(polite.set(file, "more"))).toBe("overloaded");
+  });
+
   // And so one session takes every waiter's place of a lock, and of the cell.
   it("lets one session not keep all others from waiting for a lock", () => {
     const harness = new Harness();

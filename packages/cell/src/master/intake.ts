@@ -1,7 +1,10 @@
 import { assert } from "@cubby/base";
 import { IN_FLIGHT_MAX, type Request } from "@cubby/protocol";
 import type { CellOptions } from "../options.ts";
+import type { CellState } from "../state/cell-state.ts";
+import { decodeHandleToken } from "../state/handle-token.ts";
 import { failure, type Result } from "../state/result.ts";
+import type { Session } from "../state/session.ts";
 import type { Call } from "./call.ts";
 import type { MasterSession } from "./master-session.ts";
 import type { MasterParts } from "./parts.ts";
@@ -15,14 +18,8 @@ const CALLS_MAX = 131_072;
  */
 export const PROPOSED_BYTES_MAX = 32 * 1024 * 1024;
 
-/** Of all sessions; beyond it each may have one call under way that keeps a result. */
+/** Of all sessions; beyond it, one that has more than its share has one call at a time that keeps a result. */
 const RESULT_BYTES_MAX = 64 * 1024 * 1024;
-const GIVES_BACK: ReadonlySet<string | undefined> = new Set([
-  "cancel",
-  "close",
-  "release",
-  "endSession",
-] satisfies NonNullable<Request["call"]>["$case"][]);
 
 /** The way of a call into the log and back: numbers, the gate, limits, the answer. */
 export class Intake {
@@ -84,14 +81,20 @@ export class Intake {
       answers.asFact(call, failure("too_many_requests", detail));
       return false;
     }
-    // Each call says which answers its session has: one at a time, they go as they come.
-    const isTooMuch = this.#parts.state.resultTally.bytes > this.#resultBytesMax;
-    const mustWait = isTooMuch && number > session.lowestSeen;
-    if (mustWait && !GIVES_BACK.has(call.request.call?.$case)) {
+    if (this.#keepsTooMuch(session, call)) {
       this.refuseOverloaded(call);
       return false;
     }
     return true;
+  }
+
+  /** Each call says which answers its session has: one at a time, they go as they come. */
+  #keepsTooMuch({ session, calls }: MasterSession, { number, request }: Call): boolean {
+    const { state } = this.#parts;
+    const isFull = state.resultTally.bytes > this.#resultBytesMax;
+    if (!isFull || session.resultBytes <= this.#resultBytesMax / state.sessions.size) return false;
+    // What is forgotten when it is applied is what it says itself, and no KeepAlive beside it.
+    return number > request.lowestUnanswered && !givesBack(state, session, calls, request);
   }
 
   /** FO-6: what changes something cachable waits for the gate. */
@@ -148,6 +151,33 @@ export class Intake {
   #refuseOther(call: Call): void {
     const detail = `Request ${call.number} was another call.`;
     this.#parts.answers.asFact(call, failure("invalid_argument", detail));
+  }
+}
+
+/** There is less of something else once it is done, or it keeps no result. */
+function givesBack(
+  state: CellState,
+  session: Session,
+  underWay: ReadonlyMap<number, Call> | undefined,
+  { call, lowestUnanswered }: Request,
+): boolean {
+  switch (call?.$case) {
+    case "cancel": {
+      const { requestNumber } = call.value;
+      const known = session.resultOf(requestNumber);
+      if (known !== undefined) return known.$case !== "error";
+      // Of its lowest one, also if that never came: there is no other way to the next.
+      return requestNumber === lowestUnanswered || underWay?.has(requestNumber) === true;
+    }
+    case "release": {
+      const token = decodeHandleToken(state.handleKey, call.value.handle);
+      return token !== undefined && session.handles?.has(token.handleId) === true;
+    }
+    case "close":
+    case "endSession":
+      return true;
+    default:
+      return false;
   }
 }
 

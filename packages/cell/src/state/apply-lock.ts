@@ -7,7 +7,7 @@ import {
   type ReleaseLock,
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
-import { growthFailure } from "./growth.ts";
+import { handleGrowthFailure } from "./growth.ts";
 import { type HandleRecord, handleBytesOf } from "./handle-record.ts";
 import { keepClaims, recordOf } from "./handles.ts";
 import { grant, isGrantable } from "./locks.ts";
@@ -47,7 +47,8 @@ export function applyAcquireLock(
     return handleQuotaFailure(state);
   }
   if (!isGrantable(node, body.mode)) return body.wait ? undefined : lockFailure(node, body.mode);
-  const problem = known === undefined ? growthFailure(state, handleBytesOf(node.path)) : undefined;
+  const grownBy = known === undefined ? handleBytesOf(node.path) : 0;
+  const problem = handleGrowthFailure(state, grownBy);
   if (problem !== undefined) return problem;
   const record = recordOf(state, session, body.handleId, node);
   if (record === undefined) return failure("internal", "The handle is of another node.");

@@ -11,7 +11,7 @@ import {
   type WriteContents,
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
-import { growthFailure } from "./growth.ts";
+import { handleGrowthFailure, treeGrowthFailure } from "./growth.ts";
 import { handleBytesOf } from "./handle-record.ts";
 import { encodeHandleToken } from "./handle-token.ts";
 import { beginOpener, closeRecord, deleteNode, recordOf } from "./handles.ts";
@@ -84,7 +84,7 @@ export function applyWriteContents(state: CellState, body: WriteContents): Resul
       `${quoted(body.path)} is at content generation ${node.contentGeneration}, not ${body.ifGeneration}.`,
     );
   }
-  const problem = growthFailure(state, body.contents.length - node.contents.length);
+  const problem = treeGrowthFailure(state, body.contents.length - node.contents.length);
   if (problem !== undefined) return problem;
   state.namespace.setContents(node, body.contents);
   node.contentGeneration += 1;
@@ -162,8 +162,10 @@ function creationFailure(state: CellState, session: Session, body: OpenNode): Re
   if (body.ephemeral && session.openerCount >= state.quotas.handlesPerSessionMax) {
     return handleQuotaFailure(state);
   }
-  const handleBytes = body.ephemeral ? handleBytesOf(body.path) : 0;
-  return growthFailure(state, utf8Length(body.path) + body.initialContents.length + handleBytes);
+  return (
+    treeGrowthFailure(state, utf8Length(body.path) + body.initialContents.length) ??
+    handleGrowthFailure(state, body.ephemeral ? handleBytesOf(body.path) : 0)
+  );
 }
 
 function opened(
@@ -177,7 +179,7 @@ function opened(
   if (node.isEphemeral) {
     if (session.openerCount >= state.quotas.handlesPerSessionMax) return handleQuotaFailure(state);
     const grownBy = session.handles?.has(number) ? 0 : handleBytesOf(node.path);
-    const problem = outcome.created ? undefined : growthFailure(state, grownBy);
+    const problem = outcome.created ? undefined : handleGrowthFailure(state, grownBy);
     if (problem !== undefined) return problem;
     const record = recordOf(state, session, number, node);
     if (record === undefined) return failure("internal", "The handle is of another node.");

@@ -170,7 +170,7 @@ describe("apply, one command", () => {
     checkInvariants(state);
   });
 
-  it("counts held handles with names and contents, and no others", () => {
+  it("counts handles that hold something, beside names and contents", () => {
     const { state, inSession } = started();
     const acquire = (number: number, handleId: number, name: string) => {
       const path = `/ls/local/${name}`;
@@ -181,7 +181,7 @@ describe("apply, one command", () => {
     };
     inSession(1, 1, create("f"));
     expect(state.handleBytes).toBe(0);
-    state.treeBytesMax = 11 + 2 * (64 + 11);
+    state.handleBytesMax = 2 * (64 + 11);
     expect([acquire(2, 1, "f"), acquire(3, 50, "f")]).toEqual(["acquire", "acquire"]);
     expect(acquire(4, 51, "f")).toBe("quota_exceeded");
     // One that holds it already takes nothing more.

@@ -1,6 +1,7 @@
 import { EMPTY_BYTES, OrderedMap } from "@cubby/base";
 import {
   CHILDREN_MAX_DEFAULT,
+  HANDLE_BYTES_MAX,
   HANDLES_PER_SESSION_MAX_DEFAULT,
   NODES_MAX_DEFAULT,
   type Quotas,
@@ -35,11 +36,12 @@ export class CellState {
   /** Key of the handles' check digits; empty until the first master has supplied it. */
   handleKey: Uint8Array = EMPTY_BYTES;
   quotas: Quotas = DEFAULT_QUOTAS;
-  /** The same at all replicas and no part of the state: only tests set it. */
+  /** These two are the same at all replicas and no part of the state: only tests set them. */
   treeBytesMax = TREE_BYTES_MAX;
+  handleBytesMax = HANDLE_BYTES_MAX;
   /** SES-5: the longest lease that a master may grant where a session asked for less. */
   stretchMs = 0;
-  /** Of all handles that hold locks or keep ephemeral nodes alive: they count with the tree. */
+  /** Of all handles that hold locks or keep ephemeral nodes alive. */
   handleBytes = 0;
   /** Of the results of all sessions. */
   readonly resultTally: ResultTally = { bytes: 0 };

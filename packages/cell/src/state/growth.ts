@@ -1,12 +1,25 @@
 import type { CellState } from "./cell-state.ts";
 import { failure, type Result } from "./result.ts";
 
-/** Why the state may not grow by so much. A cell that is above the limit already may still shrink. */
-export function growthFailure(state: CellState, grownBy: number): Result | undefined {
-  const sizeBytes = state.namespace.sizeBytes + state.handleBytes;
-  if (grownBy <= 0 || sizeBytes + grownBy <= state.treeBytesMax) return undefined;
-  return failure(
-    "quota_exceeded",
-    `The names, contents and held handles of the cell have ${sizeBytes} bytes; ${state.treeBytesMax} are allowed.`,
-  );
+/** Why names and contents may not grow by so much. A cell above its limit already may still shrink. */
+export function treeGrowthFailure(state: CellState, grownBy: number): Result | undefined {
+  const { namespace, treeBytesMax } = state;
+  return growthFailure("names and contents", namespace.sizeBytes, grownBy, treeBytesMax);
+}
+
+/** Apart from the tree: whoever fills it with files keeps nobody from a lock. */
+export function handleGrowthFailure(state: CellState, grownBy: number): Result | undefined {
+  const { handleBytes, handleBytesMax } = state;
+  return growthFailure("held handles", handleBytes, grownBy, handleBytesMax);
+}
+
+function growthFailure(
+  what: string,
+  sizeBytes: number,
+  grownBy: number,
+  sizeBytesMax: number,
+): Result | undefined {
+  if (grownBy <= 0 || sizeBytes + grownBy <= sizeBytesMax) return undefined;
+  const detail = `The ${what} of the cell have ${sizeBytes} bytes; ${sizeBytesMax} are allowed.`;
+  return failure("quota_exceeded", detail);
 }

@@ -21,7 +21,10 @@ export function checkInvariants(state: CellState): void {
   let resultBytes = 0;
   for (const session of state.sessions.values()) {
     for (const record of session.handles?.values() ?? []) handleBytes += record.sizeBytes;
-    for (const stored of session.results?.values() ?? []) resultBytes += stored.sizeBytes;
+    let ownBytes = 0;
+    for (const stored of session.results?.values() ?? []) ownBytes += stored.sizeBytes;
+    assert(ownBytes === session.resultBytes, "a session's results are counted");
+    resultBytes += ownBytes;
   }
   assert(handleBytes === state.handleBytes, "held handles are counted");
   assert(resultBytes === state.resultTally.bytes, "results are counted");

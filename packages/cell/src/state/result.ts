@@ -1,10 +1,11 @@
+import { utf8Length } from "@cubby/base";
 import { ERROR_CODES, type ErrorCode, encodeMessage, Reply } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
 
 /** What a request comes to, in the form in which it is stored, replayed and sent. */
 export type Result = NonNullable<Reply["result"]>;
 
-/** With a Stat, or a sequencer of a short name. */
+/** What it takes with a Stat. */
 const RESULT_BYTES = 100;
 
 /**
@@ -25,8 +26,10 @@ export class StoredResult {
     switch (result.$case) {
       case "open":
         return RESULT_BYTES + result.value.handle.length;
+      case "acquire":
+        return RESULT_BYTES + result.value.sequencer.length;
       case "error":
-        return RESULT_BYTES + result.value.detail.length;
+        return RESULT_BYTES + utf8Length(result.value.detail);
       default:
         return RESULT_BYTES;
     }

@@ -19,6 +19,8 @@ export class Session {
   handles: Map<number, HandleRecord> | undefined;
   /** GAP-11: results by request number, none below `lowestUnanswered`. */
   results: Map<number, StoredResult> | undefined;
+  /** Of these results. */
+  resultBytes = 0;
   /** How many of `handles` keep an ephemeral node alive. */
   openerCount = 0;
   readonly #tally: ResultTally;
@@ -50,14 +52,19 @@ export class Session {
   }
 
   #forget(results: Map<number, StoredResult>, number: number): void {
-    this.#tally.bytes -= results.get(number)?.sizeBytes ?? 0;
+    this.#count(-(results.get(number)?.sizeBytes ?? 0));
     results.delete(number);
   }
 
   /** The session is over. */
   forgetResults(): void {
-    for (const { sizeBytes } of this.results?.values() ?? []) this.#tally.bytes -= sizeBytes;
+    this.#count(-this.resultBytes);
     this.results = undefined;
+  }
+
+  #count(grownBy: number): void {
+    this.resultBytes += grownBy;
+    this.#tally.bytes += grownBy;
   }
 
   resultOf(number: number): Result | undefined {
@@ -67,7 +74,7 @@ export class Session {
   storeResult(number: number, result: Result): void {
     this.results ??= new Map();
     const stored = new StoredResult(result);
-    this.#tally.bytes += stored.sizeBytes - (this.results.get(number)?.sizeBytes ?? 0);
+    this.#count(stored.sizeBytes - (this.results.get(number)?.sizeBytes ?? 0));
     this.results.set(number, stored);
   }
 

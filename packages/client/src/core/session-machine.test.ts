@@ -83,6 +83,21 @@ describe("a session's life", () => {
     expect(world.events).toEqual(["1000:opened"]);
   });
 
+  it("sends what jeopardy held back when such an answer ends it", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const first = world.last("keepAlive");
+    world.run(11_000);
+    expect(session.state).toBe("jeopardy");
+    const handle = new Uint8Array([1]);
+    world.call(session, { $case: "getStat", value: { handle } });
+    expect(world.of("getStat")).toHaveLength(0);
+    const value = { leaseMs: 12_000, heldMs: 10_000, failOverEpoch: 0 };
+    world.reply(first, { $case: "keepAlive", value });
+    expect(session.state).toBe("safe");
+    expect(world.of("getStat")).toHaveLength(1);
+  });
+
   it("believes no such answer once the machine has slept", () => {
     const world = new World([A]);
     const session = world.session();

@@ -441,6 +441,8 @@ export class SessionMachine implements CallingSession {
     if (clientEpoch !== this.#epoch || control.sentAt <= this.#suspendedAt) return;
     this.#extendLease(now, control, result.value);
     this.#suspectAt = this.#overdueAt(now);
+    // What jeopardy held back goes on.
+    this.#calls.pump(now);
   }
 
   #extendLease(now: Instant, control: Control, kept: KeptAlive): void {

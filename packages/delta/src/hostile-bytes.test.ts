@@ -52,6 +52,14 @@ function fileOf(type: ValueType, count: number, body: readonly number[]): Uint8A
   });
 }
 
+function varint(value: number): number[] {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest >>>= 7) {
+    if (rest < 0x80) return [...bytes, rest];
+    bytes.push((rest & 0x7f) | 0x80);
+  }
+}
+
 const BACKENDS = ["fast", "small", "handoff"] as const;
 
 /** Found by the fuzzer: packed pairs whose second block has bits where its first value stands. */
@@ -215,6 +223,20 @@ describe("bytes that were cut, flipped or made up", () => {
     expect(() => decode(fileWith(fast | lag, 1, ...offsets))).toThrow(/corrupt.*heads/);
     expect(() => decode(fileWith(small | wide, ...offsets))).not.toThrow(/heads/);
     expect(() => decode(fileWith(varints, 0x8a, 0, 2, 2))).toThrow(/corrupt.*numbers/);
+  });
+
+  it("cannot make a reader go deep: halves have no halves", () => {
+    const [noNulls, integers, wideSplit] = [0, 1, 8 | 5];
+    const levels = 10_000;
+    const heads: number[][] = [];
+    for (let level = 0, length = 0; level < levels; level += 1) {
+      const head = [wideSplit, ...varint(length)];
+      heads.unshift(head);
+      length += head.length;
+    }
+    const file = fileOf("i64", 25, [noNulls, integers, ...heads.flat()]);
+    survives(() => decode(file), "nested halves");
+    expect(() => decode(file)).toThrow(/corrupt.*halves/);
   });
 
   it("tell of other values in the index than there are: no reader takes them", async () => {

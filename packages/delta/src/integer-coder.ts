@@ -413,6 +413,8 @@ function splitOffsets(
     [high, 1],
     [low, 0],
   ] as const) {
+    // Before it is decoded: halves of halves would go as deep as bytes can say.
+    if (((part[0] ?? 0) & WIDE) !== 0) throw corrupt("halves");
     const { base, step, offsets } = decodeIntegers(part, count, context);
     if (offsets.kind === "wide" || base !== 0n || step !== 1) {
       throw corrupt("halves");

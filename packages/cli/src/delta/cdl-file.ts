@@ -31,6 +31,9 @@ export const READ_OPTIONS: { readonly maxValues: number } = { maxValues: INPUT_B
 /** Under this name a file keeps, as JSON, how the text looked that it was made from. */
 const LAYOUT = "cubby.text";
 
+/** As many values as a chunk may have. */
+const CHUNK_VALUES_LONG = 2 ** 18;
+
 /** What a series is called where columns have names. */
 export const SERIES_KEY = "value";
 
@@ -40,7 +43,18 @@ export function encodeText({ layout, columns }: TextTable, backend?: Backend): U
   const types: Record<string, { readonly type: ValueType }> = Object.create(null);
   for (const { key, type } of columns) types[key] = { type };
   const metadata = { [LAYOUT]: packLayout(layout) };
-  return encodeTable(values, { backend, columns: types, metadata });
+  const encode = (chunkValues: number | undefined): Uint8Array => {
+    try {
+      return encodeTable(values, { backend, chunkValues, columns: types, metadata });
+    } catch (error) {
+      // The texts of one chunk may be too long together: those of fewer rows are not.
+      const fewer = (chunkValues ?? CHUNK_VALUES_LONG) / 8;
+      const isTooLong = error instanceof DeltaError && error.code === "limit_exceeded";
+      if (!isTooLong || fewer < 1) throw error;
+      return encode(fewer);
+    }
+  };
+  return encode(undefined);
 }
 
 export type DecodedFile = {

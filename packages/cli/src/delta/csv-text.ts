@@ -5,6 +5,7 @@
  */
 
 import { CubbyError } from "@cubby/protocol";
+import { RECORD_CHARS_MAX } from "./text-table.ts";
 
 export type CsvRecord = {
   readonly fields: readonly string[];
@@ -15,9 +16,6 @@ export type CsvRecord = {
   /** Counted from 1. */
   readonly line: number;
 };
-
-/** A quote that is never closed would make the rest of the file one record. */
-const RECORD_CHARS_MAX = 1 << 24;
 
 const QUOTE = '"';
 const NEVER = Number.POSITIVE_INFINITY;

@@ -400,6 +400,23 @@ describe("cubby delta diff and patch", () => {
     expect(await delta("inspect", at("patch"))).toBe(0);
     expect(out.toString()).toContain("a patch of");
   });
+
+  it("take files of one size: what diff takes is not too large for patch", async () => {
+    put("old", "");
+    put("new", "x");
+    expect(await delta("diff", at("old"), at("new"), "-o", at("patch"))).toBe(0);
+    const [sizesAt, oldSize, newSize] = [5, 0, 1];
+    const patch = readFileSync(at("patch"));
+    expect([...patch.subarray(sizesAt, sizesAt + 2)]).toEqual([oldSize, newSize]);
+    // 2^28 + 1: a patch that is cut off, and not too large.
+    const larger = [oldSize, 0x81, 0x80, 0x80, 0x80, 0x01];
+    put(
+      "larger",
+      Buffer.concat([patch.subarray(0, 5), Uint8Array.from(larger), patch.subarray(7)]),
+    );
+    expect(await delta("patch", at("old"), at("larger"), "-o", at("made"))).toBe(65);
+    expect(error).not.toContain("limit_exceeded");
+  });
 });
 
 describe("cubby delta bench", () => {

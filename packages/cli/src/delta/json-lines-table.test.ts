@@ -52,6 +52,13 @@ describe("JSON lines", () => {
     );
   });
 
+  it("are refused, with the line, where there are more keys than columns may be, or where one does not end", () => {
+    const keys = Array.from({ length: 16_384 }, (_, i) => `"id${i}":1`).join();
+    expect(() => read(`{${keys}}\n{"one":1}\n`)).toThrow("Line 2: more than 16,384 keys");
+    const oneLine = `1\n"${"x".repeat(20 << 20)}"\n`;
+    expect(() => read(oneLine)).toThrow("Line 2 does not end");
+  });
+
   it("become typed columns; a key that is missing is not a null", () => {
     expect(columns('{"a":1,"b":"2026-01-02"}\n{"a":2}\n')).toEqual([
       ["a", Int32Array.of(1, 2)],

@@ -13,11 +13,14 @@ import {
   JSON_LAYOUT,
   type JsonLayout,
   PIECE_CHARS,
+  RECORD_CHARS_MAX,
   type ReadOptions,
   type TextTable,
   uniqueKeys,
 } from "./text-table.ts";
 
+/** As many columns as a table may have. */
+const KEYS_MAX = 16_384;
 /** The column of a file that has a bare value on each line. */
 const VALUE_COLUMN = "value";
 
@@ -36,6 +39,9 @@ export function readJsonLines(bytes: Uint8Array, options: ReadOptions): TextTabl
   for (const piece of textPieces(text, options.onProgress)) {
     const lines = (rest + piece.text).split("\n");
     rest = piece.isLast ? "" : (lines.pop() ?? "");
+    if (rest.length > RECORD_CHARS_MAX) {
+      throw new CubbyError("file_malformed", `Line ${line + lines.length + 1} does not end.`);
+    }
     for (const each of lines) {
       line += 1;
       if (each.trim() !== "") table.add(each, line);
@@ -89,8 +95,12 @@ class JsonTable {
     const members = isObject ? scan.object() : new Map([[VALUE_COLUMN, scan.value()]]);
     this.#json ??= isObject ? layoutOf(text, members) : { ...JSON_LAYOUT, shape: "values" };
     this.#addColumns(members);
+    if (this.#columns.size > KEYS_MAX) {
+      const detail = `Line ${line}: more than ${KEYS_MAX.toLocaleString("en-US")} keys, each of which is a column.`;
+      throw new CubbyError("file_malformed", detail);
+    }
     this.#lines.add(line);
-    for (const [key, column] of this.#columns) column.add(members.get(key));
+    for (const [key, token] of members) this.#columns.get(key)?.addAt(this.#rows, token);
     this.#rows += 1;
   }
 
@@ -102,7 +112,7 @@ class JsonTable {
         if (this.#order[place] !== key) place = this.#order.indexOf(key);
       } else {
         const asked = this.#options.types?.get(key);
-        this.#columns.set(key, new JsonColumn(key, this.#rows, this.#lines, asked));
+        this.#columns.set(key, new JsonColumn(key, this.#lines, asked));
         this.#order.splice(place, 0, key);
       }
       place += 1;
@@ -120,7 +130,8 @@ class JsonTable {
       const key = keys[index] ?? "";
       const column = this.#columns.get(name);
       if (column === undefined || this.#options.columns?.includes(key) === false) return [];
-      return [{ key, name, absent: column.absent, ...column.finish() }];
+      const built = column.finish(this.#rows);
+      return [{ key, name, absent: column.absent, ...built }];
     });
     return { columns, json: this.#json ?? JSON_LAYOUT, rows: this.#rows };
   }
@@ -134,15 +145,13 @@ class JsonColumn {
   #kind: "unknown" | "number" | "string" | "boolean" | "mixed" = "unknown";
   #builder: ColumnBuilder;
   #hasNull = false;
-  #hasAbsent: boolean;
+  #hasAbsent = false;
 
-  constructor(name: string, rowsBefore: number, lines: RowLines, asked: ColumnRequest | undefined) {
+  constructor(name: string, lines: RowLines, asked: ColumnRequest | undefined) {
     this.name = name;
     this.#lines = lines;
     this.#asked = asked;
-    this.#hasAbsent = rowsBefore > 0;
     this.#builder = new ColumnBuilder(asked ?? NOTHING);
-    for (let row = 0; row < rowsBefore; row += 1) this.#builder.add(null);
   }
 
   /** True when null stands for a key that is not there. */
@@ -150,7 +159,17 @@ class JsonColumn {
     return this.#hasAbsent;
   }
 
-  add(token: JsonToken | undefined): void {
+  /** Rows without the key are filled in with the next that has it: there may be as many keys as rows. */
+  addAt(row: number, token: JsonToken): void {
+    this.#fill(row);
+    this.#add(token);
+  }
+
+  #fill(rows: number): void {
+    while (this.#builder.length < rows) this.#add(undefined);
+  }
+
+  #add(token: JsonToken | undefined): void {
     if (token === undefined) this.#hasAbsent = true;
     else if (token.kind === "null") this.#hasNull = true;
     if (this.#asked !== undefined) {
@@ -209,13 +228,14 @@ class JsonColumn {
     if (!this.#builder.add(text)) throw this.#misfit();
   }
 
-  finish(): BuiltColumn {
+  finish(rows: number): BuiltColumn {
+    this.#fill(rows);
     const built = this.#builder.finish();
     if (built !== undefined) return built;
     if (this.#asked !== undefined) throw this.#misfit();
     // Numbers that no one format fits.
     this.#rebuild(this.#builder.texts());
-    return this.finish();
+    return this.finish(rows);
   }
 
   #misfit(): CubbyError {

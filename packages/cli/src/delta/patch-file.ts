@@ -4,7 +4,7 @@ import { printJson } from "../options.ts";
 import { visible } from "../visible.ts";
 import { onFile } from "./delta-failure.ts";
 import type { World } from "./encode-file.ts";
-import { readInput, STANDARD } from "./input-file.ts";
+import { INPUT_BYTES_MAX, readInput, STANDARD } from "./input-file.ts";
 import { Output } from "./output-file.ts";
 
 export type PatchFileOptions = {
@@ -31,7 +31,7 @@ export async function patchFile(
   options: PatchFileOptions,
 ): Promise<number | undefined> {
   return make(world, [oldPath, patchPath], options, (before, delta) =>
-    onFile(patchPath, () => patch(before, delta)),
+    onFile(patchPath, () => patch(before, delta, { maxBytes: INPUT_BYTES_MAX })),
   );
 }
 

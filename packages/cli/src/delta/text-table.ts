@@ -86,6 +86,9 @@ export const JSON_LAYOUT: JsonLayout = {
   ascii: false,
 };
 
+/** A quote that is never closed, or a file of one line, would make the rest of it one record. */
+export const RECORD_CHARS_MAX = 1 << 24;
+
 /** About how long the pieces are in which a text is written. */
 export const PIECE_CHARS = 1 << 16;
 

@@ -26,7 +26,6 @@ export default defineConfig({
           name: "e2e",
           include: [
             "packages/*/src/**/*.e2e.test.ts",
-            "tests/e2e/**/*.test.ts",
             "examples/*.e2e.test.ts",
             "proof/**/*.e2e.test.ts",
           ],

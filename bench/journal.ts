@@ -1,9 +1,9 @@
 /**
- * The journal alone on this machine's disk: `tsx bench/journal.ts [--quick] [--json]`.
+ * The journal alone, on this machine's disk.
  *
  * First, how long a durable write takes by each way that Node has, which is why file-disk.ts writes
- * as it does. Then what group commit makes of it: records of 130 bytes through the real journal, so
- * many of them in flight, on files in a temporary directory.
+ * as it does. Then what group commit makes of it: records of 130 bytes through the real journal, as a
+ * replica sets it up by default, so many of them in flight, on files in a temporary directory.
  */
 
 import {
@@ -19,7 +19,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Journal } from "../packages/server/src/core/journal.ts";
+import { loadConfig } from "../packages/server/src/config-load.ts";
+import { Journal, type JournalOptions } from "../packages/server/src/core/journal.ts";
 import { format } from "../packages/server/src/core/journal-format.ts";
 import { recover } from "../packages/server/src/core/journal-recovery.ts";
 import { FileDisk } from "../packages/server/src/file-disk.ts";
@@ -32,11 +33,14 @@ const RECORD_BYTES = 130;
 const WRITE_SIZES = [4_096, 20_480] as const;
 const DEPTHS = [1, 16, 128, 512] as const;
 
-const isQuick = process.argv.includes("--quick");
-const isJson = process.argv.includes("--json");
-const rounds = isQuick ? 2 : 5;
-const writesPerRound = isQuick ? 150 : 400;
-const journalMs = isQuick ? 500 : 3_000;
+type Effort = {
+  readonly rounds: number;
+  readonly writesPerRound: number;
+  readonly journalMs: number;
+};
+
+const FULL: Effort = { rounds: 5, writesPerRound: 400, journalMs: 3_000 };
+const QUICK: Effort = { rounds: 2, writesPerRound: 150, journalMs: 500 };
 
 type Way = {
   readonly name: string;
@@ -69,6 +73,32 @@ const WAYS: readonly Way[] = [
   { name: "write + fdatasync, growing file", flags: 0, isWritten: false, write: writeThenSync },
 ];
 
+export async function benchJournal(options: { json: boolean; quick: boolean }): Promise<void> {
+  const effort = options.quick ? QUICK : FULL;
+  const directory = mkdtempSync(join(tmpdir(), "cubby-bench-journal-"));
+  try {
+    const ways = await measureWays(directory, effort);
+    const identity = {
+      cellId: "00".repeat(16),
+      cellName: "bench",
+      replica: 1,
+      incarnation: "11".repeat(16),
+    };
+    const { config } = loadConfig({ flags: { dataDir: directory } });
+    const { segmentBytes, snapshotJournalBytes } = config;
+    await driveOnDirectory(directory, format({ identity, segmentBytes }));
+    const journalOptions = { segmentBytes, snapshotEveryBytes: snapshotJournalBytes };
+    const commits: JournalFigures[] = [];
+    for (const depth of DEPTHS) {
+      commits.push(await measureJournal(directory, journalOptions, depth, effort));
+    }
+    if (options.json) process.stdout.write(`${JSON.stringify({ ways, commits })}\n`);
+    else print(ways, commits);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
 /** What file-disk.ts does: fill the page cache at once, then wait for the disk. */
 function writeThenSync(file: number, bytes: Uint8Array, offset: number): Promise<void> {
   writeSync(file, bytes, 0, bytes.length, offset);
@@ -85,14 +115,14 @@ function writeSynchronously(file: number, bytes: Uint8Array, offset: number): Pr
   });
 }
 
-async function measureWays(directory: string): Promise<WayFigures[]> {
+async function measureWays(directory: string, effort: Effort): Promise<WayFigures[]> {
   const samples = new Map<string, number[]>();
   const key = (way: Way, size: number) => `${way.name}/${size}`;
   // Way after way within a round: whatever else the machine does falls on all of them.
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < effort.rounds; round += 1) {
     for (const way of WAYS) {
       for (const size of WRITE_SIZES) {
-        const taken = await measureWay(join(directory, "ways"), way, size);
+        const taken = await measureWay(join(directory, "ways"), way, size, effort);
         samples.set(key(way, size), [...(samples.get(key(way, size)) ?? []), ...taken]);
       }
     }
@@ -106,7 +136,12 @@ async function measureWays(directory: string): Promise<WayFigures[]> {
   );
 }
 
-async function measureWay(path: string, way: Way, size: number): Promise<number[]> {
+async function measureWay(
+  path: string,
+  way: Way,
+  size: number,
+  { writesPerRound }: Effort,
+): Promise<number[]> {
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC | way.flags);
   try {
     if (way.isWritten) {
@@ -130,10 +165,15 @@ async function measureWay(path: string, way: Way, size: number): Promise<number[
   }
 }
 
-async function measureJournal(directory: string, inFlight: number): Promise<JournalFigures> {
+async function measureJournal(
+  directory: string,
+  options: Partial<JournalOptions>,
+  inFlight: number,
+  { journalMs }: Effort,
+): Promise<JournalFigures> {
   const recovered = await driveOnDirectory(directory, recover({ expected: {} }));
   if (recovered.kind !== "recovered") throw new Error(`the directory is ${recovered.kind}`);
-  const journal = new Journal({}, recovered.journal);
+  const journal = new Journal(options, recovered.journal);
   const startedAt: number[] = [];
   const latencies: number[] = [];
   const payload = new Uint8Array(RECORD_BYTES).fill(120);
@@ -215,22 +255,4 @@ function print(ways: readonly WayFigures[], commits: readonly JournalFigures[]):
     ),
   ];
   process.stdout.write(`${text.join("\n\n")}\n`);
-}
-
-const directory = mkdtempSync(join(tmpdir(), "cubby-bench-journal-"));
-try {
-  const ways = await measureWays(directory);
-  const identity = {
-    cellId: "00".repeat(16),
-    cellName: "bench",
-    replica: 1,
-    incarnation: "11".repeat(16),
-  };
-  await driveOnDirectory(directory, format({ identity, segmentBytes: FILE_BYTES }));
-  const commits: JournalFigures[] = [];
-  for (const depth of DEPTHS) commits.push(await measureJournal(directory, depth));
-  if (isJson) process.stdout.write(`${JSON.stringify({ ways, commits })}\n`);
-  else print(ways, commits);
-} finally {
-  rmSync(directory, { recursive: true });
 }

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { benchCell, CELL_PARTS } from "./cell.ts";
 import { WORKERS_MAX } from "./closed-loop.ts";
 import { benchDelta, DELTA_PARTS } from "./delta/delta.ts";
+import { benchJournal } from "./journal.ts";
 import { OPERATIONS } from "./operations.ts";
 import { partOptions } from "./part-options.ts";
 import { CONTENDERS } from "./peers/contenders.ts";
@@ -52,7 +53,7 @@ async function main(args: readonly string[]): Promise<void> {
       await runProfile(rest);
       return;
     case "journal":
-      await runJournal();
+      await benchJournal(partOptions(rest, []));
       return;
     case "delta":
       await benchDelta(partOptions(rest, DELTA_PARTS));
@@ -93,12 +94,6 @@ function wholeNumber(what: string, text: string, most: number): number {
   const value = /^\d+$/.test(text) ? Number(text) : 0;
   if (value >= 1 && value <= most) return value;
   throw new TypeError(`${what} is ${text}, but must be a whole number from 1 to ${most}.`);
-}
-
-async function runJournal(): Promise<void> {
-  // A program of its own, which runs when it is loaded.
-  const journal = "./journal.ts";
-  await import(journal);
 }
 
 function refuse(why: string): void {

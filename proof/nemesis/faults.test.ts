@@ -88,7 +88,32 @@ describe("a damaged copy", () => {
   });
 });
 
+/** The links of a hundred replicas that lose packets, until the first time that one did. */
+async function linksLost(draws: readonly number[]): Promise<string[]> {
+  const lost: string[] = [];
+  const ending = new AbortController();
+  const network = {
+    lose: (from: number, to: number): void => {
+      lost.push(`${from}>${to}`);
+      ending.abort();
+    },
+  };
+  const cell = { replicas: Array.from({ length: 100 }, (_, index) => index + 1) };
+  const victims = { cell, network, master: () => undefined };
+  const faults = new Faults(victims as unknown as Victims, ending.signal);
+  const fault = { kind: "loss", durationMs: 10_000, order: [REPLICA], draws } as const;
+  await faults.runLane([{ ...fault, atMs: 0, wantsLeader: false }], monotonicMs());
+  return lost;
+}
+
 describe("a fault", () => {
+  it("draws the same on the way when it is carried out again", async () => {
+    const lost = await linksLost([0.5, 0.25]);
+    expect(lost).not.toEqual([]);
+    expect(await linksLost([0.5, 0.25])).toEqual(lost);
+    expect(await linksLost([0.5, 0.75])).not.toEqual(lost);
+  });
+
   it("has not happened where there was nothing to damage", async () => {
     const { windows } = await carryOut("damaged snapshot", undefined);
     expect(windows).toMatchObject([{ note: "nothing to damage", hasHappened: false }]);

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { Rng } from "@cubby/base";
 import { ERROR_CODES } from "@cubby/protocol";
 import { monotonicMs } from "../../packages/cli/src/process/monotonic.ts";
 import { poll, sleep } from "../../packages/cli/src/process/sleep.ts";
@@ -46,7 +47,7 @@ const NAMED_WITHIN_MS = 1_000;
 const MENDED_WITHIN_MS = 20_000;
 const LOSS_EVERY_MS = 40;
 const LOSS_SHARE = 0.12;
-const FLAP_MS = { min: 100, more: 700 };
+const FLAP_MS = { min: 100, max: 800 };
 /** The cell has put down who it was, which fails the run. */
 const STUCK = "did not come back";
 const NO_DAMAGE = "nothing to damage";
@@ -114,7 +115,7 @@ export class Faults {
       case "slow link":
         return this.#slow(target, fault.durationMs);
       case "loss":
-        return this.#lose(target, fault.durationMs);
+        return this.#lose(target, fault);
       case "flapping":
         return this.#flap(target, fault);
       case "full disk":
@@ -221,12 +222,13 @@ export class Faults {
     return "";
   }
 
-  async #lose(replica: number, ms: number): Promise<string> {
+  async #lose(replica: number, fault: Fault): Promise<string> {
     const links = this.#around(replica, { clients: false });
-    const until = monotonicMs() + ms;
+    const rng = rngOf(fault);
+    const until = monotonicMs() + fault.durationMs;
     while (monotonicMs() < until && !this.#signal.aborted) {
       for (const [from, to] of links) {
-        if (Math.random() < LOSS_SHARE) this.#victims.network.lose(from, to);
+        if (rng.chance(LOSS_SHARE)) this.#victims.network.lose(from, to);
       }
       await this.#hold(LOSS_EVERY_MS);
     }
@@ -236,10 +238,11 @@ export class Faults {
   async #flap(replica: number, fault: Fault): Promise<string> {
     const [share = 0] = fault.draws;
     const links = this.#around(replica, { clients: share < 0.5 });
+    const rng = rngOf(fault);
     const until = monotonicMs() + fault.durationMs;
     while (monotonicMs() < until && !this.#signal.aborted) {
-      await this.#cut(links, FLAP_MS.min + Math.random() * FLAP_MS.more);
-      await this.#hold(FLAP_MS.min + Math.random() * FLAP_MS.more);
+      await this.#cut(links, rng.between(FLAP_MS.min, FLAP_MS.max));
+      await this.#hold(rng.between(FLAP_MS.min, FLAP_MS.max));
     }
     return "";
   }
@@ -375,4 +378,9 @@ function bothWays(a: number, b: number): Link[] {
     [a, b],
     [b, a],
   ];
+}
+
+/** For draws of which there are as many as the time allows. */
+function rngOf({ draws }: Fault): Rng {
+  return new Rng(draws.join());
 }

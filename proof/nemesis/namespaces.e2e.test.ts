@@ -15,7 +15,7 @@ function spaceOf(endpoint: number): string {
 
 /** The process that cuts the links of this endpoint. */
 function cutterOf(endpoint: number): number | undefined {
-  const command = ["ip", "-force", "-n", spaceOf(endpoint), "-batch", "-", ""].join("\0");
+  const command = ["ip", "-n", spaceOf(endpoint), "-batch", "-", ""].join("\0");
   return readdirSync("/proc")
     .map(Number)
     .find((pid) => {
@@ -45,6 +45,19 @@ it("cuts links where it can, and says so when it no longer does", async ({ skip 
     process.kill(cutter, "SIGKILL");
     await poll(() => spaces.problem, { timeoutMs: 5_000, describe: () => "nobody noticed" });
     expect(spaces.problem).toBe("the ip of endpoint 1 ended");
+  } finally {
+    await spaces.close();
+  }
+});
+
+it("says so when a command is refused, and why", async ({ skip }) => {
+  const spaces = await Namespaces.create(ENDPOINTS);
+  if (typeof spaces === "string") return skip(spaces);
+  try {
+    execFileSync("ip", ["-n", spaceOf(1), "link", "delete", "eth0"]);
+    spaces.cut(1, 2);
+    await poll(() => spaces.problem, { timeoutMs: 5_000, describe: () => "nobody noticed" });
+    expect(spaces.problem).toMatch(/^the ip of endpoint 1 ended: .*device/);
   } finally {
     await spaces.close();
   }

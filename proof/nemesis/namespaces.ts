@@ -66,7 +66,7 @@ export class Namespaces implements Network {
     }
   }
 
-  /** Nobody hears of a command that its `ip` did not take: a fault would be counted, and be none. */
+  /** With an `ip` that has ended a fault would be counted, and be none. */
   get problem(): string | undefined {
     return this.#problem;
   }
@@ -138,14 +138,21 @@ export class Namespaces implements Network {
 
   #startShells(): void {
     for (const endpoint of this.#endpoints) {
-      const shell = spawn("ip", ["-force", "-n", this.#space(endpoint), "-batch", "-"], {
-        stdio: ["pipe", "ignore", "ignore"],
+      // Without -force, with which it goes on after some commands that it has refused.
+      const shell = spawn("ip", ["-n", this.#space(endpoint), "-batch", "-"], {
+        stdio: ["pipe", "ignore", "pipe"],
         detached: true,
       });
+      let said = "";
       shell.on("error", () => undefined);
       shell.stdin?.on("error", () => undefined);
-      shell.once("exit", () => {
-        if (!this.#isClosing) this.#problem ??= `the ip of endpoint ${endpoint} ended`;
+      shell.stderr?.on("data", (chunk) => {
+        said += String(chunk);
+      });
+      shell.once("close", () => {
+        if (this.#isClosing) return;
+        const [why = ""] = said.split("\n");
+        this.#problem ??= `the ip of endpoint ${endpoint} ended${why === "" ? "" : `: ${why}`}`;
       });
       this.#shells.set(endpoint, shell);
     }

@@ -22,7 +22,7 @@ export const CLIENT_FAULTS = ["client pause", "client kill", "client cut"] as co
 
 export type FaultKind = (typeof REPLICA_FAULTS)[number] | (typeof CLIENT_FAULTS)[number];
 
-/** One thing that goes wrong, for a while. What is drawn here is all that is drawn for it. */
+/** One thing that goes wrong, for a while. All chance in it comes from what is drawn here. */
 export type Fault = {
   readonly kind: FaultKind;
   /** From the beginning of the run; a lane that is late begins it at once. */
@@ -32,7 +32,7 @@ export type Fault = {
   readonly order: readonly number[];
   /** The master, or the client that holds a lock, goes before all others, whoever it is then. */
   readonly wantsLeader: boolean;
-  /** Between 0 and 1, for what the kind leaves open. */
+  /** Between 0 and 1, for what the kind leaves open; the seed of what it draws on the way. */
   readonly draws: readonly number[];
 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { compareBytes, concatBytes, EMPTY_BYTES, equalBytes, fromHex, toHex } from "./bytes.ts";
+import { concatBytes, EMPTY_BYTES, equalBytes, fromHex, toHex } from "./bytes.ts";
 import { DecodeError } from "./decode-error.ts";
 
 const bytes = (...list: number[]) => Uint8Array.from(list);
@@ -14,12 +14,6 @@ describe("bytes", () => {
     expect(equalBytes(bytes(1, 2), bytes(1, 2))).toBe(true);
     expect(equalBytes(bytes(1, 2), bytes(1, 3))).toBe(false);
     expect(equalBytes(bytes(1, 2), bytes(1))).toBe(false);
-  });
-
-  it("orders byte by byte as unsigned numbers, a prefix first", () => {
-    expect(compareBytes(bytes(1, 255), bytes(1, 2))).toBeGreaterThan(0);
-    expect(compareBytes(bytes(1), bytes(1, 0))).toBeLessThan(0);
-    expect(compareBytes(bytes(7), bytes(7))).toBe(0);
   });
 
   it("writes hex in lower case and reads either", () => {

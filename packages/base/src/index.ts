@@ -3,7 +3,7 @@ export { fromBase64, fromBase64Url, toBase64, toBase64Url } from "./base64.ts";
 export type { Branded } from "./brand.ts";
 export { ByteReader } from "./byte-reader.ts";
 export { ByteWriter } from "./byte-writer.ts";
-export { compareBytes, concatBytes, EMPTY_BYTES, equalBytes, fromHex, toHex } from "./bytes.ts";
+export { concatBytes, EMPTY_BYTES, equalBytes, fromHex, toHex } from "./bytes.ts";
 export { crc32c } from "./crc32c.ts";
 export { DecodeError } from "./decode-error.ts";
 export { EventQueue, type QueuedEvent } from "./event-queue.ts";

@@ -4,7 +4,7 @@ import { OrderedMap } from "./ordered-map.ts";
 
 /** Few keys, so that setting, deleting and setting again meet each other. */
 const step = fc.record({
-  do: fc.constantFrom("set", "set", "set", "delete", "delete", "iterate", "ends"),
+  do: fc.constantFrom("set", "set", "set", "delete", "delete", "iterate"),
   key: fc.nat(150),
 });
 
@@ -20,11 +20,8 @@ describe("OrderedMap", () => {
             model.set(key, at);
           } else if (action === "delete") {
             expect(map.delete(key)).toBe(model.delete(key));
-          } else if (action === "iterate") {
-            expect([...map]).toEqual(sorted(model));
           } else {
-            const keys = sorted(model).map(([each]) => each);
-            expect([map.firstKey(), map.lastKey()]).toEqual([keys[0], keys.at(-1)]);
+            expect([...map]).toEqual(sorted(model));
           }
           expect(map.size).toBe(model.size);
           expect(map.get(key)).toBe(model.get(key));

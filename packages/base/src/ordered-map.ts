@@ -16,8 +16,6 @@ export class OrderedMap<K extends string | number, V> {
   readonly #values = new Map<K, V>();
   /** Invariant: holds every key of `#values`; what it holds beyond them is skipped. */
   #keys: K[] = [];
-  /** Invariant: all keys before this position have been deleted. */
-  #first = 0;
   #isSorted = true;
   /** How many of `#keys`, from the start, are sorted while not all of them are. */
   #sortedCount = 0;
@@ -56,33 +54,13 @@ export class OrderedMap<K extends string | number, V> {
   clear(): void {
     this.#values.clear();
     this.#keys = [];
-    this.#first = 0;
     this.#isSorted = true;
-  }
-
-  firstKey(): K | undefined {
-    const keys = this.#sorted();
-    while (this.#first < keys.length) {
-      const key = keys[this.#first];
-      if (key !== undefined && this.#values.has(key)) return key;
-      this.#first += 1;
-    }
-    return undefined;
-  }
-
-  lastKey(): K | undefined {
-    const keys = this.#sorted();
-    for (let i = keys.length - 1; i >= this.#first; i -= 1) {
-      const key = keys[i];
-      if (key !== undefined && this.#values.has(key)) return key;
-    }
-    return undefined;
   }
 
   *keys(): IterableIterator<K> {
     const keys = this.#sorted();
     const end = keys.length;
-    for (let i = this.#first; i < end; i += 1) {
+    for (let i = 0; i < end; i += 1) {
       const key = keys[i];
       if (key !== undefined && this.#values.has(key)) yield key;
     }
@@ -100,7 +78,7 @@ export class OrderedMap<K extends string | number, V> {
   *entriesAfter(key: K): IterableIterator<[K, V]> {
     const keys = this.#sorted();
     const end = keys.length;
-    for (let at = firstAbove(keys, key, this.#first); at < end; at += 1) {
+    for (let at = firstAbove(keys, key); at < end; at += 1) {
       const next = keys[at];
       if (next !== undefined && this.#values.has(next)) yield [next, this.#values.get(next) as V];
     }
@@ -129,9 +107,9 @@ export class OrderedMap<K extends string | number, V> {
       return this.#keys;
     }
     // A few among many: what is in order already is not looked at again.
-    const keys = this.#keys.slice(this.#first, this.#sortedCount);
+    const keys = this.#keys.slice(0, this.#sortedCount);
     for (const key of added) {
-      const at = firstAbove(keys, key, 0);
+      const at = firstAbove(keys, key);
       if (keys[at - 1] !== key) keys.splice(at, 0, key);
     }
     this.#keep(keys);
@@ -145,14 +123,13 @@ export class OrderedMap<K extends string | number, V> {
 
   #keep(keys: K[]): void {
     this.#keys = keys;
-    this.#first = 0;
     this.#isSorted = true;
   }
 }
 
-/** The place of the first key above `key`, among sorted ones from `from` on. */
-function firstAbove<K extends string | number>(keys: readonly K[], key: K, from: number): number {
-  let at = from;
+/** The place of the first key above `key`, among sorted ones. */
+function firstAbove<K extends string | number>(keys: readonly K[], key: K): number {
+  let at = 0;
   for (let end = keys.length; at < end; ) {
     const middle = (at + end) >> 1;
     if ((keys[middle] as K) <= key) at = middle + 1;

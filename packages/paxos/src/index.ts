@@ -25,16 +25,16 @@ export type { Ballot, ReplicaId, Slot } from "./ballot.ts";
 export {
   ballotText,
   compareBallots,
-  epochOf,
+  REPLICA_ID_MAX,
   replicaId,
   sameBallot,
   ZERO_BALLOT,
 } from "./ballot.ts";
 export type { PaxosInput } from "./input.ts";
-export { COMMAND_BYTES_MAX, MESSAGE_BYTES_MAX } from "./limits.ts";
+export { MEMBERS_MAX } from "./limits.ts";
 export type { ControlEntry, LogEntry } from "./log-entry.ts";
 export { isCommand } from "./log-entry.ts";
-export { decodeMessage, encodeMessage, messageKindOf, writeMessage } from "./message-codec.ts";
+export { decodeMessage, encodeMessage, messageKindOf } from "./message-codec.ts";
 export type { Member, PaxosMessage } from "./messages.ts";
 export type { PaxosOptions } from "./options.ts";
 export type { PaxosEvent, PaxosOutput, Send } from "./outbox.ts";
@@ -54,8 +54,8 @@ export type {
   RestoredRecord,
   SynchronisedRecord,
 } from "./record.ts";
-export { decodeRecord, encodeRecord, recordHeader, writeRecordPayload } from "./record.ts";
+export { decodeRecord, encodeRecord, recordHeader } from "./record.ts";
 export type { Genesis, RecoveredLog, RecoveredSnapshot } from "./recovery.ts";
-export { emptyLog, RecoveryError, recoverLog } from "./recovery.ts";
+export { RecoveryError, recoverLog } from "./recovery.ts";
 export type { PaxosStatus, PeerStatus } from "./status.ts";
 export type { TraceEvent } from "./trace.ts";

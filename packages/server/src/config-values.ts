@@ -1,3 +1,4 @@
+import { MEMBERS_MAX, REPLICA_ID_MAX } from "@cubby/paxos";
 import { type Address, addressText, parseAddress } from "./address.ts";
 
 /** A replica and where it is reached. */
@@ -18,9 +19,7 @@ export type ValueKind<T> = {
   print(value: T): string;
 };
 
-export const REPLICA_ID_MAX = 1023;
 const TEXT_LENGTH_MAX = 4096;
-const REPLICAS_MAX = 9;
 
 export function text(argument: string, description: string): ValueKind<string> {
   return {
@@ -102,10 +101,10 @@ export const replicaList: ValueKind<readonly ReplicaAt[]> = {
   argument: "id@host:port,...",
   parse: (input) => {
     const wanted = refused<readonly ReplicaAt[]>(
-      `at most ${REPLICAS_MAX} different id@host:port, separated by commas`,
+      `at most ${MEMBERS_MAX} different id@host:port, separated by commas`,
     );
     const parts = listParts(input);
-    if (parts === undefined || parts.length > REPLICAS_MAX) return wanted;
+    if (parts === undefined || parts.length > MEMBERS_MAX) return wanted;
     const replicas: ReplicaAt[] = [];
     for (const part of parts) {
       const replica = parseReplica(part);

@@ -1,3 +1,4 @@
+import { REPLICA_ID_MAX } from "@cubby/paxos";
 import { CHILDREN_MAX_DEFAULT, NODES_MAX_DEFAULT, SESSIONS_MAX_DEFAULT } from "@cubby/protocol";
 import {
   address,
@@ -8,7 +9,6 @@ import {
   matching,
   milliseconds,
   optional,
-  REPLICA_ID_MAX,
   replicaList,
   text,
   type ValueKind,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { HttpLane } from "./http-lane.ts";
 import { ConnectionIds } from "./lane.ts";
-import { SILENT_LOG } from "./log.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 /** A body that never ends, in chunks of one byte each. */
 const DRIP = `

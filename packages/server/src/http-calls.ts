@@ -80,7 +80,7 @@ const COUNTS_IF: ReadonlyMap<string, string> = new Map([
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
 const CALL_BY_PATH: ReadonlyMap<string, CallName> = new Map(
-  CALL_NAMES.map((name) => [`/v1/${name.charAt(0).toUpperCase()}${name.slice(1)}`, name]),
+  CALL_NAMES.map((name) => [pathOfCall(name), name]),
 );
 
 /** The call behind a path such as /v1/GetStat. */

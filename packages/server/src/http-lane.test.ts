@@ -9,7 +9,7 @@ import { type Clock, monotonicNow } from "./clock.ts";
 import { CALL_NAMES, pathOfCall } from "./http-calls.ts";
 import { HTTP_LANE_LIMITS, HttpLane, type HttpLaneLimits, type HttpPages } from "./http-lane.ts";
 import { type CallName, ConnectionIds } from "./lane.ts";
-import { SILENT_LOG } from "./log.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 const open: { close(): unknown }[] = [];
 

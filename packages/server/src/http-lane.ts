@@ -8,7 +8,7 @@ import {
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { assert, EMPTY_BYTES, type Instant, NEVER } from "@cubby/base";
-import { CubbyError, ERROR_CODES, FRAME_BYTES_MAX, type Reply } from "@cubby/protocol";
+import { CubbyError, ERROR_CODES, FRAME_BYTES_MAX, quoted, type Reply } from "@cubby/protocol";
 import { type Address, isLoopback, listenOn } from "./address.ts";
 import { type Clock, monotonicNow } from "./clock.ts";
 import type { Health } from "./health.ts";
@@ -20,8 +20,10 @@ import {
   contentsBytesOf,
   countError,
   createLaneCounters,
+  KEEP_ALIVE_PROBE_MS,
   type LaneCounters,
   type LaneHandler,
+  LEASE_ENDED,
   PLAIN_BYTES_MAX,
   PLAIN_TOO_LONG,
 } from "./lane.ts";
@@ -81,7 +83,6 @@ export type HttpLaneOptions = {
 type HeldCall = { readonly socket: Socket; readonly response: ServerResponse };
 
 const TAG = 1;
-const KEEP_ALIVE_PROBE_MS = 60_000;
 const JSON_TYPE = "application/json; charset=utf-8";
 
 /**
@@ -124,7 +125,6 @@ export class HttpLane {
       keepAliveTimeout: this.#limits.idleMs,
       connectionsCheckingInterval: this.#limits.sweepMs,
       noDelay: true,
-      // A held call waits for hours on a machine that may be gone.
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     });
@@ -165,8 +165,7 @@ export class HttpLane {
     if (this.#now() < validUntil) {
       this.#answer(call.response, status, body);
     } else {
-      const detail = "The master lease ended before the reply could leave.";
-      this.#answerError(call.response, new CubbyError("no_quorum", detail));
+      this.#answerError(call.response, new CubbyError("no_quorum", LEASE_ENDED));
     }
   }
 
@@ -212,7 +211,7 @@ export class HttpLane {
     } else if (request.method === "GET" || request.method === "HEAD") {
       this.#onPage(path, request, response);
     } else {
-      this.#reject(request, response, new CubbyError("not_found", `No call ${shown(path)}.`));
+      this.#reject(request, response, new CubbyError("not_found", `No call ${quoted(path)}.`));
     }
   }
 
@@ -242,11 +241,11 @@ export class HttpLane {
     const { host, origin } = request.headers;
     // Every browser names one; what asks in HTTP/1.0, as load balancers do, need not.
     if (this.#loopbackOnly && host !== undefined && !isLoopbackHost(host)) {
-      return `The Host ${shown(host)} is not a loopback address, and this replica serves no other.`;
+      return `The Host ${quoted(host)} is not a loopback address, and this replica serves no other.`;
     }
     if (origin === undefined) return undefined;
     if (host !== undefined && origin === `http://${host}`) return undefined;
-    return `Pages of ${shown(origin)} may not call this replica.`;
+    return `Pages of ${quoted(origin)} may not call this replica.`;
   }
 
   #onCall(name: CallName, request: IncomingMessage, response: ServerResponse): void {
@@ -308,12 +307,12 @@ export class HttpLane {
     if (type === undefined ? hasBody(request) : !/^application\/json\s*(;|$)/i.test(type)) {
       return new CubbyError(
         "invalid_argument",
-        `Send the body as "Content-Type: application/json", not ${shown(type ?? "nothing")}.`,
+        `Send the body as "Content-Type: application/json", not ${quoted(type ?? "nothing")}.`,
       );
     }
     const encoding = request.headers["content-encoding"] ?? "identity";
     if (encoding !== "identity") {
-      return new CubbyError("invalid_argument", `Send the body plain, not as ${shown(encoding)}.`);
+      return new CubbyError("invalid_argument", `Send the body plain, not as ${quoted(encoding)}.`);
     }
     return undefined;
   }
@@ -371,7 +370,7 @@ export class HttpLane {
         this.#onMetrics(response);
         return;
       default:
-        this.#reject(request, response, new CubbyError("not_found", `No page ${shown(path)}.`));
+        this.#reject(request, response, new CubbyError("not_found", `No page ${quoted(path)}.`));
     }
   }
 
@@ -479,8 +478,4 @@ function isLoopbackHost(host: string): boolean {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]+))(?::\d{1,5})?$/.exec(host);
   const name = match?.[1] ?? match?.[2];
   return name !== undefined && isLoopback(name.toLowerCase());
-}
-
-function shown(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }

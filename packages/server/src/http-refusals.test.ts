@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Address } from "./address.ts";
 import { HttpLane } from "./http-lane.ts";
 import { ConnectionIds } from "./lane.ts";
-import { SILENT_LOG } from "./log.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 const HOST = "host: localhost";
 

@@ -1,4 +1,4 @@
-export { type Address, addressText, parseAddress } from "./address.ts";
+export { type Address, addressText } from "./address.ts";
 export { SETTINGS, type ServerConfig, type SettingName } from "./config.ts";
 export {
   type ConfigFile,
@@ -10,7 +10,7 @@ export {
   loadConfig,
   readConfigFile,
 } from "./config-load.ts";
-export { createLog, type ReplicaLog, SILENT_LOG } from "./log.ts";
+export { createLog, type ReplicaLog } from "./log.ts";
 export { makeDirectory } from "./make-directory.ts";
 export { directoryError } from "./platform-errors.ts";
 export { type FormatRequest, formatDirectory } from "./replica-directory.ts";

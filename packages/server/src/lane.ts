@@ -31,6 +31,12 @@ export type CallName = Call["$case"];
 export const PLAIN_BYTES_MAX = 16 * 1024;
 export const PLAIN_TOO_LONG = `All of a request but contents is at most ${PLAIN_BYTES_MAX} bytes.`;
 
+/** To the client that waits for a reply whose time is over. */
+export const LEASE_ENDED = "The master lease ended before the reply could leave.";
+
+/** A held call, or an idle session, waits for hours on a machine that may be gone. */
+export const KEEP_ALIVE_PROBE_MS = 60_000;
+
 export function contentsBytesOf(call: Call | undefined): number {
   if (call?.$case === "setContents") return call.value.contents.length;
   return call?.$case === "open" ? call.value.initialContents.length : 0;

@@ -39,16 +39,3 @@ export function createLog(level: LogLevel, fields: object, fileDescriptor = 2): 
     flushSync: () => out.flushSync(),
   };
 }
-
-/** For tests and for embedding: says nothing. */
-export const SILENT_LOG: ReplicaLog = {
-  debug: ignore,
-  info: ignore,
-  warn: ignore,
-  error: ignore,
-  flushSync: () => ignore(undefined),
-};
-
-function ignore(_error: unknown): void {
-  // Nowhere is left to say it.
-}

@@ -10,7 +10,8 @@ export const PEER_PROTOCOL_VERSION = 1;
 
 /** A hello is small; a longer first frame is not one. */
 export const HELLO_BYTES_MAX = 1024;
-const TEXT_BYTES_MAX = 256;
+/** In UTF-16 code units. */
+const TEXT_LENGTH_MAX = 256;
 
 export type PeerHello =
   | {
@@ -29,7 +30,7 @@ export function encodeHello(hello: PeerHello): Uint8Array {
   const writer = new ByteWriter();
   if (hello.kind === "refused") {
     writer.u8(KIND_REFUSED);
-    writer.string(hello.reason.slice(0, TEXT_BYTES_MAX));
+    writer.string(hello.reason.slice(0, TEXT_LENGTH_MAX));
     return writer.finish();
   }
   writer.u8(KIND_HELLO);
@@ -57,9 +58,23 @@ export function decodeHello(bytes: Uint8Array): PeerHello {
   return { kind: "hello", version, cellId, replicaId, incarnation };
 }
 
+/** Why a replica of `cellId` does not speak with the sender, whichever it is; undefined if it may. */
+export function strangerProblem(
+  hello: PeerHello & { kind: "hello" },
+  cellId: string,
+): string | undefined {
+  if (hello.version !== PEER_PROTOCOL_VERSION) {
+    return `It speaks version ${hello.version} of the peer protocol; this is version ${PEER_PROTOCOL_VERSION}.`;
+  }
+  if (hello.cellId !== cellId) {
+    return `It belongs to cell ${JSON.stringify(hello.cellId)}; this is cell ${JSON.stringify(cellId)}.`;
+  }
+  return undefined;
+}
+
 function boundedString(reader: ByteReader): string {
   const at = reader.position;
   const text = reader.string();
-  if (text.length > TEXT_BYTES_MAX) throw new DecodeError("a text that is too long", at);
+  if (text.length > TEXT_LENGTH_MAX) throw new DecodeError("a text that is too long", at);
   return text;
 }

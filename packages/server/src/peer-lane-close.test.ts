@@ -4,9 +4,9 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { encodeFrame } from "@cubby/protocol";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { SILENT_LOG } from "./log.ts";
 import { encodeHello } from "./peer-hello.ts";
 import { PeerLane } from "./peer-lane.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 const hello = { kind: "hello", version: 1, cellId: "c", replicaId: 2, incarnation: "b" } as const;
 

@@ -4,10 +4,11 @@ import { instant } from "@cubby/base";
 import { encodeFrame, FrameDecoder, PEER_PREAMBLE } from "@cubby/protocol";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Address } from "./address.ts";
-import { type Log, SILENT_LOG } from "./log.ts";
+import type { Log } from "./log.ts";
 import { decodeHello, encodeHello, type PeerHello } from "./peer-hello.ts";
 import { type PeerIdentity, PeerLane, type PeerLaneLimits, type PeerState } from "./peer-lane.ts";
 import { dialDelayMs } from "./peer-outbound.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 const open: { close(): unknown }[] = [];
 

@@ -4,7 +4,7 @@ import { type Address, addressText, listenOn } from "./address.ts";
 import { type Clock, monotonicNow } from "./clock.ts";
 import { FrameBufferPool } from "./frame-buffer.ts";
 import type { Log } from "./log.ts";
-import { PEER_PROTOCOL_VERSION, type PeerHello } from "./peer-hello.ts";
+import { type PeerHello, strangerProblem } from "./peer-hello.ts";
 import { InboundLink } from "./peer-inbound.ts";
 import { OutboundLink } from "./peer-outbound.ts";
 
@@ -107,6 +107,7 @@ export type PeerLaneContext = {
 /** Connections in all, and of one peer. */
 const INBOUND_MAX = 64;
 const INBOUND_PER_PEER_MAX = 3;
+const KEEP_ALIVE_PROBE_MS = 10_000;
 
 /**
  * TCP between replicas: each dials every other, and what it sends leaves on the connection that it
@@ -147,7 +148,11 @@ export class PeerLane {
     };
     this.#sweptAt = this.#context.now();
     for (const peer of options.peers) this.#addPeer(peer);
-    this.#server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 });
+    this.#server = createServer({
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+    });
     this.#server.on("connection", (socket) => this.#onConnection(socket));
   }
 
@@ -276,12 +281,8 @@ export class PeerLane {
   /** Why the sender of this hello may not speak here, or undefined when it may. */
   #helloProblem(hello: PeerHello & { kind: "hello" }): string | undefined {
     const { self } = this.#context;
-    if (hello.version !== PEER_PROTOCOL_VERSION) {
-      return `It speaks version ${hello.version} of the peer protocol; this is version ${PEER_PROTOCOL_VERSION}.`;
-    }
-    if (hello.cellId !== self.cellId) {
-      return `It belongs to cell ${JSON.stringify(hello.cellId)}; this is cell ${JSON.stringify(self.cellId)}.`;
-    }
+    const problem = strangerProblem(hello, self.cellId);
+    if (problem !== undefined) return problem;
     if (hello.replicaId === self.replicaId) {
       return `It says that it is replica ${hello.replicaId}, which is this one.`;
     }

@@ -13,6 +13,7 @@ import {
   HELLO_BYTES_MAX,
   PEER_PROTOCOL_VERSION,
   type PeerHello,
+  strangerProblem,
 } from "./peer-hello.ts";
 import { readHello } from "./peer-inbound.ts";
 import type { PeerAddress, PeerLaneContext, PeerState } from "./peer-lane.ts";
@@ -23,6 +24,9 @@ const SLICE_BYTES = 256 * 1024;
 
 /** What a lease or an election sends is smaller, and goes to a peer that is behind, too. */
 const LARGE_BYTES = 16 * 1024;
+
+/** Of the delay between two dials. */
+const DOUBLINGS_MAX = 16;
 
 /** The connection that this replica dials to one peer, over and over while it is away. */
 export class OutboundLink {
@@ -216,7 +220,7 @@ export class OutboundLink {
     const problem = this.#helloProblem(hello);
     if (problem !== undefined || hello.kind === "refused") {
       // Nobody mends a configuration within milliseconds: no fast dials.
-      this.#failures = 16;
+      this.#failures = DOUBLINGS_MAX;
       this.#end(problem ?? "It refused the connection.");
       return;
     }
@@ -233,13 +237,8 @@ export class OutboundLink {
 
   #helloProblem(hello: PeerHello): string | undefined {
     if (hello.kind === "refused") return `It refused this replica: ${hello.reason}`;
-    if (hello.version !== PEER_PROTOCOL_VERSION) {
-      return `It speaks version ${hello.version} of the peer protocol; this is version ${PEER_PROTOCOL_VERSION}.`;
-    }
-    const { cellId } = this.#context.self;
-    if (hello.cellId !== cellId) {
-      return `It belongs to cell ${JSON.stringify(hello.cellId)}; this is cell ${JSON.stringify(cellId)}.`;
-    }
+    const problem = strangerProblem(hello, this.#context.self.cellId);
+    if (problem !== undefined) return problem;
     if (hello.replicaId !== this.address.replicaId) {
       return `At its address is replica ${hello.replicaId}, not ${this.address.replicaId}.`;
     }
@@ -334,6 +333,6 @@ export function dialDelayMs(
   longestMs: number,
   random: number,
 ): number {
-  const delayMs = Math.min(longestMs, firstMs * 2 ** Math.min(failures, 16));
+  const delayMs = Math.min(longestMs, firstMs * 2 ** Math.min(failures, DOUBLINGS_MAX));
   return Math.ceil(delayMs / 2 + (delayMs / 2) * random);
 }

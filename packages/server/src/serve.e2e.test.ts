@@ -27,9 +27,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { type Address, addressText } from "./address.ts";
 import type { ServerConfig } from "./config.ts";
 import { loadConfig } from "./config-load.ts";
-import { type ReplicaLog, SILENT_LOG } from "./log.ts";
+import type { ReplicaLog } from "./log.ts";
 import { formatDirectory } from "./replica-directory.ts";
 import { type ServedReplica, serve } from "./serve.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 const CUBBY = fileURLToPath(new URL("../../cli/bin/cubby.js", import.meta.url));
 const MIB = 1024 * 1024;

@@ -9,8 +9,8 @@ import {
 } from "@cubby/protocol";
 import { expect, test, vi } from "vitest";
 import { ConnectionIds } from "./lane.ts";
-import { SILENT_LOG } from "./log.ts";
 import { SessionLane } from "./session-lane.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 test("a request that waits keeps no more memory than it needs", async () => {
   const waiting: Request[] = [];

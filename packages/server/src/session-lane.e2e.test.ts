@@ -5,8 +5,8 @@ import { encodeFrame, FrameDecoder, Reply, Request, SESSION_PREAMBLE } from "@cu
 import { afterEach, describe, expect, test } from "vitest";
 import type { Address } from "./address.ts";
 import { ConnectionIds } from "./lane.ts";
-import { SILENT_LOG } from "./log.ts";
 import { SessionLane, type SessionLaneLimits } from "./session-lane.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 const CONNECTIONS = 10_000;
 const DESCRIPTORS_SPARE = 500;

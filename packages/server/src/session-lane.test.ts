@@ -12,8 +12,8 @@ import {
 import { afterEach, describe, expect, test } from "vitest";
 import type { Address } from "./address.ts";
 import { ConnectionIds, type LaneHandler } from "./lane.ts";
-import { SILENT_LOG } from "./log.ts";
 import { SessionLane, type SessionLaneLimits } from "./session-lane.ts";
+import { SILENT_LOG } from "./silent-log.test-support.ts";
 
 const open: { close(): unknown }[] = [];
 

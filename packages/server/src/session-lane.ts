@@ -20,8 +20,10 @@ import {
   contentsBytesOf,
   countError,
   createLaneCounters,
+  KEEP_ALIVE_PROBE_MS,
   type LaneCounters,
   type LaneHandler,
+  LEASE_ENDED,
   PLAIN_BYTES_MAX,
   PLAIN_TOO_LONG,
 } from "./lane.ts";
@@ -120,8 +122,6 @@ const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.char
 const NOTHING_LEASED: LeasedFrame[] = [];
 const NOTHING_WAITS: WaitingReply[] = [];
 const TOO_MUCH_WAITS = "Too many bytes of replies wait to be read; this one was not added to them.";
-const LEASE_ENDED = "The master lease ended before the reply could leave.";
-const KEEP_ALIVE_PROBE_MS = 60_000;
 
 /**
  * The TCP lane for clients: frames of Request in, frames of Reply out. Replies gather per connection
@@ -210,12 +210,6 @@ export class SessionLane {
     } else {
       this.#put(to, payload, tag, validUntil);
     }
-  }
-
-  /** As `send`, with a Reply that has been encoded before. */
-  sendEncoded(connection: number, payload: Uint8Array): void {
-    const to = this.#connections.get(connection);
-    if (to !== undefined && to.stage !== "closing") this.#put(to, payload, 0, NEVER);
   }
 
   /** Ends a connection. As after `send`, its `onDisconnected` comes later, not from inside. */

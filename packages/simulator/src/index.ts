@@ -1,17 +1,15 @@
 export {
   type AvailabilityReport,
   type ClassReport,
-  FAULT_CLASSES,
   type FaultClass,
   playYear,
 } from "./availability.ts";
-export { COVERAGE_CLASSES, type CoverageClass } from "./coverage.ts";
+export type { CoverageClass } from "./coverage.ts";
 export {
   checkLinearizable,
   type LinearizabilityVerdict,
   type Model,
   type Operation,
-  partitionHistory,
   type SearchLimits,
 } from "./linearizability.ts";
 export { holdLock, type LongHoldReport } from "./long-hold.ts";

@@ -17,7 +17,7 @@ type Page = {
   /** From the root. */
   readonly path: string;
   /** The page as it must be, given the page as it is. */
-  readonly write: (present: string) => string | Promise<string>;
+  readonly write: (present: string) => string;
 };
 
 export const PAGES: readonly Page[] = [
@@ -31,11 +31,11 @@ export const PAGES: readonly Page[] = [
 ];
 
 /** The pages that are not what the code gives, by path. */
-export async function stalePages(): Promise<Map<string, string>> {
+export function stalePages(): Map<string, string> {
   const stale = new Map<string, string>();
   for (const { path, write } of PAGES) {
     const present = readIfThere(join(ROOT, path));
-    const wanted = await write(present);
+    const wanted = write(present);
     if (wanted !== present) stale.set(path, wanted);
   }
   return stale;
@@ -117,10 +117,20 @@ goes before the file (\`--config FILE\`, one JSON object), which goes before the
 is no setting is refused, with the nearest one named; \`cubby serve --print-config\` shows what is in
 effect and where each value comes from.
 
-${configReference()}`;
+${configReference()}
+Some hold only together, and are refused otherwise:
+
+- \`masterLeaseRenewMs\` is at most a third of \`masterLeaseMs\`: a lease survives two lost renewals.
+- \`heartbeatMs\` is at most a third of \`electionTimeoutMs\`: so does a leader two lost heartbeats.
+- \`segmentBytes\` is a multiple of 4,096.
+- \`peers\`, where it is given, names this replica too, and \`sessionAddresses\` the same replicas.
+
+\`sessionsMax\`, \`nodesMax\`, \`childrenMax\`, \`reads\`, \`masterLeaseMs\` and \`masterLeaseRenewMs\` hold for the
+cell as the present master has them: give all replicas the same, or they change with the master.
+`;
 }
 
-async function metricsPage(): Promise<string> {
+function metricsPage(): string {
   const metrics = new Metrics({
     status: () => Status.create(),
     proposed: () => 0,
@@ -141,7 +151,7 @@ async function metricsPage(): Promise<string> {
   return `${heading("Metrics", "packages/server/src/metrics.ts")}
 What \`GET /metrics\` of each replica gives, in Prometheus' text format.
 
-${await metrics.reference()}`;
+${metrics.reference()}`;
 }
 
 /** What ends a replica, by exit status: one status may have more than one reason. */
@@ -167,8 +177,8 @@ function withSection(present: string, name: string, text: string): string {
   return `${present.slice(0, from + begin.length)}\n${text}\n${present.slice(to)}`;
 }
 
-async function main(): Promise<void> {
-  const stale = await stalePages();
+function main(): void {
+  const stale = stalePages();
   const checks = process.argv.includes("--check");
   for (const [path, wanted] of stale) {
     if (checks) {
@@ -183,4 +193,4 @@ async function main(): Promise<void> {
   if (stale.size === 0) console.log(`${PAGES.length} pages are current`);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) await main();
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) main();

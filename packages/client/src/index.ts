@@ -1,4 +1,12 @@
-export { CubbyError, type ErrorCode, type Outcome } from "@cubby/protocol";
+export {
+  CubbyError,
+  compareSequencers,
+  decodeSequencer,
+  type ErrorCode,
+  type Outcome,
+  type SequencerToken,
+  sequencerFromText,
+} from "@cubby/protocol";
 export { type ConnectOptions, connect } from "./connect.ts";
 export type { Duration } from "./duration.ts";
 export type { ElectOptions, LeaderContext } from "./election.ts";

@@ -138,7 +138,14 @@ export const ERROR_CODES = {
     75,
     "Wait for answers before sending more requests.",
   ),
-  quota_exceeded: row(25, "not-applied", false, 429, 65, "Delete something, or raise the quota."),
+  quota_exceeded: row(
+    25,
+    "not-applied",
+    false,
+    429,
+    65,
+    "Close handles or sessions, or delete nodes; of the limits only sessionsMax, nodesMax and childrenMax can be raised.",
+  ),
   request_forgotten: row(
     26,
     "unknown",
@@ -212,7 +219,7 @@ export const ERROR_CODES = {
     false,
     500,
     95,
-    "Keep the directory for inspection and replace the replica by a new member.",
+    "Keep the directory, and do not format it again: the cell runs on with the other replicas.",
   ),
   disk_failed: row(208, "unknown", false, 500, 96, "Check the disk; the replica must not go on."),
   disk_full: row(209, "unknown", false, 500, 97, "Free space on the disk, then start it again."),
@@ -222,7 +229,7 @@ export const ERROR_CODES = {
     false,
     500,
     98,
-    "The cell knows this replica by another incarnation: replace it by a new member.",
+    "Start it on the directory that the cell knows. If that is lost, format no other: the cell runs on with the others.",
   ),
 } as const satisfies Record<string, ErrorRow>;
 

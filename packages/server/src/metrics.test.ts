@@ -163,10 +163,11 @@ describe("metrics", () => {
     }
   });
 
-  test("have a reference", async () => {
-    const reference = await observed().metrics.reference();
+  test("have a reference", () => {
+    const reference = observed().metrics.reference();
     expect(reference).toContain(
-      "| `cubby_has_leader` | gauge | 1 when this replica knows a master. |",
+      "| `cubby_has_leader` | gauge |  | 1 when this replica knows a master. |",
     );
+    expect(reference).toContain("| `cubby_requests_total` | counter | `lane`, `call` | Requests");
   });
 });

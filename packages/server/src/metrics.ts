@@ -89,11 +89,22 @@ export class Metrics {
     return { contentType: this.registry.contentType, text: await this.registry.metrics() };
   }
 
-  /** Name, kind and meaning of every metric in Markdown, for `docs/reference/metrics.md`. */
-  async reference(): Promise<string> {
-    const all = await this.registry.getMetricsAsJSON();
-    const rows = all.map(({ name, type, help }) => `| \`${name}\` | ${String(type)} | ${help} |`);
-    return ["| metric | kind | meaning |", "| --- | --- | --- |", ...rows, ""].join("\n");
+  /** Name, kind, labels and meaning of every metric in Markdown, for `docs/reference/metrics.md`. */
+  reference(): string {
+    // They have names of labels, too, which their type does not say.
+    const all: readonly {
+      name: string;
+      type: unknown;
+      help: string;
+      labelNames?: readonly string[];
+    }[] = this.registry.getMetricsAsArray();
+    const rows = all.map(({ name, type, help, labelNames = [] }) => {
+      const labels = labelNames.map((label) => `\`${label}\``).join(", ");
+      return `| \`${name}\` | ${String(type)} | ${labels} | ${help} |`;
+    });
+    return ["| metric | kind | labels | meaning |", "| --- | --- | --- | --- |", ...rows, ""].join(
+      "\n",
+    );
   }
 
   #addConsensus(sources: MetricsSources): void {

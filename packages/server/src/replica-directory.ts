@@ -144,8 +144,9 @@ function describeHolder({ pid, where, file }: Extract<LockResult, { kind: "held"
 function notFormatted(dataDir: string): CubbyError {
   return new CubbyError(
     "not_formatted",
-    `${dataDir} is not formatted. Run \`cubby init --data ${dataDir}\`. If a replica lived ` +
-      "here, its state is lost, and the cell must get a new member in its place.",
+    `${dataDir} is not formatted. For a new replica run \`cubby init --data ${dataDir}\`. If one ` +
+      "lived here, see that its disk is mounted. If it is lost, do not format it again: the cell " +
+      "would refuse it, and runs on with the others.",
   );
 }
 

@@ -63,10 +63,7 @@ export const FAULT_CLASSES: readonly FaultClass[] = [
     name: "the master's machine loses power",
     perYear: 4,
     lastsMs: 20_000,
-    inject: ({ world, master }) => {
-      master.crash("power loss");
-      world.time.after(20_000, () => master.start());
-    },
+    inject: ({ world, master }) => losePower(world, master, 20_000),
   },
   {
     name: "a rolling upgrade: all five, one after the other",
@@ -135,10 +132,7 @@ export const FAULT_CLASSES: readonly FaultClass[] = [
     perYear: 2,
     lastsMs: 300_000,
     inject: ({ world }) => {
-      for (const replica of world.replicas.slice(0, 3)) {
-        replica.crash("power loss");
-        world.time.after(5 * MINUTE_MS, () => replica.start());
-      }
+      for (const replica of world.replicas.slice(0, 3)) losePower(world, replica, 5 * MINUTE_MS);
     },
   },
 ];
@@ -249,6 +243,20 @@ function other(world: World, master: ReplicaProcess, rng: Rng): ReplicaProcess {
 function restartAfter(world: World, replica: ReplicaProcess, ms: number): void {
   world.crash(replica, "killed");
   world.time.after(ms, () => replica.start());
+}
+
+/** The machine goes with the process: nobody is left to refuse what its clients send. */
+function losePower(world: World, replica: ReplicaProcess, ms: number): void {
+  replica.crash("power loss");
+  const links = world.clients.flatMap(({ id }) => [
+    [-id, replica.id] as const,
+    [replica.id, -id] as const,
+  ]);
+  const reconnect = world.network.cutAll(links);
+  world.time.after(ms, () => {
+    reconnect();
+    replica.start();
+  });
 }
 
 /** As an operator does it: a master hands over first, and the next one waits for the last. */

@@ -9,11 +9,14 @@ type LeaseRequest = Extract<PaxosMessage, { kind: "leaseRequest" }>;
 type LeaseGrant = Extract<PaxosMessage, { kind: "leaseGrant" }>;
 type Round = { readonly begunAt: number; readonly grantedBy: Set<number> };
 
-/** Answered from the state, and thus worth what the master's word is. */
+/** Reads, and what else is worth only what the master's word is. */
 export const READS: ReadonlySet<string> = new Set([
   "getContentsAndStat",
   "getStat",
   "readDir",
+  "getSequencer",
+  "checkSequencer",
+  "keepAlive",
 ] satisfies NonNullable<Reply["result"]>["$case"][]);
 
 /** Rounds of one leader that may still be granted. */

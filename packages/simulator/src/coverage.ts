@@ -9,6 +9,7 @@ export const COVERAGE_CLASSES = [
   "fault N5-narrow-link",
   "fault N4-hub-behind",
   "fault D3-snapshot-gone",
+  "packets more than a minute old",
   "replicas lost for good",
   "disks hung for good",
   "topologies for good",

@@ -38,7 +38,7 @@ const LOOK_MS = 10;
 const LOOK_AT_ALL_MS = 100;
 /** Longer than any run. */
 const HANGS_MS = 1e9;
-/** 22: changes of leader while nothing is wrong. One may be on its way. */
+/** 22: changes of leader while nothing is wrong, and the load is full. One may be on its way. */
 const ELECTIONS_MAX = 3;
 /** Two, and one that is being written. */
 const SNAPSHOTS_MAX = 3;
@@ -80,7 +80,7 @@ export function awaitLiveness(world: World, rng: Rng, coreEventsMin: number): vo
     core,
   );
   const watched = appliedOf(world.master());
-  watch(world, coreEventsMin);
+  watch(world, coreEventsMin, began);
   demand(
     world,
     CLIENTS_WITHIN_MS,
@@ -251,10 +251,11 @@ function haveAll(world: World, core: readonly ReplicaProcess[], target: number):
 }
 
 /** All is well, and must stay so for a while: the queues of locks move on, and nobody is deposed. */
-function watch(world: World, coreEventsMin: number): void {
+function watch(world: World, coreEventsMin: number, healedAt: number): void {
   const { time, clientChecker, cellChecker, coverage } = world;
   const queues = new WaitChecker();
   const electedBefore = coverage.of("elections");
+  let electedLoaded = electedBefore;
   let lapsedBefore = coverage.of("jeopardies");
   const modeOf = (path: string): LockMode | undefined => cellChecker.modeOf(path);
   // Who is refused for want of room has no place in a queue.
@@ -264,7 +265,8 @@ function watch(world: World, coreEventsMin: number): void {
       queues.onGranted(path, mode, begunAt, clientChecker.waiters);
   }
   // What a client was granted before may run out before it has found the present master.
-  const settledAt = time.now + SETTLED_WITHIN_MS + 1.2 * world.plan.sessionLeaseMs;
+  const settledAt =
+    Math.max(healedAt, world.electedAt) + SETTLED_WITHIN_MS + 1.2 * world.plan.sessionLeaseMs;
   const began = time.now;
   const loadedEvents = world.coreEvents + WATCH_LOADED_EVENTS;
   const hasSeenEnough = (): boolean =>
@@ -283,6 +285,7 @@ function watch(world: World, coreEventsMin: number): void {
     else queues.look(time.now, clientChecker, modeOf);
     if (isCalm || !hasSeenEnough()) continue;
     isCalm = true;
+    electedLoaded = coverage.of("elections");
     calmDown(world);
     end = time.now + WATCH_CALM_MS;
   } while (time.step(end));
@@ -293,8 +296,9 @@ function watch(world: World, coreEventsMin: number): void {
     const detail = `${lapsed} leases of sessions ran out under one master and without a fault`;
     throw new Violation(23, "leases-kept-up", detail);
   }
-  if (elections > ELECTIONS_MAX) {
-    const detail = `${elections} elections within ${Math.round(time.now - began)} ms without a fault`;
+  const electedCalm = coverage.of("elections") - electedLoaded;
+  if (elections > ELECTIONS_MAX || electedCalm > 0) {
+    const detail = `${elections} elections within ${Math.round(time.now - began)} ms without a fault, ${electedCalm} of them without a load`;
     throw new Violation(22, "a-lasting-master", detail);
   }
 }

@@ -1,4 +1,4 @@
-import { Rng, utf8Encode } from "@cubby/base";
+import { assert, Rng, utf8Encode } from "@cubby/base";
 import { LockMode } from "@cubby/protocol";
 import { FAULT_CLASSES } from "./availability.ts";
 import { type Plan, pick, QUIET_PLAN } from "./plan.ts";
@@ -67,16 +67,16 @@ export function holdLock(
   if (seen.checks < ANSWERED_SHARE_MIN * days * CHECKS_A_DAY) {
     throw new Violation(23, "long-hold", `the holder was answered ${seen.checks} times only`);
   }
-  return {
-    days,
-    generation: seen.generation,
-    checks: seen.checks,
+  const through = {
     faults,
     failOvers: world.coverage.of("fail-overs with sessions"),
     snapshots: world.coverage.of("snapshots taken"),
     restarts: world.coverage.of("restarts") - PLAN.replicas,
-    coreEvents: world.coreEvents,
   };
+  // Held through nothing it would prove nothing.
+  for (const [what, count] of Object.entries(through)) assert(count > 0, `there are ${what}`);
+  const { coreEvents } = world;
+  return { days, generation: seen.generation, checks: seen.checks, ...through, coreEvents };
 }
 
 /** Takes the lock once, and asks every half hour whether its sequencer is still good. */

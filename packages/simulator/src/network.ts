@@ -45,9 +45,11 @@ export class Network {
   readonly #kept = new Map<EndId, (() => void)[]>();
   /** The faults of links: once off, every packet arrives. */
   isFaulty = true;
-  /** Packets lost, doubled, spoiled or come again. */
+  /** Packets lost, doubled, spoiled or come again; not what a cut swallows, which is one fault however much that is. */
   faults = 0;
   onFault: ((kind: LinkFault) => void) | undefined;
+  /** A packet arrives that was sent more than a minute ago. */
+  onMinuteOld: (() => void) | undefined;
 
   constructor(time: VirtualTime, rng: Rng, plan: Plan) {
     this.#time = time;
@@ -108,10 +110,7 @@ export class Network {
   packet(from: EndId, to: EndId, bytes: Uint8Array, deliver: (bytes: Uint8Array) => void): void {
     const link = this.#link(from, to);
     const { lossRate, duplicateRate, oldPacketRate, badFrameRate } = this.#plan;
-    if (link.cuts > 0) {
-      this.faults += 1;
-      return;
-    }
+    if (link.cuts > 0) return;
     if (link.underWay >= link.capacity) {
       this.#happened("N5-narrow-link");
       return;
@@ -137,7 +136,10 @@ export class Network {
       this.#happened("N1-old-packets");
       const mostMs = this.#rng.chance(0.7) ? RECENT_MS_MAX : OLD_AFTER_MS_MAX;
       const ms = this.#rng.between(OLD_AFTER_MS_MIN, mostMs);
-      this.#time.after(ms, () => deliver(bytes));
+      this.#time.after(ms, () => {
+        if (ms > 60_000) this.onMinuteOld?.();
+        deliver(bytes);
+      });
     }
   }
 
@@ -190,7 +192,6 @@ export class Network {
     this.#time.at(at, () => {
       link.underWay -= 1;
       if (link.cuts === 0) deliver(bytes);
-      else this.faults += 1;
     });
   }
 

@@ -7,6 +7,7 @@ const UNSAFE_RULES: ReadonlySet<string> = new Set([
   "errors-are-fatal",
   "errors-end-recovery",
   "refuses-without-quorum",
+  "foreign-directory-refused",
 ]);
 
 /** Thrown by a checker: the run ends here, and this is what it found. */

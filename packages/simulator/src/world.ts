@@ -96,7 +96,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #lookUpAt = 0;
   #acknowledged = 0;
   #masterLookAt = 0;
-  #electedAt = 0;
+  /** When the last leader began. */
+  electedAt = 0;
 
   constructor(seed: string, plan: Plan, chart: ((line: string) => void) | undefined) {
     this.seed = seed;
@@ -224,7 +225,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.#counter.onTrace(trace);
     if (MOMENTS.has(trace.kind)) this.onMoment?.(process, trace.kind);
     if (trace.kind === "leading") {
-      this.#electedAt = this.time.now;
+      this.electedAt = this.time.now;
       this.#lookUpAt = this.time.now;
     }
     if (CLAIMS.has(trace.kind)) this.master();
@@ -341,13 +342,12 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.coverage.add("requests refused for want of room");
     }
     if (result === undefined || result.$case === "error" || request.requestNumber === 0) return;
-    if (result.$case !== "setContents" && result.$case !== "acquire") return;
     const told = this.reference.resultOf(request.sessionId, request.requestNumber);
     if (told === undefined) return;
     this.#acknowledged = Math.max(this.#acknowledged, told.index);
     if (this.time.now < this.#lookUpAt) return;
     const areWell = this.replicas.every((each) => each.isRunning && each.diskMs === undefined);
-    const isNews = this.time.now < this.#electedAt + ELECTION_IS_NEWS_MS;
+    const isNews = this.time.now < this.electedAt + ELECTION_IS_NEWS_MS;
     const usualMs = areWell ? LOOK_UP_EVERY_MS : LOOK_UP_OFTEN_MS;
     const everyMs = isNews ? LOOK_UP_AFTER_ELECTION_MS : usualMs;
     this.#lookUpAt = this.time.now + this.#checkRng.below(2 * everyMs);

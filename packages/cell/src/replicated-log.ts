@@ -17,13 +17,11 @@ export type LogEvent =
   /** A snapshot replaces the state: at start-up, or one received from a peer. */
   | { readonly kind: "restored"; readonly index: number; readonly snapshot: Uint8Array };
 
-/** The cell's side of the port. Neither method may call back into the cell. */
+/** The cell's side of the port. It may not call back into the cell. */
 export interface ReplicatedLog {
   /**
    * Ignored unless this replica is master. The bytes are kept: the caller must not change them. The
    * cell has at most 32 MiB of commands under way; a log takes in twice that.
    */
   propose(command: Uint8Array): void;
-  /** Gives mastership up to a replica that can lead. */
-  resign(): void;
 }

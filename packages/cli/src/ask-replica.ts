@@ -1,4 +1,5 @@
 import { connect as connectSocket } from "node:net";
+import { splitEndpoint } from "@cubby/client/core";
 import {
   CubbyError,
   encodeFrame,
@@ -66,9 +67,7 @@ async function ask(
   call: NonNullable<Request["call"]>,
   timeoutMs: number,
 ): Promise<Result> {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
-  const socket = connectSocket({ host, port: Number(address.slice(colon + 1)) });
+  const socket = connectSocket(splitEndpoint(address));
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Result>((resolve, reject) => {

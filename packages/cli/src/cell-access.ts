@@ -44,6 +44,8 @@ export interface OpenNode {
 /** A lock in hand, as far as a command that runs under it is concerned. */
 export type Hold = {
   readonly sequencerText: string;
+  /** Rises each time that a free lock of this name is taken. */
+  readonly lockGeneration: number;
   /** Aborts when the lock is lost. */
   readonly signal: AbortSignal;
   /** Throws lock_lost once it is lost, and session_jeopardy while nobody knows. */
@@ -58,8 +60,11 @@ export type HeldLock = Hold & {
 export interface CellSession {
   /** Expired or closed: nothing can be done with it any more. */
   readonly over: boolean;
-  /** As the clock has it now, whatever `onState` has told of it. */
-  readonly inJeopardy: boolean;
+  /**
+   * For how long it has been in jeopardy, as the clock has it now, whatever `onState` has told of it:
+   * undefined while it is not, Infinity where nobody knows.
+   */
+  readonly jeopardyMs: number | undefined;
   open(path: string, request: OpenRequest): Promise<OpenNode>;
   /** Waits to be elected, then runs `lead` and gives its answer. */
   elect<T>(path: string, request: ElectRequest, lead: (hold: Hold) => Promise<T>): Promise<T>;

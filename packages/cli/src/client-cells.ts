@@ -1,8 +1,11 @@
 import { type CubbySession, connect, type Handle } from "@cubby/client";
+import { parseCellAddress } from "@cubby/client/core";
 import { CubbyError } from "@cubby/protocol";
 import { askReplicas } from "./ask-replica.ts";
 import type { AcquireRequest, CellAccess, CellSession, HeldLock, OpenNode } from "./cell-access.ts";
-import { endpointsOf } from "./endpoints.ts";
+
+/** How long a cell may take to show that it is there. */
+const ASK_MS = 1_000;
 
 /** Cells as the client package reaches them. */
 export const clientCells: CellAccess = {
@@ -15,7 +18,7 @@ export const clientCells: CellAccess = {
     });
     return new ClientSession(session);
   },
-  statuses: (url, { timeoutMs }) => askReplicas(endpointsOf(url), timeoutMs),
+  statuses: (url, { timeoutMs }) => askReplicas(parseCellAddress(url).endpoints, timeoutMs),
 };
 
 class ClientSession implements CellSession {
@@ -29,8 +32,8 @@ class ClientSession implements CellSession {
     return this.#session.state === "expired" || this.#session.state === "closed";
   }
 
-  get inJeopardy(): boolean {
-    return this.#session.state === "jeopardy";
+  get jeopardyMs(): number | undefined {
+    return this.#session.jeopardyMs;
   }
 
   open: CellSession["open"] = async (path, request) => {
@@ -53,6 +56,7 @@ class ClientSession implements CellSession {
       ({ lock, signal }) =>
         lead({
           sequencerText: lock.sequencerText,
+          lockGeneration: lock.lockGeneration,
           signal,
           assertHeld: () => lock.assertHeld(),
         }),
@@ -105,6 +109,12 @@ class ClientNode implements OpenNode {
     } catch (error) {
       // What ran out is the time that the user gave it; the client has cancelled the request.
       if (!(error instanceof CubbyError) || error.code !== "deadline_exceeded") throw error;
+      // A cell that is away has said of the lock neither that it is free nor that it is not.
+      const isAway = await this.#handle.getStat({ timeoutMs: ASK_MS, signal }).then(
+        () => false,
+        () => true,
+      );
+      if (isAway) throw error;
       return this.#busy(`was not free within ${waitMs} ms`);
     }
   };

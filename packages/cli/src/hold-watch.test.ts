@@ -3,15 +3,18 @@ import type { CellSession } from "./cell-access.ts";
 import { HoldWatch } from "./hold-watch.ts";
 
 const GRACE_MS = 50;
+const SURELY_CLOSED_MS = 100;
 
 /** A session whose state the test tells, at a cell that does not answer. */
 class FakeSession implements CellSession {
   readonly over = false;
-  inJeopardy = false;
+  answer = new Promise<never>(() => undefined);
+  jeopardyMs: number | undefined;
   readonly #listeners = new Set<(state: string) => void>();
 
   tell(state: string): void {
-    if (state === "jeopardy" || state === "safe") this.inJeopardy = state === "jeopardy";
+    if (state === "safe") this.jeopardyMs = undefined;
+    else if (state === "jeopardy") this.jeopardyMs ??= 0;
     for (const listener of this.#listeners) listener(state);
   }
 
@@ -20,14 +23,19 @@ class FakeSession implements CellSession {
     return () => this.#listeners.delete(listener);
   };
 
-  checkSequencer: CellSession["checkSequencer"] = () => new Promise(() => undefined);
+  checkSequencer: CellSession["checkSequencer"] = () => this.answer;
   open: CellSession["open"] = () => Promise.reject(new Error("not asked for"));
   elect: CellSession["elect"] = () => Promise.reject(new Error("not asked for"));
   close = async (): Promise<void> => undefined;
 }
 
-function watch(session: CellSession): HoldWatch {
-  return new HoldWatch(session, { path: "/ls/local/a", sequencerText: "x", graceMs: GRACE_MS });
+function watch(session: CellSession, graceMs = GRACE_MS): HoldWatch {
+  return new HoldWatch(session, {
+    path: "/ls/local/a",
+    sequencerText: "x",
+    graceMs,
+    surelyClosedMs: SURELY_CLOSED_MS,
+  });
 }
 
 describe("a watch over a lock", () => {
@@ -72,10 +80,56 @@ describe("a watch over a lock", () => {
 
   it("keeps a lock that was in doubt by the clock only, of which no notice told", () => {
     const session = new FakeSession();
-    session.inJeopardy = true;
+    session.jeopardyMs = 0;
     using held = watch(session);
-    session.inJeopardy = false;
+    session.jeopardyMs = undefined;
     vi.advanceTimersByTime(GRACE_MS);
     expect(held.signal.aborted).toBe(false);
+  });
+
+  it("counts the grace from the end of the lease, of which it may hear late", () => {
+    const session = new FakeSession();
+    using held = watch(session);
+    session.jeopardyMs = GRACE_MS - 10;
+    session.tell("jeopardy");
+    vi.advanceTimersByTime(9);
+    expect(held.signal.aborted).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(held.signal.aborted).toBe(true);
+  });
+
+  it("gives the lock up at once when it hears of a jeopardy that is old", () => {
+    const session = new FakeSession();
+    using held = watch(session);
+    session.jeopardyMs = 30_000;
+    session.tell("jeopardy");
+    expect(held.signal.reason).toMatchObject({ code: "lock_lost" });
+    expect(held.isLostByDoubt).toBe(true);
+  });
+
+  it("gives the cell a second after a sleep, of which nobody knows how long it was", () => {
+    const wait = (ends: boolean): boolean => {
+      const session = new FakeSession();
+      using held = watch(session, 5_000);
+      session.jeopardyMs = Number.POSITIVE_INFINITY;
+      session.tell("jeopardy");
+      vi.advanceTimersByTime(999);
+      expect(held.signal.aborted).toBe(false);
+      if (ends) session.tell("safe");
+      vi.advanceTimersByTime(4_001);
+      return held.signal.aborted;
+    };
+    expect([wait(true), wait(false)]).toEqual([false, true]);
+  });
+
+  it("does not vouch for a lock in an old jeopardy, when the cell does not answer in the end", async () => {
+    const session = new FakeSession();
+    session.answer = Promise.reject(new Error("the cell is away"));
+    using held = watch(session);
+    await held.assertHeldToTheEnd();
+    session.jeopardyMs = SURELY_CLOSED_MS - 1;
+    await held.assertHeldToTheEnd();
+    session.jeopardyMs = SURELY_CLOSED_MS;
+    await expect(held.assertHeldToTheEnd()).rejects.toMatchObject({ code: "lock_lost" });
   });
 });

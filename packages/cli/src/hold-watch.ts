@@ -5,14 +5,20 @@ import { sleep } from "./process/sleep.ts";
 const ASK_EVERY_MS = 3_000;
 /** How long the exit code may wait for a cell that does not answer. */
 const LAST_WORD_MS = 2_000;
+/** Nobody knows how long the machine slept: a short sleep ends nothing if the cell answers within this. */
+const AWAKE_MS = 1_000;
 /** A session that is over has lost its lock, whose own signal tells it. */
 const NO_DOUBT_IN: ReadonlySet<string> = new Set(["safe", "expired", "closed"]);
+
+type Verdict = Awaited<ReturnType<CellSession["checkSequencer"]>>;
 
 type WatchedHold = {
   readonly path: string;
   readonly sequencerText: string;
   /** How long the session may be in jeopardy. */
   readonly graceMs: number;
+  /** For so long in jeopardy nobody else is granted the lock. */
+  readonly surelyClosedMs: number;
 };
 
 /**
@@ -34,7 +40,7 @@ export class HoldWatch implements Disposable {
     this.#hold = hold;
     this.#stopListening = session.onState((state) => this.#onState(state));
     // The grant may have come with the news of the jeopardy, for which nobody listened yet.
-    if (session.inJeopardy) this.#onState("jeopardy");
+    if (session.jeopardyMs !== undefined) this.#onState("jeopardy");
     this.#ask().catch((error: unknown) => {
       if (!this.#end.signal.aborted) this.#loss.abort(error);
     });
@@ -50,11 +56,23 @@ export class HoldWatch implements Disposable {
     return this.#isLostByDoubt;
   }
 
-  /** For when the command has ended: throws lock_lost if the lock had gone by then, and nobody saw it. */
+  /**
+   * For when the command has ended: throws lock_lost if the lock had gone by then, and nobody saw it, or
+   * may have, and the cell cannot be asked.
+   */
   async assertHeldToTheEnd(): Promise<void> {
-    const loss = await this.#lossReason(LAST_WORD_MS);
-    if (loss === undefined) return;
-    throw new CubbyError("lock_lost", `The lock was lost while the command ran: ${loss}.`);
+    const { jeopardyMs } = this.#session;
+    const verdict = await this.#askOnce(LAST_WORD_MS);
+    const loss = lossIn(verdict);
+    if (loss !== undefined) {
+      throw new CubbyError("lock_lost", `The lock was lost while the command ran: ${loss}.`);
+    }
+    if (verdict !== undefined || jeopardyMs === undefined) return;
+    // It may be news to us: we were frozen together with the command, or the machine slept.
+    if (jeopardyMs < this.#hold.surelyClosedMs) return;
+    const detail =
+      "While the command ran another may have been granted the lock: the cell does not answer.";
+    throw new CubbyError("lock_lost", detail);
   }
 
   [Symbol.dispose](): void {
@@ -66,23 +84,25 @@ export class HoldWatch implements Disposable {
   async #ask(): Promise<void> {
     for (;;) {
       await sleep(ASK_EVERY_MS, this.#end.signal);
-      const loss = await this.#lossReason();
+      const loss = lossIn(await this.#askOnce());
       if (loss !== undefined) throw new CubbyError("lock_lost", `The command was ended: ${loss}.`);
     }
   }
 
   /** A cell that does not answer has said nothing. */
-  async #lossReason(timeoutMs?: number): Promise<string | undefined> {
+  #askOnce(timeoutMs?: number): Promise<Verdict | undefined> {
     const { path, sequencerText } = this.#hold;
-    const verdict = await this.#session
-      .checkSequencer(path, sequencerText, { timeoutMs })
-      .catch(() => undefined);
-    return verdict?.valid === false ? verdict.reason : undefined;
+    return this.#session.checkSequencer(path, sequencerText, { timeoutMs }).catch(() => undefined);
   }
 
   #onState(state: string): void {
     if (state === "jeopardy") {
-      this.#doubt ??= setTimeout(() => this.#loseByDoubt(), this.#hold.graceMs);
+      const { jeopardyMs = 0 } = this.#session;
+      const { graceMs } = this.#hold;
+      // From the lease's end, and not from the notice, which comes late where we were frozen.
+      const leftMs = hasSlept(jeopardyMs) ? Math.min(graceMs, AWAKE_MS) : graceMs - jeopardyMs;
+      if (leftMs <= 0) this.#loseByDoubt();
+      else this.#doubt ??= setTimeout(() => this.#loseByDoubt(), leftMs);
     } else if (NO_DOUBT_IN.has(state)) {
       this.#endDoubt();
     }
@@ -94,12 +114,20 @@ export class HoldWatch implements Disposable {
   }
 
   #loseByDoubt(): void {
-    this.#doubt = undefined;
+    this.#endDoubt();
     // A jeopardy that the clock alone knew of ends without a notice.
-    if (!this.#session.inJeopardy) return;
+    if (this.#session.jeopardyMs === undefined) return;
     const detail =
       "The command was ended: the cell does not answer, and another may be granted the lock.";
     this.#isLostByDoubt = !this.#loss.signal.aborted;
     this.#loss.abort(new CubbyError("lock_lost", detail));
   }
+}
+
+function hasSlept(jeopardyMs: number): boolean {
+  return jeopardyMs === Number.POSITIVE_INFINITY;
+}
+
+function lossIn(verdict: Verdict | undefined): string | undefined {
+  return verdict?.valid === false ? verdict.reason : undefined;
 }

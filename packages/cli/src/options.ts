@@ -27,7 +27,10 @@ export type CellOptions = { readonly cell?: string; readonly timeout?: string; j
 /** The options of every command that speaks to a cell. */
 export function withCellOptions(command: Command, timeoutDefault = "10s"): Command {
   return command
-    .option("--cell <url>", "the cell, as cubby://host:port,…/name (or CUBBY_CELL)")
+    .option(
+      "--cell <url>",
+      "the cell's URL, cubby://host:port,…/name (or CUBBY_CELL); init and serve take the bare name",
+    )
     .option("--timeout <duration>", "how long the cell may take to answer", timeoutDefault)
     .option("--json", "print JSON");
 }

@@ -45,6 +45,8 @@ class FakeWorld {
   /** How many looks at the lock find it in doubt. */
   doubts = 0;
   isLost = false;
+  /** As the clock has it once the command is started: no timer has told of it. */
+  jeopardyMs: number | undefined;
   /** Whether opening a node makes it. */
   created = false;
   signalWithGrant: NodeJS.Signals | undefined;
@@ -66,7 +68,7 @@ class FakeWorld {
         this.asked.push(["connect", url]);
         if (this.endless === "connect") await this.#untilTold(signal);
         if (this.failure === "unreachable") throw new CubbyError("unreachable", "Nobody is there.");
-        this.#session.inJeopardy = this.doubts > 0;
+        if (this.doubts > 0) this.#session.jeopardyMs = 0;
         return this.#session;
       },
       statuses: async (url, { timeoutMs }) => {
@@ -107,9 +109,9 @@ class FakeWorld {
     },
   };
 
-  readonly #session: Omit<CellSession, "inJeopardy"> & { inJeopardy: boolean } = {
+  readonly #session: CellSession & { jeopardyMs: number | undefined } = {
     over: false,
-    inJeopardy: false,
+    jeopardyMs: undefined,
     onState: (listener) => {
       this.#listeners.add(listener);
       return () => this.#listeners.delete(listener);
@@ -140,7 +142,7 @@ class FakeWorld {
   /** From now on, without end. */
   beginJeopardy(): void {
     this.doubts = Number.POSITIVE_INFINITY;
-    this.#session.inJeopardy = true;
+    this.#session.jeopardyMs = 0;
     for (const listener of this.#listeners) listener("jeopardy");
   }
 
@@ -149,12 +151,14 @@ class FakeWorld {
     if (this.signalWithGrant !== undefined) process.kill(process.pid, this.signalWithGrant);
     return {
       sequencerText: "cs1.token",
+      lockGeneration: 9,
       signal: this.loss.signal,
       assertHeld: () => {
         if (this.signalInDoubt !== undefined) process.kill(process.pid, this.signalInDoubt);
         this.signalInDoubt = undefined;
         if (this.doubts-- > 0) throw new CubbyError("session_jeopardy", "As the test has it.");
         if (this.isLost) throw new CubbyError("lock_lost", "As the test has it.");
+        this.#session.jeopardyMs = this.jeopardyMs;
       },
     };
   }
@@ -423,11 +427,16 @@ describe("lock and elect on the command line", () => {
   const started = ["--", "/usr/bin/env", "touch", mark];
   beforeEach(() => rmSync(mark, { force: true }));
   afterAll(() => rmSync(directory, { recursive: true }));
-  const succeed = ["--", "/bin/sh", "-c", 'test "$CUBBY_SEQUENCER $CUBBY_LOCK_PATH" = "$0"'];
+  const succeed = [
+    "--",
+    "/bin/sh",
+    "-c",
+    'test "$CUBBY_SEQUENCER $CUBBY_LOCK_PATH $CUBBY_LOCK_GENERATION" = "$0"',
+  ];
 
   it("runs the command with the sequencer in its environment, and gives the lock back", async () => {
     const world = new FakeWorld();
-    const code = await world.run("lock", "/ls/local/a", ...succeed, "cs1.token /ls/local/a");
+    const code = await world.run("lock", "/ls/local/a", ...succeed, "cs1.token /ls/local/a 9");
     expect(code).toBe(0);
     expect(world.asked.slice(1)).toEqual([
       ["open", "/ls/local/a", { write: true, create: true }],
@@ -522,6 +531,20 @@ describe("lock and elect on the command line", () => {
     const world = new FakeWorld();
     world.sequencerFailure = "unreachable";
     expect(await world.run("lock", "/ls/local/a", "--", "/bin/sh", "-c", "exit 9")).toBe(9);
+  });
+
+  it("exits 81 when another may have held the lock meanwhile, and the cell cannot be asked", async () => {
+    for (const how of ["lock", "elect"]) {
+      for (const [jeopardyMs, code] of [
+        [4_000, 0],
+        [30_000, 81],
+      ] as const) {
+        const world = new FakeWorld();
+        world.sequencerFailure = "deadline_exceeded";
+        world.jeopardyMs = jeopardyMs;
+        expect([how, await world.run(how, "/ls/local/a", "--", "true")]).toEqual([how, code]);
+      }
+    }
   });
 
   it("is ended by a signal that comes while the cell does not answer", async () => {
@@ -627,6 +650,19 @@ describe("status", () => {
     expect(world.out).toMatch(/\? +127\.0\.0\.1:7070 +unreachable: it serves the cell "other"/);
     world.answers = [{ address: "127.0.0.1:7070", status: stranger, problem: "" }];
     expect(await world.run("status", "--cell", "cubby://127.0.0.1:7070")).toBe(0);
+  });
+
+  it("takes the addresses that the other commands take, and asks nobody for another", async () => {
+    const hosts = Array.from({ length: 33 }, (_, i) => `10.0.0.${i}`);
+    for (const cell of [`cubby://${hosts.join()}/local`, "local", "cubby://a:0/local"]) {
+      const world = new FakeWorld();
+      expect([cell, await world.run("status", "--cell", cell)]).toEqual([cell, 64]);
+      expect(world.asked).toEqual([]);
+      expect(world.error).toContain("[invalid_argument] The address");
+    }
+    const world = new FakeWorld();
+    expect(await world.run("ls", "--cell", "cubby://10.0.0.1")).toBe(64);
+    expect(world.error).toContain("does not name its cell");
   });
 
   it("waits as long as it is told to, and two seconds otherwise", async () => {

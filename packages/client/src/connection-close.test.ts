@@ -23,7 +23,13 @@ it("a connection to a replica that reads nothing keeps no process alive once it 
     const onConnected = () => {
       connected = true;
     };
-    const listener = { onConnected, onHeard: ignore, onReplies: ignore, onClosed: ignore };
+    const listener = {
+      onLookedUp: ignore,
+      onConnected,
+      onHeard: ignore,
+      onReplies: ignore,
+      onClosed: ignore,
+    };
     const connection = new Connection(1, `127.0.0.1:${Number(String(line))}`, listener);
     while (!connected) await sleep(5);
     const value = {

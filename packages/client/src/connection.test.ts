@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { encodeFrame, Reply } from "@cubby/protocol";
+import { ERROR_CODES, encodeFrame, Reply } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { Connection } from "./connection.ts";
 import { ignore } from "./pending-call.ts";
@@ -12,7 +12,13 @@ const server = require("node:net").createServer();
 server.listen({ host: "127.0.0.1", port: 0, backlog: 1 }, () => console.log(server.address().port));
 `;
 
-const IDLE = { onConnected: ignore, onHeard: ignore, onReplies: ignore, onClosed: ignore };
+const IDLE = {
+  onLookedUp: ignore,
+  onConnected: ignore,
+  onHeard: ignore,
+  onReplies: ignore,
+  onClosed: ignore,
+};
 
 /** A port whose queue of connections is full, so that connecting to it neither works nor fails. */
 async function blackHole(): Promise<{ port: number; end(): void }> {
@@ -83,6 +89,13 @@ describe("a connection", () => {
     const { code, detail } = await endOfConnectionTo(Buffer.concat([reply, Buffer.alloc(8, 0xff)]));
     expect(code).toBe("frame_too_long");
     expect(detail).toMatch(/^A frame declares/);
+  });
+
+  it("that is refused ends at once, for the reason that it is told under tag 0", async () => {
+    const value = { code: ERROR_CODES.overloaded.id, detail: "It is full." };
+    const refusal = Reply.fromPartial({ tag: 0, result: { $case: "error", value } });
+    const told = await endOfConnectionTo(Buffer.from(encodeFrame(Reply.encode(refusal).finish())));
+    expect(told).toEqual({ code: "overloaded", detail: "It is full." });
   });
 
   it("tells of bytes that end no reply: a slow link brings them for seconds", async () => {

@@ -2,6 +2,7 @@ import { connect as connectSocket, type Socket } from "node:net";
 import {
   CubbyError,
   type ErrorCode,
+  errorCodeOf,
   FRAME_BYTES_MAX,
   FRAME_HEADER_BYTES,
   FrameDecoder,
@@ -19,6 +20,8 @@ const LINGER_MS = 2_000;
 
 /** What a connection tells its transport. After `onClosed` it says nothing more. */
 export interface ConnectionListener {
+  /** The host's name has been looked up, perhaps in vain. */
+  onLookedUp(id: number): void;
   onConnected(id: number): void;
   /** A chunk came that ends no reply. */
   onHeard(id: number): void;
@@ -42,6 +45,7 @@ export class Connection {
     this.#id = id;
     this.#listener = listener;
     this.#socket = connectSocket({ ...splitEndpoint(address), noDelay: true });
+    this.#socket.once("lookup", () => this.#onLookedUp());
     this.#socket.on("connect", () => this.#onConnect());
     this.#socket.on("data", (chunk) => this.#onData(chunk));
     this.#socket.on("error", (error) => this.#onError(error));
@@ -87,6 +91,10 @@ export class Connection {
     this.#socket.once("close", () => clearTimeout(lingering));
   }
 
+  #onLookedUp(): void {
+    if (!this.#isOver) this.#listener.onLookedUp(this.#id);
+  }
+
   #onConnect(): void {
     if (!this.#isOver) this.#listener.onConnected(this.#id);
   }
@@ -104,6 +112,8 @@ export class Connection {
       this.#hasReplied = true;
       this.#listener.onReplies(this.#id, replies);
     } else this.#listener.onHeard(this.#id);
+    const refusal = refusalIn(replies);
+    if (refusal !== undefined) this.#finish(refusal.code, refusal.detail);
     if (problem === undefined) return;
     const { code, detail } = describeBadBytes(problem);
     // Read as a frame the text of another protocol has a length, which says nothing to anybody.
@@ -123,6 +133,15 @@ export class Connection {
     this.#socket.destroy();
     this.#listener.onClosed(this.#id, code, detail);
   }
+}
+
+/** Under tag 0 a replica says why it ends the connection, which it may hold open for a while yet. */
+function refusalIn(replies: readonly Reply[]): { code: ErrorCode; detail: string } | undefined {
+  for (const { tag, result } of replies) {
+    if (tag !== 0 || result?.$case !== "error") continue;
+    return { code: errorCodeOf(result.value.code), detail: result.value.detail };
+  }
+  return undefined;
 }
 
 /** Bytes that are no reply of ours: whoever listens there does not speak the session lane. */

@@ -1,5 +1,5 @@
 import type { Request } from "@cubby/protocol";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { connect } from "./connect.ts";
 import { FakeReplica, failure, until } from "./test-support/fake-replica.ts";
 
@@ -27,6 +27,27 @@ describe("a session", () => {
     await closing;
     expect(closing).toBeDefined();
     expect(replica.numbersOf("endSession")).toHaveLength(1);
+  });
+
+  it("knows how long it has been in jeopardy, also when it has heard of it only now", async () => {
+    let frozenMs = 0;
+    const clock = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => clock() + frozenMs);
+    // None may run once the clock has gone back.
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      await using cell = await connect(replica.url);
+      expect(cell.jeopardyMs).toBeUndefined();
+      frozenMs = replica.leaseMs + 30_000;
+      expect(cell.state).toBe("jeopardy");
+      expect(cell.jeopardyMs).toBeGreaterThanOrEqual(30_000);
+      expect(cell.jeopardyMs).toBeLessThan(45_000);
+      frozenMs = replica.leaseMs + 50_000;
+      expect([cell.state, cell.jeopardyMs]).toEqual(["expired", undefined]);
+    } finally {
+      vi.useRealTimers();
+      vi.restoreAllMocks();
+    }
   });
 
   it("opens under the sequencer that it is given, and a directory's own goes before", async () => {

@@ -105,6 +105,17 @@ export class CubbySession implements AsyncDisposable {
   }
 
   /**
+   * How long the session has been in jeopardy, in milliseconds, as the clock has it now; undefined while
+   * it is not. Infinity once the machine has slept: nobody knows for how long. Another may hold its locks
+   * when that is longer than their lock-delay.
+   */
+  get jeopardyMs(): number | undefined {
+    if (this.leaseNow() !== "inDoubt") return undefined;
+    const { leaseDeadline, hasSleptSinceLease } = this.#machine;
+    return hasSleptSinceLease ? Number.POSITIVE_INFINITY : msBetween(leaseDeadline, monotonicNow());
+  }
+
+  /**
    * Calls the listener on every change of state and after a change of master ("fail-over": what
    * was watched may have changed unseen). Returns what takes it off again.
    */

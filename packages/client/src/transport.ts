@@ -66,6 +66,10 @@ export class Transport implements ConnectionListener {
     this.#scheduleTurn();
   }
 
+  onLookedUp(connection: number): void {
+    this.#stepAndCarryOut({ kind: "lookedUp", connection });
+  }
+
   onConnected(connection: number): void {
     this.#stepAndCarryOut({ kind: "connected", connection });
   }

@@ -33,10 +33,6 @@ export class Durability {
     return index <= this.#persisted;
   }
 
-  get issued(): RecordIndex {
-    return this.#issued;
-  }
-
   get writing(): boolean {
     return this.#persisted < this.#issued;
   }

@@ -17,10 +17,6 @@ export class FailOverGate {
     return this.#awaited.size === 0;
   }
 
-  get awaitedCount(): number {
-    return this.#awaited.size;
-  }
-
   /** A session that outlived its master. */
   expect(session: MasterSession): void {
     if (session.session.caches) this.#awaited.add(session);

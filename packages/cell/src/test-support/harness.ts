@@ -19,14 +19,9 @@ import type { TraceEvent } from "../trace.ts";
 /** A log of one replica: chosen at once, or held back until the test says. */
 export class FakeLog implements ReplicatedLog {
   readonly proposed: Uint8Array[] = [];
-  hasResigned = false;
 
   propose(command: Uint8Array): void {
     this.proposed.push(command);
-  }
-
-  resign(): void {
-    this.hasResigned = true;
   }
 }
 

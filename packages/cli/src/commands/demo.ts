@@ -1,4 +1,4 @@
-import { SESSION_LEASE_MS_MAX, SESSION_LEASE_MS_MIN } from "@cubby/protocol";
+import { LOCK_DELAY_MS_MAX, SESSION_LEASE_MS_MAX, SESSION_LEASE_MS_MIN } from "@cubby/protocol";
 import { type Command, Option } from "commander";
 import type { CellAccess } from "../cell-access.ts";
 import type { Context } from "../context.ts";
@@ -13,7 +13,6 @@ import { whenToldToEnd } from "../process/told-to-end.ts";
 
 /** What a broken check exits with. */
 const EXIT_BROKEN = 1;
-const LOCK_DELAY_MS_MAX = 60_000;
 
 type DemoOptions = {
   readonly script?: boolean;

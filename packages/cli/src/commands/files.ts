@@ -1,10 +1,10 @@
 import { toBase64, utf8Decode, utf8Encode } from "@cubby/base";
 import type { DirectoryChild, NodeStat } from "@cubby/client";
+import { parseCellAddress } from "@cubby/client/core";
 import { baseName, CubbyError, cellRoot, FILE_BYTES_MAX, parentOf } from "@cubby/protocol";
 import type { Command } from "commander";
 import type { CellSession } from "../cell-access.ts";
 import type { Context } from "../context.ts";
-import { cellNameOf } from "../endpoints.ts";
 import {
   type CellOptions,
   cellUrl,
@@ -34,12 +34,19 @@ function addLs(program: Command, context: Context): void {
     .option("-l, --long", "with generations, size and lock")
     .action(async (path: string | undefined, options: CellOptions & { long?: boolean }) => {
       const children = await withSession(context, options, (session) =>
-        list(session, path ?? cellRoot(cellNameOf(cellUrl(context, options)))),
+        list(session, path ?? rootOf(cellUrl(context, options))),
       );
       if (options.json === true) printJson(context, children);
       else context.writeOut(options.long === true ? longListing(children) : shortListing(children));
     });
   withExamples(command, "cubby ls /ls/local", "cubby ls -l /ls/local/web --json");
+}
+
+function rootOf(url: string): string {
+  const { cellName } = parseCellAddress(url);
+  if (cellName !== "") return cellRoot(cellName);
+  const detail = `The address "${url}" does not name its cell. Write cubby://host:port/cell, or give a path.`;
+  throw new CubbyError("invalid_argument", detail);
 }
 
 async function list(session: CellSession, path: string): Promise<readonly DirectoryChild[]> {

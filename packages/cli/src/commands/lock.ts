@@ -97,14 +97,14 @@ function addElect(program: Command, context: Context, onExitCode: (code: number)
             return ended;
           });
         } catch (error) {
-          // It ended within --grace: nobody else could lead by then, as under `cubby lock`.
+          // When the command ended nobody else could lead yet: `runUnder` has looked.
           if (ended !== undefined && isDoubt(error)) return ended;
           throw error;
         }
       });
       onExitCode(code);
     });
-  withExamples(command, "cubby elect /ls/local/web/leader --value web1:8080 -- node jobs.js");
+  withExamples(command, "cubby elect /ls/local/leader --value web1:8080 -- node jobs.js");
   command.addHelpText("after", EXIT_CODES);
 }
 
@@ -115,13 +115,15 @@ function isDoubt(error: unknown): boolean {
 }
 
 const EXIT_CODES = `
-The command finds CUBBY_SEQUENCER and CUBBY_LOCK_PATH in its environment. Its exit code is passed
-on, 128 + n when signal n ended it. Other codes: 80 busy, 81 lost, 82 the cell cannot be reached.
+The command finds CUBBY_SEQUENCER, CUBBY_LOCK_PATH and CUBBY_LOCK_GENERATION in its environment. The
+generation is a number that rises each time the free lock is taken: a database can refuse what comes
+with a lower one than it has seen. The command's exit code is passed on, 128 + n when signal n ended
+it. Other codes: 80 busy, 81 lost, 82 the cell cannot be reached.
 `;
 
 function withGuardOptions(command: Command): Command {
   return command
-    .argument("<path>", "the file whose lock it is; made when missing")
+    .argument("<path>", "the file whose lock it is; made when missing, in a directory that exists")
     .argument("<command...>", "what to run, after --")
     .option(
       "--lock-delay <duration>",
@@ -185,10 +187,17 @@ async function runUnder(
     context.writeError(`${JSON.stringify(held)}\n`);
   }
   const { sequencerText } = hold;
-  using watch = new HoldWatch(session, { path, sequencerText, graceMs: graceMsOf(options) });
+  const graceMs = graceMsOf(options);
+  const surelyClosedMs = surelyClosedMsOf(options);
+  using watch = new HoldWatch(session, { path, sequencerText, graceMs, surelyClosedMs });
   const code = await runGuardedCommand({
     command,
-    env: { ...context.env, CUBBY_SEQUENCER: sequencerText, CUBBY_LOCK_PATH: path },
+    env: {
+      ...context.env,
+      CUBBY_SEQUENCER: sequencerText,
+      CUBBY_LOCK_PATH: path,
+      CUBBY_LOCK_GENERATION: String(hold.lockGeneration),
+    },
     signal: AbortSignal.any([hold.signal, watch.signal]),
     waiting,
     assertHeld: () => hold.assertHeld(),

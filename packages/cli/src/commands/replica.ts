@@ -42,7 +42,7 @@ function addInit(program: Command, context: Context): void {
     .command("init")
     .description("format a directory for one replica of a cell")
     .requiredOption("--data <dir>", "the directory; made when missing, refused when in use")
-    .option("--cell <name>", "the cell's name", "local")
+    .option("--cell <name>", "the cell's bare name, no URL", "local")
     .option("--cell-id <hex>", "the cell's id, the same for all its replicas (default: a new one)")
     .option("--replica <n>", "this replica's number, never used again for another", "1")
     .option(

@@ -1,8 +1,8 @@
+import { parseCellAddress } from "@cubby/client/core";
 import { CubbyError, type Status } from "@cubby/protocol";
 import type { Command } from "commander";
 import type { ReplicaAnswer } from "../cell-access.ts";
 import type { Context } from "../context.ts";
-import { cellNameIn } from "../endpoints.ts";
 import {
   type CellOptions,
   cellUrl,
@@ -20,8 +20,9 @@ export function addStatusCommand(program: Command, context: Context): void {
   const command = program.command("status").description("ask every replica how it is");
   withCellOptions(command, TIMEOUT_DEFAULT).action(async (options: CellOptions) => {
     const url = cellUrl(context, options);
+    const { cellName } = parseCellAddress(url);
     const all = await context.cells.statuses(url, { timeoutMs: timeoutMs(options) });
-    const answers = all.map((answer) => refuseStranger(answer, cellNameIn(url)));
+    const answers = all.map((answer) => refuseStranger(answer, cellName));
     if (options.json === true) printJson(context, answers);
     else context.writeOut(`${statusTable(answers)}\n`);
     if (answers.some(({ status }) => status !== undefined)) return;
@@ -34,9 +35,9 @@ export function addStatusCommand(program: Command, context: Context): void {
 }
 
 /** Another cell's replica is none of those that were asked for, however well it is. */
-function refuseStranger(answer: ReplicaAnswer, cellName: string | undefined): ReplicaAnswer {
+function refuseStranger(answer: ReplicaAnswer, cellName: string): ReplicaAnswer {
   const { cellName: own = "" } = answer.status ?? {};
-  if (own === "" || cellName === undefined || own === cellName) return answer;
+  if (own === "" || cellName === "" || own === cellName) return answer;
   const problem = `it serves the cell "${own}", not "${cellName}"`;
   return { ...answer, status: undefined, problem };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseCellAddress, splitEndpoint } from "./cell-address.ts";
+import { hasHostName, parseCellAddress, splitEndpoint } from "./cell-address.ts";
 
 describe("a cell's address", () => {
   it("names replicas and the cell, with the default port filled in", () => {
@@ -20,6 +20,15 @@ describe("a cell's address", () => {
     const { endpoints } = parseCellAddress("cubby://[::1]:7001,[fe80::1]/local");
     expect(endpoints).toEqual(["[::1]:7001", "[fe80::1]:7070"]);
     expect(splitEndpoint("[::1]:7001")).toEqual({ host: "::1", port: 7001 });
+  });
+
+  it("is known for one whose host must be looked up", () => {
+    for (const name of ["a:7001", "localhost:1", "10.example:1", "1.2.3.4.example:1"]) {
+      expect(hasHostName(name), name).toBe(true);
+    }
+    for (const literal of ["127.0.0.1:7001", "[::1]:1", "[fe80::1%eth0]:1"]) {
+      expect(hasHostName(literal), literal).toBe(false);
+    }
   });
 
   it("is refused with the reason when it cannot be read", () => {

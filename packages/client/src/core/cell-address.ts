@@ -47,6 +47,11 @@ export function splitEndpoint(endpoint: string): { host: string; port: number } 
   return { host, port: Number(endpoint.slice(colon + 1)) };
 }
 
+/** Whether a host has to be looked up; IPv6 addresses stand in brackets. */
+export function hasHostName(endpoint: string): boolean {
+  return !/^(\[|\d+\.\d+\.\d+\.\d+:)/.test(endpoint);
+}
+
 function invalid(text: string, problem: string): CubbyError {
   return new CubbyError(
     "invalid_argument",

@@ -20,6 +20,8 @@ export type ClientCoreOptions = {
 /** Everything that the world and the application can tell a client. */
 export type ClientInput =
   | { readonly kind: "wake" }
+  /** The host's name has been looked up; of an address there is nothing to tell. */
+  | { readonly kind: "lookedUp"; readonly connection: ConnectionId }
   | { readonly kind: "connected"; readonly connection: ConnectionId }
   | {
       readonly kind: "disconnected";
@@ -121,6 +123,9 @@ export class ClientCore implements SessionHost, LocatorHost {
     switch (input.kind) {
       case "wake":
         this.#onWake(now);
+        return;
+      case "lookedUp":
+        this.#locator.onLookedUp(now, input.connection);
         return;
       case "connected":
         this.#onConnected(now, input.connection);

@@ -1,6 +1,7 @@
 /** A whole client without its sockets, for whoever drives it by other means. */
 
 export { Call, type CallBody, type CallResult, type ConnectionId, type Failure } from "./call.ts";
+export { type CellAddress, parseCellAddress, splitEndpoint } from "./cell-address.ts";
 export {
   ClientCore,
   type ClientCoreOptions,

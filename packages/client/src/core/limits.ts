@@ -21,6 +21,8 @@ export const LASTING_MS = 1_000;
 /** A replica of another cell, or none of ours, is looked at again this late. */
 export const STRANGER_RETRY_MS = 5_000;
 export const CONNECT_TIMEOUT_MS = 2_000;
+/** For the address behind a name: longer than a resolver whose first server is silent needs. */
+export const LOOKUP_TIMEOUT_MS = 30_000;
 /** Locate is answered by any replica at once; later than this means it does not answer. */
 export const LOCATE_ANSWER_MS = 1_000;
 /** A link that takes contents no faster may be taken for dead. */

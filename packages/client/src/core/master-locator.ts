@@ -1,7 +1,7 @@
 import { after, assert, earliest, type Instant, NEVER, type Rng } from "@cubby/base";
 import type { ErrorCode, Located } from "@cubby/protocol";
 import type { ConnectionId } from "./call.ts";
-import { parseEndpoint } from "./cell-address.ts";
+import { hasHostName, parseEndpoint } from "./cell-address.ts";
 import {
   CONNECT_TIMEOUT_MS,
   ENDPOINTS_MAX,
@@ -10,6 +10,7 @@ import {
   IDLE_MASTER_MS,
   LASTING_MS,
   LOCATE_ANSWER_MS,
+  LOOKUP_TIMEOUT_MS,
   PARALLEL_PROBES_MAX,
   PAST_EPOCH_MS,
   PROBES_PER_STEP,
@@ -54,6 +55,8 @@ type Endpoint = {
   /** It claimed to be master and then refused as none: until then it is not asked again. */
   quietUntil: Instant;
 };
+
+const NOT_LOOKED_UP = { code: "unreachable", detail: "the host name is still looked up" } as const;
 
 /**
  * Finds the master and notices its loss (CELL-7). While none is known, several replicas are asked
@@ -122,6 +125,14 @@ export class MasterLocator {
     this.#pastEpochsSince = undefined;
     this.#probeAt = NEVER;
     for (const endpoint of this.#endpoints) this.#drop(endpoint);
+  }
+
+  /** The name of the host has been looked up: only now is the connection being made. */
+  onLookedUp(now: Instant, connection: ConnectionId): void {
+    const endpoint = this.#byConnection(connection);
+    if (endpoint?.state !== "connecting") return;
+    endpoint.connectBy = after(now, CONNECT_TIMEOUT_MS);
+    if (endpoint.lastProblem === NOT_LOOKED_UP) endpoint.lastProblem = undefined;
   }
 
   onConnected(now: Instant, connection: ConnectionId): void {
@@ -218,9 +229,11 @@ export class MasterLocator {
     for (const { address, lastProblem } of this.#endpoints) {
       if (lastProblem === undefined) continue;
       problems.push(`${address}: ${lastProblem.detail}`);
-      if (lastProblem.code === "handshake_failed" && this.#masterlessAnswers === 0) {
-        code = "handshake_failed";
-      }
+      if (this.#masterlessAnswers > 0) continue;
+      const says = lastProblem.code;
+      // It is there, and says what is wrong: that tells more than others' silence.
+      if (says === "handshake_failed" || (says === "overloaded" && code === "unreachable"))
+        code = says;
     }
     const found = code === "no_quorum" ? "replicas answer, but none is master" : "no master found";
     return { code, detail: problems.length === 0 ? found : `${found} (${problems.join("; ")})` };
@@ -313,7 +326,10 @@ export class MasterLocator {
     if (endpoint.state === "connecting" || now < endpoint.retryAt) return false;
     endpoint.state = "connecting";
     endpoint.hasAnswered = false;
-    endpoint.connectBy = after(now, CONNECT_TIMEOUT_MS);
+    const mustLookUp = hasHostName(endpoint.address);
+    if (mustLookUp) endpoint.lastProblem ??= NOT_LOOKED_UP;
+    // A look-up cannot be given up: new attempts would only queue behind it.
+    endpoint.connectBy = after(now, mustLookUp ? LOOKUP_TIMEOUT_MS : CONNECT_TIMEOUT_MS);
     endpoint.connection = this.#host.connect(endpoint.address);
     return true;
   }

@@ -232,6 +232,22 @@ describe("a suspended machine", () => {
     world.answerKeepAlive(0);
     expect(session.state).toBe("safe");
   });
+
+  it("leaves nobody to know for how long the lease has been over, until there is another", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.run(12_000);
+    expect([session.state, session.hasSleptSinceLease]).toEqual(["jeopardy", false]);
+    world.suspend();
+    expect(session.hasSleptSinceLease).toBe(true);
+    world.answerKeepAlive(0);
+    expect(session.hasSleptSinceLease).toBe(false);
+    world.run(12_000);
+    expect([session.state, session.hasSleptSinceLease]).toEqual(["jeopardy", false]);
+    world.answerKeepAlive(0);
+    world.suspend();
+    expect([session.state, session.hasSleptSinceLease]).toEqual(["jeopardy", true]);
+  });
 });
 
 describe("a machine that is suspended while a session is opened", () => {

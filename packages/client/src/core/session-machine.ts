@@ -149,6 +149,11 @@ export class SessionMachine implements CallingSession {
     return this.#lease.deadline;
   }
 
+  /** The machine slept when the lease ended or after: nobody knows for how long it has been over. */
+  get hasSleptSinceLease(): boolean {
+    return this.#lease.deadline <= this.#suspendedAt;
+  }
+
   /** Why the session is over; undefined while it is not. */
   get ending(): Failure | undefined {
     return this.#ending;

@@ -31,6 +31,8 @@ export class FakeReplica {
   readonly #waiters: { path: string; socket: Socket; request: Request }[] = [];
   /** Looks at a request first: an answer, or "default". */
   intercept: (request: Request) => Answer | "default" = () => "default";
+  /** It has as many connections as it takes: says so, and holds further ones open for a while. */
+  isFull = false;
   cellName = "local";
   epoch = 1;
   leaseMs = 12_000;
@@ -84,6 +86,16 @@ export class FakeReplica {
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
     socket.on("error", () => this.#sockets.delete(socket));
+    if (this.isFull) {
+      const refusal: Reply = {
+        tag: 0,
+        clientEpoch: 0,
+        result: failure("overloaded", "It is full."),
+      };
+      socket.resume();
+      socket.write(encodeFrame(Reply.encode(refusal).finish()));
+      return;
+    }
     const decoder = new FrameDecoder();
     let preamble = SESSION_PREAMBLE.length;
     socket.on("data", (chunk: Uint8Array) => {

@@ -120,7 +120,6 @@ export class Replica {
 
   #proposals: Uint8Array[] = [];
   #proposed = 0;
-  #resigns = false;
 
   /** Counted alike by the engine and by the journal, which gives checkpoints no number. */
   #records: RecordIndex = 0;
@@ -158,9 +157,6 @@ export class Replica {
     this.#cell = options.createCell({
       propose: (command) => {
         this.#proposals.push(command);
-      },
-      resign: () => {
-        this.#resigns = true;
       },
     });
     this.#snapshot = options.snapshot;
@@ -335,11 +331,6 @@ export class Replica {
       this.#proposals = [];
       this.#proposed += entries.length;
       this.#engine.step(this.#now, { kind: "propose", entries });
-      return true;
-    }
-    if (this.#resigns) {
-      this.#resigns = false;
-      this.#engine.step(this.#now, { kind: "handOver" });
       return true;
     }
     return output.events.length > 0;

@@ -66,7 +66,7 @@ export class Namespaces implements Network {
     }
   }
 
-  /** With an `ip` that has ended a fault would be counted, and be none. */
+  /** With an `ip` that has ended, as it does when a command is refused, a fault would be counted, and be none. */
   get problem(): string | undefined {
     return this.#problem;
   }

@@ -108,18 +108,20 @@ describe("a watch over a lock", () => {
   });
 
   it("gives the cell a second after a sleep, of which nobody knows how long it was", () => {
-    const wait = (ends: boolean): boolean => {
+    const wait = (ends: boolean, isToldBefore = false): boolean => {
       const session = new FakeSession();
       using held = watch(session, 5_000);
+      if (isToldBefore) session.tell("jeopardy");
       session.jeopardyMs = Number.POSITIVE_INFINITY;
-      session.tell("jeopardy");
+      if (isToldBefore) vi.advanceTimersByTime(250);
+      else session.tell("jeopardy");
       vi.advanceTimersByTime(999);
       expect(held.signal.aborted).toBe(false);
       if (ends) session.tell("safe");
-      vi.advanceTimersByTime(4_001);
+      vi.advanceTimersByTime(1);
       return held.signal.aborted;
     };
-    expect([wait(true), wait(false)]).toEqual([false, true]);
+    expect([wait(true), wait(false), wait(false, true)]).toEqual([false, true, true]);
   });
 
   it("does not vouch for a lock in an old jeopardy, when the cell does not answer in the end", async () => {

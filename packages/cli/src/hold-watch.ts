@@ -7,6 +7,7 @@ const ASK_EVERY_MS = 3_000;
 const LAST_WORD_MS = 2_000;
 /** Nobody knows how long the machine slept: a short sleep ends nothing if the cell answers within this. */
 const AWAKE_MS = 1_000;
+const LOOK_EVERY_MS = 250;
 /** A session that is over has lost its lock, whose own signal tells it. */
 const NO_DOUBT_IN: ReadonlySet<string> = new Set(["safe", "expired", "closed"]);
 
@@ -100,12 +101,24 @@ export class HoldWatch implements Disposable {
       const { jeopardyMs = 0 } = this.#session;
       const { graceMs } = this.#hold;
       // From the lease's end, and not from the notice, which comes late where we were frozen.
-      const leftMs = hasSlept(jeopardyMs) ? Math.min(graceMs, AWAKE_MS) : graceMs - jeopardyMs;
-      if (leftMs <= 0) this.#loseByDoubt();
-      else this.#doubt ??= setTimeout(() => this.#loseByDoubt(), leftMs);
+      if (this.#doubt === undefined)
+        this.#doubtFor(hasSlept(jeopardyMs) ? graceMs : graceMs - jeopardyMs);
     } else if (NO_DOUBT_IN.has(state)) {
       this.#endDoubt();
     }
+  }
+
+  /** In short steps: of a sleep in a jeopardy there is no notice. */
+  #doubtFor(leftMs: number, hadSlept = false): void {
+    const isAwake = !hadSlept && hasSlept(this.#session.jeopardyMs ?? 0);
+    const mostMs = isAwake ? Math.min(leftMs, AWAKE_MS) : leftMs;
+    if (mostMs <= 0) {
+      this.#loseByDoubt();
+      return;
+    }
+    const stepMs = Math.min(mostMs, LOOK_EVERY_MS);
+    const goOn = () => this.#doubtFor(mostMs - stepMs, hadSlept || isAwake);
+    this.#doubt = setTimeout(goOn, stepMs);
   }
 
   #endDoubt(): void {

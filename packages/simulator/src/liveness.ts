@@ -27,6 +27,7 @@ const SERVED_LOADED_EVENTS = 3_000;
 const WATCH_LOADED_MS = 4_000;
 const WATCH_LOADED_EVENTS = 3_000;
 const WATCH_CALM_MS = 7_000;
+const CALM_ALONE_MS = 4_000;
 /** The same for a cell so quiet that its run would not count. */
 const WATCH_LOADED_MS_MAX = 60_000;
 /** Until a client has left a deposed master that is cut off from the others and not from it. */
@@ -280,12 +281,13 @@ function watch(world: World, coreEventsMin: number, healedAt: number): void {
   do {
     if (time.now < nextLook) continue;
     nextLook = time.now + LOOK_MS;
+    // One that began under the load may end a little later.
+    if (!isCalm || time.now < end - CALM_ALONE_MS) electedLoaded = coverage.of("elections");
     if (!isCalm || time.now < settledAt) lapsedBefore = coverage.of("jeopardies");
     if (!areQueued || world.master() === undefined) queues.pause();
     else queues.look(time.now, clientChecker, modeOf);
     if (isCalm || !hasSeenEnough()) continue;
     isCalm = true;
-    electedLoaded = coverage.of("elections");
     calmDown(world);
     end = time.now + WATCH_CALM_MS;
   } while (time.step(end));

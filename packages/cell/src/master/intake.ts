@@ -1,5 +1,5 @@
 import { assert } from "@cubby/base";
-import { IN_FLIGHT_MAX, type Request } from "@cubby/protocol";
+import { IN_FLIGHT_MAX, LockMode, type Request } from "@cubby/protocol";
 import type { CellOptions } from "../options.ts";
 import type { CellState } from "../state/cell-state.ts";
 import { decodeHandleToken } from "../state/handle-token.ts";
@@ -82,7 +82,10 @@ export class Intake {
       return false;
     }
     if (this.#keepsTooMuch(session, call)) {
-      this.refuseOverloaded(call);
+      // What it asks for is nothing, and its session may wait for that answer before it goes on.
+      if (cancelsNothing(session.session, call.request)) {
+        answers.asFact(call, { $case: "cancel", value: { released: false } });
+      } else this.refuseOverloaded(call);
       return false;
     }
     return true;
@@ -165,13 +168,15 @@ function givesBack(
     case "cancel": {
       const { requestNumber } = call.value;
       const known = session.resultOf(requestNumber);
-      if (known !== undefined) return known.$case !== "error";
       // Of its lowest one, also if that never came: there is no other way to the next.
-      return requestNumber === lowestUnanswered || underWay?.has(requestNumber) === true;
+      const isLowest = requestNumber === lowestUnanswered && known === undefined;
+      const isThere = isLowest || underWay?.has(requestNumber) === true || isGrant(known);
+      return isThere && !isGivingBack(underWay);
     }
     case "release": {
       const token = decodeHandleToken(state.handleKey, call.value.handle);
-      return token !== undefined && session.handles?.has(token.handleId) === true;
+      const record = token === undefined ? undefined : session.handles?.get(token.handleId);
+      return record !== undefined && record.holds !== LockMode.FREE && !isGivingBack(underWay);
     }
     case "close":
     case "endSession":
@@ -179,6 +184,24 @@ function givesBack(
     default:
       return false;
   }
+}
+
+function cancelsNothing(session: Session, { call }: Request): boolean {
+  if (call?.$case !== "cancel") return false;
+  const known = session.resultOf(call.value.requestNumber);
+  return known !== undefined && !isGrant(known);
+}
+
+function isGrant(result: Result | undefined): boolean {
+  return result?.$case === "acquire" || result?.$case === "open";
+}
+
+/** What one of them gives back a second one would not. */
+function isGivingBack(underWay: ReadonlyMap<number, Call> = new Map()): boolean {
+  for (const { request } of underWay.values()) {
+    if (request.call?.$case === "cancel" || request.call?.$case === "release") return true;
+  }
+  return false;
 }
 
 function numberProblem(number: number, lowest: number): string | undefined {

@@ -50,7 +50,10 @@ function addLock(program: Command, context: Context, onExitCode: (code: number) 
   const command = program.command("lock").description("run a command while holding a lock");
   withGuardOptions(withCellOptions(command))
     .option("--shared", "in shared mode")
-    .option("-w, --wait <seconds>", "wait this long at most, then exit 80 (default: without end)")
+    .option(
+      "-w, --wait <seconds>",
+      "wait this long at most, then exit 80, or 82 if the cell is away (default: without end)",
+    )
     .option("-n, --no-wait", "do not wait: exit 80 when another holds the lock")
     .action(async (path: string, words: readonly string[], options: LockOptions) => {
       const waitMs = waitMsOf(options);
@@ -201,7 +204,12 @@ async function runUnder(
     signal: AbortSignal.any([hold.signal, watch.signal]),
     waiting,
     assertHeld: () => hold.assertHeld(),
-    killAfterMs: () => (watch.isLostByDoubt ? killAfterDoubtMsOf(options) : killAfterMsOf(options)),
+    killAfterMs: () => {
+      if (!watch.isLostByDoubt) return killAfterMsOf(options);
+      // The doubt may be older than its grace: what is left is counted from the lease's end, too.
+      const leftMs = graceMs + killAfterDoubtMsOf(options) - (session.jeopardyMs ?? 0);
+      return Math.max(0, Math.min(killAfterDoubtMsOf(options), leftMs));
+    },
     onCannotRun: (problem) => sayCannotRun(problem, context, options),
   });
   await watch.assertHeldToTheEnd();

@@ -398,6 +398,7 @@ export class MasterLocator {
   #drop(endpoint: Endpoint): void {
     if (endpoint.state !== "idle") this.#host.disconnect(endpoint.connection);
     if (endpoint.hasAnswered) endpoint.breaks = 0;
+    if (endpoint.lastProblem === NOT_LOOKED_UP) endpoint.lastProblem = undefined;
     endpoint.state = "idle";
     endpoint.connection = 0;
     endpoint.locateSentAt = undefined;

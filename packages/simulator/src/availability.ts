@@ -252,11 +252,8 @@ function losePower(world: World, replica: ReplicaProcess, ms: number): void {
     [-id, replica.id] as const,
     [replica.id, -id] as const,
   ]);
-  const reconnect = world.network.cutAll(links);
-  world.time.after(ms, () => {
-    reconnect();
-    replica.start();
-  });
+  world.time.after(ms, world.network.cutAll(links));
+  world.time.after(ms, () => replica.start());
 }
 
 /** As an operator does it: a master hands over first, and the next one waits for the last. */

@@ -27,8 +27,9 @@ const SERVED_LOADED_EVENTS = 3_000;
 const WATCH_LOADED_MS = 4_000;
 const WATCH_LOADED_EVENTS = 3_000;
 const WATCH_CALM_MS = 7_000;
+/** Of the calm, the end: nobody is elected in it. */
 const CALM_ALONE_MS = 4_000;
-/** The same for a cell so quiet that its run would not count. */
+/** The load, for a cell so quiet that its run would not count. */
 const WATCH_LOADED_MS_MAX = 60_000;
 /** Until a client has left a deposed master that is cut off from the others and not from it. */
 const SETTLED_WITHIN_MS = 4_000;

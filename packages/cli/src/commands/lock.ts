@@ -191,6 +191,7 @@ async function runUnder(
   }
   const { sequencerText } = hold;
   const graceMs = graceMsOf(options);
+  const killAfterDoubtMs = killAfterDoubtMsOf(options);
   const surelyClosedMs = surelyClosedMsOf(options);
   using watch = new HoldWatch(session, { path, sequencerText, graceMs, surelyClosedMs });
   const code = await runGuardedCommand({
@@ -207,8 +208,8 @@ async function runUnder(
     killAfterMs: () => {
       if (!watch.isLostByDoubt) return killAfterMsOf(options);
       // The doubt may be older than its grace: what is left is counted from the lease's end, too.
-      const leftMs = graceMs + killAfterDoubtMsOf(options) - (session.jeopardyMs ?? 0);
-      return Math.max(0, Math.min(killAfterDoubtMsOf(options), leftMs));
+      const leftMs = graceMs + killAfterDoubtMs - (session.jeopardyMs ?? 0);
+      return Math.max(0, Math.min(killAfterDoubtMs, leftMs));
     },
     onCannotRun: (problem) => sayCannotRun(problem, context, options),
   });

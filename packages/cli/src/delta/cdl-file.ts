@@ -32,7 +32,7 @@ export const READ_OPTIONS: { readonly maxValues: number } = { maxValues: INPUT_B
 const LAYOUT = "cubby.text";
 
 /** As many values as a chunk may have. */
-const CHUNK_VALUES_LONG = 2 ** 18;
+const CHUNK_VALUES_MAX = 2 ** 18;
 
 /** What a series is called where columns have names. */
 export const SERIES_KEY = "value";
@@ -48,7 +48,7 @@ export function encodeText({ layout, columns }: TextTable, backend?: Backend): U
       return encodeTable(values, { backend, chunkValues, columns: types, metadata });
     } catch (error) {
       // The texts of one chunk may be too long together: those of fewer rows are not.
-      const fewer = (chunkValues ?? CHUNK_VALUES_LONG) / 8;
+      const fewer = (chunkValues ?? CHUNK_VALUES_MAX) / 8;
       const isTooLong = error instanceof DeltaError && error.code === "limit_exceeded";
       if (!isTooLong || fewer < 1) throw error;
       return encode(fewer);

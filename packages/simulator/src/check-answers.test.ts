@@ -1,7 +1,20 @@
 import { checksum64, EMPTY_BYTES, utf8Encode } from "@cubby/base";
-import { type Directory, encodeSequencer, LockMode, NodeKind, type Stat } from "@cubby/protocol";
+import {
+  type Directory,
+  encodeSequencer,
+  LockMode,
+  NodeKind,
+  type Open,
+  type Stat,
+} from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
+import {
+  checkCreated,
+  checkDirectory,
+  checkStat,
+  checkToken,
+  checkValidity,
+} from "./check-answers.ts";
 import type { ReferenceCell } from "./reference-cell.ts";
 import { fedReference, opening } from "./test-support/fed-reference.ts";
 
@@ -112,6 +125,40 @@ describe("the checks of answers", () => {
     expect(() => check(4, EXCLUSIVE, 1)).toThrow(/lock 1 at 3 of 1/);
     expect(() => check(6, SHARED, 2)).toThrow(/it was 6: .* of 1, 7: .* in delay, 8:/);
     expect(() => check(8, FREE, 0, { lockDelayed: true })).toThrow(/in delay; it was 8:/);
+  });
+
+  it("takes a sequencer for what it was at some index, and for nothing out of date (14)", () => {
+    const { reference, feed } = fedReference();
+    const lock = { path: "/ls/local/f", instance: 2 };
+    const claim = { ...lock, mode: LockMode.EXCLUSIVE, wait: false, lockDelayMs: 0, handleId: 1 };
+    feed(1, opening(lock.path));
+    feed(2, { $case: "acquireLock", value: claim });
+    feed(3, { $case: "releaseLock", value: { handleId: 1 } });
+    const held = { ...lock, generation: 3, mode: LockMode.EXCLUSIVE };
+    checkValidity(reference, held, 4, true);
+    checkValidity(reference, held, 4, false);
+    checkValidity(reference, held, 5, false);
+    expect(() => checkValidity(reference, held, 5, true)).toThrow(/is said to be valid; it was 5:/);
+    const shared = { ...held, mode: LockMode.SHARED };
+    expect(() => checkValidity(reference, shared, 4, true)).toThrow(/in mode 2 at 3/);
+    feed(4, { $case: "acquireLock", value: claim });
+    const again = { ...held, generation: 4 };
+    expect(() => checkValidity(reference, again, 6, false)).toThrow(/is said to be stale/);
+    feed(5, { $case: "deleteNode", value: lock });
+    checkValidity(reference, again, 6, false);
+    expect(() => checkValidity(reference, again, 7, true)).toThrow(/is said to be valid/);
+  });
+
+  it("finds a node that was made otherwise than it was asked for (9)", () => {
+    const reference = cell();
+    const asked = { kind: NodeKind.FILE, ephemeral: false, initialContents: EMPTY_BYTES };
+    const born = stat({ contentGeneration: 3, ephemeral: false });
+    const check = (differing: Partial<Open>): void =>
+      checkCreated(reference, FILE, { ...asked, ...differing } as Open, born);
+    check({});
+    expect(() => check({ ephemeral: true })).toThrow(/otherwise than its Open asked/);
+    expect(() => check({ kind: NodeKind.DIRECTORY })).toThrow(/otherwise/);
+    expect(() => check({ initialContents: utf8Encode("old") })).toThrow(/otherwise/);
   });
 
   it("takes a sequencer that says what was granted, and no other (14)", () => {

@@ -1,12 +1,13 @@
-import { checksum64 } from "@cubby/base";
+import { checksum64, equalBytes } from "@cubby/base";
 import {
   type Directory,
   decodeSequencer,
   type LockMode,
   NodeKind,
+  type Open,
   type Stat,
 } from "@cubby/protocol";
-import { described, listed, type Past, type ReferenceCell } from "./reference-cell.ts";
+import { described, listed, lockedAs, type Past, type ReferenceCell } from "./reference-cell.ts";
 import type { About } from "./script.ts";
 import { Violation } from "./violation.ts";
 
@@ -61,6 +62,39 @@ export function checkDirectory(
     checkStat(reference, child, Math.max(index, found.index), stat);
   }
   return found.index;
+}
+
+/** 9: what an Open made is what it asked for, and not only what the command says that a master made of it. */
+export function checkCreated(
+  reference: ReferenceCell,
+  { path }: About,
+  { kind, ephemeral, initialContents }: Open,
+  stat: Stat,
+): void {
+  const version = reference.version(path, stat.instance, stat.contentGeneration);
+  const isFile = kind === NodeKind.FILE;
+  const holds = !isFile || (version !== undefined && equalBytes(version.contents, initialContents));
+  if (stat.kind === kind && stat.ephemeral === ephemeral && holds) return;
+  const detail = `${path} at ${stat.instance} was made otherwise than its Open asked: ${described(stat)}`;
+  throw new Violation(9, "made-as-asked", detail);
+}
+
+/** SEQ-3: valid is what is held so at some instant of the call, and invalid what is not. */
+export function checkValidity(
+  reference: ReferenceCell,
+  { path, instance, generation, mode }: Required<Omit<About, "guardedBy">>,
+  index: number,
+  isValid: boolean,
+): void {
+  const removedAt = reference.removedAt(path, instance);
+  const isGone = removedAt !== undefined && removedAt <= index;
+  const pasts = isGone ? [] : reference.metadataSince(path, instance, index);
+  const held = pasts.filter(({ text }) => text.includes(`${lockedAs(mode, generation)} `)).length;
+  const isRight = isValid ? held > 0 : removedAt !== undefined || held < pasts.length;
+  if (isRight) return;
+  const said = isValid ? "valid" : "stale";
+  const detail = `the sequencer of ${path} in mode ${mode} at ${generation} is said to be ${said}; it was ${all(pasts)}`;
+  throw new Violation(14, "sequencers-checked", detail);
 }
 
 /** SEQ-1: a sequencer says what was granted. */

@@ -9,6 +9,7 @@ const PATH = "/ls/local/l";
 const HANDLE = utf8Encode("a handle");
 const SESSION = { sessionId: 2, isOver: false } as SessionMachine;
 const HELD = LockMode.EXCLUSIVE;
+const LOCK_DELAY_MS = 400;
 
 /** A lock at instance 2 that request 1 of session 2 opened, and request 2 holds if it is so wanted. */
 function setUp(isHeld = false) {
@@ -31,7 +32,10 @@ function setUp(isHeld = false) {
 
 function made($case: CallBody["$case"], number: number, mode = HELD): Call {
   const owner = SESSION as unknown as ConstructorParameters<typeof Call>[0];
-  const body = { $case, value: { handle: HANDLE, mode, wait: false } } as unknown as CallBody;
+  const body = {
+    $case,
+    value: { handle: HANDLE, mode, wait: false, lockDelayMs: LOCK_DELAY_MS },
+  } as unknown as CallBody;
   const call = new Call(owner, body, { context: { path: PATH, instance: 2 } });
   call.number = number;
   return call;
@@ -99,5 +103,40 @@ describe("the checker of what calls say of the state", () => {
     expect(() => settle(answered("close", 3))).toThrow(/was closed, and holds its lock/);
     feed(4, { $case: "closeHandle", value: { handleId: 1 } });
     settle(answered("close", 4));
+  });
+
+  it("finds a refusal that nobody can have earned (9)", () => {
+    const { settle } = setUp();
+    expect(() => settle(refused("getStat", 0, "forged_handle"))).toThrow(/getStat .*forged_handle/);
+    expect(() => settle(refused("open", 9, "internal"))).toThrow(/open 2\/9 .*internal/);
+  });
+
+  it("finds a lock called not held by the handle that holds it (9)", () => {
+    const { settle, feed } = setUp(true);
+    settle(refused("release", 9, "lock_not_held"));
+    settle(answered("acquire", 2));
+    expect(() => settle(refused("release", 9, "lock_not_held"))).toThrow(
+      /its handle holds the lock/,
+    );
+    feed(3, { $case: "releaseLock", value: { handleId: 1 } });
+    settle(refused("release", 9, "lock_not_held"));
+  });
+
+  it("finds a name called taken where nothing was (9)", () => {
+    const { settle, feed } = setUp();
+    settle(refused("open", 9, "already_exists"));
+    feed(3, { $case: "deleteNode", value: { path: PATH, instance: 2 } });
+    settle(refused("open", 9, "already_exists"), 3);
+    expect(() => settle(refused("open", 9, "already_exists"), 4)).toThrow(/nothing was there/);
+  });
+
+  it("finds a lock that is granted with another lock-delay than its Open asked for (20)", () => {
+    const { checker } = setUp();
+    const grant = { path: PATH, sessionId: 2, handleId: 1, mode: HELD, generation: 3 };
+    checker.onGranted({ ...grant, delayMs: LOCK_DELAY_MS });
+    checker.onGranted({ ...grant, handleId: 7, delayMs: 0 });
+    expect(() => checker.onGranted({ ...grant, delayMs: 0 })).toThrow(
+      /asked for a lock-delay of 400/,
+    );
   });
 });

@@ -1,7 +1,7 @@
 import type { Call, SessionMachine } from "@cubby/client/core";
 import type { ErrorCode } from "@cubby/protocol";
 import type { Waiter } from "./check-waiting.ts";
-import type { ReferenceCell } from "./reference-cell.ts";
+import type { Grant, ReferenceCell } from "./reference-cell.ts";
 import type { About } from "./script.ts";
 import { Violation } from "./violation.ts";
 
@@ -30,6 +30,8 @@ export class CallChecker {
   readonly #closing = new WeakSet<Uint8Array>();
   /** Of each handle: the number of its Open, which is its id, and that of its latest grant. */
   readonly #opened = new WeakMap<Uint8Array, number>();
+  /** The lock-delay that its Open asked for, by session and handle. */
+  readonly #lockDelays = new Map<string, number>();
   readonly #granted = new WeakMap<
     Uint8Array,
     { readonly number: number; readonly order: number }
@@ -59,11 +61,16 @@ export class CallChecker {
       this.#queuedUntil.set(path, called);
       if (call.result === undefined) this.#givenUp.push({ sessionId, call, doneAt: undefined });
     }
-    this.#onResult(call, begun.order, called);
+    this.#onResult(call, sessionId, begun.order, called);
     const { failure } = call;
-    if (failure === undefined || !CLAIMS.has(failure.code)) return;
+    if (failure === undefined) return;
     const what = `${call.body.$case} ${sessionId}/${call.number} of ${path}`;
     const told = call.number === 0 ? undefined : this.#reference.resultOf(sessionId, call.number);
+    if (UNDESERVED.has(failure.code) && told?.code !== failure.code) {
+      const detail = `${what}: ${failure.code}, ${failure.detail}`;
+      throw new Violation(9, "refused-for-a-cause", detail);
+    }
+    if (!CLAIMS.has(failure.code)) return;
     if (told !== undefined) {
       const isOther = told.code === "cancelled" || told.code === "session_expired";
       if (told.code === failure.code || isOther) return;
@@ -72,15 +79,32 @@ export class CallChecker {
     }
     if (failure.code === "stale_handle") this.#checkStale(call, what);
     if (failure.code === "not_found") this.#checkMissing(path, begun, what);
+    if (failure.code === "already_exists" && !this.#reference.wasThere(path, begun.index)) {
+      throw new Violation(9, "refused-for-a-cause", `${what}: nothing was there`);
+    }
+    if (failure.code === "lock_not_held" && this.#isHeldBy(call, begun.order)) {
+      throw new Violation(9, "refused-for-a-cause", `${what}: its handle holds the lock`);
+    }
     if (failure.code === "lock_held" && !this.wasTaken(path, begun.atMs)) {
       if (this.#wasQueued(path, begun.order, called)) return;
       throw new Violation(9, "refused-for-a-cause", `${what}: nobody held it or waited for it`);
     }
   }
 
-  #onResult(call: Call, order: number, called: number): void {
+  /** 20: the lock-delay is the one that the Open of the handle asked for. */
+  onGranted({ path, sessionId, handleId, delayMs }: Grant): void {
+    const askedMs = this.#lockDelays.get(`${sessionId}/${handleId}`);
+    if (askedMs === undefined || askedMs === delayMs) return;
+    const detail = `handle ${sessionId}/${handleId} of ${path} asked for a lock-delay of ${askedMs} ms, and is granted the lock with one of ${delayMs}`;
+    throw new Violation(20, "lock-delay-as-asked", detail);
+  }
+
+  #onResult(call: Call, sessionId: number, order: number, called: number): void {
     const { result, body, number } = call;
-    if (result?.$case === "open") this.#opened.set(result.value.handle, number);
+    if (result?.$case === "open" && body.$case === "open") {
+      this.#opened.set(result.value.handle, number);
+      this.#lockDelays.set(`${sessionId}/${number}`, body.value.lockDelayMs);
+    }
     if (result?.$case === "acquire" && body.$case === "acquire") {
       this.#granted.set(body.value.handle, { number, order: called });
     }
@@ -89,21 +113,29 @@ export class CallChecker {
     }
   }
 
-  #checkClosed({ context, session }: Call, handle: Uint8Array, order: number): void {
-    const { path, instance } = context as About;
+  #checkClosed(call: Call, handle: Uint8Array, order: number): void {
+    const { path, instance } = call.context as About;
     const node = this.#reference.nodes.get(path);
     const opened = this.#opened.get(handle);
     if (node?.instance !== instance || opened === undefined) return;
-    const key = `${(session as SessionMachine).sessionId}/${opened}`;
-    const granted = this.#granted.get(handle);
-    // What was on its way when it was closed may yet be granted, and is cancelled then.
-    const isHeld =
-      granted !== undefined &&
-      granted.order <= order &&
-      node.holders.get(key)?.claims.includes(granted.number) === true;
+    const key = `${(call.session as SessionMachine).sessionId}/${opened}`;
+    const isHeld = this.#isHeldBy(call, order);
     if (!isHeld && !node.openers.has(key)) return;
     const what = isHeld ? "holds its lock" : "keeps it alive";
     throw new Violation(9, "closed-is-closed", `${path}: handle ${key} was closed, and ${what}`);
+  }
+
+  /** Whether the call's handle holds its lock by a grant that had been told when the call was made. */
+  #isHeldBy({ body, context, session }: Call, order: number): boolean {
+    const { path, instance } = context as About;
+    const node = this.#reference.nodes.get(path);
+    const handle = "handle" in body.value ? body.value.handle : undefined;
+    if (handle === undefined || node?.instance !== instance) return false;
+    const granted = this.#granted.get(handle);
+    // What was on its way when the call was made may yet be granted, and is cancelled then.
+    if (granted === undefined || granted.order > order) return false;
+    const key = `${(session as SessionMachine).sessionId}/${this.#opened.get(handle)}`;
+    return node.holders.get(key)?.claims.includes(granted.number) === true;
   }
 
   /** An instance that is there now was there all along. */
@@ -146,6 +178,16 @@ export class CallChecker {
     return (this.#queuedUntil.get(path) ?? -1) > order;
   }
 }
+
+/** What no script gives a cause for: calls are well formed, by handles that were given out, and allowed. */
+const UNDESERVED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "forged_handle",
+  "invalid_argument",
+  "permission_denied",
+  "request_forgotten",
+  "unsupported",
+  "internal",
+]);
 
 /** What refuses a call because of what the state is. */
 const CLAIMS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

@@ -44,4 +44,11 @@ describe("the checker of lock-delays (20)", () => {
     checker.onDisturbed();
     endAt(7_000);
   });
+
+  it("finds one that is late even for that", () => {
+    const { checker, time, endAt } = delayed();
+    time.runTo(2_000);
+    checker.onDisturbed();
+    expect(() => endAt(7_300)).toThrow(/ends after 6300 of 2000 ms/);
+  });
 });

@@ -150,9 +150,10 @@ export class CellChecker {
     this.#delayedUntil.set(path, this.#time.now);
     const lastedMs = this.#time.now - delay.at;
     const isShort = lastedMs < delay.ms * (1 - RATE_BOUND);
-    const isLong = lastedMs > delay.ms * (1 + RATE_BOUND) + DELAY_ENDS_WITHIN_MS;
     // A new master times it anew, and who stands still ends nothing.
-    if (!isShort && !(isLong && this.#disturbedAt < delay.at)) return;
+    const timedMs = this.#time.now - Math.max(delay.at, this.#disturbedAt);
+    const isLong = timedMs > delay.ms * (1 + RATE_BOUND) + DELAY_ENDS_WITHIN_MS;
+    if (!isShort && !isLong) return;
     const detail = `the lock-delay of ${path} ends after ${lastedMs} of ${delay.ms} ms`;
     throw new Violation(20, "lock-delay-kept", detail);
   }

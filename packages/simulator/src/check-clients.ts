@@ -1,7 +1,13 @@
 import { equalBytes, type Instant } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
 import { type Acquired, type ErrorCode, LockMode, type Stat } from "@cubby/protocol";
-import { checkDirectory, checkStat, checkToken } from "./check-answers.ts";
+import {
+  checkCreated,
+  checkDirectory,
+  checkStat,
+  checkToken,
+  checkValidity,
+} from "./check-answers.ts";
 import { CallChecker } from "./check-calls.ts";
 import type { Asked, Queues, Waiter } from "./check-waiting.ts";
 import type { ClientProcess } from "./client-process.ts";
@@ -48,8 +54,6 @@ export class ClientChecker implements Queues {
   /** The latest grant of each handle. */
   readonly #grants = new WeakMap<Uint8Array, number>();
   readonly #holds = new Map<string, Set<Hold>>();
-  /** How many calls had been made when it began. */
-  readonly #heldFrom = new WeakMap<Hold, number>();
   /** What was answered "not applied" must never be found applied: `session/number`. */
   readonly #neverApplied = new Set<string>();
   readonly #resources = new Map<string, { generation: number; session: SessionMachine }>();
@@ -116,8 +120,6 @@ export class ClientChecker implements Queues {
     } else if (failure !== undefined && call.number > 0) {
       if (failure.code === "lock_delayed") this.#checkDelayed(call, begun);
       this.#onFailure(sessionId, call, failure.code, failure.outcome);
-    } else if (failure?.code === "lock_not_held" && this.#holdOf(call, begun) !== undefined) {
-      throw new Violation(14, "sequencers-true", "who holds the lock is given no sequencer of it");
     }
     this.calls.onSettled(call, begun, this.#called);
     if (result === undefined) return;
@@ -129,7 +131,7 @@ export class ClientChecker implements Queues {
         this.#checkRead(call, begun, result.value);
         return;
       case "open":
-        if (result.value.stat !== undefined) this.#checkStat(call, begun, result.value.stat);
+        if (result.value.stat !== undefined) this.#checkOpened(call, begun, result.value.stat);
         return;
       case "setContents":
         this.#coverage.add("writes");
@@ -179,7 +181,6 @@ export class ClientChecker implements Queues {
     const holds = this.#holds.get(hold.path) ?? new Set<Hold>();
     this.#holds.set(hold.path, holds);
     holds.add(hold);
-    this.#heldFrom.set(hold, this.#called);
     this.checkBeliefs(hold.path);
     return () => {
       holds.delete(hold);
@@ -193,7 +194,9 @@ export class ClientChecker implements Queues {
 
   /** Acquires in the queue of a master, of clients that are alive and well connected. */
   get waiters(): readonly Waiter[] {
-    return [...this.#heard()].flatMap(([, { waiter }]) => waiter ?? []);
+    return [...this.#heard()].flatMap(([{ phase }, { waiter }]) =>
+      phase === "queued" ? [] : (waiter ?? []),
+    );
   }
 
   get decided(): readonly Asked[] {
@@ -207,8 +210,8 @@ export class ClientChecker implements Queues {
   }
 
   get asked(): readonly Asked[] {
-    return [...this.#heard()].flatMap(([, { waiter, asked }]) =>
-      waiter === undefined ? asked : [],
+    return [...this.#heard()].flatMap(([{ phase }, { waiter, asked }]) =>
+      waiter === undefined || phase === "queued" ? asked : [],
     );
   }
 
@@ -219,7 +222,8 @@ export class ClientChecker implements Queues {
       const { maySend, epoch } = call.session as SessionMachine;
       // Some of those who are at a deposed master have not noticed yet.
       const isHeard = maySend && epoch === this.#reference.clientEpoch;
-      if (call.phase === "inFlight" && isHeard) yield [call, begun];
+      const isOpen = call.phase === "inFlight" || call.phase === "queued";
+      if (isOpen && isHeard) yield [call, begun];
     }
   }
 
@@ -319,7 +323,7 @@ export class ClientChecker implements Queues {
     const told = this.#reference.resultOf(sessionId, call.number);
     const where = `${call.body.$case} ${sessionId}/${call.number}`;
     if (told === undefined) {
-      if (!LOGGED.has(seen.result)) return;
+      if (!LOGGED.has(seen.result) && seen.created !== true) return;
       throw new Violation(9, "witness", `${where} was answered and stands in no log`);
     }
     // A close of what holds nothing is answered without the log, and may be cancelled in it.
@@ -349,6 +353,13 @@ export class ClientChecker implements Queues {
       throw new Violation(9, "witness", detail);
     }
     this.#checkStat(call, begun, stat);
+  }
+
+  #checkOpened(call: Call, begun: Begun, stat: Stat): void {
+    this.#checkStat(call, begun, stat);
+    const { body, context, result } = call;
+    if (body.$case !== "open" || result?.$case !== "open" || !result.value.created) return;
+    checkCreated(this.#reference, context as About, body.value, stat);
   }
 
   #checkStat(call: Call, begun: Begun, stat: Stat): void {
@@ -423,32 +434,15 @@ export class ClientChecker implements Queues {
 
   #checkSequencer(call: Call, begun: Begun, valid: boolean): void {
     this.#coverage.add(valid ? "sequencers found valid" : "sequencers refused");
-    const { path, generation = 0 } = call.context as About;
+    const { body, context } = call;
+    const { path, instance, generation = 0 } = context as About;
+    const mode = body.$case === "checkSequencer" ? body.value.mode : LockMode.FREE;
+    const token = { path, instance, generation, mode };
+    checkValidity(this.#reference, token, begun.index, valid);
     if (valid && generation < begun.lockGeneration) {
       const detail = `the sequencer of ${path} at ${generation} is said to be valid after ${begun.lockGeneration} was granted`;
       throw new Violation(14, "sequencers-checked", detail);
     }
-    const hold = this.#holdOf(call, begun);
-    if (!valid && hold?.generation === generation) {
-      const detail = `the sequencer of ${path} at ${hold.generation} is said to be stale, and its lock is held`;
-      throw new Violation(14, "sequencers-checked", detail);
-    }
-  }
-
-  /** What the caller believed to hold of what the call is about when it made it, and does hold. */
-  #holdOf({ context, session }: Call, { order }: Begun): Hold | undefined {
-    const { path } = context as About;
-    const hold = [...(this.#holds.get(path) ?? [])].find(
-      (each) => each.session === session && (this.#heldFrom.get(each) ?? order) <= order,
-    );
-    const node = this.#reference.nodes.get(path);
-    const isHeld =
-      hold !== undefined &&
-      node?.instance === hold.instance &&
-      node.lockGeneration === hold.generation &&
-      node.mode === hold.mode &&
-      [...node.holders.values()].some((h) => h.sessionId === hold.session.sessionId);
-    return isHeld ? hold : undefined;
   }
 
   #raise(call: Call, instance: number, generation: number): void {

@@ -1,5 +1,6 @@
-import { Rng } from "@cubby/base";
+import { after, NEVER, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
+import { LeaseChecker } from "./check-leases.ts";
 import { QUIET_PLAN } from "./plan.ts";
 import { fileScript } from "./script.ts";
 import { World } from "./world.ts";
@@ -50,5 +51,16 @@ describe("the checker of leases", () => {
     const { world } = serving();
     world.log.newest += 1;
     expect(() => world.master()).toThrow(/serves at \d+, and \d+ is chosen/);
+  });
+
+  it("finds an answer that may be given for longer than its master leads (9)", () => {
+    const { master, cell } = serving();
+    const until = cell.status(master.localNow()).leaseUntil;
+    if (until === undefined) throw new Error("a master with a lease");
+    const checker = new LeaseChecker([], []);
+    checker.checkAnswer(master, true, until);
+    checker.checkAnswer(master, false, NEVER);
+    expect(() => checker.checkAnswer(master, false, after(until, 1))).toThrow(/1 ms longer/);
+    expect(() => checker.checkAnswer(master, true, NEVER)).toThrow(/longer than it leads/);
   });
 });

@@ -1,4 +1,4 @@
-import { NEVER } from "@cubby/base";
+import { type Instant, NEVER } from "@cubby/base";
 import { replicaId } from "@cubby/paxos";
 import type { ClientProcess } from "./client-process.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
@@ -35,6 +35,15 @@ export class LeaseChecker {
     for (const client of this.#clients) {
       if (!client.isDead && !client.clock.isSuspended) this.#checkSessions(master, client);
     }
+  }
+
+  /** 9: an answer that rests on a lease is not kept to be given when that is over. */
+  checkAnswer(from: ReplicaProcess, isOfMaster: boolean, validUntil: Instant): void {
+    if (!isOfMaster && validUntil === NEVER) return;
+    const until = from.cell?.status(from.localNow()).leaseUntil;
+    if (until === undefined || validUntil <= until) return;
+    const detail = `replica ${from.id} gives an answer for ${validUntil - until} ms longer than it leads`;
+    throw new Violation(9, "answers-end-with-lease", detail);
   }
 
   /** 8: until its lease ends, no quorum can promise anything to anybody else. */

@@ -1,7 +1,7 @@
 import { replicaId } from "@cubby/paxos";
-import { Request } from "@cubby/protocol";
+import { ERROR_CODES, Opened, Reply, Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { QuorumReadChecker } from "./check-quorum-reads.ts";
+import { QuorumReadChecker, restsOnMaster } from "./check-quorum-reads.ts";
 
 const ballot = { round: 1, priority: 0, replica: replicaId(1) };
 
@@ -15,8 +15,8 @@ function led() {
   const grant = (leaseRound: number, ...from: number[]) => {
     for (const id of from) checker.onLeaseGrant(1, id, { kind: "leaseGrant", ballot, leaseRound });
   };
-  const check = () => checker.check(1, request);
-  return { arrive: () => checker.onRequest(request), begin, grant, check };
+  const check = (reply = Reply.create()) => checker.check(1, request, reply);
+  return { checker, arrive: () => checker.onRequest(request), begin, grant, check };
 }
 
 describe("the checker of reads that ask a quorum (9)", () => {
@@ -25,7 +25,7 @@ describe("the checker of reads that ask a quorum (9)", () => {
     arrive();
     begin(1);
     grant(1, 2, 3);
-    expect(check).not.toThrow();
+    expect(() => check()).not.toThrow();
   });
 
   it("finds one that rests on a round of before, or on fewer than a quorum", () => {
@@ -33,15 +33,42 @@ describe("the checker of reads that ask a quorum (9)", () => {
     begin(1);
     arrive();
     grant(1, 2, 3);
-    expect(check).toThrow(/no quorum has granted a round since it came/);
+    expect(() => check()).toThrow(/no quorum has granted a round since it came/);
     begin(2);
     grant(2, 2, 2);
-    expect(check).toThrow(/no quorum/);
+    expect(() => check()).toThrow(/no quorum/);
     // Sent to another peer again: it began when it left first.
     begin(1);
     grant(1, 4);
-    expect(check).toThrow(/no quorum/);
+    expect(() => check()).toThrow(/no quorum/);
     grant(2, 5);
-    expect(check).not.toThrow();
+    expect(() => check()).not.toThrow();
+  });
+
+  it("counts for a KeepAlive from when its lease began, however long it was held", () => {
+    const { checker, arrive, begin, grant, check } = led();
+    const value = { leaseMs: 12_000, heldMs: 5_000, failOverEpoch: 0 };
+    const reply = Reply.create({ result: { $case: "keepAlive", value } });
+    arrive();
+    begin(1);
+    grant(1, 2, 3);
+    checker.onMade(reply);
+    expect(() => check(reply)).toThrow(/no quorum has granted a round since its lease began/);
+    begin(2);
+    grant(2, 2, 3);
+    check(reply);
+  });
+
+  it("knows what is worth only what its master's word is", () => {
+    const refused = (code: keyof typeof ERROR_CODES) => {
+      const value = { code: ERROR_CODES[code].id, detail: "", masterId: 0, masterAddress: "" };
+      return { $case: "error" as const, value };
+    };
+    const opened = { $case: "open" as const, value: Opened.create() };
+    expect(restsOnMaster(opened, false)).toBe(true);
+    expect(restsOnMaster(opened, true)).toBe(false);
+    expect(restsOnMaster(refused("lock_held"), false)).toBe(true);
+    expect(restsOnMaster(refused("lock_held"), true)).toBe(false);
+    expect(restsOnMaster(refused("not_master"), false)).toBe(false);
   });
 });

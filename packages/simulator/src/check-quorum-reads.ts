@@ -1,6 +1,6 @@
 import { DecodeError } from "@cubby/base";
 import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
-import type { Reply, Request } from "@cubby/protocol";
+import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import type { ReplicaInput } from "@cubby/server/core";
 import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
@@ -9,15 +9,29 @@ type LeaseRequest = Extract<PaxosMessage, { kind: "leaseRequest" }>;
 type LeaseGrant = Extract<PaxosMessage, { kind: "leaseGrant" }>;
 type Round = { readonly begunAt: number; readonly grantedBy: Set<number> };
 
-/** Reads, and what else is worth only what the master's word is. */
-export const READS: ReadonlySet<string> = new Set([
+type Result = NonNullable<Reply["result"]>;
+
+/** Answers that are worth only what the master's word is, if they stand in no log. */
+const OF_MASTER: ReadonlySet<string> = new Set([
   "getContentsAndStat",
   "getStat",
   "readDir",
   "getSequencer",
   "checkSequencer",
   "keepAlive",
-] satisfies NonNullable<Reply["result"]>["$case"][]);
+  "open",
+] satisfies Result["$case"][]);
+const REFUSALS_OF_MASTER: ReadonlySet<number> = new Set(
+  (["not_found", "already_exists", "lock_held", "lock_delayed"] as const).map(
+    (code) => ERROR_CODES[code].id,
+  ),
+);
+
+export function restsOnMaster(result: Reply["result"], isLogged: boolean): boolean {
+  if (result === undefined || isLogged) return false;
+  if (result.$case === "error") return REFUSALS_OF_MASTER.has(result.value.code);
+  return OF_MASTER.has(result.$case);
+}
 
 /** Rounds of one leader that may still be granted. */
 const ROUNDS_KEPT = 64;
@@ -32,6 +46,7 @@ export class QuorumReadChecker {
   /** Which of two things came first; several happen at one instant. */
   #order = 0;
   readonly #arrivedAt = new WeakMap<Request, number>();
+  readonly #madeAt = new WeakMap<Reply, number>();
   readonly #rounds = new Map<number, Map<string, Round>>();
   /** When the latest round began that a quorum granted, by leader. */
   readonly #provenAt = new Map<number, number>();
@@ -58,6 +73,11 @@ export class QuorumReadChecker {
     this.#arrivedAt.set(request, this.#order);
   }
 
+  onMade(reply: Reply): void {
+    this.#order += 1;
+    this.#madeAt.set(reply, this.#order);
+  }
+
   onLeaseRequest(leader: number, message: LeaseRequest): void {
     const rounds = this.#rounds.get(leader) ?? new Map<string, Round>();
     this.#rounds.set(leader, rounds);
@@ -78,11 +98,15 @@ export class QuorumReadChecker {
     this.#provenAt.set(leader, Math.max(round.begunAt, this.#provenAt.get(leader) ?? 0));
   }
 
-  check(leader: number, request: Request): void {
+  check(leader: number, request: Request, reply: Reply): void {
     const arrivedAt = this.#arrivedAt.get(request);
     if (arrivedAt === undefined || this.#quorum === 1) return;
-    if ((this.#provenAt.get(leader) ?? 0) > arrivedAt) return;
-    const detail = `replica ${leader} answers ${request.call?.$case} of session ${request.sessionId}, and no quorum has granted a round since it came`;
+    // A KeepAlive is held, and what counts is that nobody else was master when its lease began.
+    const isGrant = reply.result?.$case === "keepAlive";
+    const since = isGrant ? (this.#madeAt.get(reply) ?? arrivedAt) : arrivedAt;
+    if ((this.#provenAt.get(leader) ?? 0) > since) return;
+    const when = isGrant ? "its lease began" : "it came";
+    const detail = `replica ${leader} answers ${request.call?.$case} of session ${request.sessionId}, and no quorum has granted a round since ${when}`;
     throw new Violation(9, "read-proven", detail);
   }
 }

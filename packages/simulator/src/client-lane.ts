@@ -1,3 +1,4 @@
+import { type Instant, NEVER } from "@cubby/base";
 import type { ConnectionId } from "@cubby/client/core";
 import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import type { OutgoingReply } from "@cubby/server/core";
@@ -9,6 +10,7 @@ import {
   replicaAt,
   requestInput,
 } from "./replica-process.ts";
+import { Violation } from "./violation.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
 type Stream = {
@@ -33,7 +35,7 @@ type Connection = {
 
 export interface LaneObserver {
   /** A reply is about to leave: what it says is now promised to somebody. */
-  onAnswers(replica: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void;
+  onAnswers(replica: ReplicaProcess, request: Request, reply: Reply, validUntil: Instant): void;
   /** A request arrives on a connection that its client has left. */
   onLate(request: Request): void;
 }
@@ -135,13 +137,14 @@ export class ClientLane {
     const sent = isStale ? noQuorum(reply.tag) : reply;
     const request = connection.asked.get(reply.tag);
     connection.asked.delete(reply.tag);
-    if (request !== undefined) {
-      const restsOnLease = !isStale && validUntil !== Number.MAX_SAFE_INTEGER;
-      this.#observer.onAnswers(from, request, sent, restsOnLease);
-      if (request.requestNumber > 0 && this.losesReply(from)) {
-        this.breakOff(to);
-        return;
-      }
+    if (request === undefined) {
+      const detail = `replica ${from.id} answers ${reply.tag} of ${process.name}, which is asked no more`;
+      throw new Violation(10, "one-answer", detail);
+    }
+    this.#observer.onAnswers(from, request, sent, isStale ? NEVER : validUntil);
+    if (request.requestNumber > 0 && this.losesReply(from)) {
+      this.breakOff(to);
+      return;
     }
     this.#down(connection, () => process.onReply(clientId, sent));
   }

@@ -1,5 +1,6 @@
 import type { Instant } from "@cubby/base";
 import { Cell, type CellOptions, type LogEvent, type ReplicatedLog } from "@cubby/cell";
+import type { Reply } from "@cubby/protocol";
 
 export type Applied = {
   readonly index: number;
@@ -12,6 +13,7 @@ export interface CellObserver {
   onApplied(cell: Cell, applied: Applied): void;
   onRestored(cell: Cell, index: number): void;
   onSnapshot(index: number, bytes: Uint8Array): void;
+  onMade(reply: Reply): void;
 }
 
 /** The production cell, and somebody who looks at each command that it has just applied. */
@@ -28,6 +30,12 @@ export class ObservedCell extends Cell {
     const taken = super.snapshot();
     this.#observer.onSnapshot(taken.index, taken.bytes);
     return taken;
+  }
+
+  override take(): ReturnType<Cell["take"]> {
+    const output = super.take();
+    for (const { reply } of output.replies) this.#observer.onMade(reply);
+    return output;
   }
 
   override onLogEvent(now: Instant, event: LogEvent): void {

@@ -59,6 +59,7 @@ export type Grant = {
   readonly handleId: number;
   readonly mode: LockMode;
   readonly generation: number;
+  readonly delayMs: number;
 };
 
 type Holder = { readonly sessionId: number; readonly handleId: number; claims: number[] };
@@ -102,6 +103,7 @@ export class ReferenceCell {
   readonly #listings = new Map<string, Past[]>();
   readonly #metadata = new Map<string, Past[]>();
   readonly #removed = new Map<string, number>();
+  readonly #lastRemoved = new Map<string, number>();
   readonly #highest = new Map<string, number>();
   readonly #markers = new Map<string, Delay>();
   #counter = 1;
@@ -146,6 +148,11 @@ export class ReferenceCell {
   /** The index at which a node was deleted, if it was. */
   removedAt(path: string, instance: number): number | undefined {
     return this.#removed.get(`${path}/${instance}`);
+  }
+
+  /** Whether any node was there at that index or at any time since. */
+  wasThere(path: string, index: number): boolean {
+    return this.nodes.has(path) || (this.#lastRemoved.get(path) ?? 0) > index;
   }
 
   get locksHeld(): number {
@@ -360,7 +367,8 @@ export class ReferenceCell {
     this.#describe(node);
     const generation = node.lockGeneration;
     this.#raise(path, generation);
-    this.granted = { path, sessionId: session.id, handleId, mode, generation };
+    const { delayMs } = holder;
+    this.granted = { path, sessionId: session.id, handleId, mode, generation, delayMs };
     return { result: "acquire", lockGeneration: generation };
   }
 
@@ -474,6 +482,7 @@ export class ReferenceCell {
     const { path, delay } = node;
     this.nodes.delete(path);
     this.#removed.set(`${path}/${node.instance}`, this.index);
+    this.#lastRemoved.set(path, this.index);
     this.#counter = Math.max(this.#counter, node.lockGeneration, node.contentGeneration);
     if (delay !== undefined) this.#markers.set(path, delay);
     if (node.holders.size > 0) this.freed.push(path);
@@ -574,9 +583,14 @@ function since(pasts: readonly Past[] = [], index: number): readonly Past[] {
 
 export function described(metadata: Metadata): string {
   const { kind, contentGeneration, lockGeneration, lockMode, lockHolders } = metadata;
-  const lock = `lock ${lockMode} at ${lockGeneration} of ${lockHolders}`;
+  const lock = `${lockedAs(lockMode, lockGeneration)} of ${lockHolders}`;
   const marks = `${metadata.ephemeral ? ", ephemeral" : ""}${metadata.lockDelayed ? ", in delay" : ""}`;
   return `kind ${kind} at ${contentGeneration}, ${lock}${marks}`;
+}
+
+/** What is described so is locked in that mode and generation. */
+export function lockedAs(mode: LockMode, generation: number): string {
+  return `lock ${mode} at ${generation}`;
 }
 
 /** A child as listings have it. */

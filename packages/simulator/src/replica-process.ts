@@ -7,6 +7,7 @@ import {
   type PaxosOptions,
   replicaId,
 } from "@cubby/paxos";
+import type { Reply } from "@cubby/protocol";
 import {
   type CrashModel,
   type DirectoryIdentity,
@@ -48,6 +49,7 @@ export interface ReplicaHouse {
   onApplied(process: ReplicaProcess, cell: Cell, applied: Applied): void;
   onRestored(process: ReplicaProcess, cell: Cell, index: number): void;
   onSnapshot(process: ReplicaProcess, index: number, bytes: Uint8Array): void;
+  onMade(reply: Reply): void;
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void;
   /** It stood still, and has had a turn since. */
   onResumed(): void;
@@ -260,6 +262,10 @@ export class ReplicaProcess implements CellObserver {
     assert(this.#inbox.length < INBOX_MAX, "a turn takes in what a turn can take in");
     this.#inbox.push(input);
     this.#scheduleTurn();
+  }
+
+  onMade(reply: Reply): void {
+    this.#house.onMade(reply);
   }
 
   onApplied(cell: Cell, applied: Applied): void {

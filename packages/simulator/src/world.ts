@@ -1,4 +1,4 @@
-import { checksum64, Rng } from "@cubby/base";
+import { checksum64, type Instant, NEVER, Rng } from "@cubby/base";
 import type { Cell } from "@cubby/cell";
 import type {
   Call,
@@ -24,7 +24,7 @@ import { ExpiryChecker } from "./check-expiry.ts";
 import { LeaseChecker } from "./check-leases.ts";
 import { LogChecker } from "./check-log.ts";
 import { PaceChecker } from "./check-pace.ts";
-import { QuorumReadChecker, READS } from "./check-quorum-reads.ts";
+import { QuorumReadChecker, restsOnMaster } from "./check-quorum-reads.ts";
 import { ClientLane, type LaneObserver } from "./client-lane.ts";
 import { type ClientHouse, ClientProcess } from "./client-process.ts";
 import { Coverage } from "./coverage.ts";
@@ -295,6 +295,11 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.supervise?.(process);
   }
 
+  /** The cell has made it up; it may wait for a proof. */
+  onMade(reply: Reply): void {
+    this.#quorumReads?.onMade(reply);
+  }
+
   onApplied(process: ReplicaProcess, cell: Cell, applied: Applied): void {
     const { index, command } = applied;
     if (this.log.onApplied(process.id, applied)) {
@@ -322,7 +327,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.reference.apply(index, command);
     this.cellChecker.onCommand(this.clients);
     this.#expiry.onCommand(this.reference, !this.network.isFaulty && !isStretched(this.plan));
-    const { applied } = this.reference;
+    const { applied, granted } = this.reference;
+    if (granted !== undefined) this.clientChecker.calls.onGranted(granted);
     if (applied !== undefined) {
       this.clientChecker.onApplied(applied.sessionId, applied.number);
     }
@@ -330,11 +336,15 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   // LaneObserver
 
-  onAnswers(process: ReplicaProcess, request: Request, reply: Reply, restsOnLease: boolean): void {
+  onAnswers(process: ReplicaProcess, request: Request, reply: Reply, validUntil: Instant): void {
     const { result } = reply;
-    if (restsOnLease && this.#checkRng.chance(0.05)) this.master();
-    if (this.#quorumReads !== undefined && result !== undefined && READS.has(result.$case)) {
-      this.#quorumReads.check(process.id, request);
+    if (validUntil !== NEVER && this.#checkRng.chance(0.05)) this.master();
+    const isLogged =
+      this.reference.resultOf(request.sessionId, request.requestNumber) !== undefined;
+    const isOfMaster = restsOnMaster(result, isLogged);
+    if (this.#quorumReads === undefined) this.#leases.checkAnswer(process, isOfMaster, validUntil);
+    else if (isOfMaster || validUntil !== NEVER) {
+      this.#quorumReads.check(process.id, request, reply);
       this.coverage.add("reads proven by a quorum");
     }
     if (result?.$case === "keepAlive") this.#expiry.onGranted(request, result.value.leaseMs);

@@ -452,4 +452,80 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     why: "a tryAcquire is told of others that wait, and nobody does",
     expects: [9],
   },
+  {
+    name: "handle-without-its-lock-delay",
+    class: "lock-delay",
+    file: CALLS,
+    find: "lockDelayMs: target.lockDelayMs,",
+    replace: "lockDelayMs: 0,",
+    why: "a lock that is opened and not created has no lock-delay, whatever its Open asks for",
+    expects: [20],
+  },
+  {
+    name: "lock-delay-longer-after-fail-over",
+    class: "lock-delay",
+    file: DELAY_TIMERS,
+    find: "for (const path of state.namespace.sortedPathsInDelay()) this.begin(now, state, path);",
+    replace: `for (const path of state.namespace.sortedPathsInDelay()) {
+      this.begin(after(now, 15_000), state, path);
+    }`,
+    why: "a new master keeps every lock-delay for a quarter of a minute more",
+    expects: [20],
+  },
+  {
+    name: "created-without-its-contents",
+    class: "P8",
+    file: "packages/cell/src/master/open-target.ts",
+    find: "initialContents: open.initialContents,",
+    replace: "initialContents: new Uint8Array(0),",
+    why: "a file is created empty, whatever its Open gives it",
+    expects: [9],
+    isQuick: true,
+  },
+  {
+    name: "opened-called-created",
+    class: "P8",
+    file: CALLS,
+    find: "value: { handle: bytes, created: false, stat: node.stat() } };",
+    replace: "value: { handle: bytes, created: true, stat: node.stat() } };",
+    why: "whoever opens what exists is told that he made it",
+    expects: [9],
+    isQuick: true,
+  },
+  {
+    name: "handles-end-with-their-master",
+    class: "P8",
+    file: "packages/cell/src/master/open-handles.ts",
+    find: "if (token.epoch > state.clientEpoch) return FORGED;",
+    replace: "if (token.epoch !== state.clientEpoch) return FORGED;",
+    why: "no handle outlives the master that gave it",
+    expects: [9],
+  },
+  {
+    name: "release-refused-from-state",
+    class: "lock",
+    file: CALLS,
+    find: "        call.releases = handleId;\n",
+    replace: `        if (this.#parts.state !== undefined) {
+          const detail = "This handle does not hold its lock.";
+          this.#parts.answers.fromState(call, failure("lock_not_held", detail));
+          return;
+        }
+        call.releases = handleId;
+`,
+    why: "no Release frees a lock",
+    expects: [9],
+    isQuick: true,
+  },
+  {
+    name: "sequencer-of-a-free-lock",
+    class: "lock",
+    file: "packages/cell/src/master/reads.ts",
+    find: "  return sequencerProblem(state, token);",
+    replace: `  const node = state.namespace.get(token.name);
+  const isLast = node?.instance === token.instance && node.lockGeneration === token.lockGeneration;
+  return isLast && node.lockMode === LockMode.FREE ? undefined : sequencerProblem(state, token);`,
+    why: "a sequencer is valid until somebody else is granted the lock",
+    expects: [14],
+  },
 ];

@@ -129,4 +129,13 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     why: "the client never tells a new master that it has heard of it, and is served no more",
     expects: [23],
   },
+  {
+    name: "acquire-behind-a-release-never-sent",
+    class: "P24",
+    file: "packages/client/src/core/release-order.ts",
+    find: "return unanswered.behind;",
+    replace: "return [];",
+    why: "an Acquire that is made before the Release of its handle is answered waits for ever",
+    expects: [23],
+  },
 ];

@@ -1,4 +1,6 @@
 import {
+  type Acquire,
+  CreateMode,
   FILE_BYTES_MAX,
   LockMode,
   NodeKind,
@@ -192,6 +194,27 @@ describe("typed errors", () => {
       "sequencer_stale",
     );
     expect(sequencerFromText(sequencerToText(guard))).toEqual(guard);
+  });
+
+  it("says sequencer_stale before anything else that refuses the call (SEQ-7)", () => {
+    const { harness, session, handle } = started();
+    const acquired = session.acquire(handle);
+    const guard = acquired.$case === "acquire" ? acquired.value.sequencer : handle;
+    session.release(handle);
+    const holder = new TestSession(harness);
+    holder.acquire(holder.open(PATH).handle);
+    const attempt: Acquire = { handle, mode: LockMode.SHARED, wait: false };
+    expect(codeOf(session.call({ $case: "acquire", value: attempt }))).toBe("lock_held");
+    expect(codeOf(session.call({ $case: "acquire", value: attempt }, { guard }))).toBe(
+      "sequencer_stale",
+    );
+    const missing = { ...openCall("/ls/local/missing"), create: CreateMode.NEVER };
+    expect(codeOf(session.call({ $case: "open", value: missing }, { guard }))).toBe(
+      "sequencer_stale",
+    );
+    const check = { sequencer: guard, mode: LockMode.FREE, name: "" };
+    const tag = harness.send({ call: { $case: "checkSequencer", value: check }, guard });
+    expect(codeOf(harness.resultOf(tag))).toBe("sequencer_stale");
   });
 
   it("says sequencer_malformed when bytes are checked that are no sequencer", () => {

@@ -1,3 +1,4 @@
+import { NEVER } from "@cubby/base";
 import { CreateMode, type LockMode, type Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { codeOf, Harness, setCall, TestSession } from "./test-support/harness.ts";
@@ -34,6 +35,18 @@ describe("exactly once (GAP-11)", () => {
       expect(harness.resultOf(harness.send(request, 2))).toEqual(first);
       expect(harness.chosen.length).toBe(chosen);
       expect(harness.cell.stateHash()).toBe(hash);
+    }
+  });
+
+  it("tells what is applied as a fact that holds whoever is master", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    const write: Request["call"] = { $case: "setContents", value: setCall(handle, "x") };
+    const request = session.envelope(write, { requestNumber: session.next });
+    for (const connection of [1, 2]) {
+      const reply = harness.replyTo(harness.send(request, connection));
+      expect(reply?.validUntil).toBe(NEVER);
     }
   });
 

@@ -108,6 +108,26 @@ describe("hostile clients", () => {
     expect(codeOf(polite.set(file, "more"))).toBe("overloaded");
   });
 
+  it("counts nothing that is forgotten as the call is carried out", () => {
+    const harness = new Harness(1, { resultBytesMax: 6_000 });
+    const [hostile, holder, polite] = [
+      new TestSession(harness),
+      new TestSession(harness),
+      new TestSession(harness),
+    ];
+    const path = `/ls/local/${"x".repeat(200)}`;
+    holder.acquire(holder.open("/ls/local/l").handle);
+    const [lock, file] = [polite.open("/ls/local/l").handle, polite.open("/ls/local/f").handle];
+    // One that has not come: the results of those behind it stay.
+    polite.next += 1;
+    for (let n = 0; n < 60; n += 1) polite.set(file, `${n}`);
+    for (let n = 0; n < 100; n += 1) hostile.beginOpen(path, { ephemeral: true });
+    // Whoever waits has nothing in the log that would tell it so.
+    polite.lowest = polite.next;
+    polite.beginAcquire(lock);
+    for (let n = 0; n < 10; n += 1) expect(codeOf(polite.set(file, `${n}`))).toBe("setContents");
+  });
+
   // And so one session takes every waiter's place of a lock, and of the cell.
   it("lets one session not keep all others from waiting for a lock", () => {
     const harness = new Harness();

@@ -58,9 +58,11 @@ export class Calls {
       case "createSession":
         this.#onCreateSession(call, body.value);
         return;
-      case "checkSequencer":
-        answers.fromState(call, sequencerChecked(state, body.value));
+      case "checkSequencer": {
+        const guard = guardFailure(state, call.request.guard);
+        answers.fromState(call, guard ?? sequencerChecked(state, body.value));
         return;
+      }
       default:
         answers.asFact(call, failure("invalid_argument", "This call needs a session."));
     }
@@ -172,8 +174,8 @@ export class Calls {
     if (mayCreate) this.#intake.proposeGated(session, call, body);
     else if (node !== undefined) this.#intake.propose(session, call, body);
     else {
-      const detail = `${quoted(target.path)} does not exist.`;
-      answers.onceFromState(session, call, failure("not_found", detail));
+      const missing = failure("not_found", `${quoted(target.path)} does not exist.`);
+      answers.onceFromState(session, call, guardFailure(state, call.request.guard) ?? missing);
     }
   }
 

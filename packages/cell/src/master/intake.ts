@@ -63,9 +63,10 @@ export class Intake {
       answers.asFact(call, failure("request_forgotten", detail));
       return false;
     }
-    const known = session.session.resultOf(number) ?? session.answered?.get(number);
+    const applied = session.session.resultOf(number);
+    const known = applied ?? session.answered?.get(number);
     if (known !== undefined) {
-      this.#answerAgain(call, known);
+      this.#answerAgain(call, known, applied !== undefined);
       return false;
     }
     const underWay = session.calls?.get(number);
@@ -94,10 +95,13 @@ export class Intake {
   /** Each call says which answers its session has: one at a time, they go as they come. */
   #keepsTooMuch({ session, calls }: MasterSession, { number, request }: Call): boolean {
     const { state } = this.#parts;
-    const isFull = state.resultTally.bytes > this.#resultBytesMax;
-    if (!isFull || session.resultBytes <= this.#resultBytesMax / state.sessions.size) return false;
+    if (state.resultTally.bytes <= this.#resultBytesMax) return false;
     // What is forgotten when it is applied is what it says itself, and no KeepAlive beside it.
-    return number > request.lowestUnanswered && !givesBack(state, session, calls, request);
+    const { lowestUnanswered } = request;
+    const share = this.#resultBytesMax / state.sessions.size;
+    if (number <= lowestUnanswered || session.resultBytesFrom(lowestUnanswered) <= share)
+      return false;
+    return !givesBack(state, session, calls, request);
   }
 
   /** FO-6: what changes something cachable waits for the gate. */
@@ -143,12 +147,12 @@ export class Intake {
   }
 
   /** A repeated number gets its one result, provided it is a number of the same call. */
-  #answerAgain(call: Call, result: Result): void {
-    if (result.$case === "error" || result.$case === call.request.call?.$case) {
-      this.#parts.answers.fromState(call, result);
-      return;
-    }
-    this.#refuseOther(call);
+  #answerAgain(call: Call, result: Result, isApplied: boolean): void {
+    const { answers } = this.#parts;
+    const isOther = result.$case !== "error" && result.$case !== call.request.call?.$case;
+    if (isOther) this.#refuseOther(call);
+    else if (isApplied) answers.asFact(call, result);
+    else answers.fromState(call, result);
   }
 
   #refuseOther(call: Call): void {

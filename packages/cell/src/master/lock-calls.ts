@@ -40,10 +40,10 @@ export class LockCalls {
     if (asked.wait) this.#wait(session, call, node, claim, hold === "held");
     else if (hold === "held") this.#try(session, call, claim);
     else if (hold === "none" && !isGrantable(node, asked.mode)) {
-      this.#parts.answers.onceFromState(session, call, lockFailure(node, asked.mode));
+      this.#refuse(session, call, lockFailure(node, asked.mode));
     } else if (this.#parts.waiters.mustQueue(node, asked.mode)) {
       const detail = `Others wait for ${quoted(node.path)} already.`;
-      this.#parts.answers.onceFromState(session, call, failure("lock_held", detail));
+      this.#refuse(session, call, failure("lock_held", detail));
     } else this.#try(session, call, claim);
   }
 
@@ -129,6 +129,12 @@ export class LockCalls {
     call.isProposed = false;
     if (call.node !== undefined || call.session?.isCondemned === true) return;
     this.#intake.settle(call, closedWhileWaiting());
+  }
+
+  /** SEQ-7: whoever has lost what guards the call hears of that, and not of who holds this lock. */
+  #refuse(session: MasterSession, call: Call, result: Result): void {
+    const { answers, state } = this.#parts;
+    answers.onceFromState(session, call, guardFailure(state, call.request.guard) ?? result);
   }
 
   /** A claim that is not queued: it is granted or refused when it is applied. */

@@ -51,6 +51,16 @@ export class Session {
     }
   }
 
+  /** Of the results that stay once all below `lowest` are forgotten. */
+  resultBytesFrom(lowest: number): number {
+    if (lowest <= this.lowestUnanswered) return this.resultBytes;
+    let bytes = 0;
+    for (const [number, { sizeBytes }] of this.results ?? []) {
+      if (number >= lowest) bytes += sizeBytes;
+    }
+    return bytes;
+  }
+
   #forget(results: Map<number, StoredResult>, number: number): void {
     this.#count(-(results.get(number)?.sizeBytes ?? 0));
     results.delete(number);

@@ -21,4 +21,18 @@ describe("what waits for the disk", () => {
     durability.issue(instant(9_000));
     expect(durability.waitingMs(instant(9_100))).toBe(100);
   });
+
+  it("takes a pause of the process out of the wait, and no more of it", () => {
+    const durability = new Durability();
+    durability.excuse(instant(900), 500);
+    durability.issue(instant(1_000));
+    durability.excuse(instant(1_400), 350);
+    expect(durability.waitingMs(instant(1_400))).toBe(50);
+    expect(durability.oldestMs(instant(1_400))).toBe(400);
+    // What was waited before counts, so a disk that hangs is noticed.
+    durability.excuse(instant(1_900), 300);
+    expect(durability.waitingMs(instant(1_900))).toBe(250);
+    durability.excuse(instant(2_000), 5_000);
+    expect(durability.waitingMs(instant(2_000))).toBe(0);
+  });
 });

@@ -1,4 +1,4 @@
-import { assert, type Instant, instant, msBetween } from "@cubby/base";
+import { after, assert, earliest, type Instant, instant, msBetween } from "@cubby/base";
 import type { RecordIndex } from "./record.ts";
 
 /** Which of the records handed out are durable, and how long the oldest other one has waited. */
@@ -7,7 +7,7 @@ export class Durability {
   #persisted: RecordIndex = 0;
   /** One mark per instant at which records were issued, oldest first. */
   #marks: { through: RecordIndex; readonly at: Instant }[] = [];
-  /** When the disk last did something of what waits. */
+  /** When the disk last did something of what waits, or might have without our hearing of it. */
   #progressAt = instant(0);
 
   issue(now: Instant): RecordIndex {
@@ -29,6 +29,14 @@ export class Durability {
     if (done > 0) this.#marks.splice(0, done);
   }
 
+  /**
+   * Liveness: a pause of ours is no silence of the disk. It is taken out of the wait, and what was waited
+   * before counts, so that a disk that hangs is noticed however often we stand still.
+   */
+  excuse(now: Instant, stalledMs: number): void {
+    if (this.writing) this.#progressAt = earliest(now, after(this.#waitsSince, stalledMs));
+  }
+
   covers(index: RecordIndex): boolean {
     return index <= this.#persisted;
   }
@@ -45,8 +53,11 @@ export class Durability {
 
   /** How long what is not durable has waited since the disk last did something: not for those before it. */
   waitingMs(now: Instant): number {
+    return this.writing ? msBetween(this.#waitsSince, now) : 0;
+  }
+
+  get #waitsSince(): Instant {
     const oldest = this.#marks[0];
-    if (oldest === undefined) return 0;
-    return msBetween(this.#progressAt > oldest.at ? this.#progressAt : oldest.at, now);
+    return oldest !== undefined && oldest.at > this.#progressAt ? oldest.at : this.#progressAt;
   }
 }

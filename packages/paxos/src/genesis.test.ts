@@ -54,6 +54,18 @@ describe("the first configuration", () => {
     ]);
   });
 
+  it("is told each peer once while its record waits for the disk, however often they ask", () => {
+    const lone = fresh(2);
+    lone.wake();
+    const offer = { kind: "genesisOffer", members: members(3) } as const;
+    const offered = [1, 2, 3].flatMap(() => lone.hear(1, offer).sendsAfterPersist);
+    const asked = [1, 2, 3].flatMap(() => lone.hear(3, { kind: "genesisQuery" }).sendsAfterPersist);
+    expect([offered.length, asked.length]).toEqual([1, 1]);
+    lone.persist();
+    expect(lone.hear(3, { kind: "genesisQuery" }).sendsAfterPersist).toEqual([]);
+    expect(lone.hear(3, { kind: "genesisQuery" }).sends).toHaveLength(1);
+  });
+
   it("is not adopted by who is not named in it, nor by who holds another", () => {
     const wrong = members(3).map((member) => ({ ...member, incarnation: "wrong" }));
     const unnamed = fresh(2);

@@ -22,6 +22,8 @@ export class GenesisAgreement {
   readonly #outbox: Outbox;
   #recorded: Genesis | undefined;
   #recordIndex: RecordIndex = 0;
+  /** The record that the last message to each peer said, or waits to say. */
+  readonly #vouchedFor = new Map<ReplicaId, RecordIndex>();
   /** coordinator: incarnations heard of, while nothing is recorded. */
   readonly #heard = new Map<ReplicaId, string>();
   /** coordinator: who durably holds what is recorded here. */
@@ -102,11 +104,7 @@ export class GenesisAgreement {
 
   #onQuery(from: ReplicaId): void {
     if (this.#recorded?.complete) {
-      this.#outbox.vouch(
-        from,
-        { kind: "genesisComplete", members: this.#recorded.members },
-        this.#recordIndex,
-      );
+      this.#vouch(from, { kind: "genesisComplete", members: this.#recorded.members });
     } else {
       this.#sendStatus(from);
     }
@@ -188,12 +186,20 @@ export class GenesisAgreement {
 
   #offer(to: ReplicaId, genesis: Genesis): void {
     const { members } = genesis;
-    this.#outbox.vouch(to, { kind: "genesisOffer", members }, this.#recordIndex);
+    this.#vouch(to, { kind: "genesisOffer", members });
   }
 
   #sendStatus(to: ReplicaId): void {
     const members = this.#recorded?.members ?? [];
-    this.#outbox.vouch(to, { kind: "genesisStatus", members }, this.#recordIndex);
+    this.#vouch(to, { kind: "genesisStatus", members });
+  }
+
+  /** One for each peer and record: a disk may be stuck for hours, and they ask ten times a second. */
+  #vouch(to: ReplicaId, message: GenesisMessage): void {
+    const index = this.#recordIndex;
+    if (!this.#outbox.durability.covers(index) && this.#vouchedFor.get(to) === index) return;
+    this.#vouchedFor.set(to, index);
+    this.#outbox.vouch(to, message, index);
   }
 
   #drop(from: ReplicaId, reason: string): void {

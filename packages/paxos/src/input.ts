@@ -24,5 +24,7 @@ export type PaxosInput =
    * or by `following`. At most one at a time keeps the rounds few.
    */
   | { readonly kind: "confirm"; readonly token: number }
+  /** The process stood still for so long, and could hear of nothing. */
+  | { readonly kind: "stalled"; readonly stalledMs: number }
   /** The clock cannot be trusted for what passed: no lease is held until a new round is granted. */
   | { readonly kind: "voidLease" };

@@ -126,6 +126,9 @@ export class PaxosReplica {
       case "handOver":
         this.#onHandOver();
         break;
+      case "stalled":
+        this.#outbox.durability.excuse(now, input.stalledMs);
+        break;
       case "voidLease":
         this.#onVoidLease();
         break;

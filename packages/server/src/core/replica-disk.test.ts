@@ -16,10 +16,30 @@ function served(replicas: number, seed: string, snapshotEverySlots?: number) {
   return { world, client, handle, master: world.host(id) };
 }
 
+const LOSES_MASTERSHIP: ReadonlySet<string> = new Set(["diskStalled", "steppedDown"]);
+
 function flipBit(host: Host, file: string, offset: number): void {
   const content = host.disk.content(file);
   content[offset] = (content[offset] ?? 0) ^ 0x10;
 }
+
+describe("a process that stands still", () => {
+  it("does not take that for silence of its disk, and goes on as master", () => {
+    const { world, client, handle, master } = served(3, "pause");
+    // In the pause, and after what is heard first when it is over.
+    master.diskMs = 250;
+    const { length } = master.disk.waiting;
+    const write = client.beginSet(handle, "under way");
+    expect(world.runUntil(() => master.disk.waiting.length > length, 1_000)).toBeDefined();
+    // All of them, as where each encodes a large snapshot at the same slot.
+    for (const id of world.ids) world.pause(id, 400);
+    world.run(2_000);
+    expect(codeOf(write.result)).toBe("setContents");
+    const lost = master.trace.filter(({ event }) => LOSES_MASTERSHIP.has(event.kind));
+    expect(lost).toEqual([]);
+    expect(world.master()).toBe(master.id);
+  });
+});
 
 describe("a disk operation that fails", () => {
   it.each([

@@ -197,6 +197,7 @@ export class Replica {
         this.#onDisk(input.completion);
         return;
       case "stalled":
+        this.#engine.step(now, input);
         this.#cell.onStall(now, input.stalledMs);
         return;
       case "suspended":

@@ -2,6 +2,7 @@ import { EMPTY_BYTES, equalBytes } from "@cubby/base";
 import {
   CubbyError,
   checkPath,
+  decodeSequencer,
   type ErrorCode,
   pathProblem,
   quoted,
@@ -173,7 +174,10 @@ export class Handle implements AsyncDisposable, PendingOwner {
     options?: CallOptions,
   ): Promise<SequencerVerdict> {
     try {
-      return this.#call(checkSequencerBody(this.path, sequencer, mode), verdictOf, options);
+      const bytes = sequencerBytes(sequencer);
+      const { instance } = this.openedStat;
+      const read = (result: CallResult): SequencerVerdict => verdictFor(result, bytes, instance);
+      return this.#call(checkSequencerBody(this.path, bytes, mode), read, options);
     } catch (error) {
       return failed(error);
     }
@@ -418,6 +422,13 @@ export function checkSequencerBody(
 export function verdictOf(result: CallResult): SequencerVerdict {
   if (result.$case !== "checkSequencer") throw unexpected(result);
   return { valid: result.value.valid, reason: result.value.reason };
+}
+
+/** HND-3: what is valid may be of another node that was created under the same name since. */
+function verdictFor(result: CallResult, sequencer: Uint8Array, instance: number): SequencerVerdict {
+  const verdict = verdictOf(result);
+  if (!verdict.valid || decodeSequencer(sequencer).instance === instance) return verdict;
+  return { valid: false, reason: "the sequencer is not of the node that this handle has open" };
 }
 
 function nothing(): void {

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { CubbyError, type Request } from "@cubby/protocol";
+import { CubbyError, decodeSequencer, encodeSequencer, type Request } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
 import { ConnectionPool } from "./pool.ts";
@@ -209,6 +209,17 @@ describe("the client over a socket", () => {
       ["open", length],
       ["checkSequencer", length],
     ]);
+  });
+
+  it("takes no sequencer of another node of its name for one of its own (HND-3)", async () => {
+    await using cell = await connect(replica.url);
+    await using file = await cell.open(PATH, { create: true });
+    const { sequencer } = await file.acquire();
+    expect(await file.checkSequencer(sequencer)).toMatchObject({ valid: true });
+    const token = decodeSequencer(sequencer);
+    const later = encodeSequencer({ ...token, instance: token.instance + 1 });
+    replica.intercept = () => ({ $case: "checkSequencer", value: { valid: true, reason: "" } });
+    expect(await file.checkSequencer(later)).toMatchObject({ valid: false });
   });
 
   it("gives a lock back whatever has become of the handle's sequencer", async () => {

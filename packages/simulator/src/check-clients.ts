@@ -47,8 +47,8 @@ export class ClientChecker implements Queues {
   readonly #reference: ReferenceCell;
   readonly #coverage: Coverage;
   readonly #begun = new Map<Call, Begun>();
-  /** Of sessions that their clients have closed, and that masters may not have heard the end of. */
-  #left: { readonly sessionId: number; readonly waiter: Waiter }[] = [];
+  /** Nobody waits for them any more, and masters may not have heard of that. */
+  #left: { readonly sessionId: number; readonly number: number; readonly waiter: Waiter }[] = [];
   readonly #marks = new Map<string, Mark>();
   readonly #lockMarks = new Map<string, number>();
   /** The latest grant of each handle. */
@@ -111,8 +111,9 @@ export class ClientChecker implements Queues {
     const { result, failure } = call;
     const { sessionId, state } = call.session as SessionMachine;
     const isLeft = state !== "safe" && state !== "jeopardy";
-    if (begun.waiter !== undefined && result === undefined && isLeft) {
-      this.#left.push({ sessionId, waiter: begun.waiter });
+    const isGivenUp = failure?.code === "cancelled" || failure?.code === "deadline_exceeded";
+    if (begun.waiter !== undefined && call.number > 0 && (isLeft || isGivenUp)) {
+      this.#left.push({ sessionId, number: call.number, waiter: begun.waiter });
     }
     if (result !== undefined) {
       this.acknowledged += 1;
@@ -229,7 +230,12 @@ export class ClientChecker implements Queues {
 
   /** All that a master may have in a queue: those of clients that are gone until their sessions end. */
   get queued(): readonly Waiter[] {
-    this.#left = this.#left.filter(({ sessionId }) => this.#reference.sessions.has(sessionId));
+    // What was given up leaves it by its Cancel, which a session that is lost never sends.
+    this.#left = this.#left.filter(
+      ({ sessionId, number }) =>
+        this.#reference.sessions.has(sessionId) &&
+        this.#reference.resultOf(sessionId, number) === undefined,
+    );
     const queued = this.#left.map(({ waiter }) => waiter);
     for (const [call, { process, waiter }] of this.#begun) {
       const { sessionId } = call.session as SessionMachine;

@@ -218,17 +218,12 @@ function patience(): number {
 }
 
 async function main(): Promise<void> {
-  let isEnding = false;
   process.once("disconnect", () => process.exit(0));
-  process.once("message", () => {
-    isEnding = true;
-    process.exit(0);
-  });
   setInterval(() => {
     process.send?.({ kind: "progress", succeeded });
     succeeded = 0;
   }, 500).unref();
-  for (let life = 1; !isEnding; life += 1) {
+  for (let life = 1; ; life += 1) {
     try {
       const session = await connect(task.cell, {
         leaseMs: LEASE_MS,

@@ -15,7 +15,6 @@ export type Crash = { readonly process: string; readonly exit: ProgramExit; read
 
 export type ProgramOptions = {
   readonly command: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
   /** What it writes goes there, at the end. */
   readonly logFile: string;
   readonly onLine?: (line: string) => void;
@@ -50,7 +49,7 @@ export class Program {
       });
     }
     process.on("message", (message) => options.onMessage?.(message));
-    // What is told to a process that just ended need not arrive.
+    // A signal may come to a process that has just ended.
     process.on("error", () => undefined);
     this.exited = new Promise((resolve) => {
       process.once("exit", (code, signal) => {
@@ -69,7 +68,7 @@ export class Program {
     const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("CUBBY_"));
     const child = spawn(file, args, {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      env: { ...Object.fromEntries(inherited), ...options.env, CUBBY_EXIT_WITH_PARENT: "1" },
+      env: { ...Object.fromEntries(inherited), CUBBY_EXIT_WITH_PARENT: "1" },
       detached: true,
     });
     if (child.pid === undefined) throw new Error(`${file} cannot be started.`);
@@ -82,10 +81,6 @@ export class Program {
 
   get isPaused(): boolean {
     return this.#switch !== undefined;
-  }
-
-  send(message: object): void {
-    if (this.#process.connected) this.#process.send(message, () => undefined);
   }
 
   pause(): void {

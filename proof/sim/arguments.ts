@@ -15,7 +15,8 @@ npm run sim -- --months N [--from S]         so many months with one lock, each 
 --bug NAME   with that bug planted; the names are below      --json   lines of JSON
 
 Exit status: 0 passed, 1 usage, 10 safety, 11 liveness, 12 crash or hang, 13 a class of coverage at zero
-in 2,000 seeds or more, 14 a planted bug was not caught, 15 too little availability.
+in 2,000 seeds or more, too many void seeds, or none that passed, 14 a planted bug was not caught, 15 too
+little availability.
 `;
 
 export type Arguments = {

@@ -60,7 +60,7 @@ export class LogChecker {
     return this.#chain.get(index);
   }
 
-  /** The last command at or before a slot: where a state restored at that slot stands. */
+  /** 6: of what the chain holds, and of no more. */
   onRestored(replica: number, index: number): void {
     if (index > this.newest) {
       const detail = `replica ${replica} restores ${index}, and only ${this.newest} was ever applied`;

@@ -68,4 +68,16 @@ describe("the checker of durability (2)", () => {
     behind.disk = before;
     expect(check).toThrow(/only 1 of 2 disks hold it/);
   });
+
+  it("finds a disk that would recover nothing and was not damaged (24)", () => {
+    const { world, check } = written();
+    const [replica] = world.replicas;
+    if (replica === undefined) throw new Error("three replicas");
+    for (const name of replica.disk.names()) {
+      if (name.startsWith("segment-")) replica.disk.content(name).fill(7, 4_096, 8_192);
+    }
+    expect(check).toThrow(/would find damaged after a power loss, on a disk that was not damaged/);
+    replica.tampered.add("segment");
+    expect(check).not.toThrow();
+  });
 });

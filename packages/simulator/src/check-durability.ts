@@ -37,7 +37,7 @@ export class DurabilityChecker {
     for (const replica of this.#replicas) {
       const lostAt = this.#lostAt.get(replica);
       const isLost = lostAt !== undefined;
-      const vote = isLost ? undefined : voteOf(this.#logOn(replica.disk), index, command);
+      const vote = isLost ? undefined : voteOf(this.#logOn(replica), index, command);
       if (isLost ? index <= lostAt : vote?.holds !== false) holding += 1;
       if (vote !== undefined) votes.push(vote);
     }
@@ -62,11 +62,15 @@ export class DurabilityChecker {
     }
   }
 
-  #logOn(disk: SimDisk): RecoveredLog | undefined {
+  #logOn({ id, disk, tampered, hasLostSnapshot }: ReplicaProcess): RecoveredLog | undefined {
     const { version } = disk;
     const found = this.#found.get(disk);
     if (found?.version === version) return found.log;
     const result = disk.findAfterPowerLoss(recover({ expected: {} }));
+    if (result.kind !== "recovered" && tampered.size === 0 && !hasLostSnapshot) {
+      const detail = `replica ${id} would find ${result.kind} after a power loss, on a disk that was not damaged`;
+      throw new Violation(24, "recovers-alone", detail);
+    }
     const log = result.kind === "recovered" ? recoveredLog(result) : undefined;
     this.#found.set(disk, { version, log });
     return log;

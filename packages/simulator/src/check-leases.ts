@@ -40,8 +40,10 @@ export class LeaseChecker {
   /** 9: an answer that rests on a lease is not kept to be given when that is over. */
   checkAnswer(from: ReplicaProcess, isOfMaster: boolean, validUntil: Instant): void {
     if (!isOfMaster && validUntil === NEVER) return;
-    const until = from.cell?.status(from.localNow()).leaseUntil;
-    if (until === undefined || validUntil <= until) return;
+    const now = from.localNow();
+    const until = from.cell?.status(now).leaseUntil ?? now;
+    // One that was voided in this turn was there when the answer was made.
+    if (until <= now || validUntil <= until) return;
     const detail = `replica ${from.id} gives an answer for ${validUntil - until} ms longer than it leads`;
     throw new Violation(9, "answers-end-with-lease", detail);
   }

@@ -157,7 +157,6 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "",
     why: "a node that is created again starts below what its name had reached",
     expects: [14, 9],
-    isQuick: true,
   },
   {
     name: "lock-delay-lost-at-fail-over",

@@ -67,7 +67,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "if (this.#persisted + 1 >= this.#records) this.#peerFrames.push({ to, bytes });",
     why: "one record may still be on its way to the disk when a message leaves that vouches for it",
     expects: [3, 2],
-    isQuick: true,
   },
   {
     name: "torn-tail-taken-for-damage",

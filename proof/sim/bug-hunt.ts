@@ -29,6 +29,11 @@ export function isCatch({ expects }: PlantedBug, { verdict, finding }: RunResult
   return !isLost || expects.includes(0);
 }
 
+/** What the same seed finds without the bug is no catch of it; `clean`: where that was, if anywhere. */
+export function isMissed({ caught }: Hunt, clean: RunResult | undefined): boolean {
+  return caught === undefined || caught.seed === clean?.seed;
+}
+
 /** Seeds 1, 2, 3 … with the bug planted, until one fails. */
 export async function hunt(bug: PlantedBug, seedsMax: number, cores: number): Promise<Hunt> {
   const begunAt = performance.now();

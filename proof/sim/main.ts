@@ -5,7 +5,7 @@ import { randomInt } from "node:crypto";
 import { availableParallelism } from "node:os";
 import type { LongHoldReport, RunResult } from "@cubby/simulator";
 import { type Arguments, readArguments, USAGE } from "./arguments.ts";
-import { type Hunt, hunt, playClean } from "./bug-hunt.ts";
+import { type Hunt, hunt, isMissed, playClean } from "./bug-hunt.ts";
 import { bundle } from "./bundle.ts";
 import { Crew, TaskFailed } from "./crew.ts";
 import { bugNamed, PLANTED_BUGS } from "./planted-bugs.ts";
@@ -137,12 +137,15 @@ async function huntAll(args: Arguments): Promise<number> {
     hunts.push(found);
     print(args.isJson ? JSON.stringify(huntAsJson(found)) : formatHunt(found));
   }
-  const missed = hunts.filter(({ caught }) => caught === undefined);
   const needed = hunts.map(({ caught, seeds }) => (caught === undefined ? 0 : seeds));
   const cleanSeeds = Math.max(1, ...needed);
   const clean = await playClean(cleanSeeds, CORES);
+  const missed = hunts.filter((each) => isMissed(each, clean));
   const passes = clean === undefined ? "passes" : `FAILS: ${clean.seed}: ${headline(clean)}`;
-  say(`${hunts.length - missed.length} of ${hunts.length} planted bugs caught`);
+  const names = missed.map(({ bug }) => bug.name).join(", ");
+  say(
+    `${hunts.length - missed.length} of ${hunts.length} planted bugs caught${names && `, not ${names}`}`,
+  );
   say(`without a bug, seeds 1 to ${cleanSeeds}: ${passes}`);
   if (missed.length > 0) return EXIT_STATUSES.notCaught;
   return clean === undefined ? EXIT_STATUSES.passed : statusOf(clean);

@@ -1,6 +1,6 @@
 import type { RunResult, Verdict } from "@cubby/simulator";
 import { describe, expect, test } from "vitest";
-import { type Hunt, isCatch } from "./bug-hunt.ts";
+import { type Hunt, isCatch, isMissed } from "./bug-hunt.ts";
 import { bugNamed } from "./planted-bugs.ts";
 import { exitStatusOf, formatFailure, formatHunt, formatRun } from "./report.ts";
 import { COVERED_FROM_SEEDS, Totals } from "./totals.ts";
@@ -94,6 +94,15 @@ describe("the hunt for a planted bug", () => {
     expect(formatHunt(hunt)).toMatch(/ {2}2 seeds {2}safety 1 agreement +1\.0 s$/);
     const other: Hunt = { ...hunt, bug: { ...bug, expects: [24] } };
     expect(formatHunt(other)).toMatch(/safety 1 agreement +1\.0 s {2}by other means$/);
+  });
+
+  test("takes for no catch what the same seed finds without the bug", () => {
+    const caught = { ...resultOf("safety", {}), seed: "7" };
+    const hunt: Hunt = { bug, caught, seeds: 7, seconds: 1 };
+    expect(isMissed(hunt, undefined)).toBe(false);
+    expect(isMissed(hunt, { ...caught, seed: "9" })).toBe(false);
+    expect(isMissed(hunt, caught)).toBe(true);
+    expect(isMissed({ ...hunt, caught: undefined }, undefined)).toBe(true);
   });
 
   test("takes a hang for a catch only where a crash is expected", () => {

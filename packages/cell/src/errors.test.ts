@@ -196,7 +196,7 @@ describe("typed errors", () => {
     expect(sequencerFromText(sequencerToText(guard))).toEqual(guard);
   });
 
-  it("says sequencer_stale before anything else that refuses the call (SEQ-7)", () => {
+  it("says sequencer_stale before a lock that is held, or a node that is missing (SEQ-7)", () => {
     const { harness, session, handle } = started();
     const acquired = session.acquire(handle);
     const guard = acquired.$case === "acquire" ? acquired.value.sequencer : handle;

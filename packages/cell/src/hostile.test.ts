@@ -19,6 +19,23 @@ import {
 
 const SHARED = LockMode.SHARED;
 
+/** Little room for results, which a hostile session fills; a polite one may wait for a lock that is held. */
+function crowded() {
+  const harness = new Harness(1, { resultBytesMax: 6_000 });
+  const [hostile, holder, polite] = [
+    new TestSession(harness),
+    new TestSession(harness),
+    new TestSession(harness),
+  ];
+  const path = `/ls/local/${"x".repeat(200)}`;
+  const fill = (): void => {
+    for (let n = 0; n < 100; n += 1) hostile.beginOpen(path, { ephemeral: true });
+  };
+  holder.acquire(holder.open("/ls/local/l").handle);
+  const [lock, file] = [polite.open("/ls/local/l").handle, polite.open("/ls/local/f").handle];
+  return { polite, lock, file, fill };
+}
+
 describe("hostile clients", () => {
   // DESIGN §4, "in-flight requests are capped at the table size".
   it("has at most IN_FLIGHT_MAX requests of a session unanswered, whatever it says of its lowest", () => {
@@ -91,16 +108,8 @@ describe("hostile clients", () => {
   });
 
   it("limits nobody who keeps less than his share, whoever keeps more", () => {
-    const harness = new Harness(1, { resultBytesMax: 6_000 });
-    const [hostile, holder, polite] = [
-      new TestSession(harness),
-      new TestSession(harness),
-      new TestSession(harness),
-    ];
-    const path = `/ls/local/${"x".repeat(200)}`;
-    holder.acquire(holder.open("/ls/local/l").handle);
-    const [lock, file] = [polite.open("/ls/local/l").handle, polite.open("/ls/local/f").handle];
-    for (let n = 0; n < 100; n += 1) hostile.beginOpen(path, { ephemeral: true });
+    const { polite, lock, file, fill } = crowded();
+    fill();
     // What waits for a lock is not answered, and all that comes behind it is kept.
     polite.beginAcquire(lock);
     for (let n = 0; n < 10; n += 1) expect(codeOf(polite.set(file, `${n}`))).toBe("setContents");
@@ -109,19 +118,11 @@ describe("hostile clients", () => {
   });
 
   it("counts nothing that is forgotten as the call is carried out", () => {
-    const harness = new Harness(1, { resultBytesMax: 6_000 });
-    const [hostile, holder, polite] = [
-      new TestSession(harness),
-      new TestSession(harness),
-      new TestSession(harness),
-    ];
-    const path = `/ls/local/${"x".repeat(200)}`;
-    holder.acquire(holder.open("/ls/local/l").handle);
-    const [lock, file] = [polite.open("/ls/local/l").handle, polite.open("/ls/local/f").handle];
+    const { polite, lock, file, fill } = crowded();
     // One that has not come: the results of those behind it stay.
     polite.next += 1;
     for (let n = 0; n < 60; n += 1) polite.set(file, `${n}`);
-    for (let n = 0; n < 100; n += 1) hostile.beginOpen(path, { ephemeral: true });
+    fill();
     // Whoever waits has nothing in the log that would tell it so.
     polite.lowest = polite.next;
     polite.beginAcquire(lock);

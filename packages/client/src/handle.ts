@@ -174,10 +174,10 @@ export class Handle implements AsyncDisposable, PendingOwner {
     options?: CallOptions,
   ): Promise<SequencerVerdict> {
     try {
-      const bytes = sequencerBytes(sequencer);
+      const body = checkSequencerBody(this.path, sequencer, mode);
       const { instance } = this.openedStat;
-      const read = (result: CallResult): SequencerVerdict => verdictFor(result, bytes, instance);
-      return this.#call(checkSequencerBody(this.path, bytes, mode), read, options);
+      const read = (result: CallResult) => verdictOfOwn(result, body.value.sequencer, instance);
+      return this.#call(body, read, options);
     } catch (error) {
       return failed(error);
     }
@@ -410,7 +410,7 @@ export function checkSequencerBody(
   path: string,
   sequencer: Uint8Array | string,
   mode: LockMode | undefined,
-): CallBody {
+): Extract<CallBody, { $case: "checkSequencer" }> {
   const value = {
     sequencer: sequencerBytes(sequencer),
     mode: mode === undefined ? WireLockMode.FREE : wireModeOf(mode),
@@ -425,7 +425,11 @@ export function verdictOf(result: CallResult): SequencerVerdict {
 }
 
 /** HND-3: what is valid may be of another node that was created under the same name since. */
-function verdictFor(result: CallResult, sequencer: Uint8Array, instance: number): SequencerVerdict {
+function verdictOfOwn(
+  result: CallResult,
+  sequencer: Uint8Array,
+  instance: number,
+): SequencerVerdict {
   const verdict = verdictOf(result);
   if (!verdict.valid || decodeSequencer(sequencer).instance === instance) return verdict;
   return { valid: false, reason: "the sequencer is not of the node that this handle has open" };

@@ -112,7 +112,8 @@ export class ClientChecker implements Queues {
     const { sessionId, state } = call.session as SessionMachine;
     const isLeft = state !== "safe" && state !== "jeopardy";
     const isGivenUp = failure?.code === "cancelled" || failure?.code === "deadline_exceeded";
-    if (begun.waiter !== undefined && call.number > 0 && (isLeft || isGivenUp)) {
+    // In a session that is lost, one that was to get another number stands in its queue under the last.
+    if (begun.waiter !== undefined && (isLeft || (isGivenUp && call.number > 0))) {
       this.#left.push({ sessionId, number: call.number, waiter: begun.waiter });
     }
     if (result !== undefined) {

@@ -37,9 +37,9 @@ export function restsOnMaster(result: Reply["result"], isLogged: boolean): boole
 const ROUNDS_KEPT = 64;
 
 /**
- * 9, where reads ask a quorum (`reads: "quorum"`): each rests on a round that left after it came, and that a
- * quorum has granted. Leases alone make them fresh as long as clocks keep to their bound, so no answer would
- * show that the round was left out.
+ * 9, where reads ask a quorum (`reads: "quorum"`): each rests on a round that left after it came, or after
+ * its lease began if it is a KeepAlive, and that a quorum has granted. Leases alone make them fresh as long
+ * as clocks keep to their bound, so no answer would show that the round was left out.
  */
 export class QuorumReadChecker {
   readonly #quorum: number;

@@ -57,6 +57,7 @@ export function awaitLiveness(world: World, rng: Rng, coreEventsMin: number): vo
   const began = world.time.now;
   const eventsBefore = world.coreEvents;
   const isPiecemeal = world.plan.snapshotPartBytes < PIECEMEAL_BYTES;
+  world.isCatchingUp = isPiecemeal;
   const masterWithinMs = isPiecemeal ? PIECEMEAL_WITHIN_MS : MASTER_WITHIN_MS;
   demand(world, masterWithinMs, 22, "a-master", () => world.master() !== undefined, core);
   const answered = new Map(world.clients.map((client) => [client, answeredBy(world, client.id)]));
@@ -81,6 +82,7 @@ export function awaitLiveness(world: World, rng: Rng, coreEventsMin: number): vo
     () => haveAll(world, core, caughtUp),
     core,
   );
+  world.isCatchingUp = false;
   const watched = appliedOf(world.master());
   watch(world, coreEventsMin, began);
   demand(

@@ -135,8 +135,7 @@ function* useFile(
 
 /** False when the handle that it was made with serves no more. */
 export function isServed(call: Call | undefined): boolean {
-  const code = call?.failure?.code;
-  return code !== "stale_handle" && code !== "forged_handle";
+  return call?.failure?.code !== "stale_handle";
 }
 
 export type LockHabits = {

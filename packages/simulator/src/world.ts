@@ -96,6 +96,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #lookUpAt = 0;
   #acknowledged = 0;
   #masterLookAt = 0;
+  /** The faults are over, and a quorum may still be learning entry by entry what it lacks: that holds up commands. */
+  isCatchingUp = false;
   /** When the last leader began. */
   electedAt = 0;
 
@@ -199,7 +201,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
       this.#masterLookAt = this.time.now + MASTER_LOOK_MS;
       // What was decided under faults may be done only once they are over.
-      if (this.network.isFaulty) this.#onDisturbed();
+      if (this.network.isFaulty || this.isCatchingUp) this.#onDisturbed();
       this.#expiry.onLook(this.master()?.id);
     }
   }
@@ -339,9 +341,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   onAnswers(process: ReplicaProcess, request: Request, reply: Reply, validUntil: Instant): void {
     const { result } = reply;
     if (validUntil !== NEVER && this.#checkRng.chance(0.05)) this.master();
-    const isLogged =
-      this.reference.resultOf(request.sessionId, request.requestNumber) !== undefined;
-    const isOfMaster = restsOnMaster(result, isLogged);
+    const told = this.reference.resultOf(request.sessionId, request.requestNumber);
+    const isOfMaster = restsOnMaster(result, told !== undefined);
     if (this.#quorumReads === undefined) this.#leases.checkAnswer(process, isOfMaster, validUntil);
     else if (isOfMaster || validUntil !== NEVER) {
       this.#quorumReads.check(process.id, request, reply);
@@ -352,7 +353,6 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.coverage.add("requests refused for want of room");
     }
     if (result === undefined || result.$case === "error" || request.requestNumber === 0) return;
-    const told = this.reference.resultOf(request.sessionId, request.requestNumber);
     if (told === undefined) return;
     this.#acknowledged = Math.max(this.#acknowledged, told.index);
     if (this.time.now < this.#lookUpAt) return;

@@ -87,6 +87,13 @@ describe("snapshots of the journal", () => {
     ]);
   });
 
+  it("are passed over if their end is that of another one", () => {
+    const { disk } = threeTens();
+    const [older, newer] = [disk.content(snapshotFile(10)), disk.content(snapshotFile(20))];
+    newer.set(older.subarray(-20), newer.length - 20);
+    expect(mustRecover(disk).snapshot?.slot).toBe(10);
+  });
+
   it("are damage if none is good and the journal does not reach back to its beginning", () => {
     const { disk } = threeTens();
     for (const slot of [10, 20]) {

@@ -14,6 +14,7 @@ import {
   crc32c,
   DecodeError,
   EMPTY_BYTES,
+  equalBytes,
   fromHex,
   toHex,
 } from "@cubby/base";
@@ -92,7 +93,9 @@ export function* writeSnapshotFile(
   yield* perform(ids, { kind: "create", file: partial });
   const head = encodeHead(snapshot, owner);
   yield* write(ids, partial, 0, head);
-  const pieces = [{ at: 0, length: head.length, checksum: crc32c(head) }];
+  const pieces: Piece[] = [
+    { at: 0, length: head.length, isSame: (read) => equalBytes(read, head) },
+  ];
   const checksums: number[] = [];
   let at = head.length;
   for (let from = 0; from < snapshot.state.length; from += SNAPSHOT_CHUNK_BYTES) {
@@ -101,13 +104,15 @@ export function* writeSnapshotFile(
     checksums.push(checksum);
     const chunk = concatBytes([chunkFrame(part.length, checksum), part]);
     yield* write(ids, partial, at, chunk);
-    pieces.push({ at, length: chunk.length, checksum: crc32c(chunk) });
+    const chunkChecksum = crc32c(chunk);
+    const isSame: Piece["isSame"] = (read) => crc32c(read) === chunkChecksum;
+    pieces.push({ at, length: chunk.length, isSame });
     at += chunk.length;
   }
   const stateHash = snapshotStateHash(checksums, snapshot.state.length);
   const foot = encodeFoot(checksums.length, stateHash);
   yield* write(ids, partial, at, foot);
-  pieces.push({ at, length: foot.length, checksum: crc32c(foot) });
+  pieces.push({ at, length: foot.length, isSame: (read) => equalBytes(read, foot) });
   for (const piece of pieces) yield* verifyPiece(ids, partial, piece);
   yield* perform(ids, { kind: "rename", from: partial, to: file });
   yield* perform(ids, { kind: "syncDirectory" });
@@ -145,7 +150,8 @@ export function decodeSnapshot(
   }
   const stateHash = snapshotStateHash(checksums, head.stateBytes);
   const foot = encodeFoot(checksums.length, stateHash);
-  if (crc32c(foot) !== crc32c(bytes.subarray(at, at + FOOT_BYTES))) {
+  // Byte for byte: bytes that end with their own CRC all have the same CRC.
+  if (!equalBytes(foot, bytes.subarray(at, at + FOOT_BYTES))) {
     return { kind: "bad", problem: "checksum", offset: at };
   }
   if (at + FOOT_BYTES !== bytes.length) return { kind: "bad", problem: "malformed", offset: at };
@@ -154,14 +160,16 @@ export function decodeSnapshot(
   return { kind: "ok", stateHash, snapshot: { slot, ballot, configuration, state } };
 }
 
-function* verifyPiece(
-  ids: RequestIds,
-  file: string,
-  piece: { at: number; length: number; checksum: number },
-): DiskTask<void> {
+type Piece = {
+  readonly at: number;
+  readonly length: number;
+  isSame(read: Uint8Array): boolean;
+};
+
+function* verifyPiece(ids: RequestIds, file: string, piece: Piece): DiskTask<void> {
   const read = { kind: "read", file, offset: piece.at, sizeBytes: piece.length } as const;
   const { bytes = EMPTY_BYTES } = yield* perform(ids, read);
-  if (bytes.length === piece.length && crc32c(bytes) === piece.checksum) return;
+  if (bytes.length === piece.length && piece.isSame(bytes)) return;
   const message = `offset ${piece.at} reads back differently from what was written`;
   throw new DiskFailure({ operation: "read", file, error: { code: "EVERIFY", message } });
 }

@@ -181,8 +181,12 @@ export class CallChecker {
 
 /** What no script gives a cause for: calls are well formed, by handles that were given out, and allowed. */
 const UNDESERVED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "file_too_large",
   "forged_handle",
   "invalid_argument",
+  "invalid_name",
+  "is_a_directory",
+  "not_a_directory",
   "permission_denied",
   "request_forgotten",
   "unsupported",

@@ -1,6 +1,13 @@
 import { equalBytes, type Instant } from "@cubby/base";
 import type { Call, SessionMachine } from "@cubby/client/core";
-import { type Acquired, type ErrorCode, LockMode, type Stat } from "@cubby/protocol";
+import {
+  type Acquired,
+  type ErrorCode,
+  LockMode,
+  type Reply,
+  type Request,
+  type Stat,
+} from "@cubby/protocol";
 import {
   checkCreated,
   checkDirectory,
@@ -341,9 +348,18 @@ export class ClientChecker implements Queues {
       throw new Violation(9, "witness", detail);
     }
     this.#seenIndex = Math.max(this.#seenIndex, index);
-    if (sameResult(expected, seen)) return;
-    const detail = `${where} at ${index}: told ${text(seen)}, expected ${text(expected)}`;
-    throw new Violation(9, "witness", detail);
+    checkSame(`${where} at ${index}`, expected, seen);
+  }
+
+  /** 10: nor may an answer that nobody waits for, a Cancel's or to a copy, say what was not done. */
+  checkReply({ sessionId, requestNumber, call }: Request, { result }: Reply): void {
+    const told = this.#reference.resultOf(sessionId, requestNumber);
+    if (told === undefined || result === undefined || result.$case === "error") return;
+    // It may have been answered from state as its Cancel came.
+    if (told.code === "cancelled" && told.before === undefined) return;
+    const { index, before: _, ...expected } = told.before ?? told;
+    const where = `${call?.$case} ${sessionId}/${requestNumber} at ${index}`;
+    checkSame(where, expected, expectedOf(result, "internal"));
   }
 
   #checkRead(
@@ -476,16 +492,17 @@ const CHANGES: ReadonlySet<string> = new Set(["acquire", "setContents", "delete"
 /** Results that only an entry of the log can give. */
 const LOGGED: ReadonlySet<string> = new Set(["acquire", "release", "setContents", "delete"]);
 
-function sameResult(a: Expected, b: Expected): boolean {
-  return (
-    a.result === b.result &&
-    a.code === b.code &&
-    a.lockGeneration === b.lockGeneration &&
-    a.contentGeneration === b.contentGeneration &&
-    a.instance === b.instance &&
-    a.created === b.created &&
-    a.released === b.released
-  );
+function checkSame(where: string, a: Expected, seen: Expected): void {
+  const isSame =
+    a.result === seen.result &&
+    a.code === seen.code &&
+    a.lockGeneration === seen.lockGeneration &&
+    a.contentGeneration === seen.contentGeneration &&
+    a.instance === seen.instance &&
+    a.created === seen.created &&
+    a.released === seen.released;
+  if (isSame) return;
+  throw new Violation(9, "witness", `${where}: told ${text(seen)}, expected ${text(a)}`);
 }
 
 function text(expected: Expected): string {

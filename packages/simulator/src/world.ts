@@ -52,6 +52,9 @@ const MASTER_LOOK_MS = 20;
 const COMPARED_ONE_IN = 40;
 const SNAPSHOTS_COMPARED_ONE_IN = 5;
 
+/** What a recovery tells of, and goes on: nothing but damage is a cause for it. */
+const OF_DAMAGE: ReadonlySet<string> = new Set(["snapshotDamaged", "oldDamage"]);
+
 /** What a replica has just done, or a message that has just left it. */
 export type Moment = Trace["kind"] | "leaseRequest";
 
@@ -248,7 +251,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (result.kind === "recovered") {
       // A directory formatted anew knows nothing, and is refused for it.
       if (!process.isWiped) this.log.onRecovered(process.id, recoveredLog(result));
-      return;
+      const found = result.notes.find(({ kind }) => OF_DAMAGE.has(kind));
+      if (found === undefined || process.tampered.size > 0 || process.hasLostSnapshot) return;
+      const detail = `replica ${process.id} passes over ${JSON.stringify(found)} on a disk that was not damaged`;
+      throw new Violation(24, "recovers-alone", detail);
     }
     const damages = result.kind === "damaged" ? result.damages : [];
     if (this.suspects.has(process.id)) {
@@ -354,6 +360,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     }
     if (result === undefined || result.$case === "error" || request.requestNumber === 0) return;
     if (told === undefined) return;
+    this.clientChecker.checkReply(request, reply);
     this.#acknowledged = Math.max(this.#acknowledged, told.index);
     if (this.time.now < this.#lookUpAt) return;
     const areWell = this.replicas.every((each) => each.isRunning && each.diskMs === undefined);

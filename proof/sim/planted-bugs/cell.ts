@@ -2,6 +2,7 @@ import type { PlantedBug } from "../planted-bug.ts";
 
 const APPLY = "packages/cell/src/state/apply.ts";
 const APPLY_LOCK = "packages/cell/src/state/apply-lock.ts";
+const APPLY_NODE = "packages/cell/src/state/apply-node.ts";
 const APPLY_SESSION = "packages/cell/src/state/apply-session.ts";
 const SNAPSHOT = "packages/cell/src/state/snapshot.ts";
 const HANDLES = "packages/cell/src/state/handles.ts";
@@ -526,5 +527,42 @@ export const CELL_BUGS: readonly PlantedBug[] = [
   return isLast && node.lockMode === LockMode.FREE ? undefined : sequencerProblem(state, token);`,
     why: "a sequencer is valid until somebody else is granted the lock",
     expects: [14],
+  },
+  {
+    name: "cancel-undoes-what-is-done",
+    class: "P19",
+    file: APPLY_SESSION,
+    find: `  if (stored.$case !== "acquire" && stored.$case !== "open") return cancelled(false);
+`,
+    replace: "",
+    why: "a write that is done counts as cancelled once its Cancel comes",
+    expects: [9, 10],
+  },
+  {
+    name: "directories-opened-as-files",
+    class: "node",
+    file: APPLY_NODE,
+    find: "if (kind === NodeKind.DIRECTORY && node.kind !== NodeKind.DIRECTORY) {",
+    replace: "if (kind === NodeKind.DIRECTORY) {",
+    why: "a directory that exists is refused to whoever opens it",
+    expects: [9],
+  },
+  {
+    name: "locked-ephemeral-forgotten",
+    class: "lock",
+    file: HANDLES,
+    find: "if (!record.isIdle || !session.handles?.has(record.handleId)) return;",
+    replace: "if (!session.handles?.has(record.handleId)) return;",
+    why: "a handle that gives its lock back no longer keeps its ephemeral node",
+    expects: [0, 5],
+  },
+  {
+    name: "release-of-an-idle-handle",
+    class: "lock",
+    file: APPLY_LOCK,
+    find: "if (record === undefined || record.holds === LockMode.FREE) {",
+    replace: "if (record === undefined) {",
+    why: "a Release frees a lock that its ephemeral handle does not hold",
+    expects: [0, 5, 9],
   },
 ];

@@ -268,4 +268,14 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     why: "every snapshot that was ever taken stays on the disk",
     expects: [23],
   },
+  {
+    name: "good-snapshots-passed-over",
+    class: "S6",
+    file: "packages/server/src/core/snapshot-file.ts",
+    find: `    checksums.push(checksum);
+    parts.push(part);`,
+    replace: "    parts.push(part);",
+    why: "a snapshot counts as damaged whenever it is read back",
+    expects: [24],
+  },
 ];

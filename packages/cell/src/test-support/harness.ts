@@ -46,7 +46,8 @@ export function options(replicaId = 1, more: Partial<CellOptions> = {}): CellOpt
 
 /**
  * Replicas of one cell over one log, with a clock that the test moves. Replica 1 is master from the
- * start. Every command is chosen at once and applied at all replicas, unless `isHeldBack`.
+ * start. Every command is chosen at once and applied at all replicas, unless `isHeldBack`. It throws
+ * at a second answer to one tag.
  */
 export class Harness {
   now: Instant = instant(1_000_000);
@@ -60,7 +61,7 @@ export class Harness {
   #tag = 0;
   #index = 0;
   #wakeAt: Instant = NEVER;
-
+  readonly #answered = new Set<number>();
   readonly #more: Partial<CellOptions>;
 
   constructor(replicaCount = 1, more: Partial<CellOptions> = {}) {
@@ -194,6 +195,10 @@ export class Harness {
   #collect(): void {
     this.replicas.forEach(({ cell }, at) => {
       const output = cell.take();
+      for (const { reply } of output.replies) {
+        if (this.#answered.has(reply.tag)) throw new Error(`tag ${reply.tag} is answered twice`);
+        this.#answered.add(reply.tag);
+      }
       this.replies.push(...output.replies);
       this.trace.push(...output.trace);
       if (at === this.#master) this.#wakeAt = output.wakeAt;

@@ -169,6 +169,17 @@ describe("typed errors", () => {
     expect(codeOf(session.acquire(handle))).toBe("lock_delayed");
   });
 
+  it("says lock_not_held to one who has an ephemeral file open, whoever holds its lock (SEQ-2)", () => {
+    const { harness, session } = started();
+    const { handle } = session.open("/ls/local/e", { ephemeral: true });
+    const other = new TestSession(harness);
+    const theirs = other.open("/ls/local/e", { ephemeral: true }).handle;
+    const sequencer = () => codeOf(session.call({ $case: "getSequencer", value: { handle } }));
+    expect(sequencer()).toBe("lock_not_held");
+    other.acquire(theirs);
+    expect(sequencer()).toBe("lock_not_held");
+  });
+
   it("says invalid_argument for a lock in no mode, and for an upgrade (LCK-11)", () => {
     const { session, handle } = started();
     expect(codeOf(session.acquire(handle, LockMode.FREE))).toBe("invalid_argument");
@@ -205,9 +216,10 @@ describe("typed errors", () => {
     holder.acquire(holder.open(PATH).handle);
     const attempt: Acquire = { handle, mode: LockMode.SHARED, wait: false };
     expect(codeOf(session.call({ $case: "acquire", value: attempt }))).toBe("lock_held");
-    expect(codeOf(session.call({ $case: "acquire", value: attempt }, { guard }))).toBe(
-      "sequencer_stale",
-    );
+    for (const wait of [false, true]) {
+      const guarded = session.call({ $case: "acquire", value: { ...attempt, wait } }, { guard });
+      expect(codeOf(guarded)).toBe("sequencer_stale");
+    }
     const missing = { ...openCall("/ls/local/missing"), create: CreateMode.NEVER };
     expect(codeOf(session.call({ $case: "open", value: missing }, { guard }))).toBe(
       "sequencer_stale",
@@ -276,6 +288,19 @@ describe("typed errors", () => {
     harness.advance(1);
     expect(codeOf(harness.resultOf(tag))).toBe("no_quorum");
     expect(harness.pair(0).log.proposed).toEqual([]);
+  });
+
+  it("says no_quorum as soon when the lease is renewed, but the epoch does not begin", () => {
+    const { harness, session, handle } = started();
+    harness.isHeldBack = true;
+    harness.elect(0, 600);
+    const tag = session.begin({ $case: "setContents", value: setCall(handle, "x") });
+    for (let i = 0; i < 10; i += 1) {
+      expect(harness.replyTo(tag)).toBe(undefined);
+      harness.advance(500);
+      harness.lease(600);
+    }
+    expect(codeOf(harness.resultOf(tag))).toBe("no_quorum");
   });
 
   it("says too_many_requests beyond the table of results, and request_forgotten below it", () => {
@@ -393,6 +418,7 @@ describe("typed errors", () => {
 
   it("says overloaded before a log that stands still has more in it than it takes in", () => {
     const { harness, session, handle } = started();
+    session.acquire(handle);
     harness.isHeldBack = true;
     const contents = new Uint8Array(FILE_BYTES_MAX);
     // A command is a little more than the file that it holds.
@@ -401,11 +427,22 @@ describe("typed errors", () => {
     const call = { $case: "setContents" as const, value };
     const write = (): number => session.begin(call);
     const tags = Array.from({ length: fit }, write);
-    const refused = write();
+    const create = { leaseMs: 0, caches: false, clientName: "" };
+    const refused = [
+      write(),
+      session.begin({ $case: "close", value: { handle } }),
+      harness.send({ call: { $case: "createSession", value: create } }),
+    ];
     expect(tags.map((tag) => harness.resultOf(tag))).toEqual(Array(fit).fill(undefined));
-    expect(codeOf(harness.resultOf(refused))).toBe("overloaded");
+    expect(refused.map((tag) => codeOf(harness.resultOf(tag)))).toEqual(
+      Array(refused.length).fill("overloaded"),
+    );
     harness.letGo();
     expect(codeOf(harness.resultOf(tags.at(-1) ?? 0))).toBe("setContents");
     expect(codeOf(session.call(call))).toBe("setContents");
+    expect([codeOf(session.close(handle)), codeOf(session.get(handle))]).toEqual([
+      "close",
+      "stale_handle",
+    ]);
   });
 });

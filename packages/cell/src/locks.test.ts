@@ -98,6 +98,17 @@ describe("locks", () => {
     expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
   });
 
+  it("are asked for once more in shared mode by one command, with one answer (LCK-11)", () => {
+    const harness = new Harness();
+    const [a] = sessions(harness, 1);
+    if (!a) throw new Error("a session");
+    const first = sequencerOf(a[0].acquire(a[1], SHARED));
+    const { length } = harness.chosen;
+    const again = harness.resultOf(a[0].beginAcquire(a[1], SHARED));
+    expect(again && sequencerOf(again)).toEqual(first);
+    expect(harness.chosen.length).toBe(length + 1);
+  });
+
   it("stay held when one of two claims of a handle is cancelled, and go with the last", () => {
     const harness = new Harness();
     const [a] = sessions(harness, 1);
@@ -297,8 +308,10 @@ describe("waiters", () => {
     expect(waiting).toBe(131_072);
     const [last] = full;
     const free = holder.open(`${PATH}-of-nobody`).handle;
-    const [released, closed] = held;
-    if (released === undefined || closed === undefined) throw new Error("sixteen handles");
+    const [released, closed, again] = held;
+    if (!released || !closed || !again) throw new Error("sixteen handles");
+    const late = new TestSession(harness);
+    const theirs = late.open(`${PATH}5`).handle;
     expect([
       codeOf(
         last.call({ $case: "acquire", value: { handle: full[1], mode: EXCLUSIVE, wait: true } }),
@@ -306,11 +319,24 @@ describe("waiters", () => {
       codeOf(
         holder.call({ $case: "acquire", value: { handle: free, mode: EXCLUSIVE, wait: false } }),
       ),
+      codeOf(
+        holder.call({ $case: "acquire", value: { handle: again, mode: EXCLUSIVE, wait: true } }),
+      ),
       codeOf(last.end()),
       codeOf(holder.release(released)),
+      codeOf(harness.resultOf(late.beginAcquire(theirs))),
       codeOf(holder.close(closed)),
       codeOf(holder.end()),
-    ]).toEqual(["overloaded", "acquire", "endSession", "release", "close", "endSession"]);
+    ]).toEqual([
+      "overloaded",
+      "acquire",
+      "acquire",
+      "endSession",
+      "release",
+      "none",
+      "close",
+      "endSession",
+    ]);
   });
 });
 
@@ -324,10 +350,17 @@ describe("a Release and an Acquire of one handle under way together", () => {
     const requestNumber = a[0].next++;
     expect(codeOf(a[0].acquire(a[1]))).toBe("acquire");
     const release = a[0].envelope({ $case: "release", value: { handle: a[1] } }, { requestNumber });
-    expect(codeOf(harness.resultOf(harness.send(release)))).toBe("release");
-    expect(codeOf(b[0].acquire(b[1]))).toBe("lock_held");
+    const waiting = b[0].beginAcquire(b[1]);
+    harness.isHeldBack = true;
+    const late = harness.send(release);
+    const attempt = { handle: a[1], mode: EXCLUSIVE, wait: false };
+    const again = a[0].begin({ $case: "acquire", value: attempt });
+    harness.letGo();
+    expect(codeOf(harness.resultOf(late))).toBe("release");
+    expect(codeOf(harness.resultOf(again))).toBe("acquire");
+    expect(harness.replyTo(waiting)).toBe(undefined);
     a[0].release(a[1]);
-    expect(codeOf(b[0].acquire(b[1]))).toBe("acquire");
+    expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
   });
 
   it("let those who wait already come first", () => {

@@ -60,6 +60,17 @@ describe("sessions", () => {
     expect(harness.replies).toEqual([]);
   });
 
+  it("lose it all alike, however many of them share the connection", () => {
+    const harness = new Harness();
+    const sessions = Array.from({ length: 5 }, () => new TestSession(harness, { from: 5 }));
+    for (const session of sessions) session.keepAlive();
+    harness.disconnect(5);
+    harness.advance(13_200);
+    const decided = sessions.map(({ id }) => ({ kind: "expiryDecided", sessionId: id }));
+    expect(harness.trace).toEqual(expect.arrayContaining(decided));
+    expect(harness.replies).toEqual([]);
+  });
+
   it("have one KeepAlive at a time: an older one is answered with an error", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

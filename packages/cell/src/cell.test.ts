@@ -33,6 +33,19 @@ describe("Cell, the thin whole", () => {
     expect(b.stat(hb).lockMode).toBe(LockMode.EXCLUSIVE);
   });
 
+  it("passes over an entry of the log that holds no command, at every replica", () => {
+    const harness = new Harness(3);
+    const session = new TestSession(harness);
+    harness.choose(Uint8Array.of(0xff));
+    expect(codeOf(session.tryOpen("/ls/local/f"))).toBe("open");
+    const refused = harness.trace.filter(({ kind }) => kind === "commandRefused");
+    expect(refused).toEqual(
+      Array(3).fill({ kind: "commandRefused", index: 3, reason: "undecodable" }),
+    );
+    const [hash, ...others] = harness.replicas.map(({ cell }) => cell.stateHash());
+    expect(others).toEqual([hash, hash]);
+  });
+
   it("holds a KeepAlive for 7 of 12 seconds (SES-7)", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

@@ -342,6 +342,21 @@ describe("hostile clients", () => {
     expect(codeOf(session.release(handle))).toBe("release");
   });
 
+  it("keeps no handle for one who closes it behind the end of its session", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open("/ls/local/l");
+    session.acquire(handle);
+    harness.isHeldBack = true;
+    const end = session.begin({ $case: "endSession", value: {} });
+    const close = session.begin({ $case: "close", value: { handle } });
+    harness.letGo();
+    expect([end, close].map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
+      "endSession",
+      "session_expired",
+    ]);
+  });
+
   // A number that is under way as one call, used for another, is answered with the first one's result.
   it("answers no call with the result of another", () => {
     const harness = new Harness();

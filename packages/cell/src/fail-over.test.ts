@@ -231,7 +231,11 @@ describe("fail-over", () => {
     const write = session.begin({ $case: "setContents", value: setCall(handle, "new") });
     harness.advance(13_899);
     expect(harness.replyTo(write)).toBe(undefined);
+    harness.isHeldBack = true;
     harness.advance(1);
+    // The decision is enough: the write is under way beside the expiry.
+    expect(harness.pair(1).log.proposed.length).toBe(2);
+    harness.letGo();
     expect(codeOf(harness.resultOf(write))).toBe("setContents");
   });
 

@@ -70,6 +70,8 @@ describe("ballot leader election", () => {
     one.run(5000);
     expect(one.election.leads).toBe(false);
     expect(one.election.happy).toBe(false);
+    // To others it names the one that its neighbour follows.
+    expect(one.election.knownLeader(one.now)).toBe(3);
   });
 
   it("does not take over without a quorum of round trips", () => {
@@ -199,6 +201,19 @@ describe("ballot leader election", () => {
     one.says(4, { leader: ballot(6, 5), happy: true });
     one.run(3000);
     expect(one.election.own).toEqual(ballot(5, 1));
+    expect(one.election.leads, "one neighbour overrules no quorum").toBe(true);
+  });
+
+  it("outbids nobody without a quorum, which may follow another by then", () => {
+    const one = new Proposer(5, ballot(4, 3));
+    for (const peer of [2, 3, 4]) one.says(peer, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    expect(one.election.own).toEqual(ballot(5, 1));
+    for (const peer of [2, 3]) one.says(peer, undefined);
+    one.run(500);
+    one.says(4, { leader: ballot(6, 4), happy: false });
+    one.run(1000);
+    expect(one.election.own).toEqual(ballot(5, 1));
   });
 
   it("leads nobody with a disk that is stuck", () => {
@@ -238,6 +253,45 @@ describe("ballot leader election", () => {
     expect(one.election.leads).toBe(false);
     one.run(500);
     expect(one.election.own).toEqual(ballot(7, 1));
+  });
+
+  it("is not turned away from its own claim by a prepare of a lower ballot", () => {
+    const one = new Proposer(3, ballot(4, 3));
+    one.says(2, { leader: ballot(4, 3), happy: false });
+    one.run(500);
+    one.election.observe(one.now, ballot(4, 9));
+    expect(one.election.leads).toBe(true);
+    expect(one.election.leader).toEqual(ballot(5, 1));
+  });
+
+  it("follows no leader that fell silent, though nobody takes its place", () => {
+    const one = new Proposer(3);
+    one.says(3, { ballot: ballot(3, 3), happy: true });
+    one.run(300);
+    expect(one.election.follows(ballot(3, 3))).toBe(true);
+    one.says(3, undefined);
+    one.run(500);
+    expect(one.election.leader).toEqual(ballot(3, 3));
+    expect(one.election.follows(ballot(3, 3))).toBe(false);
+  });
+
+  it("gives answers more time with each attempt that failed, and less again once one has lasted", () => {
+    const one = new Proposer(3, ballot(4, 3));
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      const { round } = one.election.own;
+      one.says(2, { leader: ballot(round + 1, 3), happy: false });
+      for (let ms = 0; ms < 2000 && one.election.own.round === round; ms += 1) one.run(1);
+    }
+    expect(one.election.own).toEqual(ballot(13, 1));
+    one.says(2, undefined);
+    one.run(1000);
+    expect(one.election.connected(one.now)).toBe(2);
+    one.says(2, { leader: ballot(13, 1), happy: true });
+    one.run(3000);
+    expect(one.election.connected(one.now)).toBe(2);
+    one.says(2, undefined);
+    one.run(500);
+    expect(one.election.connected(one.now)).toBe(1);
   });
 
   it("takes its own pause for nobody's silence, but not for ever", () => {

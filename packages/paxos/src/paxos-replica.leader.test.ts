@@ -1,4 +1,4 @@
-import { utf8Encode } from "@cubby/base";
+import { after, utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { epochOf, sameBallot, ZERO_BALLOT } from "./ballot.ts";
 import { ADOPT_PATIENCE_MS, LEASE_RENEW_MS } from "./limits.ts";
@@ -58,41 +58,72 @@ describe("a proposer", () => {
     ]);
   });
 
-  it("adopts the freshest log of a quorum: the highest accepted ballot, then the longest", () => {
-    const lone = new LoneEngine(1, {
-      ...formed(5),
-      promised: ballot(3, 2),
-      acceptedBallot: ballot(2, 2),
-      entries: commands("old", "older", "oldest"),
-    });
+  it.each([
+    [2, 3],
+    [3, 2],
+  ])(
+    "adopts the freshest log of a quorum: the highest accepted ballot, then the longest (%i first)",
+    (...order) => {
+      const lone = new LoneEngine(1, {
+        ...formed(5),
+        promised: ballot(3, 2),
+        acceptedBallot: ballot(2, 2),
+        entries: commands("old", "older", "oldest"),
+      });
+      const own = lone.stand();
+      lone.persist();
+      const promise = { kind: "promise", ballot: own, chosen: 0, firstSlot: 1 } as const;
+      const longer = { acceptedBallot: ballot(1, 4), length: 5, entries: [] };
+      const fresher = { acceptedBallot: ballot(3, 2), length: 2, entries: commands("x", "y") };
+      const [, output] = order.map((from) =>
+        lone.hear(from, { ...promise, ...(from === 2 ? longer : fresher) }),
+      );
+      expect(output?.records).toEqual([
+        { kind: "synchronised", ballot: own, firstSlot: 1, entries: commands("x", "y") },
+      ]);
+      // Both get the log; that they had a longer one of a lower ballot does not matter.
+      expect(output?.sends).toEqual(
+        order.map((to) => ({
+          to,
+          message: {
+            kind: "logPart",
+            ballot: own,
+            acceptedBallot: own,
+            firstSlot: 1,
+            entries: commands("x", "y"),
+            chosen: 0,
+            length: 2,
+          },
+        })),
+      );
+    },
+  );
+
+  it("tells each follower at once what any of them knew to be chosen", () => {
+    const lone = new LoneEngine(1, formed(5));
     const own = lone.stand();
     lone.persist();
-    const promise = { kind: "promise", ballot: own, chosen: 0, firstSlot: 1 } as const;
-    lone.hear(2, { ...promise, acceptedBallot: ballot(1, 4), length: 5, entries: [] });
-    const output = lone.hear(3, {
-      ...promise,
-      acceptedBallot: ballot(3, 2),
-      length: 2,
-      entries: commands("x", "y"),
-    });
-    expect(output.records).toEqual([
-      { kind: "synchronised", ballot: own, firstSlot: 1, entries: commands("x", "y") },
+    const promise = { kind: "promise", ballot: own, firstSlot: 1 } as const;
+    const none = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0, entries: [] };
+    lone.hear(2, { ...promise, ...none });
+    const fresher = { acceptedBallot: ballot(1, 4), length: 2, chosen: 1 };
+    const { sends } = lone.hear(3, { ...promise, ...fresher, entries: commands("x", "y") });
+    expect(sends).toMatchObject([
+      { to: 2, message: { kind: "logPart", firstSlot: 1, chosen: 1 } },
+      { to: 3, message: { kind: "logPart", firstSlot: 2, chosen: 1 } },
     ]);
-    // Both get the log; that they had a longer one of a lower ballot does not matter.
-    expect(output.sends).toEqual(
-      [2, 3].map((to) => ({
-        to,
-        message: {
-          kind: "logPart",
-          ballot: own,
-          acceptedBallot: own,
-          firstSlot: 1,
-          entries: commands("x", "y"),
-          chosen: 0,
-          length: 2,
-        },
-      })),
-    );
+  });
+
+  it("says nothing more for its ballot once it promised another, though a round is due", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    lone.persist();
+    lone.now = after(lone.now, 100);
+    const other = { kind: "prepare", ballot: ballot(own.round + 1, 3) } as const;
+    const log = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0 };
+    const { sends, sendsAfterPersist } = lone.hear(3, { ...other, ...log });
+    expect(kinds(sends)).toEqual(["heartbeatRequest", "heartbeatRequest"]);
+    expect(kinds(sendsAfterPersist)).toEqual(["promise"]);
   });
 
   it("does without an acceptor whose fresher log it cannot get, once another quorum promised", () => {
@@ -164,9 +195,12 @@ describe("a leader", () => {
 
   it("counts itself only after its own write (reliability §5.2)", () => {
     const { lone, own } = leading();
+    const { issued } = lone;
     lone.step({ kind: "propose", entries: commands("a") });
     // Of three, one follower and an unfinished write are no quorum.
     expect(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }).events).toEqual([]);
+    // The disk did something, and not this.
+    expect(lone.persist(issued).events).toEqual([]);
     expect(lone.persist().events).toEqual([{ kind: "chosen", slot: 2, command: utf8Encode("a") }]);
   });
 
@@ -389,20 +423,29 @@ describe("a leader's lease", () => {
     expect(output.records).toEqual([{ kind: "promised", ballot: ballot(own.round + 1, 3) }]);
   });
 
-  it("is handed over to a follower that is caught up, who is invited by name", () => {
-    const { lone, own } = leading();
-    lone.step({ kind: "propose", entries: commands("a") });
-    lone.persist();
-    lone.hear(3, { kind: "accepted", ballot: own, length: 2 });
-    const output = lone.step({ kind: "handOver" });
-    expect(output.sends).toEqual([
-      { to: 2, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
-      { to: 3, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
-      { to: 3, message: { kind: "invite", ballot: own, leaseRound: 1 } },
-    ]);
-    expect(output.events).toEqual([{ kind: "following", leader: undefined }]);
-    expect(lone.step({ kind: "propose", entries: commands("b") }).records).toEqual([]);
-  });
+  it.each([2, 3])(
+    "is handed over to the follower that is caught up, who is invited by name: %i",
+    (heir) => {
+      const { lone, own } = leading();
+      lone.step({ kind: "propose", entries: commands("a") });
+      lone.persist();
+      lone.hear(heir, { kind: "accepted", ballot: own, length: 2 });
+      const output = lone.step({ kind: "handOver" });
+      expect(output.sends).toEqual([
+        { to: 2, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
+        { to: 3, message: { kind: "leaseRelease", ballot: own, leaseRound: 1 } },
+        { to: heir, message: { kind: "invite", ballot: own, leaseRound: 1 } },
+      ]);
+      expect(output.events).toEqual([{ kind: "following", leader: undefined }]);
+      expect(lone.step({ kind: "propose", entries: commands("b") }).records).toEqual([]);
+      // Nobody is to follow a claim that is not meant, nor is the host told again.
+      const asked = lone.hear(2, { kind: "heartbeatRequest", round: 7 });
+      expect(asked.sends.filter(({ message }) => message.kind === "heartbeatReply")).toMatchObject([
+        { to: 2, message: { ballot: { round: 0 }, happy: false } },
+      ]);
+      expect([...asked.events, ...lone.wake(1).events]).toEqual([]);
+    },
+  );
 
   it("ends when its own disk is stuck for an election timeout (reliability §5.18)", () => {
     const { lone, own } = leading();
@@ -434,6 +477,12 @@ describe("a leader's word that it leads, without a clock", () => {
     expect(proven.events).toContainEqual({ kind: "confirmed", token: 7 });
     const again = lone.hear(3, { kind: "leaseGrant", ballot: own, leaseRound: 3 });
     expect(eventKinds(again.events)).not.toContain("confirmed");
+  });
+
+  it("is soon asked for again when nobody answers, however long the lease", () => {
+    const { lone } = leading({ leaseMs: 24_000, leaseRenewMs: 8_000 });
+    lone.step({ kind: "confirm", token: 7 });
+    expect(kinds(lone.wake(100).sends)).toContain("leaseRequest");
   });
 
   it("is not given by who follows", () => {

@@ -64,9 +64,14 @@ export class LoneEngine {
     return this.step({ kind: "message", from: replicaId(from), incarnation, message });
   }
 
-  /** All records handed out so far are durable. */
-  persist(): PaxosOutput {
-    return this.step({ kind: "persisted", through: this.#issued });
+  /** How many records were handed out so far. */
+  get issued(): RecordIndex {
+    return this.#issued;
+  }
+
+  /** The records through this one are durable: all that were handed out, if not said otherwise. */
+  persist(through = this.#issued): PaxosOutput {
+    return this.step({ kind: "persisted", through });
   }
 
   /** Wakes until it began to prepare, with every peer answering that it is unhappy. */

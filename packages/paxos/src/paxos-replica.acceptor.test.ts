@@ -273,12 +273,45 @@ describe("an acceptor", () => {
     expect(send?.message).toMatchObject({ kind: "promise", length: 2, firstSlot: 1, entries: [] });
   });
 
-  it("takes no word for a ballot but its owner's", () => {
-    const lone = follower();
-    const output = lone.hear(3, prepare(5, 1));
+  it.each([
+    prepare(5, 1),
+    { kind: "accept", ballot: ballot(1, 1), firstSlot: 3, entries: [c], chosen: 2 },
+    { kind: "leaseRelease", ballot: ballot(1, 1), leaseRound: 1 },
+    { kind: "invite", ballot: ballot(1, 1), leaseRound: 1 },
+  ] as const)("takes no word for a ballot but its owner's: $kind", (message) => {
+    const lone = synchronised();
+    const output = lone.hear(3, message);
     expect(output).toMatchObject({ sends: [], records: [], sendsAfterPersist: [], events: [] });
     expect(output.trace).toEqual([
       { kind: "messageDropped", from: 3, reason: "a ballot of somebody else" },
+    ]);
+  });
+
+  it("gives its log to nobody whose ballot it would no longer accept", () => {
+    const lone = synchronised();
+    const fetch = { kind: "fetch", from: 1, synchronised: false } as const;
+    const asks = (round: number, replica: number) =>
+      lone.hear(replica, {
+        ...fetch,
+        ballot: ballot(round, replica),
+        snapshotSlot: 0,
+        snapshotOffset: 0,
+      });
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    expect(asks(2, 3).sends).toMatchObject([{ to: 3, message: { kind: "logPart", length: 2 } }]);
+    lone.hear(1, prepare(3, 1));
+    lone.persist();
+    expect(asks(2, 3)).toMatchObject({ sends: [], sendsAfterPersist: [] });
+  });
+
+  it("asks for a log that it promised and never got, as soon as it hears of it", () => {
+    const lone = follower();
+    lone.hear(1, prepare(1, 1));
+    lone.persist();
+    const message = { kind: "chosen", ballot: ballot(1, 1), chosen: 0, length: 2 } as const;
+    expect(lone.hear(1, message).sends).toMatchObject([
+      { to: 1, message: { kind: "fetch", ballot: ballot(1, 1), from: 1, synchronised: false } },
     ]);
   });
 
@@ -404,6 +437,25 @@ describe("an acceptor's lease grant", () => {
     expect(stale.records).toEqual([]);
     const released = lone.hear(1, { kind: "leaseRelease", ballot: ballot(1, 1), leaseRound: 1 });
     expect(released.records).toEqual([{ kind: "promised", ballot: ballot(2, 3) }]);
+  });
+
+  it("ends by the leader's invitation as well, whose release was lost", () => {
+    const lone = synchronised();
+    lone.hear(1, request);
+    lone.persist();
+    const invited = lone.hear(1, { kind: "invite", ballot: ballot(1, 1), leaseRound: 1 });
+    expect(invited.records).toEqual([{ kind: "promised", ballot: ballot(2, 2) }]);
+  });
+
+  it("drops a kept prepare when a higher ballot is promised meanwhile", () => {
+    const lone = synchronised();
+    lone.hear(1, request);
+    lone.persist();
+    lone.hear(3, prepare(2, 3));
+    lone.hear(1, prepare(3, 1));
+    lone.persist();
+    expect(lone.wake(661).records).toEqual([]);
+    expect(lone.engine.status().promised).toEqual(ballot(3, 1));
   });
 
   it("does not keep its own leader from a higher ballot of its own", () => {

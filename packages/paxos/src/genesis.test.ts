@@ -29,6 +29,14 @@ describe("the first configuration", () => {
     );
   });
 
+  it("is put together by the coordinator alone, or two of them could differ", () => {
+    const lone = fresh(2);
+    lone.wake();
+    for (const peer of [1, 3]) {
+      expect(lone.hear(peer, { kind: "genesisStatus", members: [] }).records).toEqual([]);
+    }
+  });
+
   it("is complete when all have adopted it, not before", () => {
     const lone = fresh(1);
     lone.wake();
@@ -73,6 +81,14 @@ describe("the first configuration", () => {
     const shorter = fresh(2);
     const two = members(3).slice(0, 2);
     expect(shorter.hear(1, { kind: "genesisOffer", members: two }).records).toEqual([]);
+    // The others were started with other peers than this one.
+    for (const named of [
+      [1, 2, 4],
+      [1, 3, 4],
+    ]) {
+      const others = members(4).filter(({ replica }) => named.includes(replica));
+      expect(fresh(2).hear(1, { kind: "genesisOffer", members: others }).records).toEqual([]);
+    }
     const holding = fresh(2);
     holding.hear(1, { kind: "genesisOffer", members: members(3) });
     const second = holding.hear(3, { kind: "genesisOffer", members: other });

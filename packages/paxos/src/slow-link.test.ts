@@ -119,6 +119,42 @@ describe("a leader of a follower behind a slow link", () => {
     expect(partsIn(1_000)).toBeGreaterThan(5);
   });
 
+  it("keeps the log after the snapshot that the follower fetches, though it has a newer one", () => {
+    const lone = new LoneEngine(1, formed(3), { retainSlots: 0, snapshotPartBytes: 4 });
+    const own = lone.lead([2, 3]);
+    const proposeAll = (length: number) => {
+      lone.step({ kind: "propose", entries });
+      lone.persist();
+      lone.hear(2, { kind: "accepted", ballot: own, length });
+      lone.step({ kind: "snapshotTaken", slot: length, bytes: new Uint8Array(10) });
+    };
+    proposeAll(7);
+    const fetch = { kind: "fetch", ballot: own, from: 2, synchronised: true } as const;
+    lone.hear(3, { ...fetch, snapshotSlot: 7, snapshotOffset: 4 });
+    proposeAll(13);
+    expect(lone.engine.status()).toMatchObject({ length: 13, firstRetained: 8 });
+  });
+
+  it("prepares it again when its promise does not come", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([2]);
+    const prepared: unknown[] = [];
+    const see = ({ to, message }: Send) => {
+      if (message.kind === "prepare") prepared.push(to);
+    };
+    run(lone, own, 300, see, [2, 3]);
+    expect(new Set(prepared)).toEqual(new Set([3]));
+  });
+
+  it("goes above what a refusal says was promised, though no heartbeat tells of it", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([2, 3]);
+    const { round } = own;
+    lone.hear(3, { kind: "nack", ballot: own, promised: ballot(round + 5, 2) });
+    run(lone, own, 1_000, () => undefined, [2, 3]);
+    expect(lone.engine.status().promised).toEqual(ballot(round + 6, 1));
+  });
+
   it("offers nothing to one that has it all, writes it, and asks for what follows", () => {
     const lone = new LoneEngine(1, formed(3), { retainSlots: 0 });
     const own = lone.lead([2, 3]);

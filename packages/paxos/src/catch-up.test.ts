@@ -225,13 +225,24 @@ describe("catching up by snapshot", () => {
   });
 
   it("tells of the restored state only once its record is durable", () => {
-    const { catching, acceptor, take } = catchUp();
+    const { catching, acceptor, outbox, take } = catchUp();
+    const before = outbox.record(now, { kind: "grantMax", leaseMs: 600 });
     feed(catching, ...snapshotParts(7, 1));
     catching.onLogPart(now, part(8, commands("h"), 8, 8));
     acceptor.synchronise(now, leader, catching.first, catching.entries);
     acceptor.choose(8);
-    acceptor.deliver();
-    expect(take().events).toEqual([]);
+    const persisted = (through: number) => {
+      outbox.durability.persistedThrough(now, through);
+      acceptor.onPersisted();
+      acceptor.deliver();
+      return take().events;
+    };
+    expect(persisted(0)).toEqual([]);
+    expect(persisted(before)).toEqual([]);
+    expect(persisted(acceptor.logIndex)).toMatchObject([
+      { kind: "restored", slot: 7 },
+      { kind: "chosen", slot: 8 },
+    ]);
   });
 });
 

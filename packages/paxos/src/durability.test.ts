@@ -22,6 +22,14 @@ describe("what waits for the disk", () => {
     expect(durability.waitingMs(instant(9_100))).toBe(100);
   });
 
+  it("is over for what was handed out at one instant when the last of it is durable", () => {
+    const durability = new Durability();
+    const first = durability.issue(instant(1_000));
+    durability.issue(instant(1_000));
+    durability.persistedThrough(instant(1_100), first);
+    expect(durability.oldestMs(instant(1_500))).toBe(500);
+  });
+
   it("takes a pause of the process out of the wait, and no more of it", () => {
     const durability = new Durability();
     durability.excuse(instant(900), 500);

@@ -72,6 +72,22 @@ describe("the leader's lease", () => {
     expect(lease.until).toBe(1940);
   });
 
+  it("keeps no round that is over, nor more than any lease spans", () => {
+    const lease = new MasterLease(2, 100);
+    const grant = (round: number) => {
+      for (const from of [r1, r2]) lease.onGrant(from, round);
+    };
+    const over = lease.begin(at(1000), 600);
+    const [pushedOut = 0, oldest = 0] = Array.from({ length: 65 }, () =>
+      lease.begin(at(5000), 600),
+    );
+    grant(over);
+    grant(pushedOut);
+    expect(lease.until).toBeUndefined();
+    grant(oldest);
+    expect(lease.until).toBe(5540);
+  });
+
   it("is not revived by answers that were under way when it was voided", () => {
     const lease = new MasterLease(2, 100);
     const round = lease.begin(at(1000), 600);

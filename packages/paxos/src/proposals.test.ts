@@ -30,4 +30,14 @@ describe("proposals that wait", () => {
     expect(taken).toEqual(Array.from({ length: added }, (_, n) => n));
     expect(proposals.bytes).toBe(0);
   });
+
+  it("are taken once each, though some were taken by bytes and the rest fits", () => {
+    const proposals = new Proposals();
+    const big = new Uint8Array(90);
+    const rest = [1, 2, 3].map(command);
+    proposals.add([big, ...rest]);
+    expect(proposals.takeBatch(10, 95)).toEqual([big]);
+    expect(proposals.takeBatch(10, 95)).toEqual(rest);
+    expect(proposals).toMatchObject({ count: 0, bytes: 0 });
+  });
 });

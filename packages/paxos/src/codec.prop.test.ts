@@ -217,6 +217,21 @@ describe("the message codec", () => {
     expect(() => decodeMessage(huge)).toThrow("more entries than bytes");
   });
 
+  it("refuses what nobody honest says", () => {
+    const refuses = (message: PaxosMessage) =>
+      expect(() => decodeMessage(encodeMessage(message))).toThrow(DecodeError);
+    const named = (...ids: number[]) =>
+      ids.map((id) => ({ replica: id as ReplicaId, incarnation: "i" }));
+    for (const members of [named(2, 1), named(1, 1), named(REPLICA_ID_MAX + 1)]) {
+      refuses({ kind: "genesisOffer", members });
+    }
+    const lease = { leaseRound: 1, leaseMs: LEASE_MS_MAX + 1, chosen: 0, length: 0 };
+    refuses({ kind: "leaseRequest", ballot: ZERO_BALLOT, ...lease });
+    const snapshot = { slot: 1, sizeBytes: 3, checksum: 0, leaseMs: 600 };
+    const beyond = { offset: 2, bytes: new Uint8Array(2) };
+    refuses({ kind: "snapshotPart", ballot: ZERO_BALLOT, ...snapshot, ...beyond });
+  });
+
   it("fits the greatest batch into the greatest message", () => {
     const entries = [new Uint8Array(BATCH_BYTES_MAX - 20), new Uint8Array(COMMAND_BYTES_MAX)];
     const accept = {

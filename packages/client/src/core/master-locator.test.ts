@@ -232,6 +232,16 @@ describe("a cell that has begun anew, with its epochs", () => {
     expect(session.epoch).toBe(1);
   });
 
+  it("is not called out of reach meanwhile: its replicas answer", () => {
+    const world = new World([A]);
+    world.epoch = 5;
+    world.session();
+    begunAnew(world);
+    const session = world.session({ openWithinMs: 3_000 });
+    world.run(3_002);
+    expect(session.ending?.code).toBe("no_quorum");
+  });
+
   it("is told from one whose master shows a past epoch once in a while", () => {
     const world = new World([A]);
     world.epoch = 5;

@@ -241,6 +241,7 @@ export class MasterLocator {
 
   #onMasterClaim(now: Instant, endpoint: Endpoint, epoch: number): void {
     if (this.#isPast(now, epoch)) {
+      this.#masterlessAnswers += 1;
       if (endpoint === this.#master) this.#lose(now);
       return;
     }

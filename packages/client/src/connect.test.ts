@@ -58,4 +58,18 @@ describe("connecting", () => {
     expect(cell.state).toBe("safe");
     await until(() => replica.openSockets.length === 1);
   });
+
+  it("says that an address is wrong, though others are only full: it is no use to try again", async () => {
+    replica.isFull = true;
+    const stranger = await FakeReplica.start();
+    stranger.cellName = "elsewhere";
+    try {
+      const host = `${stranger.address},${replica.address}`;
+      const connecting = connect(`cubby://${host}/local`, { connectTimeoutMs: 500 });
+      const wrong = { code: "handshake_failed", outcome: "not-applied", retryable: false };
+      await expect(connecting).rejects.toMatchObject(wrong);
+    } finally {
+      await stranger.close();
+    }
+  });
 });

@@ -22,6 +22,19 @@ describe("locating the master (CELL-7)", () => {
     expect(world.connections).toEqual(["h:9"]);
   });
 
+  it("goes to a replica that it has only been told of, though nobody names the master", () => {
+    const world = new World([A]);
+    world.up.add(B).add(C);
+    world.replicas = [A, B, C];
+    const session = world.session();
+    world.kill(A);
+    world.hints.set(B, "");
+    world.elect(C);
+    world.run(2_000);
+    expect(world.connections).toEqual([C]);
+    expect([session.state, session.epoch]).toEqual(["safe", 2]);
+  });
+
   it("notices a new master within 50 ms, whenever within the first seconds it is elected", () => {
     for (let outageMs = 100; outageMs <= 2_900; outageMs += 140) {
       const world = new World(FIVE, `seed ${outageMs}`);
@@ -131,6 +144,22 @@ describe("locating the master (CELL-7)", () => {
     expect(world.connections).toEqual([B]);
   });
 
+  it("stays for a moment with a master whose lease has lapsed, and asks no other", () => {
+    const world = new World([A, B]);
+    const session = world.session();
+    world.deposed.add(A);
+    world.master = undefined;
+    const connects = world.connectAttempts.length;
+    const write = world.call(session, body.write);
+    world.run(900);
+    expect(world.connectAttempts).toHaveLength(connects);
+    world.deposed.delete(A);
+    world.master = A;
+    world.run(500);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+  });
+
   it("finds the master though a replica that was deposed is the first to answer", () => {
     const world = new World(FIVE);
     world.deposed.add(A);
@@ -181,6 +210,28 @@ describe("locating the master (CELL-7)", () => {
     expect(session.ending?.code).toBe("handshake_failed");
     expect(session.ending?.detail).toContain('serves the cell "local", not "elsewhere"');
     expect(world.connectAttempts).toHaveLength(1);
+  });
+
+  it("takes whichever cell answers when none is named, and then no other", () => {
+    const world = new World([A], "seed", "");
+    expect(world.session().state).toBe("safe");
+    expect(world.core.cellName).toBe("local");
+    world.cut(A);
+    world.cellName = "elsewhere";
+    world.run(2_000);
+    expect(world.connections).toEqual([]);
+    expect(world.core.cellName).toBe("local");
+  });
+
+  it("gives up a connection that is neither made nor refused, and tries again", () => {
+    const address = "127.0.0.1:1";
+    const world = new World([address]);
+    world.hanging.add(address);
+    const session = world.session({ openWithinMs: 6_000 });
+    world.run(6_002);
+    expect(world.connectAttempts).toHaveLength(3);
+    expect(session.ending?.code).toBe("unreachable");
+    expect(session.ending?.detail).toContain("not made in time");
   });
 
   it("does not go back to a master of a past epoch", () => {
@@ -348,5 +399,11 @@ describe("a cell whose replicas move while the client runs (CELL-7)", () => {
       expect(world.connections).toEqual([`h:${n}`]);
     }
     expect(session.state).toBe("safe");
+    // Where nobody answers any more is not tried for ever.
+    world.kill(world.master ?? "");
+    const lostAt = world.now;
+    world.run(600_000);
+    const tried = world.connectAttempts.filter((a) => a.at > lostAt).map((a) => a.address);
+    expect(new Set(tried).size).toBeLessThanOrEqual(32);
   });
 });

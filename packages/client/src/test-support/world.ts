@@ -25,6 +25,8 @@ export class World {
   readonly core: ClientCore;
   /** Replicas that accept connections. */
   readonly up = new Set<string>();
+  /** Replicas to which a connection is neither made nor refused. */
+  readonly hanging = new Set<string>();
   /** Replicas that accept connections and then say nothing. */
   readonly mute = new Set<string>();
   /** Replicas that were master, are cut off from the others, and do not know it. */
@@ -36,6 +38,10 @@ export class World {
   hint: string | undefined;
   /** Whom each names, before the above. */
   readonly hints = new Map<string, string>();
+  /** Whom they name as the cell's replicas. */
+  replicas: readonly string[] = [];
+  /** What they say is the name of their cell. */
+  cellName = "local";
   epoch = 1;
   leaseMs = 12_000;
   windowMax = 256;
@@ -183,6 +189,7 @@ export class World {
 
   #connect(connection: ConnectionId, address: string): void {
     this.connectAttempts.push({ at: this.now, address });
+    if (this.hanging.has(address)) return;
     if (this.up.has(address)) {
       this.#open.set(connection, address);
       this.core.step(this.now, { kind: "connected", connection });
@@ -250,11 +257,11 @@ export class World {
       : (this.hints.get(address) ?? this.hint ?? this.master ?? "");
     const isMaster = isDeposed || address === this.master;
     const value = {
-      cellName: "local",
+      cellName: this.cellName,
       replicaId: idOf(address),
       masterId: isMaster ? idOf(address) : masterAddress === "" ? 0 : idOf(masterAddress),
       masterAddress,
-      replicas: [],
+      replicas: this.replicas.map((to) => ({ replicaId: idOf(to), address: to })),
     };
     return { $case: "locate", value };
   }

@@ -1,5 +1,21 @@
 import { describe, expect, it } from "vitest";
 import { ALONE, answer, body, opened, written } from "../test-support/world.ts";
+import { Call } from "./call.ts";
+import { RequestTable } from "./request-table.ts";
+
+describe("a request table", () => {
+  it("keeps nothing of calls that have been answered", () => {
+    const { session } = opened();
+    const table = new RequestTable(256);
+    for (let i = 0; i < 100; i += 1) {
+      const calls = [body.largeWrite, body.read, body.write].map((b) => new Call(session, b));
+      for (const call of calls) table.enqueue(call);
+      for (let call = table.admit(); call !== undefined; call = table.admit())
+        table.onAnswered(call);
+    }
+    expect([table.inFlightCount, table.queuedCount, table.keptCount]).toEqual([0, 0, 0]);
+  });
+});
 
 describe("contents in flight", () => {
   it("are those of one large file at most, in order, so that a KeepAlive is not late behind them", () => {

@@ -59,6 +59,11 @@ export class RequestTable {
     return this.#queuedCount;
   }
 
+  /** How much it remembers beside what is in flight: past calls included. */
+  get keptCount(): number {
+    return this.#queue.length + this.#contents.size;
+  }
+
   get hasUnsent(): boolean {
     return this.#unsentCount > 0;
   }

@@ -336,6 +336,13 @@ describe("giving up", () => {
     expect(world.of("acquire")).toHaveLength(1);
   });
 
+  it("leaves room for others to wait, when what is given up was not sent yet", () => {
+    const { world, session } = opened();
+    world.kill(A);
+    for (let i = 0; i < 300; i += 1) world.abort(world.call(session, body.acquire));
+    expect(world.call(session, body.acquire).isSettled).toBe(false);
+  });
+
   it("still sees a release and a close through", () => {
     const world = new World([A, "h:2"]);
     const session = world.session();
@@ -349,6 +356,8 @@ describe("giving up", () => {
     expect(world.last("release")).toMatchObject({ address: "h:2", request: { requestNumber: 1 } });
     world.reply(world.last("release"), answer.released);
     expect(session.inFlightCount).toBe(0);
+    expect(world.settled).toEqual([release]);
+    expect(release.failure?.code).toBe("deadline_exceeded");
   });
 
   it("does not call a release that was not sent yet not applied: it will be", () => {
@@ -484,6 +493,18 @@ describe("HND-4: only a suffix of a session's operations is lost", () => {
     // Answers that were on their way change nothing any more.
     for (const arrival of world.of("setContents")) world.reply(arrival, written);
     for (const call of calls.slice(firstLost)) expect(call.failure?.code).toBe("session_expired");
+  });
+});
+
+describe("a call that is refused for the moment", () => {
+  it("goes out again within milliseconds, though nothing else happens", () => {
+    const { world, session } = opened();
+    const write = world.call(session, body.write);
+    world.refuse(world.last("setContents"), "overloaded");
+    world.run(50);
+    expect(world.of("setContents").map((a) => a.request.requestNumber)).toEqual([1, 1]);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
   });
 });
 

@@ -99,14 +99,17 @@ describe("a session's life", () => {
   });
 
   it("believes no such answer once the machine has slept", () => {
-    const world = new World([A]);
-    const session = world.session();
-    const first = world.last("keepAlive");
-    world.run(8_000);
-    world.suspend();
-    const value = { leaseMs: 12_000, heldMs: 7_000, failOverEpoch: 0 };
-    world.reply(first, { $case: "keepAlive", value });
-    expect(session.state).toBe("jeopardy");
+    // Asleep, the clock stands still: it may fall asleep in the instant in which it has asked.
+    for (const awakeMs of [8_000, 0]) {
+      const world = new World([A]);
+      const session = world.session();
+      const first = world.last("keepAlive");
+      world.run(awakeMs);
+      world.suspend();
+      const value = { leaseMs: 12_000, heldMs: 7_000, failOverEpoch: 0 };
+      world.reply(first, { $case: "keepAlive", value });
+      expect(session.state).toBe("jeopardy");
+    }
   });
 
   it("sees the deadline before the input that comes after it", () => {
@@ -158,6 +161,18 @@ describe("a session's life", () => {
     expect(session.state).toBe("closed");
   });
 
+  it("closes in bounded time when the process wakes late, with a repeat due as well", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.deposed.add(A);
+    world.close(session, 500);
+    world.run(490);
+    expect(session.state).toBe("closing");
+    world.stall(500);
+    world.run(0);
+    expect(session.state).toBe("closed");
+  });
+
   it("closes at a master that it has never acknowledged", () => {
     const world = new World([A, B]);
     const session = world.session();
@@ -192,6 +207,17 @@ describe("a session's life", () => {
     expect(session.state).toBe("closed");
     expect(session.ending).toMatchObject({ code: "unreachable", outcome: "not-applied" });
     expect(session.ending?.detail).toContain("h:2: refused");
+  });
+
+  it("is not asked for again when the cell refuses it for good", () => {
+    for (const code of ["invalid_argument", "quota_exceeded", "unsupported"] as const) {
+      const world = new World([A]);
+      world.creates = "later";
+      const session = world.session();
+      world.refuse(world.last("createSession"), code);
+      expect(session.state).toBe("closed");
+      expect(session.ending).toMatchObject({ code, outcome: "not-applied" });
+    }
   });
 
   it("does not name a replica as down that has answered since", () => {
@@ -229,6 +255,18 @@ describe("a suspended machine", () => {
     world.reply(before, { $case: "keepAlive", value });
     expect(session.state).toBe("jeopardy");
     expect(world.last("keepAlive")).not.toBe(before);
+    world.answerKeepAlive(0);
+    expect(session.state).toBe("safe");
+  });
+
+  it("puts the lease in doubt too while there is no master to ask", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.kill(A);
+    world.suspend();
+    expect(session.state).toBe("jeopardy");
+    world.up.add(A);
+    world.run(1_100);
     world.answerKeepAlive(0);
     expect(session.state).toBe("safe");
   });
@@ -321,6 +359,19 @@ describe("a change of master", () => {
     expect(session.epoch).toBe(2);
   });
 
+  it("is learned by an idle session too, when its KeepAlive is refused", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const held = world.last("keepAlive");
+    world.run(7_000);
+    // Deposed with its answer under way, and elected anew; the connection stays.
+    world.elect(A);
+    const value = { leaseMs: 12_000, heldMs: 7_000, failOverEpoch: 0 };
+    world.reply(held, { $case: "keepAlive", value }, 1);
+    expect([session.epoch, session.state]).toEqual([2, "safe"]);
+    expect(world.events.at(-1)).toMatch(/failOver$/);
+  });
+
   it("sends an Acquire that waits once more, since the new master knows of no waiter", () => {
     const world = new World([A]);
     const session = world.session();
@@ -360,6 +411,18 @@ describe("a change of master", () => {
     expect(world.of("setContents")).toHaveLength(1);
     world.reply(world.last("setContents"), written);
     expect(write.result).toEqual(written);
+  });
+
+  it("sends no Cancel when a call is given up after the lease has run out unnoticed", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const acquire = world.call(session, body.acquire);
+    world.stall(20_000);
+    world.abort(acquire);
+    expect(session.state).toBe("jeopardy");
+    expect(world.of("cancel")).toHaveLength(0);
+    world.answerKeepAlive(15_000);
+    expect(world.of("cancel")).toHaveLength(1);
   });
 
   it("repeats a request whose master was deposed with it under way", () => {

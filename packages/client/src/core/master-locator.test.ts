@@ -362,6 +362,28 @@ describe("a master that falls silent", () => {
     expect(world.events.map((event) => event.split(":")[1])).toEqual(["opened", "failOver"]);
   });
 
+  it("is not followed to where it points when the last session has ended by then", () => {
+    for (const answersAs of ["located", "refused"] as const) {
+      const world = new World([A, B]);
+      const session = world.session();
+      world.mute.add(A);
+      world.run(7_700);
+      const asked = world.last("locate");
+      // The answer is the first thing that the process sees.
+      world.stall(60_000);
+      const connects = world.connectAttempts.length;
+      if (answersAs === "refused") world.refuse(asked, "not_master", 0, B);
+      else {
+        const named = { replicaId: 1, masterId: 2, masterAddress: B, replicas: [] };
+        world.reply(asked, { $case: "locate", value: { cellName: "local", ...named } }, 0);
+      }
+      expect(session.state).toBe("expired");
+      world.run(10_000);
+      expect(world.connectAttempts).toHaveLength(connects);
+      expect(world.connections).toEqual([]);
+    }
+  });
+
   it("is left within two seconds when a call waits for it", () => {
     const world = new World([A, B]);
     const session = world.session();

@@ -349,6 +349,8 @@ export class MasterLocator {
   #follow(now: Instant, address: string): void {
     const endpoint = this.#learn(address);
     if (endpoint === undefined || this.#master !== undefined) return;
+    // What this answer took the master from may have been the last session.
+    if (!this.#isWanted) return;
     const { followedAt } = endpoint;
     if (followedAt !== undefined && now < after(followedAt, FAST_PROBE_MS_MIN)) return;
     if (this.#ask(now, endpoint)) endpoint.followedAt = now;

@@ -372,6 +372,21 @@ describe("a change of master", () => {
     expect(world.events.at(-1)).toMatch(/failOver$/);
   });
 
+  it("lets calls pass at once where the master says that there is nothing to acknowledge", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.cut(A);
+    world.elect(A);
+    world.acknowledged.add(session.sessionId);
+    world.run(100);
+    const write = world.call(session, body.write);
+    expect(world.of("setContents")).toHaveLength(0);
+    world.answerKeepAlive(0);
+    world.reply(world.last("setContents"), written);
+    expect(write.result).toEqual(written);
+    expect(world.events.at(-1)).toMatch(/failOver$/);
+  });
+
   it("sends an Acquire that waits once more, since the new master knows of no waiter", () => {
     const world = new World([A]);
     const session = world.session();

@@ -59,7 +59,6 @@ const LOCATE: LocateRequest = { kind: "locate" };
 
 type Connection = {
   readonly id: ConnectionId;
-  isConnected: boolean;
   nextTag: number;
   lastHeardAt: Instant;
   /** Bytes that end no reply came then. */
@@ -201,8 +200,7 @@ export class ClientCore implements SessionHost, LocatorHost {
 
   #onConnected(now: Instant, id: ConnectionId): void {
     const connection = this.#connections.get(id);
-    if (connection === undefined || connection.isConnected) return;
-    connection.isConnected = true;
+    if (connection === undefined) return;
     connection.lastHeardAt = now;
     this.#locator.onConnected(now, id);
   }
@@ -329,7 +327,6 @@ export class ClientCore implements SessionHost, LocatorHost {
     this.#nextConnection += 1;
     this.#connections.set(id, {
       id,
-      isConnected: false,
       nextTag: 1,
       lastHeardAt: this.#now,
       partAt: 0 as Instant,

@@ -118,11 +118,9 @@ export class MasterLocator {
       return;
     }
     this.#master = undefined;
-    this.#masterEpoch = 0;
     // Whoever comes next has no session yet: no master that was deposed can make one for him, and the
     // cell may have begun anew by then.
     this.#highestEpoch = 0;
-    this.#pastEpochsSince = undefined;
     this.#probeAt = NEVER;
     for (const endpoint of this.#endpoints) this.#drop(endpoint);
   }
@@ -300,7 +298,6 @@ export class MasterLocator {
   #lose(now: Instant): void {
     if (this.#master === undefined) return;
     this.#master = undefined;
-    this.#masterEpoch = 0;
     this.#host.onMasterLost(now);
     if (this.#isWanted) this.#seek(now);
   }

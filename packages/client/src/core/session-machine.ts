@@ -235,7 +235,7 @@ export class SessionMachine implements CallingSession {
       this.#calls.onReply(now, connection, waiting, reply);
       return;
     }
-    if (this.isOver || connection !== this.#link) return;
+    if (connection !== this.#link) return;
     switch (waiting.call) {
       case "createSession":
         if (waiting === this.#control) this.#onCreateReply(now, waiting, reply);
@@ -485,11 +485,6 @@ export class SessionMachine implements CallingSession {
   /** A KeepAlive, CreateSession or EndSession was refused, for the moment or by the wrong replica. */
   #onControlRefused(now: Instant, code: ErrorCode, hint: string, epoch: number): void {
     this.#suspectAt = NEVER;
-    if (code === "stale_epoch" && epoch > this.#epoch) {
-      this.#adoptEpoch(epoch);
-      this.#sendControl(now);
-      return;
-    }
     // Liveness: what acknowledged the fail-over was lost with its connection, and no KeepAlive follows it.
     if (code === "stale_epoch" && this.#state === "closing") this.#acknowledgedEpoch = 0;
     this.#controlAt = after(now, CONTROL_REPEAT_MS);

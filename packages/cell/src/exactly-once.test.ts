@@ -129,6 +129,25 @@ describe("exactly once (GAP-11)", () => {
     expect(codeOf(session.get(opened))).toBe("stale_handle");
   });
 
+  it("leaves alone what a Cancel finds done that gives nothing back", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    const requestNumber = session.next;
+    session.next += 1;
+    const write = session.envelope(
+      { $case: "setContents", value: setCall(handle, "x") },
+      { requestNumber },
+    );
+    const written = harness.resultOf(harness.send(write));
+    expect(codeOf(written)).toBe("setContents");
+    expect(session.call({ $case: "cancel", value: { requestNumber } })).toEqual({
+      $case: "cancel",
+      value: { released: false },
+    });
+    expect(harness.resultOf(harness.send(write))).toEqual(written);
+  });
+
   it("keeps a failed result like any other: the same number does not succeed later", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

@@ -329,6 +329,20 @@ describe("hostile clients", () => {
     }
   });
 
+  it("grants nothing to a handle whose Open is cancelled after it made its file", () => {
+    const harness = new Harness();
+    const [session, other] = [new TestSession(harness), new TestSession(harness)];
+    const requestNumber = session.next;
+    const { handle } = session.open("/ls/local/l");
+    session.lowest = requestNumber;
+    harness.isHeldBack = true;
+    session.begin({ $case: "cancel", value: { requestNumber } });
+    const acquire = session.beginAcquire(handle);
+    harness.letGo();
+    expect(codeOf(harness.resultOf(acquire))).toBe("stale_handle");
+    expect(other.stat(other.open("/ls/local/l").handle).lockMode).toBe(LockMode.FREE);
+  });
+
   it("keeps open a handle whose Close was cancelled before it came", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

@@ -121,6 +121,18 @@ describe("apply, one command", () => {
     expect(codeOfOutcome(inSession(2, 1, claim(2)))).toBe("acquire");
   });
 
+  it("grants a lock in no mode but exclusive and shared", () => {
+    const { state, inSession } = started();
+    const acquire = (number: number, mode: number): string => {
+      const terms = { path: "/ls/local", instance: 1, wait: true, lockDelayMs: 0 };
+      const value = { ...terms, handleId: number, mode: mode as LockMode };
+      return codeOfOutcome(inSession(number, 1, { $case: "acquireLock", value }));
+    };
+    expect([acquire(1, LockMode.FREE), acquire(2, 7)]).toEqual(Array(2).fill("invalid_argument"));
+    expect(state.locksHeld).toBe(0);
+    checkInvariants(state);
+  });
+
   // Guard: a number whose Open has no result, since it needed no command, opens no other node.
   it("creates no ephemeral node under the number of a handle of another node (NS-5)", () => {
     const { state, inSession } = started();

@@ -1,8 +1,10 @@
 import { utf8Decode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { describeDamage } from "./journal-damage.ts";
+import { recover } from "./journal-recovery.ts";
 import { codeOf, TestClient } from "./replica-client.test-support.ts";
 import { type Host, World } from "./replica-world.test-support.ts";
+import { drive, type SimDisk } from "./simulated-disk.ts";
 
 function served(replicas: number, seed: string, snapshotEverySlots?: number) {
   const options = snapshotEverySlots === undefined ? {} : { snapshotEverySlots };
@@ -129,6 +131,26 @@ describe("damage in a directory", () => {
     expect(first && describeDamage(first)).toMatch(/^segment-00000001 at byte \d+, slot \d+: /);
     expect(first?.isTail).toBe(false);
     expect(master.replica).toBe(undefined);
+  });
+
+  it("that takes the last write is named, if a promise was in it, as soon as that has left", () => {
+    const world = new World({ replicas: 3, seed: "promise lost" });
+    const promised = new Map<number, SimDisk>();
+    world.onLeave = ({ id, disk }, _to, { kind }) => {
+      if (kind === "promise" && !promised.has(id)) promised.set(id, disk.copy());
+    };
+    world.startAll().run(2_000);
+    expect(promised.size).toBeGreaterThan(0);
+    for (const disk of promised.values()) {
+      expect(drive(disk.copy(), recover({ expected: {} })).kind).toBe("recovered");
+      const bytes = disk.content("segment-00000001");
+      const last = bytes.findLastIndex((byte) => byte !== 0);
+      bytes.fill(0, last - (last % 4_096), last + 1);
+      const result = drive(disk, recover({ expected: {} }));
+      expect(result.kind === "damaged" && result.damages.map(({ kind }) => kind)).toEqual([
+        "lostVital",
+      ]);
+    }
   });
 
   it("in the newest snapshot is named, and the journal behind the one before makes up for it", () => {

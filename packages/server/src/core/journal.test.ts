@@ -26,6 +26,19 @@ describe("the journal", () => {
     ]);
   });
 
+  it("gives back numbers of any size, and all of a ballot", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    const ballot = { round: 2 ** 40 + 3, priority: 7, replica: 2 };
+    const slots = [2 ** 32 + 1, 2 ** 52 + 5];
+    journal.append(slots.map((slot) => ({ ...record(slot), ballot })));
+    settle(journal, disk);
+    const { records } = mustRecover(disk);
+    expect(records.map((found) => [found.slot, found.ballot])).toEqual(
+      slots.map((slot) => [slot, ballot]),
+    );
+  });
+
   it("puts all that gathers during a write into the next one", () => {
     const disk = formattedDisk();
     const { journal } = openJournal(disk);

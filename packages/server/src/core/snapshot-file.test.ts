@@ -1,3 +1,4 @@
+import { crc32c } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { IDENTITY } from "./journal.test-support.ts";
 import { DiskFailure, RequestIds } from "./journal-task.ts";
@@ -68,6 +69,16 @@ describe("a snapshot file", () => {
     const longer = new Uint8Array(bytes.length + 1);
     longer.set(bytes);
     expect(decodeSnapshot(longer, 42, IDENTITY)).toMatchObject({ problem: "malformed" });
+  });
+
+  it("of another format version is refused by name, if its head is whole", () => {
+    const bytes = written(300).disk.content(FILE);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    view.setUint32(4, 2, true);
+    expect(decodeSnapshot(bytes, 42, IDENTITY)).toMatchObject({ problem: "checksum" });
+    const content = bytes.subarray(16, 16 + view.getUint32(8, true));
+    view.setUint32(12, crc32c(content, crc32c(bytes.subarray(0, 12))), true);
+    expect(decodeSnapshot(bytes, 42, IDENTITY)).toEqual({ kind: "otherVersion", version: 2 });
   });
 
   it("has its name only once it was read back, and goes to the disk in small pieces", () => {

@@ -9,8 +9,10 @@
 
 import { EMPTY_BYTES, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
+import { encodeIdentity } from "./identity.ts";
 import {
   formattedDisk,
+  IDENTITY,
   mustRecover,
   openJournal,
   record,
@@ -20,6 +22,7 @@ import {
 import type { Journal } from "./journal.ts";
 import { describeDamage } from "./journal-damage.ts";
 import { recover } from "./journal-recovery.ts";
+import { encodeWitness } from "./journal-witness.ts";
 import { segmentFile } from "./segment-header.ts";
 import { driveFor, type SimDisk } from "./simulated-disk.ts";
 
@@ -215,8 +218,9 @@ describe("damage", () => {
   it("is found for every single bit of the journal that flips", () => {
     const { disk, to } = scene("vital", "middle");
     for (let at = 0; at < to + PAGE; at += 1) {
-      // Of the zeros behind the records a sample is enough.
-      if (at % 32 !== 0 && disk.content(SEGMENT)[at] === 0) continue;
+      // Of the zeros behind the records, which begin with their page, a sample is enough.
+      const isSampled = at % PAGE > 128 && at % 32 !== 0;
+      if (isSampled && disk.content(SEGMENT)[at] === 0) continue;
       const copy = disk.copy();
       const bytes = copy.content(SEGMENT);
       bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
@@ -374,6 +378,8 @@ describe("identity and witness", () => {
       bytes[20] = (bytes[20] ?? 0) ^ 1;
     },
     truncate: (disk, file) => disk.replace(file, disk.content(file).slice(0, 100)),
+    // Created, and never written.
+    empty: (disk, file) => disk.replace(file, EMPTY_BYTES),
   };
 
   for (const [name, apply] of Object.entries(harms)) {
@@ -405,10 +411,36 @@ describe("identity and witness", () => {
     it(`identity, both copies, ${name}: does not start`, () => {
       const { disk } = scene("vital", "middle");
       for (const copy of ["a", "b"]) apply(disk, `identity-${copy}`);
-      const isGone = name === "remove" || name === "zero";
+      const isGone = ["remove", "zero", "empty"].includes(name);
       expect(recoverFrom(disk).kind).toBe(isGone ? "partlyFormatted" : "damaged");
     });
   }
+
+  it("identity, two copies that differ: does not start", () => {
+    for (const more of [{ replica: 2 }, { cellName: "other" }, { incarnation: "01".repeat(16) }]) {
+      const disk = formattedDisk();
+      disk.replace("identity-b", encodeIdentity({ ...IDENTITY, ...more }));
+      const result = recoverFrom(disk);
+      expect(result.kind === "damaged" && result.damages.map(describeDamage)).toEqual([
+        expect.stringContaining("the copies differ"),
+      ]);
+    }
+  });
+
+  it("witness, one copy of another directory: is written again from the other", () => {
+    for (const more of [{ cellId: "01".repeat(16) }, { incarnation: "01".repeat(16) }]) {
+      const { disk } = scene("vital", "middle");
+      const foreign = encodeWitness(
+        { version: 99, life: 9, vital: undefined },
+        { ...IDENTITY, ...more },
+      );
+      disk.replace("witness-a", foreign.slice());
+      expect(mustRecover(disk).notes).toEqual([{ kind: "copyRepaired", file: "witness-a" }]);
+      for (const copy of ["a", "b"]) disk.replace(`witness-${copy}`, foreign.slice());
+      const result = recoverFrom(disk);
+      expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("amnesia");
+    }
+  });
 
   it("the good copy of the witness stays until the bad one is written again", () => {
     for (const bad of ["a", "b"]) {

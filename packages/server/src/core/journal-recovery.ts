@@ -235,27 +235,42 @@ class Recovery {
     return { good, bad };
   }
 
-  /** The newest one that is good; each bad one is noted, and the journal has to make up for it. */
+  /**
+   * The newest one that is good; each bad one is noted, and the journal has to make up for it. If there
+   * are more than are kept, a stop came before a removal, perhaps of a bad one: then the one to fall back
+   * to, which costs another its file, must be known to be good too.
+   */
   *#readSnapshot(files: readonly string[], owner: DirectoryIdentity): DiskTask<FoundSnapshot> {
-    const slots = files.flatMap((file) => snapshotSlotOf(file) ?? []).sort((a, b) => a - b);
+    const found = files.flatMap((file) => snapshotSlotOf(file) ?? []).sort((a, b) => b - a);
+    const knownMin = found.length > SNAPSHOTS_KEPT ? SNAPSHOTS_KEPT : 1;
+    let snapshot: FoundSnapshot["snapshot"];
+    const slots: number[] = [];
     const badFiles: string[] = [];
-    for (let slot = slots.at(-1); slot !== undefined; slot = slots.at(-1)) {
-      const file = snapshotFile(slot);
-      const bytes = yield* this.#tryRead(file);
-      const read = bytes === undefined ? undefined : decodeSnapshot(bytes, slot, owner);
-      if (read?.kind === "otherVersion") {
-        throw new Stop({ kind: "otherVersion", file, version: read.version });
+    for (const slot of found) {
+      if (slots.length < knownMin) {
+        const read = yield* this.#tryReadSnapshot(slot, owner);
+        if (read === undefined) {
+          badFiles.push(snapshotFile(slot));
+          continue;
+        }
+        snapshot ??= read;
       }
-      if (read?.kind === "ok") {
-        const snapshot = { ...read.snapshot, stateHash: read.stateHash };
-        return { snapshot, slots, badFiles };
-      }
-      const { problem, offset } = read ?? { problem: "unreadable", offset: 0 };
-      this.#notes.push({ kind: "snapshotDamaged", file, problem, offset });
-      badFiles.push(file);
-      slots.pop();
+      slots.unshift(slot);
     }
-    return { snapshot: undefined, slots, badFiles };
+    return { snapshot, slots, badFiles };
+  }
+
+  *#tryReadSnapshot(slot: number, owner: DirectoryIdentity): DiskTask<FoundSnapshot["snapshot"]> {
+    const file = snapshotFile(slot);
+    const bytes = yield* this.#tryRead(file);
+    const read = bytes === undefined ? undefined : decodeSnapshot(bytes, slot, owner);
+    if (read?.kind === "otherVersion") {
+      throw new Stop({ kind: "otherVersion", file, version: read.version });
+    }
+    if (read?.kind === "ok") return { ...read.snapshot, stateHash: read.stateHash };
+    const { problem, offset } = read ?? { problem: "unreadable", offset: 0 };
+    this.#notes.push({ kind: "snapshotDamaged", file, problem, offset });
+    return undefined;
   }
 
   /** Not by themselves a reason to refuse; but where the journal is, the operator must hear of both. */

@@ -135,6 +135,32 @@ describe("snapshots of the journal", () => {
     ]);
   });
 
+  it("stay to fall back to only if they are good, also if a stop kept a damaged one from its removal", () => {
+    const { disk } = threeTens();
+    harm(disk, snapshotFile(20));
+    const { journal } = openJournal(disk);
+    journal.writeSnapshot(snapshotAt(30));
+    while (journal.snapshotSlot < 30) {
+      disk.submit(journal.takeRequests());
+      journal.onCompletion(disk.complete());
+    }
+    const stopped = disk.copy();
+    const next = openJournal(stopped);
+    expect(next.recovered.snapshot?.slot).toBe(30);
+    expect(next.recovered.journal.snapshots).toEqual([10, 30]);
+    expect(next.recovered.notes).toMatchObject([
+      { kind: "snapshotDamaged", file: snapshotFile(20) },
+    ]);
+    const rotten = stopped.copy();
+    harm(rotten, snapshotFile(30));
+    expect(mustRecover(rotten).snapshot?.slot).toBe(10);
+    take(next.journal, stopped, 40);
+    expect(stopped.names().filter((name) => name.startsWith("snapshot-"))).toEqual([
+      snapshotFile(30),
+      snapshotFile(40),
+    ]);
+  });
+
   it("are written one at a time, and of those that wait only the latest", () => {
     const disk = formattedDisk();
     const { journal } = openJournal(disk);

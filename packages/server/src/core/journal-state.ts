@@ -19,7 +19,7 @@ export type JournalState = {
   readonly hash: number;
   readonly checkpoints: readonly Checkpoint[];
   readonly witness: Witness;
-  /** Slots of the snapshot files, oldest first, and none that is damaged. */
+  /** Slots of the snapshot files, oldest first, and none that is known to be damaged. */
   readonly snapshots: readonly number[];
   /** Snapshot files that no longer serve, to be removed with the next clean-up. */
   readonly staleSnapshots: readonly string[];

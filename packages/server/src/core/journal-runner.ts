@@ -22,10 +22,6 @@ export class TaskRunner {
     this.#onFailure = onFailure;
   }
 
-  get isIdle(): boolean {
-    return this.#taskCount === 0;
-  }
-
   start(task: DiskTask<void>): void {
     assert(this.#taskCount < TASKS_MAX, "few disk tasks run side by side");
     this.#taskCount += 1;

@@ -94,6 +94,12 @@ describe("locks", () => {
     expect(sequencerOf(a[0].acquire(a[1]))).toEqual(first);
     const again = harness.resultOf(a[0].beginAcquire(a[1]));
     expect(again && sequencerOf(again)).toEqual(first);
+    harness.isHeldBack = true;
+    a[0].begin({ $case: "cancel", value: { requestNumber: a[0].next + 5 } });
+    const attempt = { handle: a[1], mode: EXCLUSIVE, wait: false };
+    const beside = a[0].begin({ $case: "acquire", value: attempt });
+    harness.letGo();
+    expect(codeOf(harness.resultOf(beside))).toBe("acquire");
     a[0].release(a[1]);
     expect(codeOf(harness.resultOf(waiting))).toBe("acquire");
   });
@@ -140,11 +146,15 @@ describe("locks", () => {
     const [session, handle] = a;
     const number = session.next;
     session.acquire(handle);
-    expect(session.call({ $case: "cancel", value: { requestNumber: number } })).toEqual({
-      $case: "cancel",
-      value: { released: false },
-    });
+    // Of the Open, too.
+    for (const requestNumber of [number, number - 1]) {
+      expect(session.call({ $case: "cancel", value: { requestNumber } })).toEqual({
+        $case: "cancel",
+        value: { released: false },
+      });
+    }
     expect(session.stat(handle).lockMode).toBe(EXCLUSIVE);
+    expect(codeOf(session.release(handle))).toBe("release");
   });
 });
 
@@ -175,7 +185,13 @@ describe("waiters", () => {
     const shared = [r1, r2].map(([session, handle]) => session.beginAcquire(handle, SHARED));
     expect(codeOf(late[0].acquire(late[1], SHARED))).toBe("lock_held");
     expect(shared.map((tag) => harness.replyTo(tag))).toEqual([undefined, undefined]);
-    holder[0].release(holder[1]);
+    harness.isHeldBack = true;
+    holder[0].begin({ $case: "release", value: { handle: holder[1] } });
+    const { log } = harness.pair(0);
+    harness.choose(log.proposed.shift() ?? new Uint8Array(0));
+    // The exclusive claim, alone.
+    expect(log.proposed.length).toBe(1);
+    harness.letGo();
     expect(codeOf(harness.resultOf(exclusive))).toBe("acquire");
     writer[0].release(writer[1]);
     expect(shared.map((tag) => codeOf(harness.resultOf(tag)))).toEqual(["acquire", "acquire"]);
@@ -196,6 +212,17 @@ describe("waiters", () => {
     expect(codeOf(harness.resultOf(exclusive))).toBe("acquire");
     writer[0].release(writer[1]);
     expect(codeOf(harness.resultOf(second))).toBe("acquire");
+  });
+
+  it("are granted together in shared mode on their way, and no exclusive try passes them", () => {
+    const harness = new Harness();
+    const [a, b, c] = sessions(harness, 3);
+    if (!a || !b || !c) throw new Error("three sessions");
+    harness.isHeldBack = true;
+    const tags = [a, b].map(([session, handle]) => session.beginAcquire(handle, SHARED));
+    expect(codeOf(c[0].acquire(c[1], EXCLUSIVE))).toBe("lock_held");
+    harness.letGo();
+    expect(tags.map((tag) => codeOf(harness.resultOf(tag)))).toEqual(["acquire", "acquire"]);
   });
 
   it("keep their place when the race for the lock was lost", () => {
@@ -255,16 +282,52 @@ describe("waiters", () => {
     ]);
   });
 
+  it("are dropped by closing a handle that keeps an ephemeral file (API-2)", () => {
+    const harness = new Harness();
+    const [a, b] = [new TestSession(harness), new TestSession(harness)];
+    const ephemeral = { ephemeral: true };
+    const [ha, hb] = [a.open(PATH, ephemeral).handle, b.open(PATH, ephemeral).handle];
+    a.acquire(ha);
+    const tag = b.beginAcquire(hb);
+    expect(codeOf(b.close(hb))).toBe("close");
+    expect(codeOf(harness.resultOf(tag))).toBe("stale_handle");
+    a.release(ha);
+    expect(a.stat(ha).lockMode).toBe(FREE);
+  });
+
+  it("are answered once when their lock is deleted with the first one's claim on its way", () => {
+    const harness = new Harness();
+    const [holder, ...waiting] = sessions(harness, 3);
+    if (!holder) throw new Error("three sessions");
+    holder[0].acquire(holder[1]);
+    const tags = waiting.map(([session, handle]) => session.beginAcquire(handle));
+    harness.isHeldBack = true;
+    holder[0].begin({ $case: "release", value: { handle: holder[1] } });
+    holder[0].begin({ $case: "delete", value: { handle: holder[1] } });
+    harness.letGo();
+    expect(tags.map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
+      "stale_handle",
+      "stale_handle",
+    ]);
+  });
+
   it("make way for those behind them when they go", () => {
     const harness = new Harness();
-    const [reader, writer, next] = sessions(harness, 3);
-    if (!reader || !writer || !next) throw new Error("three sessions");
+    const [reader, writer, next, late] = sessions(harness, 4);
+    if (!reader || !writer || !next || !late) throw new Error("four sessions");
     reader[0].acquire(reader[1], SHARED);
     writer[0].beginAcquire(writer[1], EXCLUSIVE);
     const tag = next[0].beginAcquire(next[1], SHARED);
     expect(harness.replyTo(tag)).toBe(undefined);
+    harness.isHeldBack = true;
     writer[0].close(writer[1]);
-    expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+    // Nor is one that comes now behind an exclusive one.
+    const last = late[0].beginAcquire(late[1], SHARED);
+    harness.letGo();
+    expect([tag, last].map((each) => codeOf(harness.resultOf(each)))).toEqual([
+      "acquire",
+      "acquire",
+    ]);
   });
 
   it("outlive their connection, and are answered on the one that asks again", () => {
@@ -593,6 +656,8 @@ describe("sequencers", () => {
     const sequencer = sequencerOf(a[0].acquire(a[1]));
     expect(decodeSequencer(sequencer)).toMatchObject({ name: PATH, mode: EXCLUSIVE });
     expect(check(harness, sequencer)).toBe(true);
+    const value = { sequencer, mode: FREE, name: "" };
+    expect(b[0].call({ $case: "checkSequencer", value })).toMatchObject({ value: { valid: true } });
     expect(check(harness, sequencer, EXCLUSIVE, PATH)).toBe(true);
     expect(check(harness, sequencer, SHARED)).toBe(false);
     expect(check(harness, sequencer, FREE, "/ls/local/other")).toBe(false);

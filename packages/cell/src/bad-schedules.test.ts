@@ -224,6 +224,7 @@ describe("bad schedules", () => {
     const close: Call = { $case: "close", value: { handle } };
     expect(codeOf(session.call(close, { guard }))).toBe("close");
     expect(session.stat(witness).lockMode).toBe(LockMode.FREE);
+    expect(codeOf(session.call({ $case: "endSession", value: {} }, { guard }))).toBe("endSession");
   });
 
   it("cancels what waits, in the state too, though the guard of the Cancel is stale", () => {
@@ -307,6 +308,33 @@ describe("bad schedules", () => {
     harness.letGo();
     expect(c.stat(hc).lockGeneration).toBe(lockGeneration);
     expect(codeOf(c.acquire(hc))).toBe("acquire");
+  });
+
+  // Guard: behind a claim that came to nothing the next one is proposed (Master.#onResult).
+  it("lets those behind move up when a claim fails whose turn had come", () => {
+    for (const isGuarded of [false, true]) {
+      const harness = new Harness();
+      const [a, b, c] = [0, 1, 2].map(() => new TestSession(harness, { leaseMs: 60_000 }));
+      if (!a || !b || !c) throw new Error("three sessions");
+      const [ha, hb, hc] = [a.open(PATH).handle, b.open(PATH).handle, c.open(PATH).handle];
+      const other = a.open("/ls/local/other").handle;
+      a.acquire(ha);
+      const guard = sequencerOf(a.acquire(other));
+      const requestNumber = b.next;
+      const acquire: Call = {
+        $case: "acquire",
+        value: { handle: hb, mode: LockMode.EXCLUSIVE, wait: true },
+      };
+      b.begin(acquire, isGuarded ? { guard } : {});
+      const tag = c.beginAcquire(hc);
+      harness.isHeldBack = true;
+      a.begin({ $case: "release", value: { handle: ha } });
+      // Both are chosen before the claim of B, which is proposed between them.
+      if (isGuarded) a.begin({ $case: "release", value: { handle: other } });
+      else b.begin({ $case: "cancel", value: { requestNumber } });
+      harness.letGo();
+      expect(codeOf(harness.resultOf(tag))).toBe("acquire");
+    }
   });
 
   // Guard: session time stands still while the lease is not live (SessionClock.onLease).

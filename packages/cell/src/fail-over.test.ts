@@ -1,4 +1,4 @@
-import { LockMode } from "@cubby/protocol";
+import { LockMode, NodeKind } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { codeOf, Harness, openCall, setCall, TestSession } from "./test-support/harness.ts";
 
@@ -33,9 +33,19 @@ describe("fail-over", () => {
 
   it("raises the epoch for a master that lost mastership and got it back (FO-1, PML-20)", () => {
     const harness = new Harness(2);
-    const session = new TestSession(harness);
+    const [session, other] = [new TestSession(harness), new TestSession(harness)];
+    const [mine, theirs] = [session.open(PATH).handle, other.open(PATH).handle];
+    other.acquire(theirs);
+    const waiting = session.beginAcquire(mine);
+    harness.isHeldBack = true;
+    const write = session.begin({ $case: "setContents", value: setCall(mine, "x") });
     harness.elect(0);
+    harness.letGo();
     expect(harness.epoch).toBe(2);
+    expect([waiting, write].map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
+      "not_master",
+      "connection_lost",
+    ]);
     expect(codeOf(session.tryOpen(PATH))).toBe("stale_epoch");
   });
 
@@ -110,6 +120,18 @@ describe("fail-over", () => {
     ]);
   });
 
+  it("makes no session for a connection that is gone before its own epoch is applied", () => {
+    const harness = new Harness(2);
+    harness.isHeldBack = true;
+    harness.elect(1);
+    const value = { leaseMs: 0, caches: false, clientName: "" };
+    harness.send({ call: { $case: "createSession", value } }, 7);
+    harness.disconnect(7);
+    harness.letGo();
+    expect(harness.cell.status(harness.now)).toMatchObject({ isServing: true, sessions: 0 });
+    expect(harness.replies).toEqual([]);
+  });
+
   // Guard: the new master keeps every session for the longest lease there may be (`leaseMsMaxOf`),
   // not for what it asked for.
   it("keeps a session for the longest lease its predecessor may have granted (FO-3)", () => {
@@ -156,10 +178,13 @@ describe("fail-over", () => {
     expect(codeOf(session.get(handle))).toBe("stale_epoch");
     expect(codeOf(session.set(handle, "x"))).toBe("stale_epoch");
     expect(codeOf(session.acquire(handle))).toBe("stale_epoch");
-    expect(harness.resultOf(session.keepAlive())).toEqual({
-      $case: "keepAlive",
-      value: { leaseMs: 12_000, heldMs: 0, failOverEpoch: 2 },
-    });
+    // Again, should the first answer be lost.
+    for (let i = 0; i < 2; i += 1) {
+      expect(harness.resultOf(session.keepAlive())).toEqual({
+        $case: "keepAlive",
+        value: { leaseMs: 12_000, heldMs: 0, failOverEpoch: 2 },
+      });
+    }
     const held = session.keepAlive(2);
     expect(codeOf(session.get(handle))).toBe("getContentsAndStat");
     harness.advance(6_999);
@@ -211,6 +236,39 @@ describe("fail-over", () => {
     ]);
   });
 
+  it("holds a Close, a Cancel and an EndSession of openers of ephemeral files (FO-6)", () => {
+    const harness = new Harness(2);
+    const caching = new TestSession(harness, { caches: true });
+    const watcher = new TestSession(harness);
+    const root = watcher.open("/ls/local", { create: 0, kind: NodeKind.DIRECTORY }).handle;
+    const [closing, cancelling, ending] = [0, 1, 2].map(() => new TestSession(harness));
+    if (!closing || !cancelling || !ending) throw new Error("three sessions");
+    const { handle } = closing.open("/ls/local/e0", { ephemeral: true });
+    const requestNumber = cancelling.next;
+    cancelling.beginOpen("/ls/local/e1", { ephemeral: true });
+    ending.open("/ls/local/e2", { ephemeral: true });
+    harness.elect(1);
+    for (const session of [watcher, closing, cancelling, ending]) session.acknowledge();
+    const names = () => {
+      const list = watcher.call({ $case: "readDir", value: { handle: root, after: "" } });
+      return list.$case === "readDir" ? list.value.entries.map(({ name }) => name) : codeOf(list);
+    };
+    const tags = [
+      closing.begin({ $case: "close", value: { handle } }),
+      cancelling.begin({ $case: "cancel", value: { requestNumber } }),
+      ending.begin({ $case: "endSession", value: {} }),
+    ];
+    expect(tags.map((tag) => harness.replyTo(tag))).toEqual([undefined, undefined, undefined]);
+    expect(names()).toEqual(["e0", "e1", "e2"]);
+    caching.acknowledge();
+    expect(tags.map((tag) => codeOf(harness.resultOf(tag)))).toEqual([
+      "close",
+      "cancel",
+      "endSession",
+    ]);
+    expect(names()).toEqual([]);
+  });
+
   it("waits for no session that caches nothing", () => {
     const harness = new Harness(2);
     new TestSession(harness);
@@ -236,6 +294,25 @@ describe("fail-over", () => {
     // The decision is enough: the write is under way beside the expiry.
     expect(harness.pair(1).log.proposed.length).toBe(2);
     harness.letGo();
+    expect(codeOf(harness.resultOf(write))).toBe("setContents");
+  });
+
+  it("opens the gate when a caching session is ended by a late entry of an earlier mastership", () => {
+    const harness = new Harness();
+    const caching = new TestSession(harness, { caches: true });
+    const session = new TestSession(harness);
+    const { handle } = session.open(PATH);
+    const { log } = harness.pair(0);
+    harness.isHeldBack = true;
+    caching.begin({ $case: "endSession", value: {} });
+    const ended = log.proposed.splice(0);
+    harness.regain();
+    harness.letGo();
+    session.acknowledge();
+    const write = session.begin({ $case: "setContents", value: setCall(handle, "new") });
+    expect(harness.replyTo(write)).toBe(undefined);
+    log.proposed.push(...ended);
+    harness.settle();
     expect(codeOf(harness.resultOf(write))).toBe("setContents");
   });
 

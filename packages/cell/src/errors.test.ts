@@ -115,6 +115,10 @@ describe("typed errors", () => {
     session.close(handle);
     expect(codeOf(session.get(handle))).toBe("stale_handle");
     expect(codeOf(session.close(handle))).toBe("close");
+    const holder = session.open(PATH).handle;
+    session.acquire(holder);
+    session.close(holder);
+    expect(codeOf(session.get(holder))).toBe("stale_handle");
   });
 
   it("says forged_handle for any byte changed, another key, another session, or no handle", () => {
@@ -152,6 +156,9 @@ describe("typed errors", () => {
     expect(codeOf(session.set(reader, "x"))).toBe("permission_denied");
     expect(codeOf(session.delete(reader))).toBe("permission_denied");
     expect(codeOf(session.get(writer))).toBe("permission_denied");
+    const root = { create: CreateMode.NEVER, kind: NodeKind.DIRECTORY, read: false };
+    const list = { handle: session.open("/ls/local", root).handle, after: "" };
+    expect(codeOf(session.call({ $case: "readDir", value: list }))).toBe("permission_denied");
     expect(session.stat(writer).kind).toBe(NodeKind.FILE);
   });
 
@@ -181,8 +188,14 @@ describe("typed errors", () => {
   });
 
   it("says invalid_argument for a lock in no mode, and for an upgrade (LCK-11)", () => {
-    const { session, handle } = started();
+    const { harness, session, handle } = started();
     expect(codeOf(session.acquire(handle, LockMode.FREE))).toBe("invalid_argument");
+    const other = new TestSession(harness);
+    const theirs = other.open(PATH).handle;
+    other.acquire(theirs);
+    const waits = session.beginAcquire(handle, LockMode.FREE);
+    expect(codeOf(harness.resultOf(waits))).toBe("invalid_argument");
+    other.release(theirs);
     session.acquire(handle, LockMode.SHARED);
     expect(codeOf(session.acquire(handle, LockMode.EXCLUSIVE))).toBe("invalid_argument");
     expect(session.stat(handle).lockMode).toBe(LockMode.SHARED);
@@ -354,6 +367,9 @@ describe("typed errors", () => {
     expect(codeOf(session.tryOpen("/ls/local/d", { kind: 7 as NodeKind }))).toBe(
       "invalid_argument",
     );
+    for (const name of [PATH, "/ls/local/new"]) {
+      expect(codeOf(session.tryOpen(name, { create: 7 as CreateMode }))).toBe("invalid_argument");
+    }
   });
 
   it("says which number of a request is missing, or too high", () => {
@@ -419,6 +435,7 @@ describe("typed errors", () => {
   it("says overloaded before a log that stands still has more in it than it takes in", () => {
     const { harness, session, handle } = started();
     session.acquire(handle);
+    const free = session.open("/ls/local/free").handle;
     harness.isHeldBack = true;
     const contents = new Uint8Array(FILE_BYTES_MAX);
     // A command is a little more than the file that it holds.
@@ -431,6 +448,7 @@ describe("typed errors", () => {
     const refused = [
       write(),
       session.begin({ $case: "close", value: { handle } }),
+      session.beginAcquire(free),
       harness.send({ call: { $case: "createSession", value: create } }),
     ];
     expect(tags.map((tag) => harness.resultOf(tag))).toEqual(Array(fit).fill(undefined));

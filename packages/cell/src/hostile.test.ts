@@ -117,6 +117,12 @@ describe("hostile clients", () => {
     expect(codeOf(polite.set(file, "more"))).toBe("overloaded");
   });
 
+  it("limits nobody to his share while there is room for all", () => {
+    const { polite, lock, file } = crowded();
+    polite.beginAcquire(lock);
+    for (let n = 0; n < 30; n += 1) expect(codeOf(polite.set(file, `${n}`))).toBe("setContents");
+  });
+
   it("counts nothing that is forgotten as the call is carried out", () => {
     const { polite, lock, file, fill } = crowded();
     // One that has not come: the results of those behind it stay.
@@ -217,16 +223,19 @@ describe("hostile clients", () => {
 
   // The bound of held requests in bytes does not count the guard (nor a handle, nor a name).
   it("weighs all of a request that it holds", () => {
-    const held = new HeldRequests();
-    const guard = new Uint8Array(500 * 1024);
-    let count = 0;
-    const request = {
-      ...Request.create(),
-      guard,
-      call: { $case: "endSession" as const, value: {} },
-    };
-    while (held.add(connection(count), request)) count += 1;
-    expect(count * guard.length).toBeLessThanOrEqual(2 * HELD_BYTES_MAX);
+    const sizeBytes = 500 * 1024;
+    const long = new Uint8Array(sizeBytes);
+    const requests = [
+      { guard: long, call: { $case: "endSession" as const, value: {} } },
+      { call: { $case: "close" as const, value: { handle: long } } },
+      { call: { $case: "open" as const, value: openCall("x".repeat(sizeBytes)) } },
+    ];
+    for (const request of requests) {
+      const held = new HeldRequests();
+      let count = 0;
+      while (held.add(connection(count), Request.create(request))) count += 1;
+      expect(count * sizeBytes).toBeLessThanOrEqual(2 * HELD_BYTES_MAX);
+    }
   });
 
   // And a whole cell holds them at the gate, from one session and under one number.

@@ -120,6 +120,10 @@ describe("sessions", () => {
     expect(codeOf(b.acquire(b.open(PATH).handle))).toBe("acquire");
     expect(codeOf(b.tryOpen("/ls/local/e", { create: 0 }))).toBe("not_found");
     harness.cell.checkInvariants();
+    // With no KeepAlive in hand, too: nothing is left to expire.
+    b.end();
+    harness.advance(14_000);
+    expect(harness.trace.map(({ kind }) => kind)).not.toContain("expiryDecided");
   });
 
   it("live through a master that has none to replace it: session time stands still (FO-0)", () => {

@@ -127,6 +127,46 @@ describe("locating the master (CELL-7)", () => {
     expect(world.connections).toEqual([A]);
   });
 
+  it("goes back at once to one that was away for a moment, though it was once away for long", () => {
+    const world = new World([A]);
+    world.session({ gracePeriodMs: 600_000 });
+    world.kill(A);
+    world.run(60_000);
+    world.up.add(A);
+    world.run(3_000);
+    expect(world.connections).toEqual([A]);
+    for (let i = 0; i < 3; i += 1) {
+      world.run(5_000);
+      world.answerKeepAlive(0);
+    }
+    world.kill(A);
+    world.run(30);
+    world.up.add(A);
+    world.run(150);
+    expect(world.connections).toEqual([A]);
+  });
+
+  it("passes over a master whose address cannot be read", () => {
+    const world = new World([A, B]);
+    world.master = undefined;
+    world.hint = "no address";
+    const session = world.session();
+    world.run(100);
+    world.hint = undefined;
+    world.elect(B);
+    world.run(100);
+    expect(session.state).toBe("safe");
+  });
+
+  it("passes over a master beyond the addresses that it can keep", () => {
+    const world = new World(Array.from({ length: 32 }, (_, i) => `h:${i + 1}`));
+    world.master = undefined;
+    world.hint = "h:99";
+    world.session();
+    world.run(1_000);
+    expect(world.connectAttempts.some((a) => a.address === "h:99")).toBe(false);
+  });
+
   it("does not go round between replicas that name each other", () => {
     const world = new World(FIVE);
     world.session();
@@ -210,6 +250,15 @@ describe("locating the master (CELL-7)", () => {
     expect(session.ending?.code).toBe("handshake_failed");
     expect(session.ending?.detail).toContain('serves the cell "local", not "elsewhere"');
     expect(world.connectAttempts).toHaveLength(1);
+  });
+
+  it("says that there is no master when a replica of the cell says so, whatever other cells answer", () => {
+    const world = new World([A, B]);
+    world.master = undefined;
+    world.cellNames.set(B, "elsewhere");
+    const session = world.session({ openWithinMs: 3_000 });
+    world.run(3_002);
+    expect(session.ending?.code).toBe("no_quorum");
   });
 
   it("takes whichever cell answers when none is named, and then no other", () => {

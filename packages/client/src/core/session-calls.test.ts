@@ -100,6 +100,36 @@ describe("request numbers", () => {
     world.reply(world.last("setContents"), written);
     expect(write.result).toEqual(written);
   });
+
+  it("limit neither how many locks a session gets, nor how many it tries to get", () => {
+    const { world, session } = opened();
+    for (let i = 0; i < 300; i += 1) {
+      const acquire = world.call(session, body.acquire);
+      world.reply(world.last("acquire"), answer.acquired);
+      expect(acquire.result).toEqual(answer.acquired);
+    }
+    const tries = Array.from({ length: 150 }, () => world.call(session, body.tryAcquire));
+    expect(tries.some((call) => call.isSettled)).toBe(false);
+  });
+
+  it("are not needed by reads, which pass when there is no room", () => {
+    const { world, session } = opened(16);
+    world.call(session, body.acquire);
+    for (let i = 0; i < 11; i += 1) {
+      world.call(session, body.write);
+      world.reply(world.last("setContents"), written);
+    }
+    for (let i = 0; i < 40; i += 1) world.call(session, body.read);
+    expect(world.of("getContentsAndStat")).toHaveLength(16);
+  });
+
+  it("are not carried by what is asked outside of the session", () => {
+    const { world, session } = opened();
+    world.call(session, body.write);
+    world.call(session, body.checkSequencer);
+    const outside = { sessionId: 0, requestNumber: 0, lowestUnanswered: 0 };
+    expect(world.last("checkSequencer").request).toMatchObject(outside);
+  });
 });
 
 describe("an acquire and a release of the same handle", () => {
@@ -118,6 +148,14 @@ describe("an acquire and a release of the same handle", () => {
     world.reply(world.last("release"), answer.released);
     world.reply(world.last("acquire"), answer.acquired);
     expect(acquire.result).toEqual(answer.acquired);
+  });
+
+  it("follow each other at once when the release is refused for good", () => {
+    const { world, session } = opened();
+    world.call(session, body.release);
+    world.call(session, body.acquire);
+    world.refuse(world.last("release"), "lock_not_held");
+    expect(numbersOf(world, "acquire")).toEqual([2]);
   });
 
   it("do not change places when the connection breaks", () => {
@@ -147,13 +185,17 @@ describe("an acquire and a release of the same handle", () => {
 
   it("leave other handles and other calls alone", () => {
     const { world, session } = opened();
+    const handle = new Uint8Array([9]);
+    const elsewhere = { $case: "acquire", value: { ...body.acquire.value, handle } } as const;
+    world.call(session, elsewhere);
     world.call(session, body.release);
     world.call(session, body.acquire);
-    const handle = new Uint8Array([9]);
-    world.call(session, { $case: "acquire", value: { ...body.acquire.value, handle } });
+    world.call(session, elsewhere);
     world.call(session, body.write);
-    expect(numbersOf(world, "acquire")).toEqual([2]);
-    expect(numbersOf(world, "setContents")).toEqual([3]);
+    expect(numbersOf(world, "acquire")).toEqual([1, 3]);
+    expect(numbersOf(world, "setContents")).toEqual([4]);
+    // It keeps its place in the queue of the other lock.
+    expect(world.of("cancel")).toHaveLength(0);
   });
 
   it("go ahead of what was called for later, once the release is answered", () => {
@@ -204,6 +246,7 @@ describe("an acquire and a release of the same handle", () => {
       world.reply(cancel, answer.cancelled);
       world.reply(world.last("release"), answer.released);
       expect(numbersOf(world, "acquire")).toEqual([1, 4]);
+      expect(session.queuedCount).toBe(0);
       world.reply(world.last("acquire"), answer.acquired);
       expect(acquire.result).toEqual(answer.acquired);
     });
@@ -292,6 +335,15 @@ describe("giving up", () => {
     expect(world.of("setContents")).toHaveLength(0);
   });
 
+  it("takes a call that was not sent out of the queue behind a release as well", () => {
+    const { world, session } = opened();
+    world.call(session, body.release);
+    world.kill(A);
+    const write = world.call(session, body.write);
+    world.abort(write);
+    expect(write.failure).toMatchObject({ code: "cancelled", outcome: "not-applied" });
+  });
+
   it("cancels an acquire at the master, and keeps its number until that is answered", () => {
     const { world, session } = opened();
     const acquire = world.call(session, body.acquire, 1_000);
@@ -334,6 +386,16 @@ describe("giving up", () => {
     world.run(100);
     expect(world.of("cancel").map((a) => a.request.requestNumber)).toEqual([2, 2]);
     expect(world.of("acquire")).toHaveLength(1);
+  });
+
+  it("repeats the Cancel when it is not answered", () => {
+    for (const by of ["abort", "deadline"] as const) {
+      const { world, session } = opened();
+      const acquire = world.call(session, body.acquire, by === "deadline" ? 100 : undefined);
+      if (by === "abort") world.abort(acquire);
+      world.run(3_250);
+      expect(world.of("cancel").map((a) => a.request.requestNumber)).toEqual([2, 2]);
+    }
   });
 
   it("leaves room for others to wait, when what is given up was not sent yet", () => {
@@ -383,7 +445,9 @@ describe("giving up", () => {
     const write = world.call(session, body.write);
     world.refuse(world.last("setContents"), "no_quorum");
     world.abort(write);
+    world.run(1_000);
     expect(world.of("cancel")).toHaveLength(1);
+    expect(world.of("setContents")).toHaveLength(1);
   });
 
   it("sends no Cancel for a read", () => {
@@ -463,6 +527,14 @@ describe("what a failed call says of its outcome", () => {
         outcome: "not-applied",
       });
     });
+
+    it(`never sent, session expired: ${what} is not-applied`, () => {
+      const { world, session } = opened();
+      world.kill(A);
+      const made = world.call(session, call);
+      world.run(60_000);
+      expect(made.failure).toMatchObject({ code: "session_expired", outcome: "not-applied" });
+    });
   }
 
   it("is the table's for a definite refusal", () => {
@@ -508,6 +580,28 @@ describe("a call that is refused for the moment", () => {
   });
 });
 
+describe("an answer", () => {
+  it("leaves nothing to be done at the deadline of the call", () => {
+    const { world, session } = opened();
+    world.call(session, body.write, 500);
+    world.reply(world.last("setContents"), written);
+    expect(world.core.take().wakeAt).toBeGreaterThan(world.now + 600);
+  });
+
+  it("that comes twice is taken once, so that a master that falls silent then is left", () => {
+    const { world, session } = opened();
+    const write = world.call(session, body.write);
+    const arrival = world.last("setContents");
+    world.reply(arrival, written);
+    world.reply(arrival, written);
+    expect(write.result).toEqual(written);
+    world.mute.add(A);
+    world.call(session, body.read);
+    world.run(2_100);
+    expect(world.connectAttempts).toHaveLength(2);
+  });
+});
+
 describe("an answer that never comes", () => {
   it("makes the call go out again under its number, ever more rarely", () => {
     const { world, session } = opened();
@@ -521,6 +615,40 @@ describe("an answer that never comes", () => {
     expect(sends.map((a) => a.at - 1_000)).toEqual([0, 3_000, 9_000]);
     world.reply(world.last("setContents"), written);
     expect(write.result).toEqual(written);
+  });
+
+  it("is missed by a try", () => {
+    const { world, session } = opened();
+    world.call(session, body.tryAcquire);
+    world.run(3_100);
+    expect(world.of("acquire").map((a) => a.request.requestNumber)).toEqual([1, 1]);
+  });
+
+  it("is missed 3 s after its own call was sent, whatever else is under way", () => {
+    const { world, session } = opened();
+    world.call(session, body.read);
+    world.run(2_000);
+    world.reply(world.last("getContentsAndStat"), answer.read);
+    world.call(session, body.write);
+    world.run(2_900);
+    expect(world.of("setContents")).toHaveLength(1);
+    world.run(200);
+    expect(world.of("setContents")).toHaveLength(2);
+  });
+
+  it("is not missed when the call was given up", () => {
+    const { world, session } = opened();
+    world.abort(world.call(session, body.read));
+    world.run(6_000);
+    expect(world.of("locate")).toHaveLength(1);
+  });
+
+  it("is not missed as soon as a call follows a quiet time", () => {
+    const { world, session } = opened();
+    world.run(5_000);
+    world.call(session, body.read);
+    world.run(500);
+    expect(world.of("locate")).toHaveLength(1);
   });
 
   it("is not missed by an acquire that waits", () => {

@@ -68,6 +68,33 @@ describe("a session's life", () => {
     expect(kinds).toEqual(["opened", "jeopardy", "safe", "failOver"]);
   });
 
+  it("asks again within seconds when what it asks first after an outage is lost", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.kill(A);
+    world.run(20_000);
+    expect(session.state).toBe("jeopardy");
+    world.up.add(A);
+    world.run(1_100);
+    expect(world.connections).toEqual([A]);
+    const before = world.of("keepAlive").length;
+    world.run(3_500);
+    expect(world.of("keepAlive").length).toBeGreaterThan(before + 1);
+  });
+
+  it("asks a master that answers at once not so often, but goes on", () => {
+    const world = new World([A]);
+    const session = world.session();
+    for (let i = 0; i < 4; i += 1) world.answerKeepAlive(0);
+    const sent = world.of("keepAlive").length;
+    world.answerKeepAlive(0);
+    world.run(40);
+    expect(world.of("keepAlive")).toHaveLength(sent);
+    world.run(20);
+    expect(world.of("keepAlive")).toHaveLength(sent + 1);
+    expect(session.state).toBe("safe");
+  });
+
   it("takes the answer of a KeepAlive that another has overtaken for what it says of the lease", () => {
     const world = new World([A]);
     const session = world.session();
@@ -124,12 +151,44 @@ describe("a session's life", () => {
     expect(world.events).toEqual(["1000:opened", "21000:jeopardy"]);
   });
 
+  it("asks for nothing more when its end is noticed as the master is found", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.kill(A);
+    world.run(30_000);
+    world.up.add(A);
+    world.mute.add(A);
+    world.run(1_100);
+    const sent = world.of("keepAlive").length;
+    world.stall(60_000);
+    // The first thing that happens after the stall.
+    const named = { replicaId: 1, masterId: 1, masterAddress: A, replicas: [] };
+    world.reply(world.last("locate"), {
+      $case: "locate",
+      value: { cellName: "local", ...named },
+    });
+    expect([session.state, session.isOver]).toEqual(["expired", true]);
+    expect(world.of("keepAlive")).toHaveLength(sent);
+    expect(world.connections).toEqual([]);
+  });
+
+  it("has expired when it is closed as the first thing after a long stall", () => {
+    const world = new World([A]);
+    const session = world.session();
+    const write = world.call(session, body.write);
+    world.stall(100_000);
+    world.close(session);
+    const kinds = world.events.map((event) => event.split(":")[1]);
+    expect(kinds).toEqual(["opened", "jeopardy", "expired", "closed"]);
+    expect(write.failure?.code).toBe("session_expired");
+  });
+
   it("is expired at once when the master says so, and for ever", () => {
     const world = new World([A]);
     const session = world.session();
     const read = world.call(session, body.read);
     world.refuse(world.last("keepAlive"), "session_expired");
-    expect(session.state).toBe("expired");
+    expect([session.state, session.isOver]).toEqual(["expired", true]);
     expect(read.failure).toMatchObject({ code: "session_expired", outcome: "not-applied" });
     const later = world.call(session, body.write);
     expect(later.failure).toMatchObject({ code: "session_expired", outcome: "not-applied" });
@@ -149,6 +208,26 @@ describe("a session's life", () => {
     expect(world.connections).toEqual([]);
     world.run(60_000);
     expect(world.core.take().wakeAt).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
+  it("is closed once", () => {
+    const world = new World([A]);
+    const session = world.session();
+    world.close(session);
+    world.close(session);
+    world.run(5_000);
+    expect(session.state).toBe("closed");
+    expect(world.events).toEqual(["1000:opened", "1000:closed"]);
+  });
+
+  it("is closed at once while it is being opened, and leaves no connection", () => {
+    const world = new World([A]);
+    world.creates = "later";
+    const session = world.session();
+    world.close(session);
+    expect(session.state).toBe("closed");
+    expect(world.events).toEqual(["1000:closed"]);
+    expect(world.connections).toEqual([]);
   });
 
   it("closes in bounded time when there is no master", () => {
@@ -203,9 +282,11 @@ describe("a session's life", () => {
     world.kill(A);
     world.kill(B);
     const session = world.session({ openWithinMs: 3_000 });
+    const write = world.call(session, body.write);
     world.run(3_002);
     expect(session.state).toBe("closed");
     expect(session.ending).toMatchObject({ code: "unreachable", outcome: "not-applied" });
+    expect(write.failure).toMatchObject({ code: "unreachable", outcome: "not-applied" });
     expect(session.ending?.detail).toContain("h:2: refused");
   });
 
@@ -344,6 +425,18 @@ describe("a change of master", () => {
     world.reply(world.last("setContents"), written);
     expect(calls[0]?.result).toEqual(written);
     expect(world.events.at(-1)).toMatch(/failOver$/);
+  });
+
+  it("is none for a session that the new master has made", () => {
+    const world = new World([A]);
+    world.creates = "later";
+    const session = world.session();
+    world.elect(A);
+    world.answerCreate();
+    world.call(session, body.write);
+    expect(session.epoch).toBe(2);
+    expect(world.of("setContents")).toHaveLength(1);
+    expect(world.events).toEqual(["1000:opened"]);
   });
 
   it("is acknowledged too when the epoch is learned from a refusal", () => {

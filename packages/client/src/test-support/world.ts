@@ -42,6 +42,8 @@ export class World {
   replicas: readonly string[] = [];
   /** What they say is the name of their cell. */
   cellName = "local";
+  /** What each says, before the above. */
+  readonly cellNames = new Map<string, string>();
   epoch = 1;
   leaseMs = 12_000;
   windowMax = 256;
@@ -257,7 +259,7 @@ export class World {
       : (this.hints.get(address) ?? this.hint ?? this.master ?? "");
     const isMaster = isDeposed || address === this.master;
     const value = {
-      cellName: this.cellName,
+      cellName: this.cellNames.get(address) ?? this.cellName,
       replicaId: idOf(address),
       masterId: isMaster ? idOf(address) : masterAddress === "" ? 0 : idOf(masterAddress),
       masterAddress,
@@ -303,6 +305,7 @@ export const body = {
   tryAcquire: { $case: "acquire", value: { handle: HANDLE, mode: 1, wait: false } },
   release: { $case: "release", value: { handle: HANDLE } },
   close: { $case: "close", value: { handle: HANDLE } },
+  checkSequencer: { $case: "checkSequencer", value: { sequencer: HANDLE, mode: 0, name: "" } },
 } as const satisfies Record<string, CallBody>;
 
 export const answer = {

@@ -445,8 +445,16 @@ describe("giving up", () => {
     const write = world.call(session, body.write);
     world.refuse(world.last("setContents"), "no_quorum");
     world.abort(write);
-    world.run(1_000);
     expect(world.of("cancel")).toHaveLength(1);
+  });
+
+  it("sends nothing again that was refused for the moment", () => {
+    const { world, session } = opened();
+    const write = world.call(session, body.write);
+    world.refuse(world.last("setContents"), "no_quorum");
+    world.abort(write);
+    expect(session.inFlightCount).toBe(0);
+    world.run(1_000);
     expect(world.of("setContents")).toHaveLength(1);
   });
 

@@ -15,6 +15,19 @@ describe("a request table", () => {
     }
     expect([table.inFlightCount, table.queuedCount, table.keptCount]).toEqual([0, 0, 0]);
   });
+
+  it("keeps little of them while others wait all the time", () => {
+    const { session } = opened();
+    const table = new RequestTable(256);
+    table.enqueue(new Call(session, body.write));
+    for (let i = 0; i < 10_000; i += 1) {
+      table.enqueue(new Call(session, body.write));
+      const call = table.admit();
+      if (call !== undefined) table.onAnswered(call);
+    }
+    expect(table.queuedCount).toBe(1);
+    expect(table.keptCount).toBeLessThan(1_100);
+  });
 });
 
 describe("contents in flight", () => {

@@ -3,9 +3,10 @@ import { describe, expect, it } from "vitest";
 import { Acceptor } from "./acceptor.ts";
 import { replicaId, ZERO_BALLOT } from "./ballot.ts";
 import { CatchUp, type CatchUpPlan } from "./catch-up.ts";
+import { FETCH_WAIT_MS_MAX } from "./limits.ts";
 import type { SnapshotPartMessage } from "./messages.ts";
 import { Outbox } from "./outbox.ts";
-import { emptyLog } from "./recovery.ts";
+import { emptyLog, type RecoveredLog } from "./recovery.ts";
 import { SnapshotStore } from "./snapshot-store.ts";
 import { ballot } from "./test-support/lone-engine.ts";
 import { TestingNetwork } from "./test-support/testing-network.ts";
@@ -14,9 +15,13 @@ const leader = ballot(3, 1);
 const commands = (...texts: string[]) => texts.map((text) => utf8Encode(text));
 const now = instant(1000);
 
-function catchUp(plan: Partial<CatchUpPlan> = {}, learnBytes = 1 << 20) {
+function catchUp(
+  plan: Partial<CatchUpPlan> = {},
+  learnBytes = 1 << 20,
+  recovered: Partial<RecoveredLog> = {},
+) {
   const outbox = new Outbox();
-  const acceptor = new Acceptor(outbox, { ...emptyLog(), promised: leader });
+  const acceptor = new Acceptor(outbox, { ...emptyLog(), promised: leader, ...recovered });
   const snapshots = new SnapshotStore(4);
   const full = {
     purpose: "follow",
@@ -76,10 +81,12 @@ describe("catching up by log", () => {
   });
 
   it("takes parts that come twice or overlap once, and leaves those beyond a gap", () => {
-    const { catching } = catchUp();
+    const { catching, asked } = catchUp();
     catching.onLogPart(now, part(1, commands("a", "b"), 6));
+    expect(asked()).toHaveLength(1);
     catching.onLogPart(now, part(1, commands("a", "b"), 6));
     catching.onLogPart(now, part(5, commands("e", "f"), 6));
+    expect(asked(), "what brings nothing new is no reason to ask").toEqual([]);
     catching.onLogPart(now, part(2, commands("b", "c"), 6));
     expect(catching.entries).toEqual(commands("a", "b", "c"));
   });
@@ -129,6 +136,16 @@ describe("catching up by log", () => {
     expect(catching.entries).toEqual(commands("c"));
   });
 
+  it("keeps what waits, whatever less than is chosen here its source knows to be chosen", () => {
+    const known = catchUp({}, 8, { chosen: 3, entries: commands("x", "y", "z") });
+    known.catching.onLogPart(now, part(4, commands("a", "b", "c"), 9, 1));
+    expect(known.catching.entries).toEqual(commands("a", "b", "c"));
+    expect(known.take().records).toEqual([]);
+    const unknown = catchUp({}, 8);
+    unknown.catching.onLogPart(now, part(1, commands("a", "b", "c"), 9));
+    expect(unknown.take().records).toEqual([]);
+  });
+
   it("takes for a new leader only the log that was promised", () => {
     const expected = { acceptedBallot: ballot(2, 2), length: 2 };
     const { catching } = catchUp({ purpose: "adopt", expected });
@@ -175,6 +192,45 @@ describe("catching up by snapshot", () => {
       { kind: "restored", slot: 7, sizeBytes: 10, bytes: new Uint8Array(10).fill(1) },
     ]);
     expect(output.sends).toMatchObject([{ message: { kind: "fetch", from: 8, snapshotSlot: 0 } }]);
+  });
+
+  it("puts a snapshot in the place of what it took of the log before, and installs it once", () => {
+    const { catching, take } = catchUp();
+    catching.onLogPart(now, part(1, commands("a", "b"), 9));
+    feed(catching, ...snapshotParts(7, 1));
+    expect(catching).toMatchObject({ first: 8, entries: [], complete: false });
+    take();
+    feed(catching, ...snapshotParts(7, 1));
+    expect(take()).toMatchObject({ records: [], sends: [] });
+  });
+
+  // Guard: `CatchUp.onSnapshotPart` compares with what is staged. By then the source may have dropped the
+  // slots that it would ask for beside this snapshot: nothing it could be answered with.
+  it("takes up no snapshot that ends within what it has of the log", () => {
+    const { catching, asked } = catchUp();
+    catching.onLogPart(now, part(1, commands("a", "b", "c"), 9));
+    asked();
+    for (const slot of [2, 3]) feed(catching, snapshotParts(slot, 1)[0]);
+    expect(asked()).toEqual([]);
+    feed(catching, snapshotParts(4, 1)[0]);
+    expect(asked()).toMatchObject([{ kind: "fetch", from: 4, snapshotSlot: 4 }]);
+  });
+
+  it("is not kept from a snapshot whose parts come by the offer of another, nor from slow ones by haste", () => {
+    const { catching, acceptor } = catchUp();
+    const parts = snapshotParts(7, 1);
+    const [newer] = snapshotParts(9, 2);
+    const hear = (at: number, one: SnapshotPartMessage | undefined) => {
+      if (one !== undefined) catching.onSnapshotPart(instant(at), one);
+    };
+    catching.ask(now);
+    hear(1150, parts[0]);
+    hear(1200, newer);
+    hear(4150, parts[1]);
+    expect(catching.progressAt).toBe(4150);
+    expect(catching.wakeAt).toBe(4150 + FETCH_WAIT_MS_MAX);
+    hear(4200, parts[2]);
+    expect(acceptor.chosen).toBe(7);
   });
 
   it("never mixes two snapshots, even of one slot and size (P10, P11)", () => {
@@ -259,6 +315,17 @@ describe("the store of snapshots", () => {
     expect(store.servedSlot(instant(1300))).toBe(7);
     // Nobody asked for long: it goes, and who comes back starts over.
     expect(store.part(instant(9000), leader, 7, 8)).toMatchObject({ slot: 9, offset: 0 });
+  });
+
+  it("serves the old one for as long as it is asked for, however slow the link (P13)", () => {
+    const store = new SnapshotStore(4);
+    store.put(now, 7, 600, new Uint8Array(10).fill(1));
+    store.part(now, leader, 7, 4);
+    store.put(instant(1100), 9, 600, new Uint8Array(10).fill(2));
+    for (const at of [5_000, 9_000, 13_000]) {
+      expect(store.part(instant(at), leader, 7, 4)).toMatchObject({ slot: 7, offset: 4 });
+    }
+    expect(store.part(instant(18_000), leader, 7, 4)).toMatchObject({ slot: 9, offset: 0 });
   });
 });
 

@@ -188,7 +188,9 @@ export class CatchUp {
 
   /** Parts of one snapshot only, in order; another snapshot starts it over (P10-P13). */
   onSnapshotPart(now: Instant, message: SnapshotPartMessage): void {
-    if (this.complete || message.slot <= this.#acceptor.chosen) return;
+    // Liveness: a late one may end within what is staged, and asked for with what follows that there
+    // may be no answer left.
+    if (this.complete || message.slot < this.#next) return;
     if (message.sizeBytes > SNAPSHOT_BYTES_MAX) return;
     let transit = this.#snapshot;
     if (transit === undefined || !sameSnapshot(transit.identity, message)) {

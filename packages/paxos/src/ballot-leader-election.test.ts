@@ -313,4 +313,32 @@ describe("ballot leader election", () => {
     one.run(100);
     expect(one.election.leads).toBe(true);
   });
+
+  it("takes each of its pauses for nobody's silence, if there is time enough between them", () => {
+    const one = new Proposer(3);
+    one.says(3, { ballot: ballot(3, 3), happy: true });
+    one.says(2, { leader: ballot(3, 3), happy: false });
+    for (let pause = 0; pause < 3; pause += 1) {
+      one.run(2000);
+      one.now = instant(one.now + 5000);
+      one.run(1);
+      expect(one.election.happy).toBe(true);
+    }
+  });
+
+  it("takes an old answer for what it is, and nobody for alive by it", () => {
+    const one = new Proposer(3);
+    one.run(1);
+    const { round } = one.election;
+    one.run(1000);
+    const alive = { ballot: ballot(0, 2), leader: ZERO_BALLOT, happy: true };
+    one.election.onReply(replicaId(2), { kind: "heartbeatReply", round, ...alive });
+    expect(one.election.connected(one.now)).toBe(1);
+    one.election.onReply(replicaId(2), {
+      kind: "heartbeatReply",
+      round: one.election.round,
+      ...alive,
+    });
+    expect(one.election.connected(one.now)).toBe(2);
+  });
 });

@@ -51,6 +51,23 @@ describe("the first configuration", () => {
     );
   });
 
+  it("is complete for nobody by a status from before its adoption", () => {
+    const lone = fresh(1);
+    lone.wake();
+    for (const peer of [2, 3]) lone.hear(peer, { kind: "genesisStatus", members: [] });
+    lone.persist();
+    const says = (peer: number, named: ReturnType<typeof members>) =>
+      lone.hear(peer, { kind: "genesisStatus", members: named }).records;
+    expect([...says(2, []), ...says(3, members(3))]).toEqual([]);
+    expect(says(2, members(3))).toMatchObject([{ kind: "genesis", complete: true }]);
+  });
+
+  it("is waited for, and not in a circle of wake-ups", () => {
+    const lone = fresh(2);
+    expect(lone.wake().wakeAt).toBeGreaterThan(lone.now);
+    expect(lone.wake(50).wakeAt).toBeGreaterThan(lone.now);
+  });
+
   it("is adopted as offered by who holds none and is named in it, and told once durable", () => {
     const lone = fresh(2);
     lone.wake();

@@ -143,6 +143,13 @@ describe("the giver of grants", () => {
     expect(grantor.mayGrant(ballot(2, 2), 1)).toBe(true);
   });
 
+  it("grants no round that was released, though the release of an older ballot comes behind", () => {
+    const grantor = granted();
+    grantor.release(ballot(2, 1), 5);
+    grantor.release(one, 9);
+    expect(grantor.mayGrant(ballot(2, 1), 5)).toBe(false);
+  });
+
   it("is bound from its start by what earlier lives may have granted, to whomever", () => {
     const grantor = new LeaseGrantor(100, 600, at(5000), false);
     expect(grantor.boundUntil(ballot(2, 2))).toBe(5661);

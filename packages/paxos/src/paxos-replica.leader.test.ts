@@ -49,7 +49,7 @@ describe("a proposer", () => {
       firstSlot: 1,
       entries: [],
     } as const;
-    lone.hear(2, promise);
+    for (const peer of [2, 3]) lone.hear(peer, promise);
     expect(lone.engine.status().role).toBe("preparing");
     const output = lone.persist();
     expect(lone.engine.status().role).toBe("leading");
@@ -139,6 +139,37 @@ describe("a proposer", () => {
     expect(lone.engine.status().role).toBe("adopting");
     lone.wake(1);
     expect(lone.engine.status().role).toBe("leading");
+  });
+
+  it("keeps its own log before a shorter one that was accepted in the same ballot", () => {
+    const entries = commands("x", "y", "z");
+    const own = { promised: ballot(3, 2), acceptedBallot: ballot(3, 2), entries };
+    const lone = new LoneEngine(1, { ...formed(3), ...own });
+    const standing = lone.stand();
+    lone.persist();
+    const promise = { kind: "promise", ballot: standing, chosen: 0, firstSlot: 1 } as const;
+    const shorter = { acceptedBallot: ballot(3, 2), length: 2, entries: [] };
+    expect(lone.hear(3, { ...promise, ...shorter }).records).toEqual([
+      { kind: "synchronised", ballot: standing, firstSlot: 4, entries: [] },
+    ]);
+  });
+
+  it("counts the log that it adopted only once that is durable, whatever it held before", () => {
+    const old = { acceptedBallot: ballot(2, 2), entries: commands("old", "older", "oldest") };
+    const lone = new LoneEngine(1, { ...formed(5), promised: ballot(3, 2), ...old });
+    const own = lone.stand();
+    lone.persist();
+    const promise = { kind: "promise", ballot: own, chosen: 0, firstSlot: 1 } as const;
+    const fresher = { acceptedBallot: ballot(3, 2), length: 2, entries: commands("x", "y") };
+    for (const peer of [2, 3]) lone.hear(peer, { ...promise, ...fresher });
+    // Of five, two followers and an unfinished write are no quorum.
+    for (const peer of [2, 3]) {
+      expect(lone.hear(peer, { kind: "accepted", ballot: own, length: 2 }).events).toEqual([]);
+    }
+    expect(lone.persist().events).toMatchObject([
+      { kind: "chosen", slot: 1, command: utf8Encode("x") },
+      { kind: "chosen", slot: 2, command: utf8Encode("y") },
+    ]);
   });
 });
 
@@ -306,6 +337,14 @@ describe("a leader", () => {
     ]);
   });
 
+  it("sends nothing again to a follower that it has just synchronised", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([2]);
+    const none = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0, firstSlot: 1, entries: [] };
+    lone.hear(3, { kind: "promise", ballot: own, ...none });
+    expect(lone.hear(3, { kind: "accepted", ballot: own, length: 1 }).sends).toEqual([]);
+  });
+
   it("goes on with a follower that had its log, and says so by a promise alone", () => {
     const lone = new LoneEngine(1, formed(3));
     const own = lone.stand();
@@ -392,6 +431,45 @@ describe("a leader's lease", () => {
     expect(lone.engine.status().leaseUntil).toBeUndefined();
     lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 2 });
     expect(lone.engine.status().leaseUntil).toBe(lone.now + 540);
+  });
+
+  it("is not told of as void to a host that never heard of it", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    lone.persist();
+    const none = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0, firstSlot: 1, entries: [] };
+    lone.hear(2, { kind: "promise", ballot: own, ...none });
+    for (let i = 0; i < 2; i += 1) lone.persist();
+    lone.hear(2, { kind: "accepted", ballot: own, length: 1 });
+    lone.persist();
+    // The answer to its first round comes when that is over.
+    lone.now = after(lone.now, 541);
+    lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 1 });
+    expect(lone.engine.status().role).toBe("leading");
+    expect(lone.step({ kind: "voidLease" }).events).toEqual([]);
+  });
+
+  it("is asked for at once by who leads again, however long the last one was", () => {
+    const { lone, own } = leading({ leaseMs: 24_000, leaseRenewMs: 8_000 });
+    const log = { acceptedBallot: own, length: 1, chosen: 1 };
+    lone.hear(3, { kind: "prepare", ballot: ballot(own.round + 1, 3), ...log });
+    lone.persist();
+    lone.lead([2, 3]);
+    expect(lone.engine.status().leaseUntil).toBeDefined();
+  });
+
+  it("is handed over to nobody that has not taken over its log: leading on serves the cell better", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([2]);
+    for (let i = 0; i < 50; i += 1) {
+      for (const { to, message } of lone.wake(10).sends) {
+        if (to !== 3 || message.kind !== "heartbeatRequest") continue;
+        const follows = { ballot: ZERO_BALLOT, leader: own, happy: true };
+        lone.hear(3, { kind: "heartbeatReply", round: message.round, ...follows });
+      }
+    }
+    expect(kinds(lone.step({ kind: "handOver" }).sends)).not.toContain("invite");
+    expect(lone.engine.status().role).toBe("leading");
   });
 
   it("is not asked for by a leader that no quorum answers", () => {

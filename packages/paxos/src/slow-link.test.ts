@@ -176,4 +176,34 @@ describe("a leader of a follower behind a slow link", () => {
     }
     expect(parts).toEqual([]);
   });
+
+  it("offers its snapshot no more often for all that is proposed, and not at all while it is fetched", () => {
+    const lone = new LoneEngine(1, formed(3), { retainSlots: 0, snapshotPartBytes: 4 });
+    const own = lone.lead([2, 3]);
+    let length = 7;
+    lone.step({ kind: "propose", entries });
+    lone.persist();
+    lone.hear(2, { kind: "accepted", ballot: own, length });
+    lone.step({ kind: "snapshotTaken", slot: length, bytes: new Uint8Array(10) });
+    const partsIn = (ms: number): number => {
+      let parts = 0;
+      const see = ({ to, message }: Send) => {
+        if (to === 3 && message.kind === "snapshotPart") parts += 1;
+      };
+      for (const end = after(lone.now, ms); lone.now < end; ) {
+        for (const send of lone.step({ kind: "propose", entries: entries.slice(0, 1) }).sends)
+          see(send);
+        run(lone, own, 10, see, [2, 3]);
+        length += 1;
+        for (const send of lone.hear(2, { kind: "accepted", ballot: own, length }).sends) see(send);
+      }
+      return parts;
+    };
+    const offered = partsIn(1_000);
+    expect(offered).toBeGreaterThan(5);
+    expect(offered).toBeLessThanOrEqual(11);
+    const fetch = { kind: "fetch", ballot: own, from: 2, synchronised: true } as const;
+    lone.hear(3, { ...fetch, snapshotSlot: 7, snapshotOffset: 4 });
+    expect(partsIn(SNAPSHOT_PIN_MS - 20)).toBe(0);
+  });
 });

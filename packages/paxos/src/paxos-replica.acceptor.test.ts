@@ -1,4 +1,4 @@
-import { instant, utf8Encode } from "@cubby/base";
+import { crc32c, instant, utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { sameBallot, ZERO_BALLOT } from "./ballot.ts";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
@@ -474,5 +474,119 @@ describe("an acceptor's lease grant", () => {
     expect(lone.wake(660).records).toEqual([]);
     expect(lone.wake(1).records).toEqual([{ kind: "promised", ballot: ballot(2, 3) }]);
     expect(lone.now).toBe(instant(10_661));
+  });
+});
+
+describe("an acceptor that is offered a snapshot", () => {
+  const bytes = utf8Encode("state");
+
+  /** Its first part, or all of it. */
+  function snapshot(round: number, replica: number, slot: number, end = bytes.length) {
+    return {
+      kind: "snapshotPart",
+      ballot: ballot(round, replica),
+      slot,
+      sizeBytes: bytes.length,
+      checksum: crc32c(bytes),
+      leaseMs: 600,
+      offset: 0,
+      bytes: bytes.subarray(0, end),
+    } as const;
+  }
+
+  it("says nothing of a log that is not the leader's, though the snapshot ends within it (P1)", () => {
+    const lone = synchronised();
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    const { sends, sendsAfterPersist } = lone.hear(3, snapshot(2, 3, 2, 2));
+    expect([...sends, ...sendsAfterPersist]).toMatchObject([
+      { to: 3, message: { kind: "fetch", from: 1, snapshotSlot: 2, snapshotOffset: 2 } },
+    ]);
+  });
+
+  it("says that it has it all, chosen or not, and fetches nothing", () => {
+    const lone = synchronised();
+    const accepted = { to: 1, message: { kind: "accepted", ballot: ballot(1, 1), length: 2 } };
+    expect(lone.hear(1, snapshot(1, 1, 2)).sends).toEqual([accepted]);
+    lone.hear(1, { kind: "chosen", ballot: ballot(1, 1), chosen: 2, length: 2 });
+    expect(lone.hear(1, snapshot(1, 1, 2)).sends).toEqual([accepted]);
+    expect(lone.engine.status().catchingUp).toBe(false);
+  });
+
+  it("takes one from beyond its log, says so once that is durable, and asks for no more", () => {
+    const lone = synchronised();
+    expect(lone.hear(1, snapshot(1, 1, 5))).toMatchObject({
+      sends: [],
+      records: [{ kind: "restored", slot: 5 }],
+      sendsAfterPersist: [
+        { to: 1, message: { kind: "accepted", ballot: ballot(1, 1), length: 5 } },
+      ],
+    });
+    lone.persist();
+    expect(lone.engine.status()).toMatchObject({ catchingUp: false, length: 5, chosen: 5 });
+    expect(lone.wake(3_000).sends.map(({ message }) => message.kind)).not.toContain("fetch");
+  });
+
+  it("fetches it no further when accepts bring it beyond its end", () => {
+    const lone = synchronised();
+    expect(lone.hear(1, snapshot(1, 1, 5, 2)).sends).toMatchObject([
+      { to: 1, message: { kind: "fetch", from: 3, snapshotSlot: 5, synchronised: true } },
+    ]);
+    const accept = { kind: "accept", ballot: ballot(1, 1), chosen: 0 } as const;
+    lone.hear(1, { ...accept, firstSlot: 3, entries: [a] });
+    expect(lone.engine.status().catchingUp).toBe(true);
+    lone.hear(1, { ...accept, firstSlot: 4, entries: [a, b, c] });
+    lone.persist();
+    expect(lone.engine.status()).toMatchObject({ catchingUp: false, length: 6 });
+    expect(lone.wake(3_000).sends.map(({ message }) => message.kind)).not.toContain("fetch");
+  });
+
+  it("fetches nothing more for an older ballot once it promised another", () => {
+    const lone = follower();
+    const accept = { kind: "accept", firstSlot: 3, entries: [c], chosen: 0 } as const;
+    for (const replica of [1, 3]) {
+      lone.hear(replica, prepare(replica, replica));
+      lone.persist();
+      expect(
+        lone.hear(replica, { ...accept, ballot: ballot(replica, replica) }).sends,
+      ).toMatchObject([
+        { to: replica, message: { kind: "fetch", ballot: ballot(replica, replica) } },
+      ]);
+    }
+  });
+});
+
+describe("an acceptor that might lead", () => {
+  it("obeys no invitation of a leader that another took the place of", () => {
+    const lone = synchronised();
+    lone.hear(3, prepare(2, 3));
+    lone.persist();
+    const invite = { kind: "invite", ballot: ballot(1, 1), leaseRound: 1 } as const;
+    expect(lone.hear(1, invite)).toMatchObject({ records: [], trace: [] });
+  });
+
+  it("claims nothing while its disk is behind, busy or not, for its promise would wait", () => {
+    const lone = follower();
+    lone.hear(1, prepare(1, 1));
+    const claims = (ms: number) => {
+      const traces: string[] = [];
+      for (const end = lone.now + ms; lone.now < end; ) {
+        // The disk is busy, and not stuck: it goes on with what was before.
+        const busy = lone.step({ kind: "persisted", through: 0 });
+        const { sends, trace } = lone.wake(10);
+        for (const one of [...busy.trace, ...trace]) traces.push(one.kind);
+        for (const { to, message } of sends) {
+          if (message.kind !== "heartbeatRequest") continue;
+          const unhappy = { ballot: ballot(0, to), leader: ballot(1, 1), happy: false };
+          const { round } = message;
+          const heard = lone.hear(to, { kind: "heartbeatReply", round, ...unhappy });
+          for (const one of heard.trace) traces.push(one.kind);
+        }
+      }
+      return traces.filter((kind) => kind === "tookOver");
+    };
+    expect(claims(3_000)).toEqual([]);
+    lone.persist();
+    expect(lone.stand().replica).toBe(2);
   });
 });

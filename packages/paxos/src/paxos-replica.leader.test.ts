@@ -451,6 +451,7 @@ describe("a leader's lease", () => {
 
   it("is asked for at once by who leads again, however long the last one was", () => {
     const { lone, own } = leading({ leaseMs: 24_000, leaseRenewMs: 8_000 });
+    expect(kinds(lone.wake(100).sends), "the next is due in 8 s").toContain("leaseRequest");
     const log = { acceptedBallot: own, length: 1, chosen: 1 };
     lone.hear(3, { kind: "prepare", ballot: ballot(own.round + 1, 3), ...log });
     lone.persist();

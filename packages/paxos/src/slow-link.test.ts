@@ -178,7 +178,12 @@ describe("a leader of a follower behind a slow link", () => {
   });
 
   it("offers its snapshot no more often for all that is proposed, and not at all while it is fetched", () => {
-    const lone = new LoneEngine(1, formed(3), { retainSlots: 0, snapshotPartBytes: 4 });
+    const lone = new LoneEngine(1, formed(3), {
+      retainSlots: 0,
+      snapshotPartBytes: 4,
+      windowEntriesMax: 6,
+      batchEntriesMax: 6,
+    });
     const own = lone.lead([2, 3]);
     let length = 7;
     lone.step({ kind: "propose", entries });
@@ -199,11 +204,15 @@ describe("a leader of a follower behind a slow link", () => {
       }
       return parts;
     };
+    partsIn(1_000);
+    // From here on all that follows what was sent to it is gone from the log.
+    lone.step({ kind: "snapshotTaken", slot: length, bytes: new Uint8Array(10) });
+    const fetched = length;
     const offered = partsIn(1_000);
     expect(offered).toBeGreaterThan(5);
     expect(offered).toBeLessThanOrEqual(11);
     const fetch = { kind: "fetch", ballot: own, from: 2, synchronised: true } as const;
-    lone.hear(3, { ...fetch, snapshotSlot: 7, snapshotOffset: 4 });
+    lone.hear(3, { ...fetch, snapshotSlot: fetched, snapshotOffset: 4 });
     expect(partsIn(SNAPSHOT_PIN_MS - 20)).toBe(0);
   });
 });

@@ -1,4 +1,4 @@
-import { after, utf8Encode } from "@cubby/base";
+import { after, crc32c, utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { epochOf, sameBallot, ZERO_BALLOT } from "./ballot.ts";
 import { ADOPT_PATIENCE_MS, LEASE_RENEW_MS } from "./limits.ts";
@@ -139,6 +139,19 @@ describe("a proposer", () => {
     expect(lone.engine.status().role).toBe("adopting");
     lone.wake(1);
     expect(lone.engine.status().role).toBe("leading");
+  });
+
+  it("leads on while a snapshot that it adopted is being written, by a disk that is quick", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.stand();
+    lone.persist();
+    const log = { acceptedBallot: ballot(1, 2), length: 9, chosen: 9, firstSlot: 1, entries: [] };
+    lone.hear(2, { kind: "promise", ballot: own, ...log });
+    const bytes = utf8Encode("state");
+    const whole = { slot: 9, sizeBytes: bytes.length, checksum: crc32c(bytes), leaseMs: 600 };
+    lone.hear(2, { kind: "snapshotPart", ballot: own, ...whole, offset: 0, bytes });
+    expect(lone.engine.status()).toMatchObject({ role: "leading", length: 9 });
+    expect(lone.persist().events).toMatchObject([{ kind: "restored", slot: 9 }]);
   });
 
   it("keeps its own log before a shorter one that was accepted in the same ballot", () => {

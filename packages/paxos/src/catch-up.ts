@@ -188,8 +188,7 @@ export class CatchUp {
 
   /** Parts of one snapshot only, in order; another snapshot starts it over (P10-P13). */
   onSnapshotPart(now: Instant, message: SnapshotPartMessage): void {
-    // Liveness: a late one may end within what is staged, and asked for with what follows that there
-    // may be no answer left.
+    // Liveness: of a late one that ends within what is staged, its source may have dropped what comes behind.
     if (this.complete || message.slot < this.#next) return;
     if (message.sizeBytes > SNAPSHOT_BYTES_MAX) return;
     let transit = this.#snapshot;

@@ -179,7 +179,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     name: "snapshot-over-newer-log",
     class: "P12",
     file: CATCH_UP,
-    find: "if (this.complete || message.slot <= this.#acceptor.chosen) return;",
+    find: "if (this.complete || message.slot < this.#next) return;",
     replace: "if (this.complete) return;",
     why: "a snapshot that is older than the log is installed over it",
     expects: [0, 1],

@@ -126,11 +126,11 @@ describe("snapshots of the journal", () => {
     expect(journal.snapshotSlot).toBe(10);
     expect(journal.writeSnapshot(snapshotAt(20))).toBe(true);
     settle(journal, disk);
-    expect(mustRecover(disk).notes).toEqual([]);
-    for (const slot of [30, 31]) {
-      expect(journal.writeSnapshot(snapshotAt(slot))).toBe(true);
-      settle(journal, disk);
-    }
+    const { snapshot, notes } = mustRecover(disk);
+    expect([snapshot?.slot, notes]).toEqual([20, []]);
+    take(journal, disk, 30);
+    take(journal, disk, 31);
+    expect(journal.fatal).toBeUndefined();
     for (const left of [disk, disk.afterPowerLoss()]) {
       expect(left.names().filter((name) => name.startsWith("snapshot-"))).toEqual([
         snapshotFile(30),
@@ -301,6 +301,19 @@ describe("snapshots of the journal", () => {
 });
 
 describe("a checkpoint", () => {
+  it("is asked for if the newest snapshot is damaged, though that had none yet", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    journal.append([record(1), record(2)]);
+    settle(journal, disk);
+    take(journal, disk, 1);
+    journal.writeSnapshot(snapshotAt(2));
+    settle(journal, disk);
+    harm(disk, snapshotFile(2));
+    const next = openJournal(disk).journal;
+    expect([next.snapshotSlot, next.needsCheckpoint]).toEqual([1, true]);
+  });
+
   it("is asked for if the snapshot of the last one is gone, whatever is there in its place", () => {
     const { disk } = threeTens();
     disk.replace(snapshotFile(20), undefined);

@@ -25,6 +25,14 @@ function written(stateBytes: number): { disk: SimDisk; stateHash: string } {
   return { disk, stateHash: drive(disk, task).stateHash };
 }
 
+/** Each filled with one byte. */
+function twoChunks(first: number, second: number): { disk: SimDisk; stateHash: string } {
+  const disk = new SimDisk();
+  const state = new Uint8Array(2 * SNAPSHOT_CHUNK_BYTES).fill(first);
+  const snapshot = { ...snapshotOf(0), state: state.fill(second, SNAPSHOT_CHUNK_BYTES) };
+  return { disk, ...drive(disk, writeSnapshotFile(new RequestIds(), snapshot, IDENTITY)) };
+}
+
 describe("a snapshot file", () => {
   for (const stateBytes of [0, 1, SNAPSHOT_CHUNK_BYTES, 2 * SNAPSHOT_CHUNK_BYTES + 17]) {
     it(`gives back a state of ${stateBytes} bytes with all that identifies it`, () => {
@@ -119,6 +127,22 @@ describe("a snapshot file", () => {
   it("has the same hash for the same state, and another for another", () => {
     expect(written(1_000).stateHash).toBe(written(1_000).stateHash);
     expect(written(1_000).stateHash).not.toBe(written(1_001).stateHash);
+    const { disk, stateHash } = twoChunks(1, 2);
+    const swapped = twoChunks(2, 1);
+    expect(swapped.stateHash).not.toBe(stateHash);
+    expect(swapped.disk.content(FILE).length).toBe(disk.content(FILE).length);
+  });
+
+  it("is known for damaged if a chunk lies in the place of another one, or both have changed places", () => {
+    const bytes = twoChunks(1, 2).disk.content(FILE);
+    const chunkBytes = 8 + SNAPSHOT_CHUNK_BYTES;
+    const from = bytes.length - 20 - 2 * chunkBytes;
+    const first = bytes.slice(from, from + chunkBytes);
+    expect(decodeSnapshot(bytes, 42, IDENTITY).kind).toBe("ok");
+    bytes.copyWithin(from, from + chunkBytes, from + 2 * chunkBytes);
+    expect(decodeSnapshot(bytes, 42, IDENTITY)).toMatchObject({ problem: "checksum" });
+    bytes.set(first, from + chunkBytes);
+    expect(decodeSnapshot(bytes, 42, IDENTITY)).toMatchObject({ problem: "checksum" });
   });
 
   it("leaves nothing with its name when the process stops before the rename", () => {

@@ -144,6 +144,11 @@ function harm({ disk, from, to }: Scene, how: Harm): void {
   }
 }
 
+function lastSectorOf(bytes: Uint8Array): number {
+  const last = bytes.findLastIndex((byte) => byte !== 0);
+  return last - (last % 512);
+}
+
 /** "whole", "cut", or the kinds of damage. */
 function outcome(disk: SimDisk, recordClass: RecordClass): string {
   const sequence = recordClass === "restores" ? 4 : 3;
@@ -228,7 +233,10 @@ describe("damage", () => {
     }
   });
 
-  it("in what a durable checkpoint replaces is only noted", () => {
+  it.each([
+    ["a bit", (bytes: Uint8Array) => bytes.set([(bytes[PAGE + 100] ?? 0) ^ 1], PAGE + 100)],
+    ["the end", (bytes: Uint8Array) => bytes.fill(0, lastSectorOf(bytes))],
+  ])("in what a durable checkpoint replaces is only noted: %s", (_, harmOld) => {
     const disk = formattedDisk();
     const { journal } = openJournal(disk);
     journal.append([record(1), record(2)]);
@@ -242,13 +250,15 @@ describe("damage", () => {
     snapshot(journal, disk, 29);
     journal.appendCheckpoint(record(29, "checkpoint"));
     settle(journal, disk);
-    const bytes = disk.content(SEGMENT);
-    bytes[PAGE + 100] = (bytes[PAGE + 100] ?? 0) ^ 1;
-    const result = recoverFrom(disk);
-    expect(result.kind).toBe("recovered");
-    if (result.kind !== "recovered") return;
-    expect(result.records.map((found) => found.slot)).toEqual([29]);
-    expect(result.notes.map((note) => note.kind)).toEqual(["oldDamage"]);
+    journal.append([record(30), record(31)]);
+    settle(journal, disk);
+    harmOld(disk.content(SEGMENT));
+    // Nor does the first recovery take anything from the second.
+    for (let start = 0; start < 2; start += 1) {
+      const { records, notes } = mustRecover(disk);
+      expect(records.map((found) => found.slot)).toEqual([29, 30, 31]);
+      expect(notes.map((note) => note.kind)).toEqual(["oldDamage"]);
+    }
   });
 
   it("is noted where the header of a segment is lost that only an older snapshot needs", () => {
@@ -359,6 +369,43 @@ describe("a segment that is harmed", () => {
     expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("recordChain");
   });
 
+  it("is missed though its process stopped before the witness had heard of it", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    const file = "segment-00000002";
+    const hasHeader = () => disk.names().includes(file) && (disk.content(file)[0] ?? 0) > 0;
+    while (!hasHeader()) {
+      disk.submit(journal.takeRequests());
+      journal.onCompletion(disk.complete());
+    }
+    const untold = disk.copy();
+    untold.replace(file, undefined);
+    expect(recoverFrom(untold).kind).toBe("recovered");
+    // Now a recovery has seen it, and records may be in it.
+    const told = disk.copy();
+    expect(mustRecover(told).journal.witness.life).toBe(2);
+    told.replace(file, undefined);
+    const result = recoverFrom(told);
+    expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("segmentMissing");
+  });
+
+  it("is missed if a witness was written over its header", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    settle(journal, disk);
+    disk.content("segment-00000002").set(disk.content("witness-a"));
+    const result = recoverFrom(disk);
+    expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("segmentMissing");
+  });
+
+  it("is not taken for another one under whose name a copy of it lies", () => {
+    const disk = long();
+    const file = "segment-00000099";
+    disk.replace(file, disk.content("segment-00000002").slice());
+    expect(mustRecover(disk).notes).toEqual([{ kind: "headerUnreadable", file }]);
+    expect(disk.names()).not.toContain(file);
+  });
+
   it("is known by the number in its name", () => {
     const disk = long();
     disk.replace("segment-00000002", disk.content("segment-00000003").slice());
@@ -443,16 +490,19 @@ describe("identity and witness", () => {
   });
 
   it("the good copy of the witness stays until the bad one is written again", () => {
+    const whole = scene("vital", "middle").disk;
     for (const bad of ["a", "b"]) {
-      for (let requests = 0; requests < 40; requests += 1) {
-        const { disk } = scene("vital", "middle");
-        disk.content(`witness-${bad}`).fill(7);
+      for (let n = 0; n < 120; n += 1) {
+        const requests = n % 40;
+        const disk = whole.copy();
+        if (n < 40) disk.content(`witness-${bad}`).fill(7);
+        else disk.replace(`witness-${bad}`, undefined);
         driveFor(disk, recover({ expected: {} }), requests);
-        const rng = new Rng(`witness ${bad} ${requests}`);
+        const rng = new Rng(`witness ${bad} ${n}`);
         const after = disk.crash(rng, { outcomes: ["old", "torn", "garbage"] });
         const result = recoverFrom(after);
         const kinds = result.kind === "damaged" ? result.damages.map((d) => d.kind) : [];
-        expect([bad, requests, kinds.includes("amnesia")]).toEqual([bad, requests, false]);
+        expect([bad, n, kinds.includes("amnesia")]).toEqual([bad, n, false]);
       }
     }
   });
@@ -466,6 +516,33 @@ describe("identity and witness", () => {
     disk.content("witness-a").set(old);
     const bytes = disk.content(SEGMENT);
     bytes.fill(0, PAGE, 2 * PAGE);
+    const result = recoverFrom(disk);
+    expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("lostVital");
+  });
+
+  it("the promise that the witness saw is not another one of the same number", () => {
+    const [disk, other] = [formattedDisk(), formattedDisk()];
+    for (const [each, text] of [
+      [disk, "one"],
+      [other, "two"],
+    ] as const) {
+      const { journal } = openJournal(each);
+      journal.append([{ ...record(1, text), vital: true }]);
+      settle(journal, each);
+    }
+    disk.replace(SEGMENT, other.content(SEGMENT).slice());
+    const result = recoverFrom(disk);
+    expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("lostVital");
+  });
+
+  it("the witness keeps its promise when other records follow", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    for (const vital of [true, false]) {
+      journal.append([{ ...record(1), vital }]);
+      settle(journal, disk);
+    }
+    disk.content(SEGMENT).fill(0, PAGE);
     const result = recoverFrom(disk);
     expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("lostVital");
   });

@@ -62,11 +62,20 @@ function live(journal: Journal, disk: SimDisk, rng: Rng, model: Model): void {
       journal.appendCheckpoint(record(slot, "checkpoint"));
     }
     if (rng.chance(0.1)) journal.confirm();
-    for (let steps = rng.below(12); steps > 0; steps -= 1) stepAtRandom(journal, disk, rng);
+    for (let steps = rng.below(12); steps > 0; steps -= 1) {
+      stepAtRandom(journal, disk, rng);
+      // Of each kind one at a time, since requests may overtake each other.
+      assert(writesTo(disk, /^witness-/) <= 1, "one write of a witness at a time");
+      assert(writesTo(disk, /\.partial$/) <= 1, "one snapshot is written at a time");
+    }
     const persisted = journal.persistedThrough;
     if (persisted > 0) model.acknowledged = sequences[persisted - 1] ?? 0;
     model.snapshotSlot = Math.max(model.snapshotSlot, journal.snapshotSlot);
   }
+}
+
+function writesTo(disk: SimDisk, file: RegExp): number {
+  return disk.waiting.filter((each) => each.kind === "write" && file.test(each.file)).length;
 }
 
 function checkRecovered(disk: SimDisk, model: Model): { journal: Journal } {

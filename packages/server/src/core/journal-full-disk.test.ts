@@ -203,4 +203,20 @@ describe("a record at the end of its segment", () => {
     const result = recoverFrom(disk);
     expect(result.kind).toBe("damaged");
   });
+
+  it("is not confirmed once more by the next process, beyond that end", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    for (let slot = 1; slot <= 14; slot += 1) {
+      journal.append([record(slot, "x".repeat(3_800))]);
+      settle(journal, disk);
+    }
+    journal.confirm();
+    settle(journal, disk);
+    expect(disk.content("segment-00000001")[SMALL.segmentBytes - 4_096]).not.toBe(0);
+    const next = openJournal(disk).journal;
+    next.confirm();
+    settle(next, disk);
+    expect(disk.content("segment-00000001").length).toBe(SMALL.segmentBytes);
+  });
 });

@@ -141,4 +141,22 @@ describe("a recovery that does not come to its end", () => {
     expect(journal.persistedThrough).toBe(1);
     expect(recoverFrom(disk.afterPowerLoss()).kind).toBe("recovered");
   });
+
+  it("leaves both copies of the witness on the disk, of which one was in memory only", () => {
+    let disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    journal.append([{ ...record(1), vital: true }]);
+    const isLast = () => disk.waiting.some((each) => "file" in each && each.file === "witness-b");
+    settle(journal, disk);
+    journal.append([{ ...record(2), vital: true }]);
+    while (!isLast()) {
+      disk.submit(journal.takeRequests());
+      if (!isLast()) journal.onCompletion(disk.complete());
+    }
+    disk = disk.crash(new Rng("kill"), KILLED);
+    expect(disk.content("witness-b")).toEqual(disk.content("witness-a"));
+    expect(recoverFrom(disk).kind).toBe("recovered");
+    const after = disk.afterPowerLoss();
+    expect(after.content("witness-b")).toEqual(after.content("witness-a"));
+  });
 });

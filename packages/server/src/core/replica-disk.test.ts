@@ -111,6 +111,28 @@ describe("a disk that does not answer", () => {
   });
 });
 
+describe("a journal's write that does not end", () => {
+  it("makes the master step down, though a snapshot is being written beside it all the while", () => {
+    const { world, client, handle, master } = served(3, "stuck beside a snapshot", 30);
+    const isWriting = () => master.disk.names().some((file) => file.endsWith(".partial"));
+    // Longer than any election takes, and each of its requests shorter than a stall.
+    const text = "x".repeat(250_000);
+    for (let n = 0; n < 4; n += 1) client.set(client.open(`large${n}`).handle, text);
+    master.diskMs = (request) => {
+      const file = "file" in request ? request.file : "";
+      if (file.startsWith("snapshot-")) return 250;
+      return file.startsWith("segment-") && isWriting() ? 1_000_000 : 0.2;
+    };
+    for (let n = 0; n < 30; n += 1) client.beginSet(handle, `${n}`);
+    expect(world.runUntil(isWriting, 5_000)).toBeDefined();
+    expect(world.master()).toBe(master.id);
+    client.beginSet(handle, "its last");
+    const isReplaced = () => ![undefined, master.id].includes(world.master());
+    expect(world.runUntil(isReplaced, 10_000)).toBeDefined();
+    expect(isWriting()).toBe(true);
+  });
+});
+
 describe("disks of which each write takes long, at every replica", () => {
   it.each([140, 200, 280])("leave a master, with %i ms for each", (diskMs) => {
     const { world, master } = served(3, "slow");

@@ -1,5 +1,12 @@
 import { Rng } from "@cubby/base";
-import { compareBallots, type PaxosMessage, type RecoveredLog, recoverLog } from "@cubby/paxos";
+import {
+  compareBallots,
+  encodeMessage,
+  type PaxosMessage,
+  type RecoveredLog,
+  recoverLog,
+  replicaId,
+} from "@cubby/paxos";
 import { describe, expect, it, vi } from "vitest";
 import { fromJournal } from "./engine-record.ts";
 import { recover } from "./journal-recovery.ts";
@@ -89,6 +96,41 @@ describe("persist before send (reliability §5 rule 1)", () => {
     for (const kind of ["prepare", "promise", "accepted", "leaseGrant", "genesisComplete"]) {
       expect(checked.get(kind) ?? 0, kind).toBeGreaterThan(0);
     }
+  });
+
+  it("a message leaves in the turn in which it is made up and what it vouches for is durable", () => {
+    const world = new World({ replicas: 3, seed: "one turn" }).startAll();
+    world.run(1_000);
+    const [host] = world.hosts;
+    if (host === undefined) throw new Error("a replica");
+    world.onlyLinks([]);
+    world.run(3_000);
+    const hear = (from: number, round: number) => {
+      const { incarnation } = world.host(from).identity;
+      const ballot = { round, priority: 0, replica: replicaId(from) };
+      const log = { acceptedBallot: { ...ballot, round: 1 }, length: 0, chosen: 0 };
+      const bytes = encodeMessage({ kind: "prepare", ballot, ...log });
+      world.input(host.id, { kind: "peerFrame", from: replicaId(from), incarnation, bytes });
+    };
+    const left: string[] = [];
+    world.onLeave = ({ id }, to, { kind }) => {
+      if (id === host.id && !kind.startsWith("heartbeat")) left.push(`${kind} to ${to}`);
+    };
+    host.diskMs = 20;
+    hear(2, 1_000);
+    const isLast = () =>
+      host.disk.waiting.some((each) => each.kind === "write" && each.file === "witness-b");
+    expect(world.runUntil(isLast, 1_000)).toBeDefined();
+    // What it refuses is made up while the promise is not durable, in the turn in which it comes to be.
+    world.pause(host.id, 40);
+    hear(3, 999);
+    world.run(39);
+    expect(host.inbox.map(({ kind }) => kind)).toEqual(
+      expect.arrayContaining(["peerFrame", "disk"]),
+    );
+    expect(left).toEqual([]);
+    world.run(1.1);
+    expect(left).toEqual(["promise to 2", "nack to 3"]);
   });
 
   it("an acknowledged write is on the disks of a quorum when its reply leaves", () => {

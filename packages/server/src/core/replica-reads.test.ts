@@ -67,22 +67,22 @@ describe('reads: "quorum"', () => {
     confirmation.onMaster();
     confirmation.hold(read(1));
     expect(confirmation.pump()).toBe(true);
+    confirmation.hold(read(2));
     confirmation.onDeposed();
     // The engine is deposed first, and only then is the cell asked for its replies.
-    confirmation.hold(read(2));
-    expect(confirmation.take().map(({ reply }) => [reply.tag, codeOf(reply.result)])).toEqual([
-      [1, "not_master"],
-      [2, "not_master"],
-    ]);
+    confirmation.hold(read(3));
+    expect(confirmation.take().map(({ reply }) => [reply.tag, codeOf(reply.result)])).toEqual(
+      [1, 2, 3].map((tag) => [tag, "not_master"]),
+    );
     expect(confirmation.pump()).toBe(false);
     // Master again: the next read asks for a proof of its own.
     confirmation.onMaster();
-    confirmation.hold(read(3));
+    confirmation.hold(read(4));
     expect(confirmation.pump()).toBe(true);
     confirmation.onConfirmed(1);
     expect(confirmation.take()).toEqual([]);
     confirmation.onConfirmed(2);
-    expect(confirmation.take()).toEqual([{ ...read(3), validUntil: NEVER }]);
+    expect(confirmation.take()).toEqual([{ ...read(4), validUntil: NEVER }]);
     expect(asked).toEqual([1, 2]);
   });
 });

@@ -1,5 +1,5 @@
 import { utf8Decode } from "@cubby/base";
-import { Request } from "@cubby/protocol";
+import { KeepAlive, type Reply, Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { codeOf, TestClient } from "./replica-client.test-support.ts";
 import { World } from "./replica-world.test-support.ts";
@@ -45,6 +45,36 @@ describe("a request that is repeated at a new master", () => {
     world.runUntil(() => again.result !== undefined, 10_000);
     expect(again.result).toEqual(write.result);
     expect(utf8Decode(other.get(file).contents)).toBe("19");
+  });
+});
+
+describe("a session", () => {
+  it("lasts no longer than its lease from when the connection of its KeepAlive broke", () => {
+    const world = new World({ replicas: 3, seed: "disconnected" }).startAll();
+    new TestClient(world).connect();
+    const master = world.master() ?? 0;
+    let epoch = 0;
+    let sessionId = 0;
+    const client = {
+      onReply: (_: number, { clientEpoch, result }: Reply) => {
+        if (result?.$case !== "createSession") return;
+        [epoch, { sessionId }] = [clientEpoch, result.value];
+      },
+      onClosed: () => undefined,
+    };
+    const leaseMs = 6_000;
+    const terms = { leaseMs, caches: false, clientName: "" };
+    const create: Request["call"] = { $case: "createSession", value: terms };
+    world.request(client, master, { ...Request.create(), tag: 1, call: create });
+    world.runUntil(() => sessionId > 0, 1_000);
+    const value = KeepAlive.create({ acknowledgedEpoch: epoch });
+    const keepAlive: Request["call"] = { $case: "keepAlive", value };
+    const from = { sessionId, clientEpoch: epoch };
+    world.request(client, master, { ...Request.create(), ...from, tag: 2, call: keepAlive });
+    world.run(100);
+    world.disconnect(client, master);
+    const isOver = () => world.traces("expiryDecided").length > 0;
+    expect(world.runUntil(isOver, 2 * leaseMs)).toBeLessThan(1.1 * leaseMs);
   });
 });
 

@@ -54,7 +54,7 @@ export type Host = {
   pausedSince: number;
   pausedUntil: number;
   /** How long a disk request takes; undefined: drawn for each. */
-  diskMs: number | undefined;
+  diskMs: number | ((request: DiskRequest) => number) | undefined;
   readonly clockOffset: number;
   readonly clockRate: number;
   readonly trace: { readonly at: number; readonly event: Trace }[];
@@ -287,7 +287,9 @@ export class World {
   #completeLater(host: Host, request: DiskRequest): void {
     const { id } = request;
     const { disk, life } = host;
-    let delayMs = host.diskMs ?? 0.1 + this.rng.below(300) / 1000;
+    const { diskMs } = host;
+    const fixedMs = typeof diskMs === "function" ? diskMs(request) : diskMs;
+    let delayMs = fixedMs ?? 0.1 + this.rng.below(300) / 1000;
     if (this.diskBytesPerMs > 0) {
       const size =
         request.kind === "write"
@@ -356,6 +358,13 @@ export class World {
       const request = Request.decode(bytes);
       this.input(id, { kind: "request", connection: connection as ConnectionId, request });
     });
+  }
+
+  /** Its connection to this replica breaks, and the replica hears of it. */
+  disconnect(client: ClientEnd, id: number): void {
+    const connection = this.#connection(client, this.host(id));
+    this.#close(connection);
+    this.input(id, { kind: "disconnected", connection: connection as ConnectionId });
   }
 
   #reply(host: Host, { to, reply, validUntil }: OutgoingReply): void {

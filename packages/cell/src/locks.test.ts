@@ -1,4 +1,4 @@
-import { decodeSequencer, LockMode, NodeKind } from "@cubby/protocol";
+import { decodeSequencer, encodeSequencer, LockMode, NodeKind } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import type { Result } from "./state/result.ts";
 import { codeOf, Harness, TestSession } from "./test-support/harness.ts";
@@ -137,6 +137,23 @@ describe("locks", () => {
     });
     const [witness] = sessions(harness, 1);
     expect(witness?.[0].stat(witness[1]).lockMode).toBe(FREE);
+  });
+
+  it("that were released are not released once more by a cancel of their claim", () => {
+    const harness = new Harness();
+    const [a, b] = sessions(harness, 2);
+    if (!a || !b) throw new Error("two sessions");
+    const [session, handle] = a;
+    const requestNumber = session.next;
+    session.lowest = requestNumber;
+    session.beginAcquire(handle);
+    session.release(handle);
+    b[0].acquire(b[1]);
+    expect(session.call({ $case: "cancel", value: { requestNumber } })).toEqual({
+      $case: "cancel",
+      value: { released: false },
+    });
+    expect(session.stat(handle).lockMode).toBe(EXCLUSIVE);
   });
 
   it("are not taken from who has the answer, by a cancel that comes too late", () => {
@@ -665,6 +682,11 @@ describe("sequencers", () => {
     expect(check(harness, sequencer)).toBe(false);
     b[0].acquire(b[1]);
     expect(check(harness, sequencer)).toBe(false);
+    b[0].release(b[1]);
+    // Nor of a mode that somebody has made up.
+    const shared = decodeSequencer(sequencerOf(b[0].acquire(b[1], SHARED)));
+    expect(check(harness, encodeSequencer(shared))).toBe(true);
+    expect(check(harness, encodeSequencer({ ...shared, mode: EXCLUSIVE }))).toBe(false);
   });
 
   it("are invalid during the lock-delay of their failed holder", () => {

@@ -1,5 +1,5 @@
 import { EMPTY_BYTES } from "@cubby/base";
-import { Command, LockMode } from "@cubby/protocol";
+import { Command, CreateMode, FILE_BYTES_MAX, LockMode } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { codeOf } from "../test-support/harness.ts";
 import { apply, type Outcome } from "./apply.ts";
@@ -205,8 +205,60 @@ describe("apply, one command", () => {
     inSession(7, 1, { $case: "releaseLock", value: { handleId: 50 } });
     expect(acquire(8, 51, "f")).toBe("acquire");
     checkInvariants(state);
-    inSession(9, 1, { $case: "endSession", value: {} });
+    // At the limit an ephemeral file that is there takes no opener more.
+    const open = create("e", true);
+    if (open.$case === "openNode") open.value.create = CreateMode.IF_ABSENT;
+    state.handleBytesMax = 1_000;
+    expect(codeOfOutcome(inSession(9, 1, open))).toBe("open");
+    state.handleBytesMax = state.handleBytes;
+    expect(codeOfOutcome(inSession(10, 1, open))).toBe("quota_exceeded");
+    // One that holds the lock without being an opener goes with its node, in the same step.
+    state.handleBytesMax = 1_000;
+    expect(acquire(11, 60, "e")).toBe("acquire");
+    inSession(12, 1, { $case: "endSession", value: {} });
     expect([state.handleBytes, state.resultTally.bytes]).toEqual([0, 0]);
+  });
+
+  it("bounds a session's openers and records, and makes no file for an Open that it refuses", () => {
+    const { state, inSession } = started();
+    state.quotas = { ...state.quotas, handlesPerSessionMax: 2 };
+    const open = (number: number, name: string, ephemeral: boolean) =>
+      codeOfOutcome(inSession(number, 1, create(name, ephemeral)));
+    expect([open(1, "e1", true), open(2, "e2", true)]).toEqual(["open", "open"]);
+    expect(open(3, "e3", true)).toBe("quota_exceeded");
+    expect(state.namespace.get("/ls/local/e3")).toBe(undefined);
+    // A permanent one has no opener.
+    expect(open(4, "f", false)).toBe("open");
+    const terms = { path: "/ls/local", instance: 1, wait: false, lockDelayMs: 0 };
+    const claim: Body = {
+      $case: "acquireLock",
+      value: { ...terms, handleId: 50, mode: LockMode.SHARED },
+    };
+    expect(codeOfOutcome(inSession(5, 1, claim))).toBe("quota_exceeded");
+    inSession(6, 1, { $case: "closeHandle", value: { handleId: 1 } });
+    expect(codeOfOutcome(inSession(7, 1, claim))).toBe("acquire");
+    checkInvariants(state);
+  });
+
+  it("cancels no number that the result table has no room for", () => {
+    const { inSession } = started();
+    const cancel = (requestNumber: number): Body => ({ $case: "cancel", value: { requestNumber } });
+    expect(codeOfOutcome(inSession(1, 1, cancel(1 + 256)))).toBe("invalid_argument");
+    expect(codeOfOutcome(inSession(2, 1, cancel(1 + 255)))).toBe("cancel");
+  });
+
+  it("takes no contents above 256 KiB", () => {
+    const { state, inSession } = started();
+    inSession(1);
+    const node = state.namespace.get("/ls/local/f");
+    const target = { path: "/ls/local/f", instance: node?.instance ?? 0 };
+    const write = (number: number, sizeBytes: number) => {
+      const terms = { hasIfGeneration: false, ifGeneration: 0 };
+      const value = { ...target, ...terms, contents: new Uint8Array(sizeBytes) };
+      return codeOfOutcome(inSession(number, 1, { $case: "writeContents", value }));
+    };
+    expect(write(2, FILE_BYTES_MAX + 1)).toBe("file_too_large");
+    expect(write(3, FILE_BYTES_MAX)).toBe("setContents");
   });
 
   it("answers master's commands inside a session with an error and not with an exception", () => {

@@ -1,4 +1,4 @@
-import { decodeSequencer, encodeSequencer, LockMode, NodeKind } from "@cubby/protocol";
+import { Command, decodeSequencer, encodeSequencer, LockMode, NodeKind } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import type { Result } from "./state/result.ts";
 import { codeOf, Harness, TestSession } from "./test-support/harness.ts";
@@ -568,6 +568,9 @@ describe("lock-delay", () => {
     harness.advance(2_200);
     const state = (name: string) => watcher[0].stat(watcher[0].open(`/ls/local/${name}`).handle);
     expect(state("none")).toMatchObject({ lockMode: FREE, lockDelayed: false });
+    // A delay of 0 is none, and needs no end.
+    const ended = harness.chosen.map(({ command }) => Command.decode(command).body?.$case);
+    expect(ended).not.toContain("endLockDelay");
     expect(state("default").lockDelayed).toBe(true);
     harness.advance(10_000);
     expect([state("default").lockDelayed, state("long").lockDelayed]).toEqual([false, true]);

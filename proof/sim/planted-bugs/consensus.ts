@@ -198,7 +198,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     find: "this.#first = identity.slot + 1;",
     replace: "",
     why: "whoever installed a snapshot goes on asking for what it stands for",
-    expects: [22, 23],
+    expects: [0, 22, 23],
   },
   {
     name: "install-keeps-conflicting-entries",

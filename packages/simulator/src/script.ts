@@ -251,27 +251,24 @@ const CREATES = [
 /** A node that lives while it is open (NS-5), and goes with its session; some are locked, as leader files are. */
 export function ephemeralScript(stage: Stage, rng: Rng): ScriptStart {
   const lockRng = rng.fork("locks");
-  const lockDelayMs = lockRng.chance(0.3) ? 400 : undefined;
+  const isLocked = lockRng.chance(0.3);
+  const lockDelayMs = isLocked ? 400 : 0;
   return function* (process): Script {
     for (;;) {
       const path = `/ls/local/e-${process.name}-${rng.below(3)}`;
       const create = pick(rng, CREATES);
       const contents = rng.chance(0.5) ? utf8Encode(stage.uniqueText()) : EMPTY_BYTES;
-      const habits = { ephemeral: true, create, contents };
-      const node = yield* open(
-        path,
-        lockDelayMs === undefined ? habits : { ...habits, lockDelayMs },
-      );
+      const node = yield* open(path, { ephemeral: true, create, contents, lockDelayMs });
       if (node !== undefined && rng.chance(0.5)) {
         yield ask({ $case: "getStat", value: { handle: node.handle } }, node.about);
       }
-      if (node !== undefined && lockDelayMs !== undefined) {
+      if (node !== undefined && isLocked) {
         const mode = lockRng.chance(0.3) ? LockMode.SHARED : LockMode.EXCLUSIVE;
         const value = { handle: node.handle, mode, wait: lockRng.chance(0.5) };
         yield ask({ $case: "acquire", value }, node.about);
       }
       yield { kind: "sleep", ms: 8 * think(stage, rng) };
-      if (node !== undefined && lockDelayMs !== undefined && lockRng.chance(0.3)) {
+      if (node !== undefined && isLocked && lockRng.chance(0.3)) {
         yield ask({ $case: "release", value: { handle: node.handle } }, node.about);
       }
       if (node === undefined || rng.chance(0.3)) continue;

@@ -188,7 +188,7 @@ export class CatchUp {
 
   /** Parts of one snapshot only, in order; another snapshot starts it over (P10-P13). */
   onSnapshotPart(now: Instant, message: SnapshotPartMessage): void {
-    // Liveness: of a late one that ends within what is staged, its source may have dropped what comes behind.
+    // Liveness: of a late one that ends within what is staged, the source may have dropped what follows.
     if (this.complete || message.slot < this.#next) return;
     if (message.sizeBytes > SNAPSHOT_BYTES_MAX) return;
     let transit = this.#snapshot;

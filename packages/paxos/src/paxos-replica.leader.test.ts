@@ -8,6 +8,15 @@ const commands = (...texts: string[]) => texts.map((text) => utf8Encode(text));
 const kinds = (sends: readonly { message: { kind: string } }[]) =>
   sends.map(({ message }) => message.kind);
 
+/** What a promise says of a log that is empty. */
+const NO_LOG = {
+  acceptedBallot: ZERO_BALLOT,
+  length: 0,
+  chosen: 0,
+  firstSlot: 1,
+  entries: [],
+} as const;
+
 function leading(options = {}): { lone: LoneEngine; own: ReturnType<LoneEngine["lead"]> } {
   const lone = new LoneEngine(1, formed(3), options);
   const own = lone.lead([2, 3]);
@@ -104,8 +113,7 @@ describe("a proposer", () => {
     const own = lone.stand();
     lone.persist();
     const promise = { kind: "promise", ballot: own, firstSlot: 1 } as const;
-    const none = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0, entries: [] };
-    lone.hear(2, { ...promise, ...none });
+    lone.hear(2, { ...promise, ...NO_LOG });
     const fresher = { acceptedBallot: ballot(1, 4), length: 2, chosen: 1 };
     const { sends } = lone.hear(3, { ...promise, ...fresher, entries: commands("x", "y") });
     expect(sends).toMatchObject([
@@ -353,8 +361,7 @@ describe("a leader", () => {
   it("sends nothing again to a follower that it has just synchronised", () => {
     const lone = new LoneEngine(1, formed(3));
     const own = lone.lead([2]);
-    const none = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0, firstSlot: 1, entries: [] };
-    lone.hear(3, { kind: "promise", ballot: own, ...none });
+    lone.hear(3, { kind: "promise", ballot: own, ...NO_LOG });
     expect(lone.hear(3, { kind: "accepted", ballot: own, length: 1 }).sends).toEqual([]);
   });
 
@@ -450,8 +457,7 @@ describe("a leader's lease", () => {
     const lone = new LoneEngine(1, formed(3));
     const own = lone.stand();
     lone.persist();
-    const none = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0, firstSlot: 1, entries: [] };
-    lone.hear(2, { kind: "promise", ballot: own, ...none });
+    lone.hear(2, { kind: "promise", ballot: own, ...NO_LOG });
     for (let i = 0; i < 2; i += 1) lone.persist();
     lone.hear(2, { kind: "accepted", ballot: own, length: 1 });
     lone.persist();

@@ -248,7 +248,7 @@ const CREATES = [
   CreateMode.NEVER,
 ] as const;
 
-/** A node that lives while it is open (NS-5), and goes with its session; some are locked, as leader files are. */
+/** A node that lives while it is open (NS-5), and goes with its session; some are locked. */
 export function ephemeralScript(stage: Stage, rng: Rng): ScriptStart {
   const lockRng = rng.fork("locks");
   const isLocked = lockRng.chance(0.3);

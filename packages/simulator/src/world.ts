@@ -99,7 +99,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #lookUpAt = 0;
   #acknowledged = 0;
   #masterLookAt = 0;
-  /** The faults are over, and a quorum may still be learning entry by entry what it lacks: that holds up commands. */
+  /** The faults are over, and a quorum may still be learning entry by entry what it lacks: commands wait. */
   isCatchingUp = false;
   /** When the last leader began. */
   electedAt = 0;

@@ -19,26 +19,19 @@ function busyState(seed: string): CellState {
 function sharedLock(): CellState {
   const state = new CellState("local");
   const keyMaterial = Uint8Array.from({ length: 16 }, (_, i) => i);
-  const bodies: Body[] = [
-    { $case: "beginEpoch", value: { paxosEpoch: 7, masterId: 1, keyMaterial, quotas: undefined } },
-    { $case: "beginSession", value: { leaseMs: 12_000, caches: false, clientName: "one" } },
-    { $case: "beginSession", value: { leaseMs: 60_000, caches: true, clientName: "two" } },
-  ];
+  let index = 0;
+  const run = (body: Body, numbers: Partial<Command> = {}): void => {
+    index += 1;
+    apply(state, index, { ...Command.create(), paxosEpoch: 7, ...numbers, body });
+  };
+  const epoch = { paxosEpoch: 7, masterId: 1, keyMaterial, quotas: undefined };
+  run({ $case: "beginEpoch", value: epoch });
+  run({ $case: "beginSession", value: { leaseMs: 12_000, caches: false, clientName: "one" } });
+  run({ $case: "beginSession", value: { leaseMs: 60_000, caches: true, clientName: "two" } });
   const terms = { path: "/ls/local", instance: 1, wait: false, lockDelayMs: 5_000 };
-  const claim = { ...terms, handleId: 1, mode: LockMode.SHARED };
-  const numbers = { requestNumber: 2, lowestUnanswered: 1 };
-  bodies.forEach((body, i) => {
-    apply(state, i + 1, { ...Command.create(), paxosEpoch: 7, body });
-  });
+  const value = { ...terms, handleId: 1, mode: LockMode.SHARED };
   for (const sessionId of [2, 3]) {
-    const body: Body = { $case: "acquireLock", value: claim };
-    apply(state, 2 + sessionId, {
-      ...Command.create(),
-      paxosEpoch: 7,
-      ...numbers,
-      sessionId,
-      body,
-    });
+    run({ $case: "acquireLock", value }, { sessionId, requestNumber: 2, lowestUnanswered: 1 });
   }
   return state;
 }

@@ -44,6 +44,10 @@ function isSegment(request: { file: string }): boolean {
   return request.file.startsWith("segment-");
 }
 
+function snapshotsOn(disk: SimDisk): string[] {
+  return disk.names().filter((name) => name.startsWith("snapshot-"));
+}
+
 function harm(disk: SimDisk, file: string): void {
   const bytes = disk.content(file);
   bytes[bytes.length - 30] = (bytes[bytes.length - 30] ?? 0) ^ 1;
@@ -132,10 +136,7 @@ describe("snapshots of the journal", () => {
     take(journal, disk, 31);
     expect(journal.fatal).toBeUndefined();
     for (const left of [disk, disk.afterPowerLoss()]) {
-      expect(left.names().filter((name) => name.startsWith("snapshot-"))).toEqual([
-        snapshotFile(30),
-        snapshotFile(31),
-      ]);
+      expect(snapshotsOn(left)).toEqual([snapshotFile(30), snapshotFile(31)]);
     }
   });
 
@@ -159,10 +160,7 @@ describe("snapshots of the journal", () => {
     harm(rotten, snapshotFile(30));
     expect(mustRecover(rotten).snapshot?.slot).toBe(10);
     take(next.journal, stopped, 40);
-    expect(stopped.names().filter((name) => name.startsWith("snapshot-"))).toEqual([
-      snapshotFile(30),
-      snapshotFile(40),
-    ]);
+    expect(snapshotsOn(stopped)).toEqual([snapshotFile(30), snapshotFile(40)]);
   });
 
   it("are written one at a time, and of those that wait only the latest", () => {
@@ -173,10 +171,7 @@ describe("snapshots of the journal", () => {
     expect(journal.writeSnapshot(snapshotAt(7))).toBe(true);
     settle(journal, disk);
     expect(journal.snapshotSlot).toBe(7);
-    expect(disk.names().filter((name) => name.startsWith("snapshot-"))).toEqual([
-      snapshotFile(5),
-      snapshotFile(7),
-    ]);
+    expect(snapshotsOn(disk)).toEqual([snapshotFile(5), snapshotFile(7)]);
     expect(journal.writeSnapshot(snapshotAt(7))).toBe(false);
     expect(journal.writeSnapshot(snapshotAt(6))).toBe(false);
   });
@@ -265,7 +260,7 @@ describe("snapshots of the journal", () => {
     expect(disk.names()).toContain(`${snapshotFile(5)}.partial`);
     const next = openJournal(disk);
     for (const left of [disk, disk.afterPowerLoss()]) {
-      expect(left.names().some((name) => name.startsWith("snapshot-"))).toBe(false);
+      expect(snapshotsOn(left)).toEqual([]);
     }
     expect(next.journal.writeSnapshot(snapshotAt(5))).toBe(true);
     settle(next.journal, disk);

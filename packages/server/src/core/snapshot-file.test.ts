@@ -19,18 +19,18 @@ function snapshotOf(stateBytes: number): Snapshot {
   return { slot: 42, ballot, configuration: Uint8Array.of(5, 6, 7), state };
 }
 
-function written(stateBytes: number): { disk: SimDisk; stateHash: string } {
+function write(snapshot: Snapshot): { disk: SimDisk; stateHash: string } {
   const disk = new SimDisk();
-  const task = writeSnapshotFile(new RequestIds(), snapshotOf(stateBytes), IDENTITY);
+  const task = writeSnapshotFile(new RequestIds(), snapshot, IDENTITY);
   return { disk, stateHash: drive(disk, task).stateHash };
 }
 
+const written = (stateBytes: number) => write(snapshotOf(stateBytes));
+
 /** Each filled with one byte. */
 function twoChunks(first: number, second: number): { disk: SimDisk; stateHash: string } {
-  const disk = new SimDisk();
   const state = new Uint8Array(2 * SNAPSHOT_CHUNK_BYTES).fill(first);
-  const snapshot = { ...snapshotOf(0), state: state.fill(second, SNAPSHOT_CHUNK_BYTES) };
-  return { disk, ...drive(disk, writeSnapshotFile(new RequestIds(), snapshot, IDENTITY)) };
+  return write({ ...snapshotOf(0), state: state.fill(second, SNAPSHOT_CHUNK_BYTES) });
 }
 
 describe("a snapshot file", () => {

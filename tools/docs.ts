@@ -120,7 +120,8 @@ effect and where each value comes from.
 ${configReference()}
 Some hold only together, and are refused otherwise:
 
-- \`masterLeaseRenewMs\` is at most a third of \`masterLeaseMs\`: a lease survives two lost renewals.
+- \`masterLeaseRenewMs\` is at most a quarter of what a master holds of \`masterLeaseMs\`, which is nine tenths of it: 135 ms
+  for a lease of 600 ms. So a lease survives two lost renewals.
 - \`heartbeatMs\` is at most a third of \`electionTimeoutMs\`: so does a leader two lost heartbeats.
 - \`segmentBytes\` is a multiple of 4,096.
 - \`peers\`, where it is given, names this replica too, and \`sessionAddresses\` the same replicas.

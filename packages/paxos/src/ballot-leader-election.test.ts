@@ -55,6 +55,15 @@ class Proposer {
 }
 
 describe("ballot leader election", () => {
+  it("begins with no pause, however late its cell was formed", () => {
+    const one = new Proposer(3);
+    one.now = instant(1400);
+    one.says(2, { happy: false });
+    for (let ms = 0; ms < 1000 && !one.election.leads; ms += 1) one.run(1);
+    // A round to hear of the other, and the spread of take-overs.
+    expect(one.now).toBeLessThanOrEqual(1400 + 2 * 100 + 1);
+  });
+
   it("takes over when a quorum answers and all who answer are unhappy", () => {
     const one = new Proposer(3, ballot(4, 3));
     one.says(2, { leader: ballot(4, 3), happy: false });

@@ -166,7 +166,8 @@ export class BallotLeaderElection {
   advance(now: Instant, context: ElectionContext): boolean {
     if (now >= this.#nextRoundAt) {
       // After a pause of our own nobody's silence means anything.
-      if (now - this.#nextRoundAt > this.#options.electionTimeoutMs / 2) this.#excusePause(now);
+      const lateMs = this.#lastRoundAt === undefined ? 0 : now - this.#nextRoundAt;
+      if (lateMs > this.#options.electionTimeoutMs / 2) this.#excusePause(now);
       this.#evaluate(now, context, true);
       this.#beginRound(now);
       return true;

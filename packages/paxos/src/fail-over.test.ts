@@ -54,7 +54,7 @@ describe("a new master", () => {
 
   it("is nobody who has just restarted, and may promise nothing for as long as the longest lease", () => {
     for (const seed of SEEDS) {
-      const paxos = { leaseMs: 24_000, leaseRenewMs: 8_000 };
+      const paxos = { leaseMs: 24_000, leaseRenewMs: 5_000 };
       const network = new TestingNetwork({ replicas: 5, seed: `restarted-${seed}`, paxos });
       network.startAll();
       expect(network.runUntil(() => network.master() !== undefined, 3000)).toBeDefined();

@@ -31,9 +31,10 @@ export {
   ZERO_BALLOT,
 } from "./ballot.ts";
 export type { PaxosInput } from "./input.ts";
-export { MEMBERS_MAX } from "./limits.ts";
+export { DRIFT_PER_MILLE, MEMBERS_MAX } from "./limits.ts";
 export type { ControlEntry, LogEntry } from "./log-entry.ts";
 export { isCommand } from "./log-entry.ts";
+export { leaseRenewMsMax } from "./master-lease.ts";
 export { decodeMessage, encodeMessage, messageKindOf } from "./message-codec.ts";
 export type { Member, PaxosMessage } from "./messages.ts";
 export type { PaxosOptions } from "./options.ts";

@@ -71,9 +71,8 @@ export class LeaseGrantor {
 
   /** The leader of `ballot` gave up the lease of `leaseRound` and all before it. */
   release(ballot: Ballot, leaseRound: number): void {
-    if (compareBallots(ballot, this.#released.ballot) < 0) return;
-    if (!this.mayGrant(ballot, leaseRound)) return;
-    this.#released = { ballot, leaseRound };
+    const isNews = compareBallots(ballot, this.#released.ballot) >= 0;
+    if (isNews && this.mayGrant(ballot, leaseRound)) this.#released = { ballot, leaseRound };
     const grant = this.#grant;
     if (grant === undefined || !sameBallot(grant.ballot, ballot)) return;
     // A grant of a later round stands: this release was on its way for a while.
@@ -82,7 +81,8 @@ export class LeaseGrantor {
 
   /** The last instant at which anything binds, for `status`. */
   get lastBound(): Instant {
-    return this.#grant?.until ?? this.restartUntil;
+    const until = this.#grant?.until;
+    return until === undefined || until < this.restartUntil ? this.restartUntil : until;
   }
 
   /** For checkers: until when a promise to anybody but `replica` is forbidden. */

@@ -4,7 +4,7 @@ import type { ReplicaId } from "./ballot.ts";
 import type { BallotLeaderElection } from "./ballot-leader-election.ts";
 import type { Leader } from "./leader.ts";
 import type { LeaseGrantor } from "./lease-grantor.ts";
-import { LEASE_RENEWALS } from "./limits.ts";
+import { leaseRenewMsMax } from "./master-lease.ts";
 import type { LeaseRequestMessage } from "./messages.ts";
 import type { Settings } from "./options.ts";
 import type { Outbox } from "./outbox.ts";
@@ -84,8 +84,8 @@ export class LeaseProtocol {
 
   /** The lease in force may be shorter than the one of our settings, until the log names that. */
   #renewMs(leaseMs: number): number {
-    const thirdMs = Math.max(1, Math.floor(leaseMs / LEASE_RENEWALS));
-    return Math.min(this.#settings.leaseRenewMs, thirdMs);
+    const { leaseRenewMs, driftPerMille } = this.#settings;
+    return Math.min(leaseRenewMs, leaseRenewMsMax(leaseMs, driftPerMille));
   }
 
   #raiseGrantMax(now: Instant, leaseMs: number): void {

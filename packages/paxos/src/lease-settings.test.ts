@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
 import { TestingNetwork } from "./test-support/testing-network.ts";
 
-const long = { leaseMs: 60_000, leaseRenewMs: 20_000 };
+const long = { leaseMs: 60_000, leaseRenewMs: 13_500 };
 
 describe("a lease that an operator lengthens", () => {
   it("is renewed in time while the shorter one is still in force", () => {

@@ -150,6 +150,21 @@ describe("the giver of grants", () => {
     expect(grantor.mayGrant(ballot(2, 1), 5)).toBe(false);
   });
 
+  it("is free when the holder releases, though the release of a greater ballot came before", () => {
+    const grantor = granted();
+    grantor.release(ballot(2, 2), 1);
+    expect(grantor.boundUntil(ballot(2, 2)), "another's release").toBe(1661);
+    grantor.release(one, 3);
+    expect(grantor.boundUntil(ballot(2, 2))).toBe(0);
+  });
+
+  it("is bound by what earlier lives may have granted, though its own grant ends before", () => {
+    const grantor = new LeaseGrantor(100, 600, at(5000), false);
+    grantor.grant(at(5001), one, 1, 100);
+    expect(grantor.boundUntil(ballot(2, 2))).toBe(5661);
+    expect(grantor.lastBound).toBe(5661);
+  });
+
   it("is bound from its start by what earlier lives may have granted, to whomever", () => {
     const grantor = new LeaseGrantor(100, 600, at(5000), false);
     expect(grantor.boundUntil(ballot(2, 2))).toBe(5661);

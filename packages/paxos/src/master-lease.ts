@@ -1,6 +1,12 @@
 import { after, type Instant } from "@cubby/base";
 import type { ReplicaId } from "./ballot.ts";
 import { leaseHoldsMs } from "./lease-grantor.ts";
+import { LEASE_RENEWALS } from "./limits.ts";
+
+/** The longest time between two renewals of a lease that survives two lost ones in a row. */
+export function leaseRenewMsMax(leaseMs: number, driftPerMille: number): number {
+  return Math.max(1, Math.floor(leaseHoldsMs(leaseMs, driftPerMille) / LEASE_RENEWALS));
+}
 
 /** Rounds that may still be answered: at one per renewal, more than any lease spans. */
 const OPEN_ROUNDS_MAX = 64;

@@ -2,6 +2,7 @@ import { assert } from "@cubby/base";
 import { PRIORITY_MAX, type ReplicaId } from "./ballot.ts";
 import * as limits from "./limits.ts";
 import { LEASE_MS_MAX } from "./log-entry.ts";
+import { leaseRenewMsMax } from "./master-lease.ts";
 
 /** How a replica is set up. Everything but the first four fields has a default. */
 export type PaxosOptions = {
@@ -80,7 +81,10 @@ function check(settings: Settings): void {
   );
   assert(settings.priority >= 0 && settings.priority <= PRIORITY_MAX, "a priority is 0 to 1023");
   assert(settings.leaseMs >= 1 && settings.leaseMs <= LEASE_MS_MAX, "a lease is at most a minute");
-  assert(settings.leaseRenewMs * 2 <= settings.leaseMs, "a lease survives one lost round");
+  assert(
+    settings.leaseRenewMs <= leaseRenewMsMax(settings.leaseMs, settings.driftPerMille),
+    "a lease survives two lost rounds",
+  );
   assert(
     settings.driftPerMille >= 0 && settings.driftPerMille <= limits.DRIFT_PER_MILLE_MAX,
     "a clock's drift is at most half of its rate",

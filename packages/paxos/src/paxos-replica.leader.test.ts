@@ -1,7 +1,8 @@
 import { after, crc32c, utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { epochOf, sameBallot, ZERO_BALLOT } from "./ballot.ts";
-import { ADOPT_PATIENCE_MS, LEASE_RENEW_MS } from "./limits.ts";
+import { ADOPT_PATIENCE_MS, LEASE_RENEW_MS, RETRANSMIT_MS } from "./limits.ts";
+import { leaseRenewMsMax } from "./master-lease.ts";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
 
 const commands = (...texts: string[]) => texts.map((text) => utf8Encode(text));
@@ -469,8 +470,8 @@ describe("a leader's lease", () => {
   });
 
   it("is asked for at once by who leads again, however long the last one was", () => {
-    const { lone, own } = leading({ leaseMs: 24_000, leaseRenewMs: 8_000 });
-    expect(kinds(lone.wake(100).sends), "the next is due in 8 s").toContain("leaseRequest");
+    const { lone, own } = leading({ leaseMs: 24_000, leaseRenewMs: 5_000 });
+    expect(kinds(lone.wake(100).sends), "the next is due in 5 s").toContain("leaseRequest");
     const log = { acceptedBallot: own, length: 1, chosen: 1 };
     lone.hear(3, { kind: "prepare", ballot: ballot(own.round + 1, 3), ...log });
     lone.persist();
@@ -490,6 +491,32 @@ describe("a leader's lease", () => {
     }
     expect(kinds(lone.step({ kind: "handOver" }).sends)).not.toContain("invite");
     expect(lone.engine.status().role).toBe("leading");
+  });
+
+  it.each([600, 24_000, 60_000])("of %i ms survives two lost renewals", (leaseMs) => {
+    const { lone, own } = leading({ leaseMs, leaseRenewMs: leaseRenewMsMax(leaseMs, 100) });
+    const nextRound = () => {
+      for (let ms = 0; ms < leaseMs; ms += 10) {
+        const { sends } = lone.wake(10);
+        for (const { to, message } of sends) {
+          if (message.kind !== "heartbeatRequest") continue;
+          const follows = { ballot: ZERO_BALLOT, leader: own, happy: true };
+          lone.hear(to, { kind: "heartbeatReply", round: message.round, ...follows });
+        }
+        for (const { message } of sends) {
+          if (message.kind === "leaseRequest") return message.leaseRound;
+        }
+      }
+      throw new Error("no round begins");
+    };
+    lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: nextRound() });
+    const until = lone.engine.status().leaseUntil ?? 0;
+    nextRound();
+    nextRound();
+    const third = nextRound();
+    expect(after(lone.now, RETRANSMIT_MS), "with time for an answer").toBeLessThan(until);
+    lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: third });
+    expect(lone.engine.status().leaseUntil).toBeGreaterThan(until);
   });
 
   it("is not asked for by a leader that no quorum answers", () => {
@@ -578,7 +605,7 @@ describe("a leader's word that it leads, without a clock", () => {
   });
 
   it("is soon asked for again when nobody answers, however long the lease", () => {
-    const { lone } = leading({ leaseMs: 24_000, leaseRenewMs: 8_000 });
+    const { lone } = leading({ leaseMs: 24_000, leaseRenewMs: 5_000 });
     lone.step({ kind: "confirm", token: 7 });
     expect(kinds(lone.wake(100).sends)).toContain("leaseRequest");
   });

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { DRIFT_PER_MILLE, leaseRenewMsMax } from "@cubby/paxos";
 import { CubbyError, quoted } from "@cubby/protocol";
 import { type Address, addressText, isLoopback } from "./address.ts";
 import {
@@ -194,9 +195,10 @@ function parseFile(file: ConfigFile): ReadonlyMap<string, unknown> {
 function checkTogether(config: ServerConfig): void {
   if (!config.insecureRemote) refuseRemote(config);
   checkAddresses(config);
-  if (config.masterLeaseRenewMs * 3 > config.masterLeaseMs) {
+  const renewMsMax = leaseRenewMsMax(config.masterLeaseMs, DRIFT_PER_MILLE);
+  if (config.masterLeaseRenewMs > renewMsMax) {
     throw invalid(
-      `masterLeaseRenewMs is ${config.masterLeaseRenewMs}: a lease of ${config.masterLeaseMs} ms must survive two lost renewals, so at most a third of it.`,
+      `masterLeaseRenewMs is ${config.masterLeaseRenewMs}: a lease of ${config.masterLeaseMs} ms must survive two lost renewals, so at most ${renewMsMax}.`,
     );
   }
   if (config.heartbeatMs * 3 > config.electionTimeoutMs) {

@@ -176,7 +176,8 @@ describe("the configuration", () => {
     expect(problem({ flags: { ...FLAGS, peers: two, sessionAddresses: other } })).toContain(
       "sessionAddresses names replicas 1, 3; peers names 1, 2",
     );
-    expect(problem({ flags: { ...FLAGS, masterLeaseMs: "200" } })).toContain("masterLeaseRenewMs");
+    expect(problem({ flags: { ...FLAGS, masterLeaseMs: "200" } })).toContain("at most 45");
+    loadConfig({ flags: { ...FLAGS, masterLeaseMs: "200", masterLeaseRenewMs: "45" } });
     expect(problem({ flags: { ...FLAGS, heartbeatMs: "200" } })).toContain("heartbeatMs");
     expect(problem({ flags: { ...FLAGS, segmentBytes: "1025KiB" } })).toContain("whole pages");
   });

@@ -101,7 +101,7 @@ export const SETTINGS = {
     "How long replicas withhold promises from others; bounds the time of a fail-over.",
   ),
   masterLeaseRenewMs: setting(
-    milliseconds(10, MINUTE_MS / 3),
+    milliseconds(10, 13_500),
     100,
     "master-lease-renew",
     "How often the master renews its lease, and so how late followers may learn what was chosen last.",

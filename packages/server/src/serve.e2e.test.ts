@@ -344,7 +344,7 @@ describe("the settings at the ends of what they may be", () => {
   const slow = { masterLeaseMs: "60000", electionTimeoutMs: "60000" };
   test.each<Record<string, string>>([
     { ...quick, masterLeaseMs: "100", electionTimeoutMs: "30" },
-    { ...slow, masterLeaseRenewMs: "20000", heartbeatMs: "10000" },
+    { ...slow, masterLeaseRenewMs: "13500", heartbeatMs: "10000" },
     { sessionsMax: "1", nodesMax: "1", childrenMax: "1", connectionsMax: "2" },
     { sessionsMax: "1000000", nodesMax: "10000000", childrenMax: "1000000" },
     { snapshotEvery: "100", snapshotJournalBytes: "1MiB", reads: "quorum" },

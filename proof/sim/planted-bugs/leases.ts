@@ -119,13 +119,6 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     replace: "if (grant === undefined) return;",
     why: "a deposed master's release ends the grant that its successor holds",
     expects: [8, 9],
-    also: [
-      {
-        file: GRANTOR,
-        find: "if (compareBallots(ballot, this.#released.ballot) < 0) return;",
-        replace: "",
-      },
-    ],
   },
   {
     name: "lease-trusted-after-suspend",

@@ -155,7 +155,7 @@ describe("a master that is told to hand over", () => {
 });
 
 describe("a lease round that is lost, where leases are long", () => {
-  const engine = { leaseMs: 60_000, leaseRenewMs: 20_000 };
+  const engine = { leaseMs: 60_000, leaseRenewMs: 13_500 };
 
   function cutFor30Ms(reads: "lease" | "quorum") {
     const world = new World({ replicas: 3, seed: "proof", reads, engine }).startAll();

@@ -22,8 +22,8 @@ const anyBallot: fc.Arbitrary<Ballot> = fc.record({
   priority: fc.nat({ max: PRIORITY_MAX }),
   replica: fc.nat({ max: REPLICA_ID_MAX }).map((id) => id as ReplicaId),
 });
-const leaseMs = fc.integer({ min: 1, max: LEASE_MS_MAX });
-const leaseMsOrNone = fc.integer({ min: 0, max: LEASE_MS_MAX });
+const leaseMs = fc.oneof(fc.constant(LEASE_MS_MAX), fc.integer({ min: 1, max: LEASE_MS_MAX }));
+const leaseMsOrNone = fc.oneof(fc.constant(0), leaseMs);
 const slot = fc.maxSafeNat();
 const firstSlot = fc.integer({ min: 1, max: 2 ** 52 });
 const anyEntry: fc.Arbitrary<LogEntry> = fc.oneof(

@@ -18,6 +18,23 @@ describe("the suspend detector", () => {
     expect(detector.hasSlept()).toBe(false);
   });
 
+  it("is not deceived by a process that stands still between two of its readings", () => {
+    let clockMs = 5_000;
+    let pauseMs = 0;
+    const detector = new SuspendDetector(
+      () => {
+        const uptimeMs = 1_000_000.5 + clockMs;
+        clockMs += pauseMs;
+        return uptimeMs;
+      },
+      () => clockMs,
+    );
+    for (pauseMs of [0, 80, 0, 80, 80, 0]) {
+      clockMs += 1_000;
+      expect(detector.hasSlept()).toBe(false);
+    }
+  });
+
   it("is not deceived by uptime's coarse steps", () => {
     let uptimeMs = 1_000_000;
     let clockMs = 5_000;

@@ -39,11 +39,11 @@ export class SuspendDetector {
 
   /** True when uptime has run ahead of the clock since the last look. */
   hasSlept(): boolean {
-    const { offsetMs, isRounded } = this.#read();
-    const jumpMs = offsetMs - this.#offsetMs;
+    const { offsetMs, leastMs, isRounded } = this.#read();
+    const jumpMs = leastMs - this.#offsetMs;
     // Small differences are uptime's coarse resolution; they are followed only downwards, so that
     // many small sleeps add up to a large one.
-    if (jumpMs < 0 && !isRounded) this.#offsetMs = offsetMs;
+    if (offsetMs < this.#offsetMs && !isRounded) this.#offsetMs = offsetMs;
     const stepMs = this.#countsWholeSeconds ? UPTIME_STEP_MS : 0;
     if (jumpMs <= SUSPEND_JUMP_MS + stepMs) return false;
     this.#offsetMs = isRounded ? offsetMs + UPTIME_STEP_MS : offsetMs;
@@ -54,12 +54,15 @@ export class SuspendDetector {
    * Where uptime is finer, whole seconds are what Node falls back to when no file can be opened: the
    * true offset is no less than such a reading, and each new second would look like a sleep.
    */
-  #read(): { offsetMs: number; isRounded: boolean } {
+  #read(): { offsetMs: number; leastMs: number; isRounded: boolean } {
+    // The clock before and after: a process that stood still between the readings has not slept.
+    const clockMs = this.#clockMs();
     const uptimeMs = this.#uptimeMs();
     const isWhole = uptimeMs % UPTIME_STEP_MS === 0;
     if (!isWhole) this.#countsWholeSeconds = false;
     return {
-      offsetMs: uptimeMs - this.#clockMs(),
+      offsetMs: uptimeMs - clockMs,
+      leastMs: uptimeMs - this.#clockMs(),
       isRounded: isWhole && !this.#countsWholeSeconds,
     };
   }

@@ -49,6 +49,8 @@ export class Transport implements ConnectionListener {
     this.#sessionSerial += 1;
     const session = new SessionMachine(options, this.#core.rngFor(`${this.#sessionSerial}`));
     this.#onEvent.set(session, onEvent);
+    // A sleep before there was any session is held against none: nobody has looked since.
+    if (this.#core.sessionCount === 0) this.#suspend.hasSlept();
     this.step({ kind: "openSession", session });
     return session;
   }

@@ -40,6 +40,9 @@ export const HANDLE_BYTES_MAX = 32 * 1024 * 1024;
 /** How far from true time the rate of any clock may be for leases to hold (ε). */
 export const CLOCK_RATE_ERROR = 0.1;
 
+/** A KeepAlive is late when this part of the lease has passed without one: half a second of 12. */
+export const KEEP_ALIVE_LATE_PARTS = 24;
+
 assert(FRAME_BYTES_MAX >= FILE_BYTES_MAX + 4 * NAME_BYTES_MAX, "a frame holds the largest file");
 assert(
   FRAME_BYTES_MAX >= DIRECTORY_PAGE_ENTRIES_MAX * (NAME_BYTES_MAX + 256),

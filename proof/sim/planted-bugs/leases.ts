@@ -284,7 +284,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     also: [
       {
         file: KEEP_ALIVE,
-        find: "  if ((now - session.repliedAt) * LATE_PARTS > session.leaseMs) return now;\n",
+        find: "  if ((now - session.repliedAt) * KEEP_ALIVE_LATE_PARTS > session.leaseMs) return now;\n",
         replace: "",
       },
       { file: KEEP_ALIVE, find: "answerNow ? now : replyDueAt", replace: "replyDueAt" },

@@ -1,5 +1,5 @@
 import { after, assert, earliest, type Instant, NEVER } from "@cubby/base";
-import { CLOCK_RATE_ERROR, type KeepAlive } from "@cubby/protocol";
+import { CLOCK_RATE_ERROR, KEEP_ALIVE_LATE_PARTS, type KeepAlive } from "@cubby/protocol";
 import type { ConnectionId } from "../options.ts";
 import { failure, type Result } from "../state/result.ts";
 import type { MasterSession } from "./master-session.ts";
@@ -9,8 +9,6 @@ import { TimerHeap } from "./timer-heap.ts";
 
 /** SES-6, SES-7: a KeepAlive is answered when this part of the lease is over: 7 s of 12 s. */
 const HELD_TWELFTHS = 7;
-/** A KeepAlive is late when this part of the lease has passed without one: half a second of 12. */
-const LATE_PARTS = 24;
 
 /** How long a KeepAlive is held, and said to have been, under a lease of `leaseMs`. */
 function heldMsMax(leaseMs: number): number {
@@ -209,7 +207,7 @@ export class KeepAlives {
  */
 function replyDueAt(now: Instant, session: MasterSession): Instant {
   if (!session.hasAcknowledged || session.isFirstReplyPending) return now;
-  if ((now - session.repliedAt) * LATE_PARTS > session.leaseMs) return now;
+  if ((now - session.repliedAt) * KEEP_ALIVE_LATE_PARTS > session.leaseMs) return now;
   return after(session.repliedAt, heldMsMax(session.leaseMs));
 }
 

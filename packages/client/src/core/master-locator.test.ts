@@ -477,4 +477,12 @@ describe("a cell whose replicas move while the client runs (CELL-7)", () => {
     const tried = world.connectAttempts.filter((a) => a.at > lostAt).map((a) => a.address);
     expect(new Set(tried).size).toBeLessThanOrEqual(32);
   });
+
+  it("is found under another name by who asked for none, once nobody has a session", () => {
+    const world = new World([A], "renamed", "");
+    const first = world.session();
+    world.close(first);
+    world.cellName = "other";
+    expect(world.session().state).toBe("safe");
+  });
 });

@@ -68,6 +68,7 @@ export class MasterLocator {
   readonly #rng: Rng;
   /** Empty until it is known which cell this is. */
   #cellName: string;
+  readonly #givenName: string;
   readonly #endpoints: Endpoint[] = [];
   /** So many of them, the first, are the user's own: those are never forgotten. */
   #given = 0;
@@ -94,6 +95,7 @@ export class MasterLocator {
     this.#host = host;
     this.#rng = rng;
     this.#cellName = cellName;
+    this.#givenName = cellName;
     for (const address of addresses) this.#endpointOf(address);
     this.#given = this.#endpoints.length;
     // Clients with the same list do not all begin at its head.
@@ -114,6 +116,8 @@ export class MasterLocator {
     if (isWanted === this.#isWanted) return;
     this.#isWanted = isWanted;
     if (isWanted) {
+      // Of which cell the sessions before were says nothing of the one that is meant now.
+      this.#cellName = this.#givenName;
       this.#seek(now);
       return;
     }

@@ -19,6 +19,45 @@ describe("a session's life", () => {
     expect(world.events).toEqual(["1000:opened"]);
   });
 
+  it("asks for a lease at once where its creation granted none, or a part only", () => {
+    const isAsked = (world: World) => {
+      const { call } = world.last("keepAlive").request;
+      return call?.$case === "keepAlive" && call.value.answerNow;
+    };
+    const slept = new World([A]);
+    slept.creates = "later";
+    const session = slept.session({ gracePeriodMs: 900 });
+    slept.suspend();
+    slept.answerCreate();
+    expect(session.state).toBe("jeopardy");
+    expect(isAsked(slept)).toBe(true);
+    slept.answerKeepAlive(0);
+    expect(session.state).toBe("safe");
+    for (const [ms, expected] of [
+      [1_900, true],
+      [90, true],
+      [80, false],
+    ] as const) {
+      const world = new World([A]);
+      world.creates = "later";
+      world.leaseMs = 2_000;
+      world.session({ leaseMs: 2_000 });
+      world.run(ms);
+      world.answerCreate();
+      expect(isAsked(world), `after ${ms} ms`).toBe(expected);
+    }
+  });
+
+  it("asks for a lease at once after a sleep, though a KeepAlive was about to go out", () => {
+    const world = new World([A]);
+    world.session();
+    for (let i = 0; i < 20; i += 1) world.answerKeepAlive(0);
+    world.suspend();
+    world.run(100);
+    const { call } = world.last("keepAlive").request;
+    expect(call?.$case === "keepAlive" && call.value.answerNow).toBe(true);
+  });
+
   it("keeps one connection, to the master", () => {
     const world = new World([A, B, C]);
     world.session();

@@ -13,6 +13,7 @@ import {
   ERROR_CODES,
   type ErrorCode,
   errorCodeOf,
+  KEEP_ALIVE_LATE_PARTS,
   type KeptAlive,
   type Reply,
   type Request,
@@ -296,6 +297,7 @@ export class SessionMachine implements CallingSession {
     if (this.#state !== "jeopardy" || this.#link === 0) return;
     // The KeepAlive that is out was sent before the sleep: its answer proves nothing about it.
     this.#keepAlive = undefined;
+    this.#isInRhythm = false;
     this.#sendControl(now);
   }
 
@@ -410,6 +412,9 @@ export class SessionMachine implements CallingSession {
     this.#giveUpAt = NEVER;
     this.#isGateOpen = true;
     this.#emit({ kind: "opened" });
+    // The master knows of no loss, and would hold a KeepAlive while the lease runs out.
+    const isLate = (now - control.sentAt) * KEEP_ALIVE_LATE_PARTS > created.leaseMs;
+    if (control.isVoid || isLate) this.#isInRhythm = false;
     this.#sendControl(now);
     this.#advance(now);
     this.#calls.pump(now);

@@ -19,6 +19,6 @@ it("holds a sleep while there was no session against none that comes later", asy
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(second.state).toBe("safe");
   } finally {
-    replica.close();
+    await replica.close();
   }
 });

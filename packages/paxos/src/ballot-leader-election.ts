@@ -29,8 +29,8 @@ type Reply = {
   readonly askedAt: Instant;
 };
 
-/** Rounds whose replies are still told apart. */
-const OPEN_ROUNDS_MAX = 64;
+/** Timeouts differ by up to this part of them. */
+const TIMEOUT_SPREAD = 3;
 
 /** Rounds begun early, for a change was seen, are at most so many in the time of one. */
 const HURRIED_ROUNDS = 5;
@@ -62,6 +62,7 @@ export class BallotLeaderElection {
 
   #round: number;
   readonly #askedAt = new Map<number, Instant>();
+  readonly #longestTimeoutMs: number;
   #nextRoundAt: Instant;
   #lastRoundAt: Instant | undefined;
   readonly #replies = new Map<ReplicaId, Reply>();
@@ -76,6 +77,7 @@ export class BallotLeaderElection {
   constructor(options: ElectionOptions, rng: Rng, promised: Ballot, now: Instant) {
     this.#options = options;
     this.#rng = rng;
+    this.#longestTimeoutMs = options.electionTimeoutMsMax * (1 + 1 / TIMEOUT_SPREAD);
     // A replica that comes back starts below everybody, lest it win by the ballot it led before.
     this.#own = { round: 0, priority: options.priority, replica: options.self };
     this.#leader = promised;
@@ -259,7 +261,11 @@ export class BallotLeaderElection {
     this.#lastRoundAt = now;
     this.#nextRoundAt = after(now, this.#options.roundMs);
     this.#askedAt.set(this.#round, now);
-    this.#askedAt.delete(this.#round - OPEN_ROUNDS_MAX);
+    // Oldest first. What was asked before the longest timeout says nothing any more, whenever it is answered.
+    for (const [round, askedAt] of this.#askedAt) {
+      if (now < after(askedAt, this.#longestTimeoutMs)) break;
+      this.#askedAt.delete(round);
+    }
   }
 
   #evaluate(now: Instant, context: ElectionContext, atRound: boolean): void {
@@ -377,6 +383,6 @@ export class BallotLeaderElection {
     const { electionTimeoutMs, electionTimeoutMsMax } = this.#options;
     const grown = electionTimeoutMs * 1.5 ** Math.min(this.#attempts, 16);
     const base = Math.floor(Math.min(electionTimeoutMsMax, grown));
-    this.#timeoutMs = base + this.#rng.below(Math.ceil(base / 3));
+    this.#timeoutMs = base + this.#rng.below(Math.ceil(base / TIMEOUT_SPREAD));
   }
 }

@@ -23,25 +23,42 @@ export class LeaseGrantor {
   /** Earlier lives may have granted what this one does not know of. */
   readonly restartUntil: Instant;
   #grantMaxMs: number;
+  /** The longest grant since this instant; whatever was granted before, it says nothing of. */
+  #window: { readonly from: Instant; longestMs: number };
 
   /** `alone`: there is nobody to whom an earlier life could have granted anything. */
   constructor(driftPerMille: number, grantMaxMs: number, startedAt: Instant, alone: boolean) {
     this.#driftPerMille = driftPerMille;
     this.#grantMaxMs = grantMaxMs;
+    this.#window = { from: startedAt, longestMs: 0 };
     this.restartUntil =
       grantMaxMs === 0 || alone
         ? startedAt
         : after(startedAt, grantBindsMs(grantMaxMs, driftPerMille));
   }
 
-  /** The longest grant that is on record. */
+  /** The longest grant that is on record, and that may still bind. */
   get grantMaxMs(): number {
     return this.#grantMaxMs;
   }
 
   raiseGrantMax(leaseMs: number): void {
-    assert(leaseMs > this.#grantMaxMs, "the longest grant on record only rises");
+    assert(leaseMs > this.#grantMaxMs, "a longest grant is raised to a longer one");
     this.#grantMaxMs = leaseMs;
+  }
+
+  /**
+   * True once all longer grants are over: then the longest on record falls to what was granted since,
+   * or who once had a long lease would wait for as long after every restart.
+   */
+  lowerGrantMax(now: Instant): boolean {
+    const { from, longestMs } = this.#window;
+    // Safety: what an earlier life or this one granted before the window binds for no longer.
+    if (now < after(from, grantBindsMs(this.#grantMaxMs, this.#driftPerMille))) return false;
+    this.#window = { from: now, longestMs: 0 };
+    if (longestMs === 0 || longestMs === this.#grantMaxMs) return false;
+    this.#grantMaxMs = longestMs;
+    return true;
   }
 
   /** When a promise of `ballot` stops being forbidden; a past instant means that it may be given. */
@@ -59,6 +76,7 @@ export class LeaseGrantor {
   grant(now: Instant, ballot: Ballot, leaseRound: number, leaseMs: number): void {
     assert(leaseMs <= this.#grantMaxMs, "a grant is no longer than the longest on record");
     const until = after(now, grantBindsMs(leaseMs, this.#driftPerMille));
+    this.#window.longestMs = Math.max(this.#window.longestMs, leaseMs);
     const grant = this.#grant;
     if (grant === undefined || compareBallots(ballot, grant.ballot) > 0) {
       this.#grant = { ballot, leaseRound, until };

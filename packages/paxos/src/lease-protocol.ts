@@ -1,6 +1,6 @@
 import { after, type Instant } from "@cubby/base";
 import type { Acceptor } from "./acceptor.ts";
-import type { ReplicaId } from "./ballot.ts";
+import type { Ballot, ReplicaId } from "./ballot.ts";
 import type { BallotLeaderElection } from "./ballot-leader-election.ts";
 import type { Leader } from "./leader.ts";
 import type { LeaseGrantor } from "./lease-grantor.ts";
@@ -55,7 +55,7 @@ export class LeaseProtocol {
     if (!this.#election.follows(ballot)) return;
     if (!this.#grantor.mayGrant(ballot, leaseRound)) return;
     this.#raiseGrantMax(now, leaseMs);
-    this.#grantor.grant(now, ballot, leaseRound, leaseMs);
+    this.#grant(now, ballot, leaseRound, leaseMs);
     // Safety: the promise and the longest grant are durable before the grant leaves.
     const index = Math.max(this.#acceptor.promisedIndex, this.#grantMaxIndex);
     this.#outbox.vouch(from, { kind: "leaseGrant", ballot, leaseRound }, index);
@@ -72,7 +72,7 @@ export class LeaseProtocol {
     const { ballot } = leader;
     const leaseRound = leader.lease.begin(now, leaseMs);
     const { self, peers, retransmitMs } = this.#settings;
-    this.#grantor.grant(now, ballot, leaseRound, leaseMs);
+    this.#grant(now, ballot, leaseRound, leaseMs);
     leader.lease.onGrant(self, leaseRound);
     const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen, length } as const;
     for (const peer of peers) this.#outbox.send(peer, request);
@@ -86,6 +86,13 @@ export class LeaseProtocol {
   #renewMs(leaseMs: number): number {
     const { leaseRenewMs, driftPerMille } = this.#settings;
     return Math.min(leaseRenewMs, leaseRenewMsMax(leaseMs, driftPerMille));
+  }
+
+  #grant(now: Instant, ballot: Ballot, leaseRound: number, leaseMs: number): void {
+    this.#grantor.grant(now, ballot, leaseRound, leaseMs);
+    if (!this.#grantor.lowerGrantMax(now)) return;
+    // Nothing waits for this record: without it the next life waits longer than it must.
+    this.#outbox.record(now, { kind: "grantMax", leaseMs: this.#grantor.grantMaxMs });
   }
 
   #raiseGrantMax(now: Instant, leaseMs: number): void {

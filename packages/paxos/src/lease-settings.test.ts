@@ -4,6 +4,22 @@ import { TestingNetwork } from "./test-support/testing-network.ts";
 
 const long = { leaseMs: 60_000, leaseRenewMs: 13_500 };
 
+describe("a lease that an operator shortens", () => {
+  it("is not waited for by who restarts long after", () => {
+    const network = new TestingNetwork({ replicas: 3, seed: "shortened", paxos: long });
+    network.startAll();
+    network.run(5_000);
+    for (const id of network.ids) network.crash(id);
+    network.paxos = {};
+    network.startAll();
+    network.run(200_000);
+    for (const id of network.ids) expect(network.engine(id).status().leaseMs).toBe(600);
+    for (const id of network.ids) network.crash(id);
+    network.startAll();
+    expect(network.runUntil(() => network.master() !== undefined, 100_000)).toBeLessThan(2_000);
+  });
+});
+
 describe("a lease that an operator lengthens", () => {
   it("is renewed in time while the shorter one is still in force", () => {
     const network = new TestingNetwork({ replicas: 3, seed: "lengthened" });

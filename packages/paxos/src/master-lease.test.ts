@@ -1,4 +1,4 @@
-import { instant } from "@cubby/base";
+import { after, instant } from "@cubby/base";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { replicaId } from "./ballot.ts";
@@ -72,20 +72,26 @@ describe("the leader's lease", () => {
     expect(lease.until).toBe(1940);
   });
 
-  it("keeps no round that is over, nor more than any lease spans", () => {
+  it("keeps no round that is over, and every other, however late its answer and short the renewal", () => {
     const lease = new MasterLease(2, 100);
-    const grant = (round: number) => {
-      for (const from of [r1, r2]) lease.onGrant(from, round);
-    };
-    const over = lease.begin(at(1000), 600);
-    const [pushedOut = 0, oldest = 0] = Array.from({ length: 65 }, () =>
-      lease.begin(at(5000), 600),
-    );
-    grant(over);
-    grant(pushedOut);
+    const over = lease.begin(at(1000), 6_000);
+    const first = lease.begin(at(7_000), 6_000);
+    for (let ms = 7_010; ms < 12_000; ms += 10) lease.begin(at(ms), 6_000);
+    for (const from of [r1, r2]) lease.onGrant(from, over);
     expect(lease.until).toBeUndefined();
-    grant(oldest);
-    expect(lease.until).toBe(5540);
+    for (const from of [r1, r2]) lease.onGrant(from, first);
+    expect(lease.until).toBe(12_400);
+  });
+
+  it("proves by a round of a lease that has become shorter, however late its answer", () => {
+    const lease = new MasterLease(2, 100);
+    const long = lease.begin(at(1000), 60_000);
+    for (const from of [r1, r2]) lease.onGrant(from, long);
+    lease.confirm(1);
+    const short = lease.begin(at(2000), 600);
+    lease.begin(at(2100), 600);
+    for (const from of [r1, r2]) lease.onGrant(from, short);
+    expect(lease.takeConfirmed()).toBe(1);
   });
 
   it("is not revived by answers that were under way when it was voided", () => {
@@ -177,6 +183,47 @@ describe("the giver of grants", () => {
     expect(() => grantor.grant(at(2000), one, 9, 601)).toThrow("on record");
     grantor.raiseGrantMax(601);
     grantor.grant(at(2000), one, 9, 601);
-    expect(() => grantor.raiseGrantMax(601)).toThrow("rises");
+    expect(() => grantor.raiseGrantMax(601)).toThrow("longer one");
+  });
+
+  it("forgets a long grant once that is over, and not before", () => {
+    const grantor = granted();
+    grantor.raiseGrantMax(60_000);
+    grantor.grant(at(2000), one, 9, 60_000);
+    const over = 2000 + grantBindsMs(60_000, 100);
+    let lowered: number | undefined;
+    for (let now = 2100; now < 200_000 && lowered === undefined; now += 100) {
+      grantor.grant(at(now), one, now, 600);
+      if (grantor.lowerGrantMax(at(now))) lowered = now;
+    }
+    expect(lowered).toBeGreaterThanOrEqual(over);
+    expect(lowered).toBeLessThanOrEqual(2 * over);
+    expect(grantor.grantMaxMs).toBe(600);
+  });
+
+  it("is never bound beyond what a restart waits for, whatever was granted when", () => {
+    const step = fc.record({
+      afterMs: fc.nat({ max: 40_000 }),
+      leaseMs: fc.constantFrom(1, 600, 2_000, 60_000),
+      restart: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        let now = at(0);
+        let boundUntil = 0;
+        let recorded = 0;
+        let grantor = new LeaseGrantor(100, recorded, now, false);
+        for (const [round, { afterMs, leaseMs, restart }] of steps.entries()) {
+          now = after(now, afterMs);
+          if (restart) grantor = new LeaseGrantor(100, recorded, now, false);
+          expect(grantor.boundToUntil(r2)).toBeGreaterThanOrEqual(restart ? boundUntil : 0);
+          if (leaseMs > grantor.grantMaxMs) grantor.raiseGrantMax(leaseMs);
+          grantor.grant(now, one, round, leaseMs);
+          grantor.lowerGrantMax(now);
+          recorded = grantor.grantMaxMs;
+          boundUntil = Math.max(boundUntil, after(now, grantBindsMs(leaseMs, 100)));
+        }
+      }),
+    );
   });
 });

@@ -8,9 +8,6 @@ export function leaseRenewMsMax(leaseMs: number, driftPerMille: number): number 
   return Math.max(1, Math.floor(leaseHoldsMs(leaseMs, driftPerMille) / LEASE_RENEWALS));
 }
 
-/** Rounds that may still be answered: at one per renewal, more than any lease spans. */
-const OPEN_ROUNDS_MAX = 64;
-
 type LeaseRound = {
   readonly leaseRound: number;
   readonly until: Instant;
@@ -52,13 +49,18 @@ export class MasterLease {
 
   begin(now: Instant, leaseMs: number): number {
     this.#leaseRound += 1;
-    this.#open = this.#open.filter((round) => round.until > now).slice(-OPEN_ROUNDS_MAX + 1);
+    // No more than a lease has renewals, and proofs that were asked for.
+    this.#open = this.#open.filter((round) => this.#isUseful(now, round));
     this.#open.push({
       leaseRound: this.#leaseRound,
       until: after(now, leaseHoldsMs(leaseMs, this.#driftPerMille)),
       granted: [],
     });
     return this.#leaseRound;
+  }
+
+  #isUseful(now: Instant, { leaseRound, until }: LeaseRound): boolean {
+    return until > now && (until > (this.#until ?? now) || leaseRound > this.#quorumRound);
   }
 
   /** Safety: a late answer to an old round can give no more than that round could. */

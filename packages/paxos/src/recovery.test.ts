@@ -74,6 +74,20 @@ describe("recovery", () => {
     ]);
   });
 
+  it("knows the lease that a snapshot's slots name, though the checkpoint that says so is lost", () => {
+    const lease = { kind: "masterLease", leaseMs: 700 } as const;
+    const later = { kind: "masterLease", leaseMs: 900 } as const;
+    const entries = [lease, utf8Encode("a"), later];
+    const records = [
+      { kind: "synchronised", ballot: ballot(1, 1), firstSlot: 1, entries },
+      { kind: "chosen", slot: 2 },
+    ] as const;
+    expect(recoverLog(snapshotAt(2), records).leaseMs).toBe(700);
+    // What was not known to be chosen may be another's.
+    expect(recoverLog(snapshotAt(3), records).leaseMs).toBe(700);
+    expect(recoverLog(undefined, records).leaseMs).toBe(0);
+  });
+
   it("takes a checkpoint for all that went before it", () => {
     const records: PaxosRecord[] = [
       {

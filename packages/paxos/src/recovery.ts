@@ -1,7 +1,7 @@
 import { unreachable } from "@cubby/base";
 import { type Ballot, compareBallots, maxBallot, type Slot, ZERO_BALLOT } from "./ballot.ts";
 import { EntryLog } from "./entry-log.ts";
-import type { LogEntry } from "./log-entry.ts";
+import { isCommand, type LogEntry } from "./log-entry.ts";
 import type { Member } from "./messages.ts";
 import type { CheckpointRecord, PaxosRecord } from "./record.ts";
 
@@ -97,7 +97,8 @@ class Fold {
         this.#chosen = Math.max(this.#chosen, record.slot);
         return;
       case "grantMax":
-        this.#grantMaxMs = Math.max(this.#grantMaxMs, record.leaseMs);
+        // The last one, which may be lower: by then no longer grant bound anybody.
+        this.#grantMaxMs = record.leaseMs;
         return;
       case "genesis":
         this.#genesis = { members: record.members, complete: record.complete };
@@ -119,6 +120,7 @@ class Fold {
   finish(snapshot: RecoveredSnapshot | undefined): RecoveredLog {
     const slot = snapshot?.slot ?? 0;
     expect(slot >= this.#log.dropped, "the snapshot that the records build on is there");
+    this.#readLease(Math.min(slot, this.#chosen));
     // A snapshot is of chosen slots, so it may be ahead of what this replica accepted by itself.
     this.#log.dropThrough(slot);
     return {
@@ -134,6 +136,14 @@ class Fold {
       firstSlot: slot + 1,
       entries: this.#log.length > slot ? this.#log.slice(slot + 1, this.#log.length) : [],
     };
+  }
+
+  /** The lease that the snapshot's slots name, in place of the checkpoint that would have said so. */
+  #readLease(last: Slot): void {
+    if (last <= this.#log.dropped) return;
+    for (const entry of this.#log.slice(this.#log.dropped + 1, last)) {
+      if (!isCommand(entry) && entry.kind === "masterLease") this.#leaseMs = entry.leaseMs;
+    }
   }
 
   #promise(ballot: Ballot): void {

@@ -1,10 +1,11 @@
 import { after, type Instant, utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
-import { type Ballot, ZERO_BALLOT } from "./ballot.ts";
+import { type Ballot, replicaId, ZERO_BALLOT } from "./ballot.ts";
 import { ADOPT_PATIENCE_MS, SNAPSHOT_PIN_MS } from "./limits.ts";
 import type { FetchMessage, PaxosMessage } from "./messages.ts";
 import type { PaxosOutput, Send } from "./outbox.ts";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
+import { TestingNetwork } from "./test-support/testing-network.ts";
 
 const entries = ["a", "b", "c", "d", "e", "f"].map((text) => utf8Encode(text));
 const fresher = { acceptedBallot: ballot(1, 2), length: entries.length, chosen: 0 };
@@ -214,5 +215,48 @@ describe("a leader of a follower behind a slow link", () => {
     const fetch = { kind: "fetch", ballot: own, from: 2, synchronised: true } as const;
     lone.hear(3, { ...fetch, snapshotSlot: fetched, snapshotOffset: 4 });
     expect(partsIn(SNAPSHOT_PIN_MS - 20)).toBe(0);
+  });
+});
+
+describe("a cell on slow links", () => {
+  const delayed = (ms: number) => {
+    return { lossRate: 0, duplicateRate: 0, delayMsMin: ms, delayMsMax: ms + 1 };
+  };
+  const slow = { electionTimeoutMs: 3_000, electionTimeoutMsMax: 12_000, leaseMs: 6_000 };
+
+  it.each([
+    { ...slow, roundMs: 10 },
+    { ...slow, leaseRenewMs: 10 },
+  ])("has a master, however many rounds are under way: %j", (paxos) => {
+    const network = new TestingNetwork({ replicas: 3, seed: "rounds", paxos });
+    network.faults = delayed(360);
+    network.startAll();
+    network.run(60_000);
+    for (let i = 0; i < 20; i += 1) {
+      network.run(500);
+      expect(network.master()).toBeDefined();
+    }
+  });
+
+  it("has its laggards catch up where snapshots come faster than parts of them are asked for", () => {
+    const paxos = { ...slow, retainSlots: 65, snapshotPartBytes: 64 };
+    const network = new TestingNetwork({ replicas: 3, seed: "pin", snapshotEvery: 100, paxos });
+    network.faults = delayed(60);
+    network.startAll();
+    network.runUntil(() => network.master() !== undefined, 30_000);
+    const master = network.master() ?? replicaId(1);
+    const laggard = network.ids.find((id) => id !== master) ?? master;
+    const load = (ms: number) => {
+      for (let i = 0; i < ms; i += 1) {
+        network.propose(master, `c${i}`);
+        network.run(1);
+      }
+    };
+    network.crash(laggard);
+    load(1_000);
+    network.start(laggard);
+    load(15_000);
+    const behind = network.engine(master).status().chosen - network.engine(laggard).status().chosen;
+    expect(behind).toBeLessThan(1_000);
   });
 });

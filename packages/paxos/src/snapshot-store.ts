@@ -44,8 +44,8 @@ export class SnapshotStore {
     }
     const snapshot = this.#snapshot();
     if (snapshot === undefined) return undefined;
-    // An offer binds nothing: only who asks for more of it is in the middle of it.
-    if (slot === snapshot.identity.slot) this.#servedAt = now;
+    // Who names a snapshot is in the middle of one, and of this one from now on. An offer binds nothing.
+    if (slot !== 0) this.#servedAt = now;
     return this.#cut(snapshot, ballot, slot === snapshot.identity.slot ? offset : 0);
   }
 

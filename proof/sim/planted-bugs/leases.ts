@@ -31,8 +31,8 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
       },
       {
         file: MASTER_LEASE,
-        find: "filter((round) => round.until > now)",
-        replace: "filter((round) => round.until + 5_000 > now)",
+        find: "return until > now && (until > (this.#until ?? now) || leaseRound > this.#quorumRound);",
+        replace: "return until + 5_000 > now;",
       },
       {
         file: LEADER,

@@ -93,6 +93,20 @@ describe("sessions", () => {
     expect(keptAlive(harness, next)).toBe(undefined);
   });
 
+  it("are held all the same where each comes late, since the round trip is so long", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness, { leaseMs: 2_000 });
+    let count = 0;
+    for (const end = harness.now + 60_000; harness.now < end; count += 1) {
+      harness.advance(45);
+      const tag = session.keepAlive();
+      while (harness.replyTo(tag) === undefined) harness.advance(1);
+      harness.advance(45);
+    }
+    // One that is held for 7/12 of the lease, and one that is not.
+    expect(count).toBeLessThanOrEqual(Math.ceil((2 * 60_000) / (7 / 12) / 2_000));
+  });
+
   it("are answered at once when the client says that an answer or a clock was lost", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CellSession } from "./cell-access.ts";
-import { HoldWatch } from "./hold-watch.ts";
+import { HoldWatch, surelyClosedFor } from "./hold-watch.ts";
 
 const GRACE_MS = 50;
 const SURELY_CLOSED_MS = 100;
@@ -37,6 +37,16 @@ function watch(session: CellSession, graceMs = GRACE_MS): HoldWatch {
     surelyClosedMs: SURELY_CLOSED_MS,
   });
 }
+
+describe("a lock-delay", () => {
+  it("is not over at a fast master before it is at a slow holder", () => {
+    for (const lockDelayMs of [0, 1, 2_000, 10_000, 60_000]) {
+      const closedMs = surelyClosedFor(lockDelayMs);
+      expect(closedMs / 0.9).toBeLessThanOrEqual(lockDelayMs / 1.1);
+      expect(closedMs).toBeGreaterThanOrEqual(Math.floor(0.8 * lockDelayMs));
+    }
+  });
+});
 
 describe("a watch over a lock", () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));

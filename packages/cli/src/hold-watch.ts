@@ -1,4 +1,4 @@
-import { CubbyError } from "@cubby/protocol";
+import { CLOCK_RATE_ERROR, CubbyError } from "@cubby/protocol";
 import type { CellSession } from "./cell-access.ts";
 import { sleep } from "./process/sleep.ts";
 
@@ -21,6 +21,11 @@ type WatchedHold = {
   /** For so long in jeopardy nobody else is granted the lock. */
   readonly surelyClosedMs: number;
 };
+
+/** A lock-delay that the master may time by a fast clock, by our own, which may be a slow one. */
+export function surelyClosedFor(lockDelayMs: number): number {
+  return Math.floor((lockDelayMs * (1 - CLOCK_RATE_ERROR)) / (1 + CLOCK_RATE_ERROR));
+}
 
 /**
  * Notices what a lock's own signal tells too late for a command that cannot hold its work: that the

@@ -8,7 +8,7 @@ import { clientLimits, openFilesMax } from "./client-limits.ts";
 import { monotonicNow } from "./clock.ts";
 import type { ServerConfig } from "./config.ts";
 import { clientAddresses } from "./config-addresses.ts";
-import type { Replica, Trace } from "./core/replica.ts";
+import { LONG_STALL_MS, type Replica, type Trace } from "./core/replica.ts";
 import { type Recovered, type ReplicaSettings, startReplica } from "./core/replica-start.ts";
 import { FileDisk } from "./file-disk.ts";
 import { livenessOf, readinessOf } from "./health.ts";
@@ -105,9 +105,10 @@ class Service {
     });
     this.#watchdog = new Watchdog({
       onStall: (stalledMs) => {
+        this.#runtime.onStalled(stalledMs);
+        if (stalledMs < LONG_STALL_MS) return;
         this.#metrics.counts.stalls += 1;
         log.warn({ stalledMs }, "the event loop stood still");
-        this.#runtime.onStalled(stalledMs);
       },
       onSuspend: (unseenMs, clock) => {
         this.#metrics.counts.suspends += 1;

@@ -51,6 +51,21 @@ describe("a watchdog", () => {
     expect(lags).toEqual([1_000]);
   });
 
+  test("tells of a short stall too, which would be put down to the disk", () => {
+    const { clock, events } = watched();
+    const watchdog = new Watchdog({
+      onStall: (stalledMs) => events.push({ stalledMs }),
+      onSuspend: () => undefined,
+      clocks: { now: () => instant(clock.monotonicMs), uptimeMs: () => 0, wallMs: () => 0 },
+    });
+    for (const lateMs of [74, 80]) {
+      watchdog.tick();
+      clock.monotonicMs += lateMs;
+      watchdog.check(instant(clock.monotonicMs));
+    }
+    expect(events).toEqual([{ stalledMs: 30 }]);
+  });
+
   test("tells of a stall from its own timer when nothing else comes in", () => {
     const { events, lags, watchdog, pass } = watched();
     pass(250);

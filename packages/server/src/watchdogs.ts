@@ -24,8 +24,8 @@ export type WatchdogOptions = {
 };
 
 const PERIOD_MS = 50;
-/** Garbage collection stays below it, and so do snapshots of some 50,000 nodes; a session does not notice it. */
-const STALL_MS = 200;
+/** Timers of a busy process are that late. What is longer would be put down to the disk. */
+const STALL_MS = 25;
 const SUSPEND_MS = 50;
 
 const SYSTEM_CLOCKS: WatchedClocks = {

@@ -61,7 +61,7 @@ export interface ReplicaHouse {
 
 const CELL_ID = "00112233445566778899aabbccddeeff";
 /** As the watchdog of the shell has them. */
-const STALL_MS = 200;
+const STALL_MS = 25;
 const PERIOD_MS = 50;
 /** How many reads a recovery takes, about. */
 const READS_OF_RECOVERY = 12;

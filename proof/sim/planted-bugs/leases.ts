@@ -284,8 +284,8 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     also: [
       {
         file: KEEP_ALIVE,
-        find: "  if ((now - session.repliedAt) * KEEP_ALIVE_LATE_PARTS > session.leaseMs) return now;\n",
-        replace: "",
+        find: "session.wasHurried = isLate && !session.wasHurried;",
+        replace: "session.wasHurried = false;",
       },
       { file: KEEP_ALIVE, find: "answerNow ? now : replyDueAt", replace: "replyDueAt" },
     ],

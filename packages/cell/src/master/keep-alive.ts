@@ -207,7 +207,10 @@ export class KeepAlives {
  */
 function replyDueAt(now: Instant, session: MasterSession): Instant {
   if (!session.hasAcknowledged || session.isFirstReplyPending) return now;
-  if ((now - session.repliedAt) * KEEP_ALIVE_LATE_PARTS > session.leaseMs) return now;
+  // Not twice in a row: over a long round trip, or behind many others, each one would be late for ever.
+  const isLate = (now - session.repliedAt) * KEEP_ALIVE_LATE_PARTS > session.leaseMs;
+  session.wasHurried = isLate && !session.wasHurried;
+  if (session.wasHurried) return now;
   return after(session.repliedAt, heldMsMax(session.leaseMs));
 }
 

@@ -71,9 +71,18 @@ export class LockCalls {
   }
 
   #proposeHeld(session: MasterSession): void {
-    for (const call of session.calls?.values() ?? []) {
-      if (call.claim === undefined || call.isProposed) continue;
-      if (holdOf(session, call.claim.handleId) !== "held") continue;
+    const waiting = [...(session.calls?.values() ?? [])].filter(
+      ({ claim, isProposed }) => claim !== undefined && !isProposed,
+    );
+    if (waiting.length === 0) return;
+    // Looked at once for all of them: of any length is what waits, what ends a hold and what is claimed.
+    const endings = endingsOf(session);
+    const holds = new Map<number, Hold>();
+    for (const call of waiting) {
+      const handleId = call.claim?.handleId ?? 0;
+      const hold = holds.get(handleId) ?? holdOf(session, handleId, endings);
+      holds.set(handleId, hold);
+      if (hold !== "held") continue;
       if (this.#intake.isOverloaded) {
         this.#stalled.add(session);
         return;
@@ -164,16 +173,30 @@ export class LockCalls {
 }
 
 /** "ending": it holds its lock, and something in the log may give that back. */
-function holdOf(session: MasterSession, handleId: number): "none" | "held" | "ending" {
+type Hold = "none" | "held" | "ending";
+
+/** What is under way and may give a lock back: the last Release by handle, and what is cancelled. */
+type Endings = { readonly releases: Map<number, number>; readonly cancelled: Set<number> };
+
+function endingsOf(session: MasterSession): Endings {
+  const endings: Endings = { releases: new Map(), cancelled: new Set() };
+  for (const { number, releases, request } of session.calls?.values() ?? []) {
+    if (releases !== undefined) {
+      endings.releases.set(releases, Math.max(number, endings.releases.get(releases) ?? 0));
+    }
+    const { call } = request;
+    if (call?.$case === "cancel") endings.cancelled.add(call.value.requestNumber);
+  }
+  return endings;
+}
+
+function holdOf(session: MasterSession, handleId: number, endings = endingsOf(session)): Hold {
   const { claims = [] } = session.session.handles?.get(handleId) ?? {};
   if (claims.length === 0) return "none";
-  for (const { number, releases, request } of session.calls?.values() ?? []) {
-    // A Release that was overtaken by a later claim does not free the lock.
-    if (releases === handleId && claims.every((claim) => claim < number)) return "ending";
-    const { call } = request;
-    if (call?.$case === "cancel" && claims.includes(call.value.requestNumber)) return "ending";
-  }
-  return "held";
+  // A Release that was overtaken by a later claim does not free the lock.
+  const released = endings.releases.get(handleId) ?? -1;
+  if (claims.every((claim) => claim < released)) return "ending";
+  return claims.some((claim) => endings.cancelled.has(claim)) ? "ending" : "held";
 }
 
 function closedWhileWaiting(): Result {

@@ -24,6 +24,8 @@ export class MasterSession {
   deadline = 0;
   /** FO-10: the first KeepAlive to a new master is answered at once, so that the client is safe. */
   isFirstReplyPending: boolean;
+  /** Its last KeepAlive came late and was answered at once. */
+  wasHurried = false;
   /** TimerHeap: a due reply while a KeepAlive is in hand, the deadline (session time) otherwise. */
   dueAt = 0;
   heapIndex = -1;

@@ -8,9 +8,9 @@ import {
 } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
 import { handleGrowthFailure } from "./growth.ts";
-import { type HandleRecord, handleBytesOf } from "./handle-record.ts";
+import { claimBytesOf, type HandleRecord, handleBytesOf } from "./handle-record.ts";
 import { keepClaims, recordOf } from "./handles.ts";
-import { grant, isGrantable } from "./locks.ts";
+import { grant, isGrantable, setClaims } from "./locks.ts";
 import type { Node } from "./node.ts";
 import { done, failure, handleQuotaFailure, type Result } from "./result.ts";
 import { sequencerOf } from "./sequencer.ts";
@@ -32,7 +32,7 @@ export function applyAcquireLock(
     return failure("stale_handle", `${quoted(body.path)} was deleted since it was opened.`);
   }
   if (known !== undefined && known.holds !== LockMode.FREE) {
-    return reacquire(session, known, number, body.mode);
+    return reacquire(state, session, known, number, body.mode);
   }
   // A handle's id is the number of its Open. One that was cancelled left nobody to release the lock.
   if (session.resultOf(body.handleId)?.$case === "error") {
@@ -54,7 +54,7 @@ export function applyAcquireLock(
   if (record === undefined) return failure("internal", "The handle is of another node.");
   record.lockDelayMs = Math.min(body.lockDelayMs, LOCK_DELAY_MS_MAX);
   grant(state, record, body.mode);
-  record.claims = [number];
+  setClaims(state, record, [number]);
   return acquired(node);
 }
 
@@ -103,7 +103,13 @@ export function lockFailure(node: Node, mode: LockMode): Result {
 }
 
 /** LCK-11: the same mode is the same grant, another mode is refused (there is no upgrade). */
-function reacquire(session: Session, record: HandleRecord, number: number, mode: LockMode): Result {
+function reacquire(
+  state: CellState,
+  session: Session,
+  record: HandleRecord,
+  number: number,
+  mode: LockMode,
+): Result {
   if (record.holds !== mode) {
     return failure(
       "invalid_argument",
@@ -111,8 +117,11 @@ function reacquire(session: Session, record: HandleRecord, number: number, mode:
     );
   }
   const pending = record.claims.filter((claim) => claim >= session.lowestUnanswered);
-  record.claims = pending.length === record.claims.length ? pending : [0, ...pending];
-  record.claims.push(number);
+  const known = pending.length === record.claims.length ? pending : [0, ...pending];
+  const grownBy = claimBytesOf(known.length + 1) - claimBytesOf(record.claims.length);
+  const problem = handleGrowthFailure(state, grownBy);
+  if (problem !== undefined) return problem;
+  setClaims(state, record, [...known, number]);
   return acquired(record.node);
 }
 

@@ -184,38 +184,42 @@ describe("apply, one command", () => {
 
   it("counts handles that hold something, beside names and contents", () => {
     const { state, inSession } = started();
-    const acquire = (number: number, handleId: number, name: string) => {
+    const acquire = (number: number, handleId: number, name: string, lowest = 1) => {
       const path = `/ls/local/${name}`;
       const instance = state.namespace.get(path)?.instance ?? 0;
       const terms = { mode: LockMode.SHARED, wait: false, lockDelayMs: 0 };
       const value = { handleId, path, instance, ...terms };
-      return codeOfOutcome(inSession(number, 1, { $case: "acquireLock", value }));
+      return codeOfOutcome(inSession(number, lowest, { $case: "acquireLock", value }));
     };
     inSession(1, 1, create("f"));
     expect(state.handleBytes).toBe(0);
     state.handleBytesMax = 2 * (64 + 11);
     expect([acquire(2, 1, "f"), acquire(3, 50, "f")]).toEqual(["acquire", "acquire"]);
     expect(acquire(4, 51, "f")).toBe("quota_exceeded");
-    // One that holds it already takes nothing more.
-    expect(acquire(5, 50, "f")).toBe("acquire");
-    expect(codeOfOutcome(inSession(6, 1, create("e", true)))).toBe("quota_exceeded");
+    // One that holds it already takes nothing more, but for claims whose answers nobody has taken.
+    expect([acquire(5, 50, "f"), acquire(6, 50, "f")]).toEqual(["acquire", "quota_exceeded"]);
+    state.handleBytesMax += 8;
+    expect([acquire(7, 50, "f"), acquire(8, 50, "f")]).toEqual(["acquire", "quota_exceeded"]);
+    checkInvariants(state);
+    expect(acquire(9, 50, "f", 9)).toBe("acquire");
+    expect(codeOfOutcome(inSession(10, 9, create("e", true)))).toBe("quota_exceeded");
     const restored = decodeSnapshot(encodeSnapshot(state), "local");
     expect(restored.handleBytes).toBe(state.handleBytes);
     expect(restored.resultTally).toEqual(state.resultTally);
-    inSession(7, 1, { $case: "releaseLock", value: { handleId: 50 } });
-    expect(acquire(8, 51, "f")).toBe("acquire");
+    inSession(11, 9, { $case: "releaseLock", value: { handleId: 50 } });
+    expect(acquire(12, 51, "f", 9)).toBe("acquire");
     checkInvariants(state);
     // At the limit an ephemeral file that is there takes no opener more.
     const open = create("e", true);
     if (open.$case === "openNode") open.value.create = CreateMode.IF_ABSENT;
     state.handleBytesMax = 1_000;
-    expect(codeOfOutcome(inSession(9, 1, open))).toBe("open");
+    expect(codeOfOutcome(inSession(13, 9, open))).toBe("open");
     state.handleBytesMax = state.handleBytes;
-    expect(codeOfOutcome(inSession(10, 1, open))).toBe("quota_exceeded");
+    expect(codeOfOutcome(inSession(14, 9, open))).toBe("quota_exceeded");
     // One that holds the lock without being an opener goes with its node, in the same step.
     state.handleBytesMax = 1_000;
-    expect(acquire(11, 60, "e")).toBe("acquire");
-    inSession(12, 1, { $case: "endSession", value: {} });
+    expect(acquire(15, 60, "e", 9)).toBe("acquire");
+    inSession(16, 9, { $case: "endSession", value: {} });
     expect([state.handleBytes, state.resultTally.bytes]).toEqual([0, 0]);
   });
 

@@ -2,7 +2,7 @@ import { assert } from "@cubby/base";
 import { LockMode } from "@cubby/protocol";
 import type { CellState } from "./cell-state.ts";
 import { HandleRecord } from "./handle-record.ts";
-import { giveBack, lose } from "./locks.ts";
+import { giveBack, lose, setClaims } from "./locks.ts";
 import type { Node } from "./node.ts";
 import type { Session } from "./session.ts";
 
@@ -54,9 +54,9 @@ export function keepClaims(
   state: CellState,
   session: Session,
   record: HandleRecord,
-  claims: number[],
+  claims: readonly number[],
 ): boolean {
-  record.claims = claims;
+  setClaims(state, record, claims);
   if (claims.length > 0) return false;
   giveBack(state, record);
   settleRecord(state, session, record);
@@ -124,8 +124,8 @@ function dropRecords(state: CellState, node: Node): void {
     if (record.isOpener) session.openerCount -= 1;
     record.isOpener = false;
     record.holds = LockMode.FREE;
-    record.claims = [];
     state.handleBytes -= record.sizeBytes;
+    record.claims = [];
     session.handles?.delete(record.handleId);
     if (session.handles?.size === 0) session.handles = undefined;
   }

@@ -26,12 +26,19 @@ export function grant(state: CellState, record: HandleRecord, mode: LockMode): v
   record.holds = mode;
 }
 
+/** One session can have hundreds of claims to each of its handles: they are counted. */
+export function setClaims(state: CellState, record: HandleRecord, claims: readonly number[]): void {
+  state.handleBytes -= record.sizeBytes;
+  record.claims = claims;
+  state.handleBytes += record.sizeBytes;
+}
+
 /** LCK-6, GAP-6: given back on purpose, the lock is free at once. */
 export function giveBack(state: CellState, record: HandleRecord): void {
   const node = record.node;
   assert(record.holds !== LockMode.FREE, "only a held lock is given back");
   record.holds = LockMode.FREE;
-  record.claims = [];
+  setClaims(state, record, []);
   node.holderCount -= 1;
   // Who goes while others hold it makes room for nobody.
   if (node.holderCount > 0) return;

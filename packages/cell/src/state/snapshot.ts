@@ -4,6 +4,7 @@ import { CellState } from "./cell-state.ts";
 import { HandleRecord } from "./handle-record.ts";
 import { beginOpener } from "./handles.ts";
 import type { LockDelay } from "./lock-delay.ts";
+import { setClaims } from "./locks.ts";
 import { Node } from "./node.ts";
 import type { Result } from "./result.ts";
 import { Session } from "./session.ts";
@@ -234,9 +235,9 @@ function readHandles(reader: ByteReader, state: CellState, session: Session): vo
     const mode = readMode(reader);
     if (mode !== LockMode.FREE) restoreHolder(state, record, mode, at);
     record.lockDelayMs = reader.varint();
-    for (let claims = reader.varint(); claims > 0; claims -= 1) {
-      record.claims.push(reader.varint());
-    }
+    const claims: number[] = [];
+    for (let count = reader.varint(); count > 0; count -= 1) claims.push(reader.varint());
+    setClaims(state, record, claims);
   }
 }
 

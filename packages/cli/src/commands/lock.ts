@@ -1,6 +1,5 @@
 import { utf8Encode } from "@cubby/base";
 import {
-  CLOCK_RATE_ERROR,
   CubbyError,
   LOCK_DELAY_MS_DEFAULT,
   LOCK_DELAY_MS_MAX,
@@ -12,7 +11,7 @@ import { runGuardedCommand } from "../child-command.ts";
 import type { Context } from "../context.ts";
 import { parseDurationMs, TIMER_MS_MAX } from "../duration.ts";
 import { describeError } from "../exit.ts";
-import { HoldWatch } from "../hold-watch.ts";
+import { HoldWatch, surelyClosedFor } from "../hold-watch.ts";
 import {
   type CellOptions,
   printJson,
@@ -238,10 +237,9 @@ function killAfterDoubtMsOf(options: GuardOptions): number {
   return Math.min(killAfterMsOf(options), surelyClosedMsOf(options));
 }
 
-/** The lock-delay by the clock of a machine that may be slow. */
 function surelyClosedMsOf(options: GuardOptions): number {
   const { lockDelayMs = LOCK_DELAY_MS_DEFAULT } = lockDelayMsOf(options);
-  return Math.floor(lockDelayMs * (1 - CLOCK_RATE_ERROR));
+  return surelyClosedFor(lockDelayMs);
 }
 
 function lockDelayMsOf(options: GuardOptions): { lockDelayMs?: number } {

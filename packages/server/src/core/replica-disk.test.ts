@@ -111,6 +111,23 @@ describe("a disk that does not answer", () => {
   });
 });
 
+describe("a short pause of the process", () => {
+  it("is not put down to the disk, and no session notices it", () => {
+    const { world, client, handle, master } = served(3, "pause");
+    master.diskMs = 350;
+    client.beginSet(handle, "slow");
+    world.run(150);
+    world.input(master.id, { kind: "stalled", stalledMs: 100 });
+    world.run(400);
+    expect(world.master()).toBe(master.id);
+    expect(world.traces("diskStalled")).toEqual([]);
+    expect(world.traces("timeMoved")).toEqual([]);
+    world.input(master.id, { kind: "stalled", stalledMs: 200 });
+    world.run(1);
+    expect(world.traces("timeMoved")).toHaveLength(1);
+  });
+});
+
 describe("a journal's write that does not end", () => {
   it("makes the master step down, though a snapshot is being written beside it all the while", () => {
     const { world, client, handle, master } = served(3, "stuck beside a snapshot", 30);

@@ -99,6 +99,9 @@ export type ReplicaOptions = {
   readonly reachesSnapshot: boolean;
 };
 
+/** A session notices no pause that is shorter; snapshots of some 50,000 nodes stay below it. */
+export const LONG_STALL_MS = 200;
+
 /** Rounds in which engine, cell and journal hand work to each other; more is a livelock. */
 const SETTLE_ROUNDS_MAX = 1_000;
 
@@ -198,7 +201,7 @@ export class Replica {
         return;
       case "stalled":
         this.#engine.step(now, input);
-        this.#cell.onStall(now, input.stalledMs);
+        if (input.stalledMs >= LONG_STALL_MS) this.#cell.onStall(now, input.stalledMs);
         return;
       case "suspended":
         this.#engine.step(now, { kind: "voidLease" });

@@ -71,6 +71,29 @@ describe("a new master", () => {
     }
   });
 
+  it("leads as soon as it hears of the lease that was given up, though it did not hear so at first", () => {
+    for (const replicas of [3, 5]) {
+      const paxos = { leaseMs: 60_000, leaseRenewMs: 13_000 };
+      const network = new TestingNetwork({ replicas, seed: "lost-release", paxos });
+      network.startAll();
+      network.run(45_000);
+      const old = masterOf(network);
+      const others = network.ids.filter((id) => id !== old);
+      for (const id of others) network.cutBoth(old, id);
+      network.run(5_000);
+      const heir = others.find((id) => {
+        const { own, follows } = network.engine(id).status().election;
+        return own.round > 0 && own.round === follows.round && own.replica === follows.replica;
+      });
+      network.heal();
+      network.cutBoth(old, heir ?? old);
+      network.run(1_000);
+      network.heal();
+      const isReplaced = () => ![undefined, old].includes(network.master());
+      expect(network.runUntil(isReplaced, 70_000)).toBeLessThan(1_000);
+    }
+  });
+
   it("leads in place of one whose disk is stuck while its network is fine", () => {
     for (const seed of SEEDS) {
       const network = running(`stuck-${seed}`);

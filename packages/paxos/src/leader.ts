@@ -81,6 +81,10 @@ export class Leader {
     return this.#replication?.progressOf(replica) ?? { matched: 0, synchronised: false };
   }
 
+  streamedTo(replica: ReplicaId): Slot {
+    return this.#replication?.streamedTo(replica) ?? this.#acceptor.length;
+  }
+
   onPersisted(now: Instant): void {
     if (this.#replication !== undefined) {
       this.#replication.choose();

@@ -64,7 +64,7 @@ export class LeaseProtocol {
   /** Leader: begins a round if one is due, and we are connected to a quorum that follows us. */
   maybeRenew(now: Instant, leader: Leader): void {
     if (leader.phase !== "leading" || now < this.#renewAt) return;
-    const { leaseMs, chosen, length } = this.#acceptor;
+    const { leaseMs, chosen } = this.#acceptor;
     if (leaseMs === 0 || !this.#election.leads || !this.#election.quorumFollows(now)) return;
     this.#raiseGrantMax(now, leaseMs);
     // Our own grant, like any other, comes after the record of its length.
@@ -74,8 +74,10 @@ export class LeaseProtocol {
     const { self, peers, retransmitMs } = this.#settings;
     this.#grant(now, ballot, leaseRound, leaseMs);
     leader.lease.onGrant(self, leaseRound);
-    const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen, length } as const;
-    for (const peer of peers) this.#outbox.send(peer, request);
+    const request = { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen } as const;
+    for (const peer of peers) {
+      this.#outbox.send(peer, { ...request, length: leader.streamedTo(peer) });
+    }
     // Liveness: a renewal that is lost may be missed, but not a round that somebody waits for.
     const isAwaited = !leader.lease.held(now) || leader.lease.isAsked;
     const renewMs = this.#renewMs(leaseMs);

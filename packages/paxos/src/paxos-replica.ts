@@ -15,7 +15,7 @@ import { GenesisAgreement } from "./genesis.ts";
 import { HostReports } from "./host-reports.ts";
 import type { PaxosInput } from "./input.ts";
 import { Leader } from "./leader.ts";
-import { LeaseGrantor } from "./lease-grantor.ts";
+import { grantBindsMs, LeaseGrantor } from "./lease-grantor.ts";
 import { LeaseProtocol } from "./lease-protocol.ts";
 import { COMMAND_BYTES_MAX, RETAIN_PINNED_FACTOR } from "./limits.ts";
 import type {
@@ -65,6 +65,8 @@ export class PaxosReplica {
   #electionDue = true;
   #prepareRequestedAt: Instant | undefined;
   #stalled = false;
+  /** What was given up last, for as long as a grant of it may bind a peer that did not hear so. */
+  #givenUp: { readonly message: LeaseReleaseMessage; readonly until: Instant } | undefined;
 
   constructor(options: PaxosOptions, recovered: RecoveredLog, now: Instant) {
     const recordedIds = recovered.genesis?.members.map((member) => member.replica) ?? [];
@@ -555,7 +557,16 @@ export class PaxosReplica {
     for (const peer of peers) this.#outbox.send(peer, request);
     const live = peers.filter((peer) => election.isLive(this.#now, peer));
     this.#leader?.retransmit(this.#now, live);
+    this.#releaseAgain(live);
     this.#snapshots.expire(this.#now);
+  }
+
+  /** Liveness: a release that was lost would bind its peer for the rest of the lease. */
+  #releaseAgain(live: readonly ReplicaId[]): void {
+    const givenUp = this.#givenUp;
+    if (givenUp === undefined) return;
+    if (givenUp.until <= this.#now) this.#givenUp = undefined;
+    else for (const peer of live) this.#outbox.send(peer, givenUp.message);
   }
 
   #tookOver(reason: string): void {
@@ -606,6 +617,8 @@ export class PaxosReplica {
     if (leaseRound > 0) {
       const release = { kind: "leaseRelease", ballot, leaseRound } as const;
       for (const peer of this.#settings.peers) this.#outbox.send(peer, release);
+      const bindsMs = grantBindsMs(this.#grantor.grantMaxMs, this.#settings.driftPerMille);
+      this.#givenUp = { message: release, until: after(this.#now, bindsMs) };
     }
     if (this.#election.leads && sameBallot(this.#election.own, ballot)) {
       this.#election.resign(this.#now);

@@ -203,6 +203,12 @@ export class Replication {
     }
   }
 
+  /** How far it should have the log: what is beyond its window was not sent, and is not missing. */
+  streamedTo(replica: ReplicaId): Slot {
+    const { synchronised, needsSnapshot, next } = this.#follower(replica);
+    return synchronised && !needsSnapshot ? next - 1 : this.#acceptor.length;
+  }
+
   progressOf(replica: ReplicaId): { matched: Slot; synchronised: boolean } {
     const { matched, synchronised } = this.#follower(replica);
     return { matched, synchronised };

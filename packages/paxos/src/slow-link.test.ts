@@ -238,6 +238,26 @@ describe("a cell on slow links", () => {
     }
   });
 
+  it("sends each slot once where links lose nothing, though a window is full at each lease round", () => {
+    const paxos = { batchEntriesMax: 16, windowEntriesMax: 64 };
+    const network = new TestingNetwork({ replicas: 3, seed: "window", paxos });
+    network.faults = { ...delayed(20), delayMsMax: 20 };
+    network.startAll();
+    network.run(3_000);
+    const master = network.master() ?? replicaId(1);
+    const follower = network.ids.find((id) => id !== master);
+    let carried = 0;
+    network.filter = (_from, to, message) => {
+      if (message.kind === "accept" && to === follower) carried += message.entries.length;
+      return true;
+    };
+    const { length } = network.engine(master).status();
+    network.propose(master, ...Array.from({ length: 2_000 }, (_, i) => `c${i}`));
+    const isChosen = () => network.engine(master).status().chosen >= length + 2_000;
+    expect(network.runUntil(isChosen, 20_000)).toBeDefined();
+    expect(carried).toBe(2_000);
+  });
+
   it("has its laggards catch up where snapshots come faster than parts of them are asked for", () => {
     const paxos = { ...slow, retainSlots: 65, snapshotPartBytes: 64 };
     const network = new TestingNetwork({ replicas: 3, seed: "pin", snapshotEvery: 100, paxos });

@@ -6,6 +6,7 @@ import { clientCells } from "./client-cells.ts";
 import { processContext } from "./context.ts";
 import { describeError } from "./exit.ts";
 import { exitWithParent } from "./process/child.ts";
+import { endProcess, endProcessNow } from "./process/end-process.ts";
 import { loopTurn } from "./process/loop-turn.ts";
 import { tellToEnd } from "./process/told-to-end.ts";
 import { type OnExitCode, runCubby, spelledOut, wantsJson } from "./program.ts";
@@ -119,11 +120,12 @@ for (const stream of [process.stdout, process.stderr]) {
 const exitCode = await runCubby(args, context, addRunners);
 isOver = true;
 // A replica that cannot go on must not live on because nobody reads its log: its lanes are still open.
-if (called === "serve") setTimeout(() => process.exit(exitCode), LAST_WORDS_MS).unref();
+if (called === "serve") setTimeout(() => endProcessNow(exitCode), LAST_WORDS_MS).unref();
 // What was written is out first; then no timer or socket that lingers may keep a finished command.
 await flush(process.stdout);
 await flush(process.stderr);
 // The event that tells of a write that failed comes after its callback.
 await loopTurn();
-// Why a command failed says more than that nobody could be told of it; and how a replica ended, always.
-process.exit(exitCode === 0 && called !== "serve" ? (lost ?? 0) : exitCode);
+// How a replica ended says its status always; why a command failed, more than that nobody could be told of it.
+if (called === "serve") await endProcess(exitCode);
+process.exit(exitCode === 0 ? (lost ?? 0) : exitCode);

@@ -80,7 +80,12 @@ export type HttpLaneOptions = {
 };
 
 /** A request under way. To the core it is a connection of its own that carries one call. */
-type HeldCall = { readonly socket: Socket; readonly response: ServerResponse };
+type HeldCall = {
+  readonly socket: Socket;
+  readonly response: ServerResponse;
+  /** An Acquire that may be held for as long as others hold the lock. */
+  readonly isClaim: boolean;
+};
 
 const TAG = 1;
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -102,6 +107,7 @@ export class HttpLane {
   readonly #now: Clock;
   readonly #server: Server;
   readonly #calls = new Map<number, HeldCall>();
+  #claims = 0;
   readonly #connections: HttpConnections;
   #sweeper: NodeJS.Timeout | undefined;
   #bodyBytes = 0;
@@ -320,11 +326,14 @@ export class HttpLane {
   /** Refuses a call above the cap, and its connection with it. */
   #isCallTooMany(response: ServerResponse): boolean {
     if (this.#calls.size < this.#callsMax) return false;
+    this.#refuse(response, `${this.#calls.size} calls wait here, the limit.`);
+    return true;
+  }
+
+  #refuse(response: ServerResponse, detail: string): void {
     this.counters.refusedTotal += 1;
     response.setHeader("Connection", "close");
-    const detail = `${this.#calls.size} calls wait here, the limit.`;
     this.#answerError(response, new CubbyError("overloaded", detail));
-    return true;
   }
 
   #onBody(name: CallName, socket: Socket, response: ServerResponse, body: Uint8Array): void {
@@ -332,8 +341,15 @@ export class HttpLane {
     if (this.#isCallTooMany(response)) return;
     const request = this.#parse(name, response, body);
     if (request === undefined) return;
+    const isClaim = request.call?.$case === "acquire" && request.call.value.wait;
+    // Or there would be no place for the Release that they wait for.
+    if (isClaim && this.#claims >= this.#callsMax / 2) {
+      this.#refuse(response, `${this.#claims} Acquires wait here, the limit.`);
+      return;
+    }
+    if (isClaim) this.#claims += 1;
     const id = this.#ids.next();
-    this.#calls.set(id, { socket, response });
+    this.#calls.set(id, { socket, response, isClaim });
     response.on("close", () => this.#finish(id));
     this.counters.requests[name] += 1;
     this.#handler.onRequest(id, request);
@@ -355,7 +371,11 @@ export class HttpLane {
 
   /** The virtual connection is over, by its reply or because the client left. */
   #finish(id: number): void {
-    if (this.#calls.delete(id)) this.#handler.onDisconnected(id);
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.#calls.delete(id);
+    if (call.isClaim) this.#claims -= 1;
+    this.#handler.onDisconnected(id);
   }
 
   #onPage(path: string, request: IncomingMessage, response: ServerResponse): void {

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Cell, type CellOptions, type ReplicatedLog } from "@cubby/cell";
 import { replicaId } from "@cubby/paxos";
 import { CubbyError, type ErrorCode, type Status } from "@cubby/protocol";
@@ -40,6 +41,8 @@ export type ServedReplica = {
 /** How long a master that is asked to stop waits for another to take over. */
 const HAND_OVER_MS = 500;
 const HAND_OVER_POLL_MS = 20;
+/** How long a replica that stops waits for its disk. */
+const DISK_CLOSE_MS = 5_000;
 
 /**
  * Runs one replica in this process until it is stopped or ends. Throws a CubbyError when it cannot
@@ -83,6 +86,9 @@ class Service {
   readonly #peers: PeerLane;
   readonly #http: HttpLane;
   readonly #ended: Promise<Ended>;
+  #hasEnded = false;
+  #lanesClosed: Promise<unknown> | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(config: ServerConfig, log: ReplicaLog, directory: OpenDirectory) {
     this.#config = config;
@@ -135,7 +141,11 @@ class Service {
       beforeInput: (now) => this.#watchdog.check(now),
       onTrace: (trace) => this.#onTrace(trace),
       onJournalAppend: (tookMs) => this.#metrics.observeFsync(tookMs),
-      onEnded: (ended) => end(ended),
+      onEnded: (ended) => {
+        this.#hasEnded = true;
+        // Nobody is to wait for a replica that will not answer, whatever its disk does.
+        void this.#closeLanes().finally(() => end(ended));
+      },
     });
     this.#watchdog.start();
   }
@@ -187,7 +197,8 @@ class Service {
   }
 
   async #stop(): Promise<void> {
-    if (this.#config.peers.length > 1 && this.#runtime.status().role === "master") {
+    const hasPeers = this.#config.peers.length > 1;
+    if (!this.#hasEnded && hasPeers && this.#runtime.status().role === "master") {
       this.#runtime.handOver();
       const until = monotonicNow() + HAND_OVER_MS;
       while (monotonicNow() < until && this.#runtime.status().role === "master") {
@@ -197,12 +208,30 @@ class Service {
     await this.#close();
   }
 
-  async #close(): Promise<void> {
+  #close(): Promise<void> {
+    this.#closed ??= this.#closeAll();
+    return this.#closed;
+  }
+
+  async #closeAll(): Promise<void> {
+    await this.#closeLanes();
+    const timeout = new AbortController();
+    const tooLate = sleep(DISK_CLOSE_MS, false, { signal: timeout.signal, ref: false });
+    const isIdle = await Promise.race([this.#disk.close().then(() => true), tooLate]);
+    if (!isIdle) {
+      // The lock stays: what is under way may still be written.
+      throw new CubbyError("disk_failed", "The disk does not answer; end the process.");
+    }
+    timeout.abort();
+    this.#lock.release();
+  }
+
+  #closeLanes(): Promise<unknown> {
     this.#watchdog.stop();
     this.#runtime.stop();
-    await Promise.all([this.#sessions.close(), this.#http.close(), this.#peers.close()]);
-    await this.#disk.close();
-    this.#lock.release();
+    const lanes = [this.#sessions, this.#http, this.#peers];
+    this.#lanesClosed ??= Promise.all(lanes.map((lane) => lane.close()));
+    return this.#lanesClosed;
   }
 
   #pages(): ConstructorParameters<typeof HttpLane>[0]["pages"] {

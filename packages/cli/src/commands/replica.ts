@@ -15,6 +15,7 @@ import {
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { parseCount, parseDirectory, printJson, withExamples } from "../options.ts";
+import { endProcessNow } from "../process/end-process.ts";
 import { aborted, whenToldToEnd } from "../process/told-to-end.ts";
 
 const REPLICA_MAX = 1_023;
@@ -151,7 +152,7 @@ async function runReplica(
   process.once("uncaughtException", (error) => {
     log.flushSync();
     context.writeError(`${error.stack ?? error.message}\n`);
-    process.exit(ERROR_CODES.internal.exitCode);
+    endProcessNow(ERROR_CODES.internal.exitCode);
   });
   for (const warning of warnings) log.warn({ warning }, "configuration");
   const end = whenToldToEnd();
@@ -159,7 +160,11 @@ async function runReplica(
     const served = await serve(config, log);
     if (json) printJson(context, { ready: true, ...addressesOf(served) });
     const ended = await Promise.race([served.ended, aborted(end.signal)]);
-    if (ended !== undefined) throw new CubbyError(ended.code, ended.detail);
+    if (ended !== undefined) {
+      // Why it ended says more than that its disk does not answer any more.
+      await served.stop().catch((error) => log.warn({ error }, "its directory stays locked"));
+      throw new CubbyError(ended.code, ended.detail);
+    }
     log.info({ signal: end.by }, "told to end");
     await served.stop();
   } finally {

@@ -43,6 +43,12 @@ function guarded(command: readonly string[]): GuardedCommand {
     onCannotRun: (problem) => {
       said += problem;
     },
+    onLeftBehind: (group) => {
+      said += `left behind: ${group}`;
+    },
+    onCannotEnd: (group) => {
+      said += `cannot end: ${group}`;
+    },
   };
 }
 
@@ -102,6 +108,27 @@ describe("a command that runs under a lock", () => {
   it("is made to end when it ignores being told", async () => {
     const loss = new AbortController();
     const ended = run("trap '' TERM; while :; do sleep 0.05; done", loss.signal, 50);
+    loss.abort();
+    await expect(ended).rejects.toMatchObject({ code: "lock_lost" });
+  });
+
+  it("is over when all of its process group is, and not with the shell that a signal ended", async () => {
+    const script = `(trap 'sleep 1.5; echo over > "$0/b"; exit' TERM; echo > "$0/c"; while :; do sleep 0.05; done) & wait`;
+    const ended = run(script);
+    const started = (): true | undefined => (existsSync(join(directory, "c")) ? true : undefined);
+    await poll(started, { timeoutMs: 10_000, describe: () => "the command has not begun" });
+    process.emit("SIGTERM", "SIGTERM");
+    expect(await ended).toBe(143);
+    expect(existsSync(join(directory, "b"))).toBe(true);
+    expect(said).toMatch(/^left behind: \d+$/);
+  });
+
+  it("takes what it left behind along when the lock is lost", async () => {
+    const loss = new AbortController();
+    const file = join(directory, "d");
+    const ended = run(`sleep 60 & echo $! > "$0/d"`, loss.signal);
+    const started = (): true | undefined => (existsSync(file) ? true : undefined);
+    await poll(started, { timeoutMs: 10_000, describe: () => "the command has not begun" });
     loss.abort();
     await expect(ended).rejects.toMatchObject({ code: "lock_lost" });
   });

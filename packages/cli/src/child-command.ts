@@ -2,13 +2,18 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { shellStatus } from "./process/child.ts";
 import { DeadManSwitch } from "./process/dead-man-switch.ts";
 import { loopTurn } from "./process/loop-turn.ts";
-import { signalGroup } from "./process/signal-group.ts";
+import { monotonicMs } from "./process/monotonic.ts";
+import { isGroupRunning, signalGroup } from "./process/signal-group.ts";
+import { sleep } from "./process/sleep.ts";
 import type { ToldToEnd } from "./process/told-to-end.ts";
 import { SignalForwarding } from "./signal-forwarding.ts";
 import { lossOf, whenHeld } from "./when-held.ts";
 
 /** As shells have it: a command that cannot be found. */
 const EXIT_NOT_FOUND = 127;
+const LOOK_EVERY_MS = 50;
+/** What a command left behind is waited for so long before anything is said of it. */
+const SAY_AFTER_MS = 1_000;
 
 export type GuardedCommand = {
   readonly command: readonly string[];
@@ -22,12 +27,17 @@ export type GuardedCommand = {
   /** Between SIGTERM and SIGKILL; asked for when the lock is lost. */
   readonly killAfterMs: () => number;
   readonly onCannotRun: (problem: string) => void;
+  /** It has ended, and others of its process group have not: the lock is kept for them. */
+  readonly onLeftBehind: (group: number) => void;
+  /** The lock is lost, and the command, which is another user's, cannot be ended. */
+  readonly onCannotEnd: (group: number) => void;
 };
 
 /**
  * Runs a command that must not outlive a lock. Returns its exit code, 128 + n when signal n ended
- * it. When the lock is lost the command's whole process group is told to end, then made to, and
- * the answer is the error lock_lost. While the lock is in doubt it is neither started nor, after a
+ * it, once all of its process group has ended: a shell that a signal ends leaves behind what it has
+ * started, and that works on. When the lock is lost the command's whole process group is told to end,
+ * then made to, and the answer is the error lock_lost. While the lock is in doubt it is neither started nor, after a
  * Ctrl-Z, continued. If this process is killed the group is killed too.
  */
 export async function runGuardedCommand(guarded: GuardedCommand): Promise<number> {
@@ -67,7 +77,7 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
       signalGroup(pid, "SIGKILL");
       return;
     }
-    signalGroup(pid, "SIGTERM");
+    if (!signalGroup(pid, "SIGTERM")) guarded.onCannotEnd(pid);
     // A process that somebody else stopped takes its SIGTERM only once it runs.
     signalGroup(pid, "SIGCONT");
     killTimer = setTimeout(() => signalGroup(pid, "SIGKILL"), guarded.killAfterMs());
@@ -76,6 +86,7 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   if (signal.aborted) onLoss();
   try {
     const code = await ended;
+    await groupEnded(pid, signal, () => guarded.onLeftBehind(pid));
     if (signal.aborted) throw lossOf(signal);
     return code;
   } finally {
@@ -83,6 +94,18 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
     clearTimeout(killTimer);
     // What the command left behind in its group goes with the lock that it was started under.
     if (signal.aborted) signalGroup(pid, "SIGKILL");
+  }
+}
+
+/** Or until the lock is lost. */
+async function groupEnded(pid: number, lost: AbortSignal, say: () => void): Promise<void> {
+  const sayAt = monotonicMs() + SAY_AFTER_MS;
+  for (let isSaid = false; !lost.aborted && isGroupRunning(pid); ) {
+    if (!isSaid && monotonicMs() >= sayAt) {
+      isSaid = true;
+      say();
+    }
+    await sleep(LOOK_EVERY_MS, lost).catch(() => undefined);
   }
 }
 

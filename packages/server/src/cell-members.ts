@@ -21,7 +21,12 @@ export function refuseOtherMembers(config: ServerConfig, status: Status): void {
       ? "Leave peers out to run that cell of one. If it was started alone by mistake, what it " +
         "acknowledged is on no other replica: move the directory away, and run `cubby init` anew " +
         "with the --cell-id of the others."
-      : "Make peers name the same replicas, each with its address.";
+      : "Make peers name the same replicas, each with its address." +
+        // It has adopted what it was told first, which nobody needs as long as no cell came of it.
+        (status.role === "waiting"
+          ? " If those were wrong: as long as `cubby status` shows all replicas as waiting there is no " +
+            "cell yet. Then move the directory away, and run `cubby init` anew with the --cell-id of the others."
+          : "");
   throw new CubbyError(
     "config_invalid",
     `${differ}, but peers names ${named || "none"}. A cell's members never change. ${remedy}`,

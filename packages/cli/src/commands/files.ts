@@ -198,7 +198,12 @@ function addRm(program: Command, context: Context): void {
     .argument("<path...>", "deleted in this order; the first that cannot be ends the command")
     .action(async (paths: readonly string[], options: CellOptions) => {
       await withSession(context, options, async (session) => {
-        for (const path of paths) await (await session.open(path, { write: true })).delete();
+        for (const path of paths) {
+          const node = await session.open(path, { write: true });
+          await node.delete();
+          // A session has so many handles and no more, also of what is gone.
+          await node.close();
+        }
       });
       if (options.json === true) printJson(context, { deleted: paths });
     });

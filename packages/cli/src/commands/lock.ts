@@ -175,6 +175,16 @@ function sayCannotRun(problem: string, context: Context, options: GuardOptions):
   context.writeError(options.json === true ? describeError(error, true) : `cubby: ${problem}\n`);
 }
 
+function sayLeftBehind(group: number, context: Context, options: GuardOptions): void {
+  const said = `cubby: the command has ended and left processes behind, for which the lock is kept (process group ${group})`;
+  context.writeError(`${options.json === true ? JSON.stringify({ leftBehind: group }) : said}\n`);
+}
+
+function sayCannotEnd(group: number, context: Context, options: GuardOptions): void {
+  const said = `cubby: the lock is lost, and the command runs on: it is another user's and cannot be ended from here (process group ${group})`;
+  context.writeError(`${options.json === true ? JSON.stringify({ cannotEnd: group }) : said}\n`);
+}
+
 async function runUnder(
   session: CellSession,
   hold: Hold,
@@ -211,6 +221,8 @@ async function runUnder(
       return Math.max(0, Math.min(killAfterDoubtMs, leftMs));
     },
     onCannotRun: (problem) => sayCannotRun(problem, context, options),
+    onLeftBehind: (group) => sayLeftBehind(group, context, options),
+    onCannotEnd: (group) => sayCannotEnd(group, context, options),
   });
   await watch.assertHeldToTheEnd();
   // What was asked may have been answered with the end of the session.

@@ -16,7 +16,11 @@ export async function endProcess(exitCode: number): Promise<never> {
 
 /** The same for who may not run another turn. */
 export function endProcessNow(exitCode: number): never {
-  if (isPoolBusy()) process.kill(process.pid, exitCode === 0 ? "SIGTERM" : "SIGKILL");
+  if (isPoolBusy()) {
+    process.kill(process.pid, exitCode === 0 ? "SIGTERM" : "SIGKILL");
+    // The first process of a container does not hear of these: the system spares it signals of its own.
+    if (process.pid === 1) process.abort();
+  }
   return process.exit(exitCode);
 }
 

@@ -88,6 +88,18 @@ describe("an acceptor", () => {
     expect(again.sends.map(({ message }) => message.kind)).toEqual(["promise"]);
   });
 
+  it("repeats it only once the log that it tells of is durable, though the promise is", () => {
+    const lone = follower();
+    lone.hear(1, prepare(1, 1));
+    lone.persist();
+    const log = { acceptedBallot: ballot(1, 1), firstSlot: 1, entries: [a], chosen: 0, length: 1 };
+    lone.hear(1, { kind: "logPart", ballot: ballot(1, 1), ...log });
+    expect(lone.hear(1, prepare(1, 1))).toMatchObject({
+      sends: [],
+      sendsAfterPersist: [{ to: 1, message: { kind: "promise", length: 1 } }],
+    });
+  });
+
   it("refuses a ballot below its promise, and says which it promised", () => {
     const lone = follower();
     lone.hear(3, prepare(2, 3));

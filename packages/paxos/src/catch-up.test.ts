@@ -327,6 +327,17 @@ describe("the store of snapshots", () => {
     }
     expect(store.part(instant(18_000), leader, 7, 4)).toMatchObject({ slot: 9, offset: 0 });
   });
+
+  it("keeps the one that is fetched longest when a newer one is fetched too (P13)", () => {
+    const store = new SnapshotStore(4);
+    const put = (at: number, slot: number) => store.put(instant(at), slot, 600, new Uint8Array(10));
+    put(1_000, 7);
+    store.part(instant(1_000), leader, 7, 4);
+    put(1_100, 9);
+    store.part(instant(1_100), leader, 9, 4);
+    put(1_200, 11);
+    expect(store.part(instant(1_200), leader, 7, 8)).toMatchObject({ slot: 7, offset: 8 });
+  });
 });
 
 describe("a replica that was away", () => {

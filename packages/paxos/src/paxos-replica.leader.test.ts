@@ -176,6 +176,17 @@ describe("a proposer", () => {
     ]);
   });
 
+  it("asks nobody for a log that is as fresh as its own", () => {
+    const log = { acceptedBallot: ballot(3, 2), entries: commands("x", "y") };
+    const lone = new LoneEngine(1, { ...formed(3), ...log, promised: ballot(3, 2) });
+    const own = lone.stand();
+    lone.persist();
+    const promise = { kind: "promise", ballot: own, chosen: 0, firstSlot: 1, entries: [] } as const;
+    const { sends } = lone.hear(3, { ...promise, acceptedBallot: ballot(3, 2), length: 2 });
+    expect(kinds(sends)).not.toContain("fetch");
+    expect(lone.engine.status().role).toBe("leading");
+  });
+
   it("counts the log that it adopted only once that is durable, whatever it held before", () => {
     const old = { acceptedBallot: ballot(2, 2), entries: commands("old", "older", "oldest") };
     const lone = new LoneEngine(1, { ...formed(5), promised: ballot(3, 2), ...old });
@@ -329,6 +340,14 @@ describe("a leader", () => {
       { kind: "accept", firstSlot: 6, entries: commands("c4", "c5") },
       { kind: "accept", firstSlot: 8, entries: commands("c6", "c7") },
     ]);
+  });
+
+  it("sends nothing twice when a part of what is under way is acknowledged", () => {
+    const { lone, own } = leading();
+    lone.step({ kind: "propose", entries: commands("a") });
+    lone.persist();
+    lone.step({ kind: "propose", entries: commands("b") });
+    expect(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }).sends).toEqual([]);
   });
 
   it("synchronises a follower whose promise comes late", () => {

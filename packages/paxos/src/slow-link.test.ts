@@ -136,6 +136,73 @@ describe("a leader of a follower behind a slow link", () => {
     expect(lone.engine.status()).toMatchObject({ length: 13, firstRetained: 8 });
   });
 
+  /** It holds a snapshot at slot 7; of the log, with replica 2, everything. */
+  function withSnapshot(peers: readonly number[], retainSlots: number) {
+    const lone = new LoneEngine(1, formed(3), { retainSlots, snapshotPartBytes: 4 });
+    const own = lone.lead(peers);
+    lone.step({ kind: "propose", entries });
+    lone.persist();
+    lone.hear(2, { kind: "accepted", ballot: own, length: 7 });
+    lone.step({ kind: "snapshotTaken", slot: 7, bytes: new Uint8Array(10) });
+    const sentIn = (ms: number): string[] => {
+      const kinds: string[] = [];
+      const see = ({ to, message }: Send) => {
+        if (to === 3) kinds.push(message.kind);
+      };
+      run(lone, own, ms, see, [2, 3]);
+      return kinds;
+    };
+    return { lone, own, sentIn };
+  }
+
+  it("goes on behind the snapshot that the follower took, and no earlier", () => {
+    const { lone, own, sentIn } = withSnapshot([2, 3], 0);
+    lone.step({ kind: "propose", entries: entries.slice(0, 1) });
+    expect(sentIn(300)).toContain("snapshotPart");
+    // What it says of what came before the snapshot was under way.
+    expect(lone.hear(3, { kind: "accepted", ballot: own, length: 2 }).sends).toEqual([]);
+    expect(lone.hear(3, { kind: "accepted", ballot: own, length: 7 }).sends).toMatchObject([
+      { to: 3, message: { kind: "accept", firstSlot: 8 } },
+    ]);
+  });
+
+  it("offers its snapshot to one without its log until that asks for the start of it", () => {
+    const { lone, own, sentIn } = withSnapshot([2], 0);
+    const none = { acceptedBallot: ZERO_BALLOT, length: 6, chosen: 6, firstSlot: 7, entries: [] };
+    lone.hear(3, { kind: "promise", ballot: own, ...none });
+    const offers = () => sentIn(1_000).filter((kind) => kind === "snapshotPart").length;
+    expect(offers()).toBeGreaterThan(5);
+    const fetch = { kind: "fetch", ballot: own, from: 7, synchronised: false } as const;
+    lone.hear(3, { ...fetch, snapshotSlot: 0, snapshotOffset: 0 });
+    expect(offers()).toBe(0);
+  });
+
+  it("gives of its log what it has of it, but to one in the middle of its snapshot of that", () => {
+    const { lone, own } = withSnapshot([2], 3);
+    const { firstRetained } = lone.engine.status();
+    expect(firstRetained).toBe(5);
+    const fetch = { kind: "fetch", ballot: own, from: 5, synchronised: false } as const;
+    expect(lone.hear(3, { ...fetch, snapshotSlot: 0, snapshotOffset: 0 }).sends).toMatchObject([
+      { to: 3, message: { kind: "logPart", firstSlot: 5 } },
+    ]);
+    // It began with another leader, who had less of the log.
+    expect(lone.hear(3, { ...fetch, snapshotSlot: 7, snapshotOffset: 4 }).sends).toMatchObject([
+      { to: 3, message: { kind: "snapshotPart", slot: 7, offset: 4 } },
+    ]);
+  });
+
+  it("tells one that never got its log that there is something to ask for", () => {
+    const lone = new LoneEngine(1, formed(3));
+    const own = lone.lead([2]);
+    const none = { acceptedBallot: ZERO_BALLOT, length: 0, chosen: 0, firstSlot: 1, entries: [] };
+    lone.hear(3, { kind: "promise", ballot: own, ...none });
+    const told: unknown[] = [];
+    run(lone, own, 300, ({ to, message }) => {
+      if (message.kind === "chosen") told.push(to);
+    });
+    expect(new Set(told)).toEqual(new Set([3]));
+  });
+
   it("prepares it again when its promise does not come", () => {
     const lone = new LoneEngine(1, formed(3));
     const own = lone.lead([2]);

@@ -107,6 +107,29 @@ describe("sessions", () => {
     expect(count).toBeLessThanOrEqual(Math.ceil((2 * 60_000) / (7 / 12) / 2_000));
   });
 
+  it.each([90, 200, 400, 600, 700, 880])(
+    "are held over a round trip of %i ms for no longer than their client's lease lasts",
+    (roundTripMs) => {
+      const harness = new Harness();
+      const session = new TestSession(harness, { leaseMs: 2_000 });
+      let deadline = 0;
+      let jeopardyMs = 0;
+      for (let i = 0; i < 20; i += 1) {
+        // As a client without any other KeepAlive counts it (SES-11).
+        const sentAt = harness.now;
+        harness.advance(roundTripMs / 2);
+        const tag = session.keepAlive();
+        let kept = keptAlive(harness, tag);
+        for (; kept === undefined; kept = keptAlive(harness, tag)) harness.advance(1);
+        harness.advance(roundTripMs / 2);
+        if (i > 0) jeopardyMs = Math.max(jeopardyMs, harness.now - deadline);
+        const spanMs = (kept.heldMs + kept.leaseMs) * (1 - CLOCK_RATE_ERROR);
+        deadline = Math.max(deadline, sentAt + Math.floor(spanMs) - 1);
+      }
+      expect(jeopardyMs).toBe(0);
+    },
+  );
+
   it("are answered at once when the client says that an answer or a clock was lost", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

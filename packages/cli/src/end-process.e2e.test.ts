@@ -29,9 +29,10 @@ describe("a process that ends", () => {
     ["endProcess(0);", 0],
     // Work that is soon done is waited for, and takes nothing from the status.
     ["readFile('/etc/hostname', () => {}); endProcess(96);", 96],
-    ["open(fifo, 'r', () => {}); endProcess(96);", "SIGKILL"],
+    ["open(fifo, 'r', () => {}); endProcess(96);", "SIGUSR2"],
+    ["open(fifo, 'r', () => {}); endProcess(70);", "SIGKILL"],
     ["open(fifo, 'r', () => {}); endProcess(0);", "SIGTERM"],
-    ["open(fifo, 'r', () => {}); endProcessNow(1);", "SIGKILL"],
+    ["open(fifo, 'r', () => {}); endProcessNow(70);", "SIGKILL"],
   ])("does so though a disk hangs: %s", async (how, expected) => {
     expect(await ended(how)).toBe(expected);
   });

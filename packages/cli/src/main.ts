@@ -119,7 +119,7 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 const exitCode = await runCubby(args, context, addRunners);
 isOver = true;
-// A replica that cannot go on must not live on because nobody reads its log: its lanes are still open.
+// A replica that cannot go on must not live on because nobody reads its log.
 if (called === "serve") setTimeout(() => endProcessNow(exitCode), LAST_WORDS_MS).unref();
 // What was written is out first; then no timer or socket that lingers may keep a finished command.
 await flush(process.stdout);

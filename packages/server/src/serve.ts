@@ -36,6 +36,8 @@ export type ServedReplica = {
   readonly ended: Promise<Ended>;
   /** Hands mastership over if it can, then closes everything. */
   stop(): Promise<void>;
+  /** The replica does nothing any more, whatever comes in: for a process that is about to end. */
+  halt(): void;
 };
 
 /** How long a master that is asked to stop waits for another to take over. */
@@ -51,12 +53,15 @@ const DISK_CLOSE_MS = 5_000;
 export async function serve(config: ServerConfig, log: ReplicaLog): Promise<ServedReplica> {
   const directory = await openOrFormat(config, log);
   for (const note of directory.recovered.notes) log.warn(note, "recovery");
+  let service: Service;
   try {
-    return await new Service(config, log, directory).start();
+    service = new Service(config, log, directory);
   } catch (error) {
+    // Nothing was asked of the disk yet. Later the service itself gives the lock back, once nothing is under way.
     directory.lock.release();
     throw error;
   }
+  return service.start();
 }
 
 /** DESIGN §3 "Identity": only a replica that is a cell of its own formats its directory itself. */
@@ -181,6 +186,8 @@ class Service {
       const sessionAddress = await this.#sessions.listen(this.#config.sessionAddress);
       const wanted = this.#config.httpAddress;
       const httpAddress = wanted === undefined ? undefined : await this.#http.listen(wanted);
+      // A lane that was closed before it listened is open all the same.
+      if (this.#hasEnded) await this.#closeLanesAgain();
       this.#log.info({ session: addressText(sessionAddress) }, "serving");
       return {
         peerAddress,
@@ -189,9 +196,13 @@ class Service {
         status: () => this.#runtime.status(),
         ended: this.#ended,
         stop: () => this.#stop(),
+        halt: () => this.#halt(),
       };
     } catch (error) {
-      await this.#close();
+      // Why it did not start says more than that its disk does not answer.
+      await this.#close().catch((reason) =>
+        this.#log.warn({ error: reason }, "its directory stays locked"),
+      );
       throw error;
     }
   }
@@ -227,11 +238,18 @@ class Service {
   }
 
   #closeLanes(): Promise<unknown> {
+    this.#halt();
+    this.#lanesClosed ??= this.#closeLanesAgain();
+    return this.#lanesClosed;
+  }
+
+  #closeLanesAgain(): Promise<unknown> {
+    return Promise.all([this.#sessions, this.#http, this.#peers].map((lane) => lane.close()));
+  }
+
+  #halt(): void {
     this.#watchdog.stop();
     this.#runtime.stop();
-    const lanes = [this.#sessions, this.#http, this.#peers];
-    this.#lanesClosed ??= Promise.all(lanes.map((lane) => lane.close()));
-    return this.#lanesClosed;
   }
 
   #pages(): ConstructorParameters<typeof HttpLane>[0]["pages"] {

@@ -208,10 +208,13 @@ export class KeepAlives {
 function replyDueAt(now: Instant, session: MasterSession): Instant {
   if (!session.hasAcknowledged || session.isFirstReplyPending) return now;
   // Not twice in a row: over a long round trip, or behind many others, each one would be late for ever.
-  const isLate = (now - session.repliedAt) * KEEP_ALIVE_LATE_PARTS > session.leaseMs;
+  const lateMs = now - session.repliedAt;
+  const isLate = lateMs * KEEP_ALIVE_LATE_PARTS > session.leaseMs;
   session.wasHurried = isLate && !session.wasHurried;
   if (session.wasHurried) return now;
-  return after(session.repliedAt, heldMsMax(session.leaseMs));
+  // So long a round trip is taken from the client's lease twice: by the last answer's way, and by this one's.
+  const heldMs = heldMsMax(session.leaseMs) - (isLate ? lateMs : 0);
+  return after(session.repliedAt, Math.max(lateMs, heldMs));
 }
 
 /**

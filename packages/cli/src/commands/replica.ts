@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { CubbyError, ERROR_CODES } from "@cubby/protocol";
 import {
   addressText,
@@ -15,10 +16,12 @@ import {
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
 import { parseCount, parseDirectory, printJson, withExamples } from "../options.ts";
-import { endProcessNow } from "../process/end-process.ts";
+import { endProcess, endProcessNow } from "../process/end-process.ts";
 import { aborted, whenToldToEnd } from "../process/told-to-end.ts";
 
 const REPLICA_MAX = 1_023;
+/** How long a replica that is told to end may still take to start. */
+const START_MS = 5_000;
 const SEGMENT_MIB_MAX = 1_024;
 const MIB = 1024 * 1024;
 const CELL_ID = /^[0-9a-f]{32}$/;
@@ -149,15 +152,27 @@ async function runReplica(
   // However it ends; what has been written by then is not written again.
   process.once("exit", () => log.flushSync());
   // A failed assertion: the replica must not go on, and its journal is as good as after a kill.
-  process.once("uncaughtException", (error) => {
+  let served: ServedReplica | undefined;
+  let hasFailed = false;
+  process.on("uncaughtException", (error) => {
     log.flushSync();
     context.writeError(`${error.stack ?? error.message}\n`);
-    endProcessNow(ERROR_CODES.internal.exitCode);
+    // The disk of a busy replica is at work nearly always: its turns go on without it until that is done.
+    if (served === undefined || hasFailed) endProcessNow(ERROR_CODES.internal.exitCode);
+    hasFailed = true;
+    served.halt();
+    void endProcess(ERROR_CODES.internal.exitCode);
   });
   for (const warning of warnings) log.warn({ warning }, "configuration");
   const end = whenToldToEnd();
   try {
-    const served = await serve(config, log);
+    const starting = serve(config, log);
+    served = await Promise.race([starting, startGivenUp(end.signal)]);
+    if (served === undefined) {
+      // As after a kill: its disk, or a name server, does not answer.
+      log.warn({ signal: end.by }, "told to end, and not started yet");
+      return;
+    }
     if (json) printJson(context, { ready: true, ...addressesOf(served) });
     const ended = await Promise.race([served.ended, aborted(end.signal)]);
     if (ended !== undefined) {
@@ -171,6 +186,12 @@ async function runReplica(
     end.stopListening();
     log.flushSync();
   }
+}
+
+/** Once it was told to end, and had a while to start and to end in order. */
+async function startGivenUp(signal: AbortSignal): Promise<undefined> {
+  await aborted(signal);
+  await sleep(START_MS, undefined, { ref: false });
 }
 
 function addressesOf(served: ServedReplica): Record<string, string | null> {

@@ -2,7 +2,7 @@ import { type Instant, instant, Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { type Ballot, replicaId, sameBallot, ZERO_BALLOT } from "./ballot.ts";
 import { BallotLeaderElection } from "./ballot-leader-election.ts";
-import { ballot } from "./test-support/lone-engine.ts";
+import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
 
 const ALIVE = { diskAlive: true, mayPromise: true, established: false };
 
@@ -334,6 +334,19 @@ describe("ballot leader election", () => {
       expect(one.election.happy).toBe(true);
     }
   });
+
+  it.each([30, 31, 32, 100, 500, 1_000, 2_000, 59_999, 60_000])(
+    "goes on with a timeout of %i ms, which needs no third that is whole",
+    (electionTimeoutMs) => {
+      const roundMs = Math.floor(electionTimeoutMs / 3);
+      const electionTimeoutMsMax = 4 * electionTimeoutMs;
+      const options = { roundMs, electionTimeoutMs, electionTimeoutMsMax };
+      const lone = new LoneEngine(1, formed(3), options);
+      let rounds = 0;
+      for (let i = 0; i < 30; i += 1) rounds += lone.wake(roundMs).sends.length / 2;
+      expect(rounds).toBe(30);
+    },
+  );
 
   it("takes an old answer for what it is, and nobody for alive by it", () => {
     const one = new Proposer(3);

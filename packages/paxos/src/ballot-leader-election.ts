@@ -77,7 +77,9 @@ export class BallotLeaderElection {
   constructor(options: ElectionOptions, rng: Rng, promised: Ballot, now: Instant) {
     this.#options = options;
     this.#rng = rng;
-    this.#longestTimeoutMs = options.electionTimeoutMsMax * (1 + 1 / TIMEOUT_SPREAD);
+    const { electionTimeoutMsMax } = options;
+    this.#longestTimeoutMs =
+      electionTimeoutMsMax + Math.ceil(electionTimeoutMsMax / TIMEOUT_SPREAD);
     // A replica that comes back starts below everybody, lest it win by the ballot it led before.
     this.#own = { round: 0, priority: options.priority, replica: options.self };
     this.#leader = promised;

@@ -1,3 +1,4 @@
+import { after } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { replicaId, ZERO_BALLOT } from "./ballot.ts";
 import { emptyLog } from "./recovery.ts";
@@ -27,6 +28,26 @@ describe("the first configuration", () => {
     expect(adopted.sendsAfterPersist).toEqual(
       [2, 3].map((to) => ({ to, message: { kind: "genesisOffer", members: members(3) } })),
     );
+  });
+
+  it("names nobody who was heard a while ago, and may have been formatted anew since", () => {
+    const lone = fresh(1);
+    lone.wake();
+    lone.hear(3, { kind: "genesisStatus", members: [] }, "a directory that was given up");
+    lone.now = after(lone.now, 30_000);
+    expect(lone.hear(2, { kind: "genesisStatus", members: [] }).records).toEqual([]);
+    lone.now = after(lone.now, 900);
+    const adopted = lone.hear(3, { kind: "genesisStatus", members: [] });
+    expect(adopted.records).toEqual([{ kind: "genesis", members: members(3), complete: false }]);
+  });
+
+  it("that was never completed is said to be so to whom it does not name", () => {
+    const lone = fresh(1);
+    lone.wake();
+    for (const peer of [2, 3]) lone.hear(peer, { kind: "genesisStatus", members: [] });
+    const [refusal] = lone.hear(3, { kind: "genesisQuery" }, "formatted anew").sends;
+    expect(refusal?.message).toMatchObject({ kind: "refused", incarnation: "formatted anew" });
+    expect(JSON.stringify(refusal)).toContain("format all directories anew");
   });
 
   it("is put together by the coordinator alone, or two of them could differ", () => {

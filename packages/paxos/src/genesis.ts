@@ -1,10 +1,13 @@
-import { after, assert, type Instant, NEVER, unreachable } from "@cubby/base";
+import { after, type Instant, NEVER, unreachable } from "@cubby/base";
 import type { ReplicaId } from "./ballot.ts";
 import { RETRANSMIT_MS } from "./limits.ts";
 import type { GenesisMessage, Member } from "./messages.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RecordIndex } from "./record.ts";
 import type { Genesis } from "./recovery.ts";
+
+/** Whoever has not been heard for so long may have been formatted anew: members answer ten times a second. */
+const HEARD_MS = 10 * RETRANSMIT_MS;
 
 /**
  * The first configuration: which incarnation stands behind each replica id. All members adopt it,
@@ -24,8 +27,8 @@ export class GenesisAgreement {
   #recordIndex: RecordIndex = 0;
   /** The record that the last message to each peer said, or waits to say. */
   readonly #vouchedFor = new Map<ReplicaId, RecordIndex>();
-  /** coordinator: incarnations heard of, while nothing is recorded. */
-  readonly #heard = new Map<ReplicaId, string>();
+  /** coordinator: incarnations heard of, and when, while nothing is recorded. */
+  readonly #heard = new Map<ReplicaId, { readonly incarnation: string; readonly at: Instant }>();
   /** coordinator: who durably holds what is recorded here. */
   readonly #adopted = new Set<ReplicaId>();
   #askAt: Instant;
@@ -113,14 +116,10 @@ export class GenesisAgreement {
   #onStatus(now: Instant, from: ReplicaId, incarnation: string, held: readonly Member[]): void {
     if (!this.#coordinates || this.complete) return;
     if (this.#recorded === undefined) {
-      this.#heard.set(from, incarnation);
-      this.#heard.set(this.#self, this.#incarnation);
-      if (this.#heard.size < this.#ids.length) return;
-      this.#record(
-        now,
-        this.#ids.map((replica) => this.#heardMember(replica)),
-        false,
-      );
+      this.#heard.set(from, { incarnation, at: now });
+      const members = this.#heardMembers(now);
+      if (members === undefined) return;
+      this.#record(now, members, false);
       this.#askAt = now;
       return;
     }
@@ -162,10 +161,19 @@ export class GenesisAgreement {
     return this.#ids[0] === this.#self;
   }
 
-  #heardMember(replica: ReplicaId): Member {
-    const incarnation = this.#heard.get(replica);
-    assert(incarnation !== undefined, "every member was heard of");
-    return { replica, incarnation };
+  /**
+   * All of them, if all are there now. Liveness: what is recorded is for good, and a directory that was
+   * formatted once more meanwhile would keep the cell from ever being formed.
+   */
+  #heardMembers(now: Instant): Member[] | undefined {
+    const members: Member[] = [];
+    for (const replica of this.#ids) {
+      const heard = this.#heard.get(replica);
+      if (replica === this.#self) members.push({ replica, incarnation: this.#incarnation });
+      else if (heard === undefined || after(heard.at, HEARD_MS) < now) return undefined;
+      else members.push({ replica, incarnation: heard.incarnation });
+    }
+    return members;
   }
 
   #isForUs(members: readonly Member[]): boolean {

@@ -15,10 +15,21 @@ export class HostReports {
     this.#outbox = outbox;
   }
 
-  /** `known`: the leader we follow, if we know of one and it is not us. */
-  report(now: Instant, leader: Leader | undefined, known: ReplicaId | undefined): void {
+  /**
+   * `known`: the leader we follow, if we know of one and it is not us. `restoring`: a snapshot is on its
+   * way to the host, which leads from nothing before that.
+   */
+  report(
+    now: Instant,
+    leader: Leader | undefined,
+    known: ReplicaId | undefined,
+    restoring: boolean,
+  ): void {
     this.#traceLease(now, leader);
     if (leader?.phase === "leading") {
+      // Liveness: told before, it would forget it with the state, and not be told again for as long as
+      // no round of the lease ends later than the first one did.
+      if (restoring) return;
       this.#reportLeading(now, leader);
       // A proof is of the mastership that the host was told of, never of one it will be told of.
       if (this.#epoch !== epochOf(leader.ballot)) return;

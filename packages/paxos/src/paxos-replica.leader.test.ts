@@ -163,6 +163,30 @@ describe("a proposer", () => {
     expect(lone.persist().events).toMatchObject([{ kind: "restored", slot: 9 }]);
   });
 
+  it("tells its host of the snapshot that it adopted before it tells that it leads", () => {
+    // The length of its lease is on record: nothing of its own has to be durable before the first round.
+    const lone = new LoneEngine(
+      1,
+      { ...formed(3), grantMaxMs: 9_000 },
+      { leaseMs: 300, leaseRenewMs: 30 },
+    );
+    lone.wake(9_901);
+    const own = lone.stand();
+    lone.persist();
+    const log = { acceptedBallot: ballot(1, 2), length: 9, chosen: 9, firstSlot: 1, entries: [] };
+    lone.hear(2, { kind: "promise", ballot: own, ...log });
+    const bytes = utf8Encode("state");
+    const whole = { slot: 9, sizeBytes: bytes.length, checksum: crc32c(bytes), leaseMs: 9_000 };
+    lone.hear(2, { kind: "snapshotPart", ballot: own, ...whole, offset: 0, bytes });
+    const early = lone.hear(2, { kind: "leaseGrant", ballot: own, leaseRound: 1 });
+    expect(early.trace).toMatchObject([{ kind: "leaseGranted" }]);
+    expect(early.events).toEqual([]);
+    expect(lone.persist().events).toMatchObject([
+      { kind: "restored", slot: 9 },
+      { kind: "leading", leaseUntil: after(lone.now, 8_100) },
+    ]);
+  });
+
   it("keeps its own log before a shorter one that was accepted in the same ballot", () => {
     const entries = commands("x", "y", "z");
     const own = { promised: ballot(3, 2), acceptedBallot: ballot(3, 2), entries };

@@ -144,7 +144,7 @@ export class PaxosReplica {
     if (this.#genesis.complete) this.#advance();
     this.#acceptor.deliver();
     if (this.#leader !== undefined && this.#mayBind) this.#leases.maybeRenew(now, this.#leader);
-    this.#reports.report(now, this.#leader, this.#followed());
+    this.#reports.report(now, this.#leader, this.#followed(), this.#acceptor.restoring);
   }
 
   take(): PaxosOutput {
@@ -707,10 +707,13 @@ export class PaxosReplica {
 
   #refuse(from: ReplicaId, incarnation: string): void {
     this.#outbox.trace({ kind: "refusedPeer", replica: from, incarnation });
+    const reason = `replica ${from} is on record with another incarnation`;
+    // Nothing was ever acknowledged then, and nobody can take the place of who is missing.
+    const remedy = "; its cell was never formed: format all directories anew, if all are waiting";
     this.#outbox.send(from, {
       kind: "refused",
       incarnation,
-      reason: `replica ${from} is on record with another incarnation`,
+      reason: this.#genesis.complete ? reason : reason + remedy,
     });
   }
 

@@ -17,13 +17,14 @@ import {
   openJournal,
   record,
   recoverFrom,
+  SMALL,
   settle,
 } from "./journal.test-support.ts";
 import type { Journal } from "./journal.ts";
 import { describeDamage } from "./journal-damage.ts";
 import { recover } from "./journal-recovery.ts";
 import { encodeWitness } from "./journal-witness.ts";
-import { segmentFile } from "./segment-header.ts";
+import { encodeSegmentHeader, segmentFile } from "./segment-header.ts";
 import { driveFor, type SimDisk } from "./simulated-disk.ts";
 
 const PAGE = 4096;
@@ -398,6 +399,16 @@ describe("a segment that is harmed", () => {
     expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("segmentMissing");
   });
 
+  it("is missed if one of another directory lies in its place", () => {
+    for (const more of [{ cellId: "01".repeat(16) }, { incarnation: "01".repeat(16) }]) {
+      const disk = formattedDisk();
+      const header = { id: 1, life: 1, sizeBytes: SMALL.segmentBytes };
+      disk.content(SEGMENT).set(encodeSegmentHeader(header, { ...IDENTITY, ...more }));
+      const result = recoverFrom(disk);
+      expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("segmentMissing");
+    }
+  });
+
   it("is not taken for another one under whose name a copy of it lies", () => {
     const disk = long();
     const file = "segment-00000099";
@@ -518,6 +529,17 @@ describe("identity and witness", () => {
     bytes.fill(0, PAGE, 2 * PAGE);
     const result = recoverFrom(disk);
     expect(result.kind === "damaged" && result.damages[0]?.kind).toBe("lostVital");
+  });
+
+  it("the witness is told of a newer promise that it had not heard of when the process stopped", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    journal.append([{ ...record(1), vital: true }]);
+    settle(journal, disk);
+    journal.append([{ ...record(2), vital: true }]);
+    disk.submit(journal.takeRequests());
+    journal.onCompletion(disk.complete());
+    expect(mustRecover(disk).journal.witness.vital?.sequence).toBe(2);
   });
 
   it("the promise that the witness saw is not another one of the same number", () => {

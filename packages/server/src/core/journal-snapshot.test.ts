@@ -279,6 +279,9 @@ describe("snapshots of the journal", () => {
     }
     expect(journal.status().bytesSinceCheckpoint).toBeGreaterThanOrEqual(128 * 1024);
     expect(slot).toBeLessThan(50);
+    expect(openJournal(disk.copy()).journal.wantsSnapshot, "nor is it put off by a stop").toBe(
+      true,
+    );
     take(journal, disk, slot);
     expect(journal.wantsSnapshot).toBe(false);
     // And a process that starts now counts from the same checkpoint.

@@ -8,7 +8,9 @@ import {
   settle,
   textOf,
 } from "./journal.test-support.ts";
+import { RECORD_HEADER_BYTES } from "./journal-record.ts";
 import { recover } from "./journal-recovery.ts";
+import { PAGE_BYTES, PAGE_DATA_BYTES } from "./segment-sector.ts";
 
 describe("the journal", () => {
   it("gives back in order what it reported persisted", () => {
@@ -86,6 +88,35 @@ describe("the journal", () => {
     settle(journal, disk);
     expect(journal.persistedThrough).toBe(4);
     expect(mustRecover(disk).records.map((r) => textOf(r.payload))).toEqual(texts);
+  });
+
+  it("takes records that fill a write to its last byte, with content or without", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    settle(journal, disk);
+    const { writes } = journal.status();
+    const dataBytes = (SMALL.writeBytesMax / PAGE_BYTES) * PAGE_DATA_BYTES;
+    const texts = ["a".repeat(dataBytes - 2 * RECORD_HEADER_BYTES), ""];
+    journal.append(texts.map((text, i) => record(i + 1, text)));
+    settle(journal, disk);
+    expect(journal.status().writes).toBe(writes + 1);
+    expect(mustRecover(disk).records.map((r) => textOf(r.payload))).toEqual(texts);
+  });
+
+  it("makes a promise durable that comes while the witness is told of a new segment", () => {
+    const disk = formattedDisk();
+    const { journal } = openJournal(disk);
+    disk.submit(journal.takeRequests());
+    while (!disk.waiting.some((request) => "file" in request && request.file === "witness-a")) {
+      journal.onCompletion(disk.complete());
+      disk.submit(journal.takeRequests());
+    }
+    journal.append([{ ...record(1), vital: true }]);
+    disk.submit(journal.takeRequests());
+    journal.onCompletion(disk.complete(disk.waiting.length - 1));
+    expect(journal.persistedThrough).toBe(0);
+    settle(journal, disk);
+    expect(journal.persistedThrough).toBe(1);
   });
 
   it("says how far it is, and holds no more than a few segments ready", () => {

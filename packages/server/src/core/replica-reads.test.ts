@@ -56,6 +56,28 @@ describe('reads: "quorum"', () => {
     expect(result?.$case).not.toBe("getContentsAndStat");
   });
 
+  it("has what comes during a round wait for the next one", () => {
+    const asked: number[] = [];
+    const confirmation = new ReadConfirmation((token) => asked.push(token));
+    const read = (tag: number) => ({
+      to: 1,
+      reply: { tag, clientEpoch: 1, result: undefined },
+      validUntil: instant(1_000),
+    });
+    const taken = () => confirmation.take().map(({ reply }) => reply.tag);
+    confirmation.onMaster();
+    confirmation.hold(read(1));
+    expect(confirmation.pump()).toBe(true);
+    confirmation.hold(read(2));
+    expect(confirmation.pump()).toBe(false);
+    confirmation.onConfirmed(1);
+    expect(taken()).toEqual([1]);
+    expect(confirmation.pump()).toBe(true);
+    confirmation.onConfirmed(2);
+    expect(taken()).toEqual([2]);
+    expect(asked).toEqual([1, 2]);
+  });
+
   it("refuses at once what was read in the turn in which mastership is lost", () => {
     const asked: number[] = [];
     const confirmation = new ReadConfirmation((token) => asked.push(token));

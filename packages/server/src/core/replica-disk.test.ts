@@ -192,6 +192,19 @@ describe("damage in a directory", () => {
     }
   });
 
+  it("that takes the last write is named, whatever was in it, once the replica was idle", () => {
+    const world = new World({ replicas: 1, seed: "idle" }).startAll();
+    const client = new TestClient(world).connect();
+    client.set(client.open("file").handle, "the last one");
+    world.run(200);
+    const content = world.host(1).disk.content("segment-00000001");
+    const at = Buffer.from(content).lastIndexOf("the last one");
+    expect(at).toBeGreaterThan(0);
+    content.fill(0, at - (at % 4_096), at - (at % 4_096) + 4_096);
+    world.crash(1);
+    expect(world.start(1).kind).toBe("damaged");
+  });
+
   it("in the newest snapshot is named, and the journal behind the one before makes up for it", () => {
     const { world, client, handle } = served(1, "snapshot", 15);
     const host = world.host(1);

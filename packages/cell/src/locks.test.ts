@@ -283,6 +283,41 @@ describe("waiters", () => {
     expect(codeOf(harness.resultOf(tag))).toBe("acquire");
   });
 
+  it("keep their place when they are asked for anew, and the first request is cancelled then (GAP-7)", () => {
+    const harness = new Harness();
+    const [holder, a, b] = sessions(harness, 3);
+    if (!holder || !a || !b) throw new Error("three sessions");
+    holder[0].acquire(holder[1]);
+    const first = a[0].beginAcquire(a[1]);
+    const other = b[0].beginAcquire(b[1]);
+    const anew = a[0].beginAcquire(a[1]);
+    a[0].call({ $case: "cancel", value: { requestNumber: a[0].next - 2 } });
+    expect(codeOf(harness.resultOf(first))).toBe("cancelled");
+    holder[0].release(holder[1]);
+    expect(codeOf(harness.resultOf(anew))).toBe("acquire");
+    expect(harness.replyTo(other)).toBe(undefined);
+    a[0].release(a[1]);
+    expect(codeOf(harness.resultOf(other))).toBe("acquire");
+  });
+
+  it("lose their place when they are given up, also if the handle waits anew behind its cancel", () => {
+    const harness = new Harness();
+    const [holder, a, b] = sessions(harness, 3);
+    if (!holder || !a || !b) throw new Error("three sessions");
+    holder[0].acquire(holder[1]);
+    a[0].beginAcquire(a[1]);
+    const other = b[0].beginAcquire(b[1]);
+    const given = a[0].next - 1;
+    harness.isHeldBack = true;
+    a[0].begin({ $case: "cancel", value: { requestNumber: given } });
+    const later = a[0].beginAcquire(a[1]);
+    harness.isHeldBack = false;
+    harness.settle();
+    holder[0].release(holder[1]);
+    expect(codeOf(harness.resultOf(other))).toBe("acquire");
+    expect(harness.replyTo(later)).toBe(undefined);
+  });
+
   it("are dropped by a cancel, by closing the handle, and by deletion of the node (API-2, GAP-8)", () => {
     const harness = new Harness();
     const [holder, a, b, c] = sessions(harness, 4);

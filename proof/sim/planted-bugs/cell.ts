@@ -306,9 +306,10 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     name: "exclusive-overtakes-shared",
     class: "P24",
     file: WAITERS,
-    find: "for (const call of queue.calls) {",
-    replace: `for (const call of [...queue.calls].sort(
-      (a, b) => Number(a.claim?.mode === LockMode.SHARED) - Number(b.claim?.mode === LockMode.SHARED),
+    find: "for (const { call } of queue.places) {",
+    replace: `for (const { call } of [...queue.places].sort(
+      ({ call: a }, { call: b }) =>
+        Number(a.claim?.mode === LockMode.SHARED) - Number(b.claim?.mode === LockMode.SHARED),
     )) {`,
     why: "exclusive requests pass shared ones that wait, which may wait for ever",
     expects: [23],
@@ -344,8 +345,8 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     name: "last-come-first-served",
     class: "P23",
     file: WAITERS,
-    find: "for (const call of queue.calls) {",
-    replace: "for (const call of [...queue.calls].reverse()) {",
+    find: "for (const { call } of queue.places) {",
+    replace: "for (const { call } of [...queue.places].reverse()) {",
     why: "of those who wait for a lock the last one is woken, whoever came before",
     expects: [23],
   },

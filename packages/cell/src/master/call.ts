@@ -2,6 +2,7 @@ import type { AcquireLock, Request } from "@cubby/protocol";
 import type { ConnectionId } from "../options.ts";
 import type { Node } from "../state/node.ts";
 import type { MasterSession } from "./master-session.ts";
+import type { Place } from "./waiters.ts";
 
 /** A client that sent copies on more connections than this has left all but the last. */
 const COPIES_MAX = 7;
@@ -19,6 +20,8 @@ export class Call {
   /** Of a blocking Acquire: the lock. Of any: the claim to propose when it may be granted. */
   node: Node | undefined = undefined;
   claim: AcquireLock | undefined = undefined;
+  /** While it waits for the lock. */
+  place: Place | undefined = undefined;
   /** Of a Release: the id of the handle. */
   releases: number | undefined = undefined;
   /** Of the command on its way through the log. */

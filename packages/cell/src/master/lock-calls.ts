@@ -109,6 +109,22 @@ export class LockCalls {
   }
 
   /**
+   * A client whose numbers must move on asks anew under a later number, and then cancels the first one: the
+   * handle keeps its place in the queue.
+   */
+  passPlaceOn(session: MasterSession, cancelled: Call, cancelNumber: number): void {
+    const { node, claim, number } = cancelled;
+    if (node === undefined || claim === undefined) return;
+    for (const heir of session.calls?.values() ?? []) {
+      if (heir.number <= number || heir.number >= cancelNumber || heir.isProposed) continue;
+      const { handleId, mode } = heir.claim ?? {};
+      if (heir.node !== node || handleId !== claim.handleId || mode !== claim.mode) continue;
+      this.#parts.waiters.swap(cancelled, heir);
+      return;
+    }
+  }
+
+  /**
    * Whoever waits here waits no longer, and those behind move up. A claim that is under way is
    * answered when it is applied.
    */

@@ -324,7 +324,7 @@ export class Master {
     if (!isReplay && result.$case === "open") this.#onOpened(parts, command, result.value.handle);
     // A Cancel that was refused, or was cancelled itself, has cancelled nothing.
     if (result.$case === "cancel" && command.body?.$case === "cancel") {
-      this.#onCancelled(serving, command.sessionId, command.body.value.requestNumber);
+      this.#onCancelled(serving, command, command.body.value.requestNumber);
     }
     if (parts.state.effects.sessionBegun !== 0) this.#onSessionBegun(now, serving);
     if (call === undefined) return;
@@ -350,8 +350,8 @@ export class Master {
   }
 
   /** The cancelled request will not be run: if it waits, it waits no more. */
-  #onCancelled(serving: Serving, sessionId: number, number: number): void {
-    const session = serving.parts.sessions.get(sessionId);
+  #onCancelled(serving: Serving, by: Command, number: number): void {
+    const session = serving.parts.sessions.get(by.sessionId);
     // Below it the client has the answer, and what it was given stays good.
     if (session === undefined || number < session.session.lowestUnanswered) return;
     session.handles?.delete(number);
@@ -359,6 +359,7 @@ export class Master {
     serving.locks.dropWaitersOf(session, number);
     const call = session.calls?.get(number);
     if (call === undefined || call.isProposed) return;
+    serving.locks.passPlaceOn(session, call, by.requestNumber);
     serving.locks.abandon([call], failure("cancelled", "The caller cancelled the request."));
   }
 

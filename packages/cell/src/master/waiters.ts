@@ -10,7 +10,10 @@ export const WAITERS_PER_LOCK_MAX = 16_384;
 const WAITERS_MAX = 131_072;
 
 /** A Set keeps the order of arrival, and gives one up from the middle at no cost. */
-type Queue = { readonly calls: Set<Call>; exclusive: number };
+type Queue = { readonly places: Set<Place>; exclusive: number };
+
+/** Where a call stands in a queue. */
+export type Place = { call: Call };
 
 /**
  * Those who wait for locks, first in first out (GAP-7): a shared request does not overtake an older
@@ -32,7 +35,7 @@ export class Waiters {
 
   isFull(node: Node): boolean {
     if (this.#size >= WAITERS_MAX) return true;
-    return (this.#queues.get(node)?.calls.size ?? 0) >= WAITERS_PER_LOCK_MAX;
+    return (this.#queues.get(node)?.places.size ?? 0) >= WAITERS_PER_LOCK_MAX;
   }
 
   /** Queues a blocking Acquire, and proposes it if its turn has come. */
@@ -40,15 +43,16 @@ export class Waiters {
     assert(call.node === node && call.claim !== undefined, "a waiter has a lock and a claim");
     let queue = this.#queues.get(node);
     if (queue === undefined) {
-      queue = { calls: new Set(), exclusive: 0 };
+      queue = { places: new Set(), exclusive: 0 };
       this.#queues.set(node, queue);
     }
     const { mode } = call.claim;
-    queue.calls.add(call);
+    call.place = { call };
+    queue.places.add(call.place);
     if (mode === LockMode.EXCLUSIVE) queue.exclusive += 1;
     this.#size += 1;
     // Whoever of those before it may be granted with it has been proposed: there is no need to look.
-    const isItsTurn = queue.calls.size === 1 || queue.exclusive === 0;
+    const isItsTurn = queue.places.size === 1 || queue.exclusive === 0;
     if (isItsTurn && isGrantable(node, mode) && !this.#stalled.has(node)) this.#propose(call);
   }
 
@@ -57,10 +61,22 @@ export class Waiters {
     const node = call.node;
     if (node === undefined) return;
     const queue = this.#queues.get(node);
-    if (queue === undefined || !queue.calls.delete(call)) return;
+    const { place } = call;
+    if (queue === undefined || place === undefined || !queue.places.delete(place)) return;
+    call.place = undefined;
     if (call.claim?.mode === LockMode.EXCLUSIVE) queue.exclusive -= 1;
     this.#size -= 1;
-    if (queue.calls.size === 0) this.#queues.delete(node);
+    if (queue.places.size === 0) this.#queues.delete(node);
+  }
+
+  /** Two that wait for one lock change places. */
+  swap(one: Call, other: Call): void {
+    const { place } = one;
+    if (place === undefined || other.place === undefined) return;
+    one.place = other.place;
+    one.place.call = one;
+    place.call = other;
+    other.place = place;
   }
 
   /** True when a claim in `mode` would have to stand behind someone. */
@@ -74,7 +90,7 @@ export class Waiters {
     const queue = this.#queues.get(node);
     if (queue === undefined) return;
     let isFirst = true;
-    for (const call of queue.calls) {
+    for (const { call } of queue.places) {
       const mode = call.claim?.mode ?? LockMode.EXCLUSIVE;
       // An exclusive claim is granted alone, so nothing passes one and it passes nothing.
       if (mode === LockMode.EXCLUSIVE && !isFirst) return;
@@ -105,7 +121,7 @@ export class Waiters {
     if (queue === undefined) return [];
     this.#queues.delete(node);
     this.#stalled.delete(node);
-    this.#size -= queue.calls.size;
-    return [...queue.calls];
+    this.#size -= queue.places.size;
+    return [...queue.places].map(({ call }) => call);
   }
 }

@@ -116,7 +116,7 @@ export class RequestTable {
     if (this.#toCancel.size === 0) return undefined;
     let lowest = Number.MAX_SAFE_INTEGER;
     for (const number of this.#toCancel) lowest = Math.min(lowest, number);
-    const kept = lowest === this.#lowest ? 0 : Math.ceil(this.#windowMax / 32);
+    const kept = lowest === this.#lowest ? 0 : this.#keptForLowest;
     return this.#span < this.#windowMax - kept ? lowest : undefined;
   }
 
@@ -135,14 +135,24 @@ export class RequestTable {
     return this.#nextNumber - 1;
   }
 
-  /** The oldest request, if it only waits for a lock and keeps others from getting a number. */
-  waiterHoldingWindow(): Call | undefined {
+  /**
+   * Those that only wait for a lock and keep others from getting a number: the oldest, and with it all of
+   * the older half, or one would be waited for after the other.
+   */
+  waitersHoldingWindow(): readonly Call[] {
     const oldest = this.#numbered.get(this.#lowest);
-    if (oldest === undefined || !oldest.waitsForOthers) return undefined;
-    if (this.#toCancel.size > 0) return this.nextToCancel() === undefined ? oldest : undefined;
+    if (oldest === undefined || !oldest.waitsForOthers) return [];
+    if (this.#toCancel.size > 0) return this.nextToCancel() === undefined ? [oldest] : [];
     const call = this.#firstQueued();
-    if (call === undefined || !call.traits.numbered || this.#hasRoomFor(call)) return undefined;
-    return oldest;
+    if (call === undefined || !call.traits.numbered || this.#hasRoomFor(call)) return [];
+    const holding: Call[] = [];
+    const half = this.#lowest + Math.ceil(this.#numbersMax / 2);
+    for (const each of this.#numbered.values()) {
+      if (each === undefined) continue;
+      if (each.number >= half) break;
+      if (each.waitsForOthers) holding.push(each);
+    }
+    return holding;
   }
 
   markSent(call: Call, connection: number, tag: number): void {
@@ -226,6 +236,21 @@ export class RequestTable {
     this.#queuedCount += 1;
   }
 
+  /** Whether so many can be given later numbers before the present ones are cancelled. */
+  hasRoomToRenumber(count: number): boolean {
+    const room = this.#windowMax - this.#keptForLowest - this.#span - this.#toCancel.size;
+    return 2 * count <= room;
+  }
+
+  /** Like `renumber`, with the new number at once. */
+  renumberAhead(call: Call): void {
+    this.onGivenUp(call);
+    if (call.waitsForOthers) this.#waiterCount += 1;
+    this.#number(call);
+    call.phase = "inFlight";
+    this.#unsentCount += 1;
+  }
+
   clear(): void {
     this.#numbered.clear();
     this.#unnumbered.clear();
@@ -250,6 +275,11 @@ export class RequestTable {
   #hasRoomForContents({ contentsBytes }: Call): boolean {
     if (contentsBytes === 0 || this.#contentsBytes === 0) return true;
     return this.#contentsBytes + contentsBytes <= CONTENTS_IN_FLIGHT_MAX;
+  }
+
+  /** Places that only the Cancel of the lowest number may take, which makes room. */
+  get #keptForLowest(): number {
+    return Math.ceil(this.#windowMax / 32);
   }
 
   get #span(): number {

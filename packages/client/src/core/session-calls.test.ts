@@ -267,8 +267,8 @@ describe("acquires that wait, with other calls between them", () => {
   function answerNewest(world: World): void {
     for (let turns = 0, last = -1; turns < 10_000 && world.arrivals.length > last; turns += 1) {
       last = world.arrivals.length;
-      for (const cancel of world.of("cancel").slice(-3)) world.reply(cancel, answer.cancelled);
-      for (const write of world.of("setContents").slice(-3)) world.reply(write, written);
+      for (const cancel of world.of("cancel").slice(-128)) world.reply(cancel, answer.cancelled);
+      for (const write of world.of("setContents").slice(-128)) world.reply(write, written);
     }
   }
 
@@ -289,6 +289,39 @@ describe("acquires that wait, with other calls between them", () => {
       expect(session.inFlightCount).toBe(waiting.filter((call) => !call.isSettled).length);
     });
   }
+
+  it("make room together, not one after the other: a write waits for one round trip", () => {
+    const { world, session } = opened();
+    for (let i = 0; i < 90; i += 1) world.call(session, body.acquire);
+    for (let i = 0; i < 102; i += 1) {
+      world.call(session, body.write);
+      world.reply(world.last("setContents"), written);
+    }
+    const write = world.call(session, body.write);
+    let roundTrips = 0;
+    for (; !write.isSettled && roundTrips < 100; roundTrips += 1) {
+      const cancels = world.of("cancel");
+      const writes = world.of("setContents");
+      for (const cancel of cancels) world.reply(cancel, answer.cancelled);
+      for (const each of writes) world.reply(each, written);
+    }
+    expect(roundTrips).toBeLessThan(5);
+  });
+
+  it("are asked anew before they are cancelled, by which the master knows whose place they have", () => {
+    const { world, session } = opened(16);
+    world.call(session, body.acquire);
+    for (let i = 0; i < 12; i += 1) {
+      world.call(session, body.write);
+      world.reply(world.last("setContents"), written);
+    }
+    const asked = world.of("acquire").map(({ request }) => request.requestNumber);
+    expect(asked).toEqual([1, 13]);
+    expect(world.last("cancel").request).toMatchObject({
+      requestNumber: 14,
+      call: { value: { requestNumber: 1 } },
+    });
+  });
 
   for (const windowMax of [2, 3]) {
     it(`stop no other call in a window of ${windowMax}`, () => {

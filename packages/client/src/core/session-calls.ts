@@ -188,8 +188,7 @@ export class SessionCalls {
       if (call === undefined) break;
       this.#sendCall(now, call);
     }
-    const waiter = this.#table.waiterHoldingWindow();
-    if (waiter !== undefined) this.#renumber(now, waiter);
+    this.#renumber(now, this.#table.waitersHoldingWindow());
   }
 
   #sendCancels(now: Instant): void {
@@ -252,12 +251,20 @@ export class SessionCalls {
   }
 
   /**
-   * An acquire that waits for others keeps the window of numbers from moving. It is cancelled and
-   * asked anew under a later number, at the cost of its place in the lock's queue.
+   * Acquires that wait for others keep the window of numbers from moving. They are asked anew under later
+   * numbers and then cancelled: in this order the master lets them keep their places in the locks' queues.
+   * Where there is no room for both numbers of all, they are cancelled first, at the cost of their places.
    */
-  #renumber(now: Instant, waiter: Call): void {
-    this.#forgetSend(waiter);
-    this.#table.renumber(waiter);
+  #renumber(now: Instant, waiters: readonly Call[]): void {
+    if (waiters.length === 0) return;
+    const goesAhead = this.#table.hasRoomToRenumber(waiters.length);
+    for (const waiter of waiters) {
+      this.#forgetSend(waiter);
+      if (goesAhead) {
+        this.#table.renumberAhead(waiter);
+        this.#sendCall(now, waiter);
+      } else this.#table.renumber(waiter);
+    }
     this.#sendCancels(now);
   }
 

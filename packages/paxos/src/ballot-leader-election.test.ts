@@ -4,7 +4,7 @@ import { type Ballot, replicaId, sameBallot, ZERO_BALLOT } from "./ballot.ts";
 import { BallotLeaderElection } from "./ballot-leader-election.ts";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
 
-const ALIVE = { diskAlive: true, mayPromise: true, established: false };
+const ALIVE = { diskAlive: true, mayPromise: true, lags: false, established: false };
 
 type Answer = { ballot?: Ballot; leader?: Ballot; happy: boolean };
 
@@ -184,9 +184,9 @@ describe("ballot leader election", () => {
     expect(one.election.own).toEqual(ballot(5, 1));
     for (const peer of [2, 3]) one.says(peer, { leader: ballot(5, 1), happy: true });
     one.says(4, { leader: ballot(6, 4), happy: false });
-    one.run(250, { diskAlive: true, mayPromise: true, established: true });
+    one.run(250, { diskAlive: true, mayPromise: true, lags: false, established: true });
     expect(one.election.own).toEqual(ballot(5, 1));
-    one.run(400, { diskAlive: true, mayPromise: true, established: true });
+    one.run(400, { diskAlive: true, mayPromise: true, lags: false, established: true });
     expect(one.election.own).toEqual(ballot(7, 1));
   });
 
@@ -196,9 +196,9 @@ describe("ballot leader election", () => {
     one.run(500);
     for (const peer of [2, 3]) one.says(peer, { leader: ballot(5, 1), happy: true });
     one.says(4, { leader: ballot(6, 4), happy: false });
-    one.run(2000, { diskAlive: true, mayPromise: false, established: true });
+    one.run(2000, { diskAlive: true, mayPromise: false, lags: false, established: true });
     expect(one.election.own).toEqual(ballot(5, 1));
-    one.run(700, { diskAlive: true, mayPromise: true, established: true });
+    one.run(700, { diskAlive: true, mayPromise: true, lags: false, established: true });
     expect(one.election.own).toEqual(ballot(7, 1));
   });
 
@@ -228,7 +228,7 @@ describe("ballot leader election", () => {
   it("leads nobody with a disk that is stuck", () => {
     const one = new Proposer(3, ballot(4, 3));
     one.says(2, { leader: ballot(4, 3), happy: false });
-    one.run(3000, { diskAlive: false, mayPromise: false, established: false });
+    one.run(3000, { diskAlive: false, mayPromise: false, lags: false, established: false });
     expect(one.election.leads).toBe(false);
     expect(one.election.reply(1).happy).toBe(false);
   });
@@ -236,7 +236,7 @@ describe("ballot leader election", () => {
   it("does not stand while much waits for its disk, and stands once that is done", () => {
     const one = new Proposer(3, ballot(4, 3));
     one.says(2, { leader: ballot(4, 3), happy: false });
-    one.run(3000, { diskAlive: true, mayPromise: false, established: false });
+    one.run(3000, { diskAlive: true, mayPromise: false, lags: false, established: false });
     expect(one.election.leads).toBe(false);
     one.says(2, { leader: ballot(4, 3), happy: false });
     one.run(3000);

@@ -18,6 +18,8 @@ export type ElectionContext = {
   readonly diskAlive: boolean;
   /** The promise of a ballot of our own would not have to wait, unheard: for the disk, or for a lease. */
   readonly mayPromise: boolean;
+  /** It is far behind, and fetches what it lacks: a cell that it leads waits until it has all of that. */
+  readonly lags: boolean;
   /** This replica leads with a synchronised log: winning back one peer is not urgent. */
   readonly established: boolean;
 };
@@ -358,7 +360,9 @@ export class BallotLeaderElection {
       return;
     }
     const spreadMs = this.#options.roundMs * Math.min(8, 1 + this.#attempts);
-    this.#takeOverAt ??= after(now, this.#rng.below(spreadMs));
+    // Liveness: those who have the log go first, and whoever lacks it only if nobody else does.
+    const laterMs = context.lags ? this.#options.electionTimeoutMs : 0;
+    this.#takeOverAt ??= after(now, laterMs + this.#rng.below(spreadMs));
     if (now >= this.#takeOverAt) this.takeOver(now);
   }
 

@@ -94,6 +94,26 @@ describe("a new master", () => {
     }
   });
 
+  it("is one that has the log, and not one that is still fetching it", () => {
+    for (const seed of SEEDS) {
+      const paxos = { snapshotPartBytes: 64, windowEntriesMax: 16, batchEntriesMax: 16 };
+      const network = new TestingNetwork({ replicas: 3, seed: `laggard-${seed}`, paxos });
+      network.faults = { lossRate: 0, duplicateRate: 0, delayMsMin: 20, delayMsMax: 21 };
+      network.startAll();
+      network.run(3_000);
+      const old = masterOf(network);
+      const laggard = network.ids.find((id) => id !== old) ?? old;
+      network.crash(laggard);
+      network.propose(old, ...Array.from({ length: 1_000 }, (_, i) => `c${i}`));
+      network.run(5_000);
+      network.start(laggard);
+      network.run(700);
+      network.crash(old);
+      const isReplaced = () => ![undefined, old].includes(network.master());
+      expect(network.runUntil(isReplaced, 30_000)).toBeLessThan(1_500);
+    }
+  });
+
   it("leads in place of one whose disk is stuck while its network is fine", () => {
     for (const seed of SEEDS) {
       const network = running(`stuck-${seed}`);

@@ -26,6 +26,8 @@ export class Follower {
   #catchUp: CatchUp | undefined;
   /** The last slot asked for again, and when: a burst behind a gap asks once. */
   #asked: { readonly from: Slot; readonly at: Instant } | undefined;
+  /** Chosen at a leader, as far as one has told: here the log may end before it. */
+  #toldChosen: Slot = 0;
   /** The record for which the last answer in this ballot vouches. */
   #vouchedIndex: RecordIndex | undefined;
 
@@ -44,6 +46,11 @@ export class Follower {
     return this.#catchUp !== undefined;
   }
 
+  /** Others have what it lacks: it is fetching that, or a leader has told of it. */
+  get lags(): boolean {
+    return this.catchingUp || this.#toldChosen > this.#acceptor.length;
+  }
+
   /** What was under way in an older ballot is worth nothing now. */
   onPromised(): void {
     this.#catchUp = undefined;
@@ -56,6 +63,7 @@ export class Follower {
   }
 
   onAccept(now: Instant, from: ReplicaId, message: AcceptMessage): void {
+    this.#toldChosen = Math.max(this.#toldChosen, message.chosen);
     if (!this.#isSynchronised()) {
       this.#follow(now, from);
       return;
@@ -78,6 +86,7 @@ export class Follower {
   }
 
   onChosen(now: Instant, from: ReplicaId, message: ChosenMessage | LeaseRequestMessage): void {
+    this.#toldChosen = Math.max(this.#toldChosen, message.chosen);
     if (!this.#isSynchronised()) {
       this.#follow(now, from);
       return;

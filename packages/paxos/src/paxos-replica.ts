@@ -548,7 +548,8 @@ export class PaxosReplica {
     const before = election.own;
     const established = this.#leader?.phase === "leading";
     const mayPromise = this.#diskPrompt && !this.#restartBinds;
-    const context = { diskAlive: this.#diskAlive, mayPromise, established };
+    const { lags } = this.#follower;
+    const context = { diskAlive: this.#diskAlive, mayPromise, lags, established };
     const began = election.advance(this.#now, context);
     if (!sameBallot(before, election.own)) this.#tookOver("no leader answers");
     if (!began) return;

@@ -198,7 +198,8 @@ export class Replication {
       // It asks by itself once it knows that there is something to ask for.
       this.#tell(now, follower);
     } else if (follower.matched < follower.next - 1) {
-      if (follower.matched >= this.#acceptor.dropped) this.#resendFirst(now, follower);
+      // Liveness: over a slow link it may all be under way still, and a copy would only queue behind it.
+      if (follower.matched >= this.#acceptor.dropped) this.#tell(now, follower);
       else if (!isFetching(now, follower)) this.#offerSnapshot(now, follower);
     }
   }
@@ -232,10 +233,12 @@ export class Replication {
     const sent = follower.next - follower.matched - 1;
     if (sent === 0) return true;
     if (sent >= this.#options.windowEntriesMax) return false;
+    const { log, length, dropped } = this.#acceptor;
+    const { batchEntriesMax, batchBytesMax, windowBytesMax } = this.#options;
     // Slots that a snapshot swallowed meanwhile weigh nothing here.
-    const first = Math.max(follower.matched, this.#acceptor.dropped) + 1;
-    const bytes = this.#acceptor.log.bytesBetween(first, follower.next - 1);
-    return bytes < this.#options.windowBytesMax;
+    const first = Math.max(follower.matched, dropped) + 1;
+    const last = log.lastWithin(follower.next, length, batchEntriesMax, batchBytesMax);
+    return log.bytesBetween(first, last) <= windowBytesMax;
   }
 
   #sendAccept(now: Instant, follower: Follower, first: Slot): void {
@@ -257,11 +260,6 @@ export class Replication {
     if (follower.matched === follower.next - 1) follower.progressAt = now;
     follower.next = Math.max(follower.next, last + 1);
     this.#outbox.send(follower.replica, message);
-  }
-
-  #resendFirst(now: Instant, follower: Follower): void {
-    follower.resentAt = now;
-    this.#sendAccept(now, follower, follower.matched + 1);
   }
 
   /** For a follower that is not synchronised: part of the log, or else the snapshot. */
@@ -287,7 +285,8 @@ export class Replication {
 
   #tell(now: Instant, follower: Follower): void {
     follower.resentAt = now;
-    const { chosen, length } = this.#acceptor;
+    const { chosen } = this.#acceptor;
+    const length = this.streamedTo(follower.replica);
     this.#outbox.send(follower.replica, { kind: "chosen", ballot: this.ballot, chosen, length });
   }
 

@@ -2,6 +2,7 @@ import { after, type Instant, utf8Encode } from "@cubby/base";
 import { describe, expect, it } from "vitest";
 import { type Ballot, replicaId, ZERO_BALLOT } from "./ballot.ts";
 import { ADOPT_PATIENCE_MS, SNAPSHOT_PIN_MS } from "./limits.ts";
+import { entrySize } from "./log-entry.ts";
 import type { FetchMessage, PaxosMessage } from "./messages.ts";
 import type { PaxosOutput, Send } from "./outbox.ts";
 import { ballot, formed, LoneEngine } from "./test-support/lone-engine.ts";
@@ -203,6 +204,27 @@ describe("a leader of a follower behind a slow link", () => {
     expect(new Set(told)).toEqual(new Set([3]));
   });
 
+  it("sends no more than a window of what is not acknowledged", () => {
+    const windowBytesMax = 100;
+    const lone = new LoneEngine(1, formed(3), { windowBytesMax, batchBytesMax: 60 });
+    const own = lone.lead([2, 3]);
+    const sent: number[] = [];
+    const see = ({ sends }: PaxosOutput): void => {
+      for (const { to, message } of sends) {
+        if (to === 2 && message.kind === "accept") sent.push(...message.entries.map(entrySize));
+      }
+    };
+    for (let n = 0; n < 10; n += 1) {
+      see(lone.step({ kind: "propose", entries: [new Uint8Array(32)] }));
+      see(lone.persist());
+    }
+    expect(sent).toEqual([40, 40]);
+    see(lone.hear(2, { kind: "accepted", ballot: own, length: 2 }));
+    expect(sent).toEqual([40, 40, 40]);
+    see(lone.hear(2, { kind: "accepted", ballot: own, length: 4 }));
+    expect(sent.length).toBe(5);
+  });
+
   it("prepares it again when its promise does not come", () => {
     const lone = new LoneEngine(1, formed(3));
     const own = lone.lead([2]);
@@ -323,6 +345,25 @@ describe("a cell on slow links", () => {
     const isChosen = () => network.engine(master).status().chosen >= length + 2_000;
     expect(network.runUntil(isChosen, 20_000)).toBeDefined();
     expect(carried).toBe(2_000);
+  });
+
+  it("sends each slot once where an answer takes longer than the time to send again", () => {
+    const network = new TestingNetwork({ replicas: 3, seed: "answer" });
+    network.faults = delayed(80);
+    network.startAll();
+    network.run(3_000);
+    const master = network.master() ?? replicaId(1);
+    const follower = network.ids.find((id) => id !== master);
+    let carried = 0;
+    network.filter = (_from, to, message) => {
+      if (message.kind === "accept" && to === follower) carried += message.entries.length;
+      return true;
+    };
+    for (let n = 0; n < 10; n += 1) {
+      network.propose(master, `c${n}`);
+      network.run(250);
+    }
+    expect(carried).toBe(10);
   });
 
   it("has its laggards catch up where snapshots come faster than parts of them are asked for", () => {

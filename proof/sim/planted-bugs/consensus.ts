@@ -267,10 +267,17 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     name: "accept-never-repeated",
     class: "P9",
     file: REPLICATION,
-    find: "if (follower.matched >= this.#acceptor.dropped) this.#resendFirst(now, follower);",
+    find: "if (follower.matched >= this.#acceptor.dropped) this.#tell(now, follower);",
     replace: "if (follower.matched >= this.#acceptor.dropped) return;",
-    why: "an accept whose answer was lost is not sent again",
+    why: "an accept that was lost is not missed, and one whose answer was lost is not answered again",
     expects: [22, 23],
+    also: [
+      {
+        file: "packages/paxos/src/lease-protocol.ts",
+        find: "length: leader.streamedTo(peer)",
+        replace: "length: 0",
+      },
+    ],
   },
   {
     name: "parts-left-over-in-the-next-snapshot",

@@ -300,6 +300,28 @@ describe("waiters", () => {
     expect(codeOf(harness.resultOf(other))).toBe("acquire");
   });
 
+  for (const isUnderWay of [true, false]) {
+    it(`keep it also if the lock becomes free meanwhile (their claim is under way: ${isUnderWay})`, () => {
+      const harness = new Harness();
+      const [holder, a, b] = sessions(harness, 3);
+      if (!holder || !a || !b) throw new Error("three sessions");
+      holder[0].acquire(holder[1]);
+      a[0].beginAcquire(a[1]);
+      const other = b[0].beginAcquire(b[1]);
+      harness.isHeldBack = true;
+      holder[0].begin({ $case: "release", value: { handle: holder[1] } });
+      const release = isUnderWay ? harness.pair(0).log.proposed.shift() : undefined;
+      if (release !== undefined) harness.choose(release);
+      const anew = a[0].beginAcquire(a[1]);
+      a[0].begin({ $case: "cancel", value: { requestNumber: a[0].next - 2 } });
+      harness.letGo();
+      expect(codeOf(harness.resultOf(anew))).toBe("acquire");
+      expect(harness.replyTo(other)).toBe(undefined);
+      a[0].release(a[1]);
+      expect(codeOf(harness.resultOf(other))).toBe("acquire");
+    });
+  }
+
   it("lose their place when they are given up, also if the handle waits anew behind its cancel", () => {
     const harness = new Harness();
     const [holder, a, b] = sessions(harness, 3);

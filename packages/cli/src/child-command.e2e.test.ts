@@ -133,6 +133,20 @@ describe("a command that runs under a lock", () => {
     await expect(ended).rejects.toMatchObject({ code: "lock_lost" });
   });
 
+  it("has all of its process group told to end, and made to only when --kill-after is over", async () => {
+    const [ready, clean] = [join(directory, "ready"), join(directory, "clean")];
+    const loss = new AbortController();
+    // The shell has no trap: SIGTERM ends it at once, and not the worker that it waits for.
+    const worker = `trap "sleep 0.3; touch ${clean}; exit" TERM; touch ${ready}; while :; do sleep 0.05; done`;
+    const result = run(`/bin/sh -c '${worker}'; :`, loss.signal);
+    result.catch(() => undefined);
+    const started = (): true | undefined => (existsSync(ready) ? true : undefined);
+    await poll(started, { timeoutMs: 10_000, describe: () => "the command has not begun" });
+    loss.abort(new CubbyError("lock_lost", "gone"));
+    await expect(result).rejects.toMatchObject({ code: "lock_lost" });
+    expect(existsSync(clean)).toBe(true);
+  });
+
   it("is continued after Ctrl-Z once the lock is known to be held, and not before", async () => {
     let problem: ErrorCode | undefined;
     let looks = 0;

@@ -3,7 +3,7 @@ import { shellStatus } from "./process/child.ts";
 import { DeadManSwitch } from "./process/dead-man-switch.ts";
 import { loopTurn } from "./process/loop-turn.ts";
 import { monotonicMs } from "./process/monotonic.ts";
-import { isGroupRunning, signalGroup } from "./process/signal-group.ts";
+import { GroupWatch, signalGroup } from "./process/signal-group.ts";
 import { sleep } from "./process/sleep.ts";
 import type { ToldToEnd } from "./process/told-to-end.ts";
 import { SignalForwarding } from "./signal-forwarding.ts";
@@ -71,22 +71,30 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   deadMan.arm({ pid, wholeGroup: true });
   forwarding.to(pid);
   let killTimer: NodeJS.Timeout | undefined;
+  const killed = new AbortController();
+  const kill = (): void => {
+    signalGroup(pid, "SIGKILL");
+    killed.abort();
+  };
   const onLoss = (): void => {
     if (forwarding.isStopped) {
       // Continued, to end by itself, it would run while another holds the lock.
-      signalGroup(pid, "SIGKILL");
+      kill();
       return;
     }
     if (!signalGroup(pid, "SIGTERM")) guarded.onCannotEnd(pid);
     // A process that somebody else stopped takes its SIGTERM only once it runs.
     signalGroup(pid, "SIGCONT");
-    killTimer = setTimeout(() => signalGroup(pid, "SIGKILL"), guarded.killAfterMs());
+    killTimer = setTimeout(kill, guarded.killAfterMs());
   };
   signal.addEventListener("abort", onLoss, { once: true });
   if (signal.aborted) onLoss();
   try {
     const code = await ended;
-    await groupEnded(pid, signal, () => guarded.onLeftBehind(pid));
+    // Of those who are told to end the first to do so need not be the one that has something to clean up.
+    await groupEnded(pid, killed.signal, () => {
+      if (!signal.aborted) guarded.onLeftBehind(pid);
+    });
     if (signal.aborted) throw lossOf(signal);
     return code;
   } finally {
@@ -97,15 +105,16 @@ export async function runGuardedCommand(guarded: GuardedCommand): Promise<number
   }
 }
 
-/** Or until the lock is lost. */
-async function groupEnded(pid: number, lost: AbortSignal, say: () => void): Promise<void> {
+/** Or until it was killed. */
+async function groupEnded(pid: number, killed: AbortSignal, say: () => void): Promise<void> {
   const sayAt = monotonicMs() + SAY_AFTER_MS;
-  for (let isSaid = false; !lost.aborted && isGroupRunning(pid); ) {
+  const group = new GroupWatch(pid);
+  for (let isSaid = false; !killed.aborted && group.isRunning(); ) {
     if (!isSaid && monotonicMs() >= sayAt) {
       isSaid = true;
       say();
     }
-    await sleep(LOOK_EVERY_MS, lost).catch(() => undefined);
+    await sleep(LOOK_EVERY_MS, killed).catch(() => undefined);
   }
 }
 

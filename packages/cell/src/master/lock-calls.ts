@@ -82,7 +82,7 @@ export class LockCalls {
       const handleId = call.claim?.handleId ?? 0;
       const hold = holds.get(handleId) ?? holdOf(session, handleId, endings);
       holds.set(handleId, hold);
-      if (hold !== "held") continue;
+      if (hold !== "held" && !(hold === "ending" && isHeir(session, call, endings))) continue;
       if (this.#intake.isOverloaded) {
         this.#stalled.add(session);
         return;
@@ -191,17 +191,17 @@ export class LockCalls {
 /** "ending": it holds its lock, and something in the log may give that back. */
 type Hold = "none" | "held" | "ending";
 
-/** What is under way and may give a lock back: the last Release by handle, and what is cancelled. */
-type Endings = { readonly releases: Map<number, number>; readonly cancelled: Set<number> };
+/** What is under way and may give a lock back: the last Release by handle, and the last Cancel by what it cancels. */
+type Endings = { readonly releases: Map<number, number>; readonly cancelled: Map<number, number> };
 
 function endingsOf(session: MasterSession): Endings {
-  const endings: Endings = { releases: new Map(), cancelled: new Set() };
+  const endings: Endings = { releases: new Map(), cancelled: new Map() };
   for (const { number, releases, request } of session.calls?.values() ?? []) {
     if (releases !== undefined) {
       endings.releases.set(releases, Math.max(number, endings.releases.get(releases) ?? 0));
     }
     const { call } = request;
-    if (call?.$case === "cancel") endings.cancelled.add(call.value.requestNumber);
+    if (call?.$case === "cancel") endings.cancelled.set(call.value.requestNumber, number);
   }
   return endings;
 }
@@ -213,6 +213,17 @@ function holdOf(session: MasterSession, handleId: number, endings = endingsOf(se
   const released = endings.releases.get(handleId) ?? -1;
   if (claims.every((claim) => claim < released)) return "ending";
   return claims.some((claim) => endings.cancelled.has(claim)) ? "ending" : "held";
+}
+
+/**
+ * Asked for anew before its handle's claim was cancelled: in the log it comes right behind that Cancel, and
+ * before whoever is told that the lock is free.
+ */
+function isHeir(session: MasterSession, { number, claim }: Call, endings: Endings): boolean {
+  const handleId = claim?.handleId ?? 0;
+  if (endings.releases.has(handleId)) return false;
+  const { claims = [] } = session.session.handles?.get(handleId) ?? {};
+  return claims.some((held) => held < number && number < (endings.cancelled.get(held) ?? 0));
 }
 
 function closedWhileWaiting(): Result {

@@ -358,8 +358,10 @@ export class Master {
     session.answered?.delete(number);
     serving.locks.dropWaitersOf(session, number);
     const call = session.calls?.get(number);
-    if (call === undefined || call.isProposed) return;
+    if (call === undefined) return;
     serving.locks.passPlaceOn(session, call, by.requestNumber);
+    // Its claim comes too late, and whoever has its place moves up then.
+    if (call.isProposed) return;
     serving.locks.abandon([call], failure("cancelled", "The caller cancelled the request."));
   }
 

@@ -16,24 +16,50 @@ function isDenied(error: unknown): boolean {
 }
 
 /** Whether anything of the group still runs. What has ended, and what nobody reaps, does not. */
-export function isGroupRunning(pid: number): boolean {
-  try {
-    process.kill(-pid, 0);
-  } catch (error) {
-    // EPERM: it is there, and another user's. On macOS also where all of it has ended.
-    if (!isDenied(error) || process.platform !== "linux") return false;
+export class GroupWatch {
+  readonly #group: number;
+  /** One that was seen to run, by its id: to look at all processes takes long. */
+  #seen: string | undefined;
+
+  constructor(group: number) {
+    this.#group = group;
   }
-  const states = statesOfGroup(pid);
-  return states.length === 0 || states.some((state) => state !== "Z" && state !== "X");
+
+  isRunning(): boolean {
+    try {
+      process.kill(-this.#group, 0);
+    } catch (error) {
+      // EPERM: it is there, and another user's. On macOS also where all of it has ended.
+      if (!isDenied(error) || process.platform !== "linux") return false;
+    }
+    if (this.#seen !== undefined && this.#stateOf(this.#seen) === "runs") return true;
+    return this.#look();
+  }
+
+  /** True also where the system does not tell. */
+  #look(): boolean {
+    let hasEnded = false;
+    for (const pid of processes()) {
+      const state = this.#stateOf(pid);
+      if (state === "runs") {
+        this.#seen = pid;
+        return true;
+      }
+      if (state === "ended") hasEnded = true;
+    }
+    return !hasEnded;
+  }
+
+  #stateOf(pid: string): "runs" | "ended" | "other" {
+    const [state = "", , group] = statOf(pid);
+    if (group !== String(this.#group)) return "other";
+    return state === "Z" || state === "X" ? "ended" : "runs";
+  }
 }
 
-/** None where the system does not tell. */
-function statesOfGroup(pid: number): readonly string[] {
+function processes(): readonly string[] {
   try {
-    return readdirSync("/proc").flatMap((name) => {
-      const [state = "", , group] = /^\d+$/.test(name) ? statOf(name) : [];
-      return group === String(pid) ? [state] : [];
-    });
+    return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   } catch {
     return [];
   }

@@ -32,6 +32,8 @@ export interface ConnectionListener {
 
 /** One TCP connection to one replica: frames out, replies in, and no decisions. */
 export class Connection {
+  readonly address: string;
+  hasConnected = false;
   readonly #id: number;
   readonly #listener: ConnectionListener;
   readonly #socket: Socket;
@@ -41,10 +43,16 @@ export class Connection {
   #hasReplied = false;
   #isOver = false;
 
-  constructor(id: number, address: string, listener: ConnectionListener) {
+  /** `attemptMs`: how long each but the last of several addresses of a name is tried. */
+  constructor(id: number, address: string, listener: ConnectionListener, attemptMs = 250) {
     this.#id = id;
+    this.address = address;
     this.#listener = listener;
-    this.#socket = connectSocket({ ...splitEndpoint(address), noDelay: true });
+    this.#socket = connectSocket({
+      ...splitEndpoint(address),
+      noDelay: true,
+      autoSelectFamilyAttemptTimeout: attemptMs,
+    });
     this.#socket.once("lookup", () => this.#onLookedUp());
     this.#socket.on("connect", () => this.#onConnect());
     this.#socket.on("data", (chunk) => this.#onData(chunk));
@@ -96,6 +104,7 @@ export class Connection {
   }
 
   #onConnect(): void {
+    this.hasConnected = true;
     if (!this.#isOver) this.#listener.onConnected(this.#id);
   }
 

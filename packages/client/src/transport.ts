@@ -9,6 +9,9 @@ import { type SessionEvent, SessionMachine, type SessionOptions } from "./core/s
 import { PendingCall } from "./pending-call.ts";
 
 const WATCHDOG_MS = 1_000;
+/** For the first addresses of a name, where it has several: at first as Node's own, then ever longer. */
+const ATTEMPT_MS_FIRST = 250;
+const ATTEMPT_MS_MAX = 1_000;
 /** Longest delay that a timer takes. */
 export const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -21,6 +24,8 @@ export class Transport implements ConnectionListener {
   readonly #onEvent = new Map<SessionMachine, (event: SessionEvent) => void>();
   readonly #connections = new Map<number, Connection>();
   readonly #unflushed = new Set<Connection>();
+  /** Liveness: where a handshake takes longer, and the other addresses lead nowhere, none is ever made. */
+  readonly #attemptMs = new Map<string, number>();
   readonly #suspend = new SuspendDetector();
   #watchdog: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -89,6 +94,11 @@ export class Transport implements ConnectionListener {
   }
 
   onClosed(connection: number, code: ErrorCode, detail: string): void {
+    const closed = this.#connections.get(connection);
+    if (closed?.hasConnected === false) {
+      const attemptMs = 2 * (this.#attemptMs.get(closed.address) ?? ATTEMPT_MS_FIRST);
+      this.#attemptMs.set(closed.address, Math.min(attemptMs, ATTEMPT_MS_MAX));
+    }
     this.#connections.delete(connection);
     this.#stepAndCarryOut({ kind: "disconnected", connection, code, detail });
   }
@@ -114,7 +124,8 @@ export class Transport implements ConnectionListener {
   #carryOut(): void {
     const output = this.#core.take();
     for (const { connection, address } of output.connects) {
-      this.#connections.set(connection, new Connection(connection, address, this));
+      const attemptMs = this.#attemptMs.get(address) ?? ATTEMPT_MS_FIRST;
+      this.#connections.set(connection, new Connection(connection, address, this, attemptMs));
     }
     for (const { connection: id, request } of output.sends) {
       const connection = this.#connections.get(id);

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { type Instant, msBetween } from "@cubby/base";
+import { type Instant, msBetween, NEVER } from "@cubby/base";
 import type { Clock } from "./clock.ts";
 import { outputProgress } from "./output-progress.ts";
 
@@ -46,6 +46,19 @@ export class HttpConnections {
       since: this.#now(),
     });
     socket.on("close", () => this.#connections.delete(socket));
+  }
+
+  /** Ends the one that has been without a request the longest; false where all have one. */
+  endIdlest(): boolean {
+    let idlest: Socket | undefined;
+    let since = NEVER;
+    for (const [socket, connection] of this.#connections) {
+      if (connection.unanswered > 0 || socket.destroyed || connection.since >= since) continue;
+      idlest = socket;
+      since = connection.since;
+    }
+    idlest?.destroy();
+    return idlest !== undefined;
   }
 
   /** Takes note of a request; answers how many before it have no answer yet. */

@@ -87,6 +87,9 @@ type HeldCall = {
   readonly isClaim: boolean;
 };
 
+/** Connections beyond the cap for which another one is being ended. */
+const OVER_MAX = 16;
+
 const TAG = 1;
 const JSON_TYPE = "application/json; charset=utf-8";
 
@@ -134,7 +137,7 @@ export class HttpLane {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
     });
-    this.#server.maxConnections = connectionsMax;
+    this.#server.maxConnections = connectionsMax + OVER_MAX;
     this.#server.on("request", (request, response) => this.#onRequest(request, response));
     this.#server.on("clientError", (error, socket) => this.#onClientError(error, socket));
     this.#server.on("connection", (socket) => this.#onConnection(socket));
@@ -191,6 +194,15 @@ export class HttpLane {
 
   #onConnection(socket: Socket): void {
     this.counters.connectionsTotal += 1;
+    // Availability: idle ones are kept for their clients' convenience, and whoever asks whether this
+    // replica lives may have it restarted where he is not let in.
+    const isFull = this.counters.connections >= this.#limits.connectionsMax;
+    if (isFull && !this.#connections.endIdlest()) {
+      this.counters.refusedTotal += 1;
+      socket.on("error", (error) => this.#log.debug({ error }, "refused HTTP socket"));
+      socket.destroy();
+      return;
+    }
     this.counters.connections += 1;
     this.#connections.add(socket);
     socket.on("close", () => {

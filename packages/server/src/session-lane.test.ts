@@ -296,6 +296,29 @@ describe("a session lane", () => {
     await second.replied(1);
   });
 
+  test("takes the place of who has been silent for long, if all places are taken", async () => {
+    const started = await startLane({ connectionsMax: 2, silentMs: 45_000 });
+    const [first, second] = [dial(started.address), dial(started.address)];
+    for (const client of [first, second]) {
+      client.write(SESSION_PREAMBLE);
+      client.write(locate(1));
+      await client.replied(1);
+    }
+    started.pass(44_000);
+    second.write(locate(2));
+    await second.replied(2);
+    started.lane.sweep();
+    expect(started.lane.size).toBe(2);
+    started.pass(1_000);
+    started.lane.sweep();
+    await first.closed();
+    await eventually(() => started.lane.size === 1);
+    started.pass(100_000);
+    started.lane.sweep();
+    second.write(locate(3));
+    await second.replied(3);
+  });
+
   test("disconnects a client that does not read, and tells the core later, once", async () => {
     const during: number[][] = [];
     const limits = { outputBytesMax: 1 << 20, waitingBytesMax: 4 << 20 };
@@ -327,6 +350,33 @@ describe("a session lane", () => {
     const tags = Array.from({ length: 60 }, (_, i) => i + 1);
     client.write(Buffer.concat([Buffer.from(SESSION_PREAMBLE), ...tags.map(locate)]));
     await client.replied(60);
+    expect(client.replies.map((reply) => reply.tag)).toEqual(tags);
+    expect(started.lane.counters.slowTotal).toBe(0);
+  });
+
+  test("hears no more of a client that asks on and does not read, until it has read", async () => {
+    const limits = { outputBytesMax: 1 << 16, waitingRepliesMax: 100, unreadMs: 30_000 };
+    const started = await startLane(limits, (lane, connection, { tag }) =>
+      lane.send(connection, located(tag, "x".repeat(1_000))),
+    );
+    const client = dial(started.address);
+    client.socket.pause();
+    const asked = 20_000;
+    const tags = Array.from({ length: asked }, (_, i) => i + 1);
+    client.write(Buffer.concat([Buffer.from(SESSION_PREAMBLE), ...tags.map(locate)]));
+    let seen = -1;
+    while (seen < started.requests.length) {
+      seen = started.requests.length;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    // What the kernels' buffers hold of the replies, and some chunks of requests.
+    expect(seen).toBeLessThan(15_000);
+    // Half a frame may lie here meanwhile: it is not late, since it is not read.
+    started.pass(20_000);
+    started.lane.sweep();
+    expect(started.lane.counters.badTotal).toBe(0);
+    client.socket.resume();
+    await client.replied(asked);
     expect(client.replies.map((reply) => reply.tag)).toEqual(tags);
     expect(started.lane.counters.slowTotal).toBe(0);
   });

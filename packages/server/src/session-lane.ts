@@ -38,6 +38,8 @@ export type SessionLaneLimits = {
   readonly outputBytesMax: number;
   /** Replies of one connection that wait so; one that asks for more and reads less is disconnected. */
   readonly waitingBytesMax: number;
+  /** While so many replies of one connection wait so, nothing is read from it: each costs far more than its bytes. */
+  readonly waitingRepliesMax: number;
   /** The same over all connections: the worst readers are disconnected. */
   readonly outputTotalBytesMax: number;
   /** Gathered, waiting or not taken over all connections: reads beyond are refused. */
@@ -46,6 +48,8 @@ export type SessionLaneLimits = {
   readonly unreadMs: number;
   /** Unfinished frames over all connections. */
   readonly heldTotalBytesMax: number;
+  /** Where all places are taken, one that has said nothing for so long ends: a session speaks each 35 s at the latest. */
+  readonly silentMs: number;
   /** From accepting a connection to its whole preamble. */
   readonly handshakeMs: number;
   /** From the first byte of a frame to its last. */
@@ -62,11 +66,13 @@ export const SESSION_LANE_LIMITS: SessionLaneLimits = {
   outputBytesMax: 8 * 1024 * 1024,
   // What a session may ask for at once, which says nothing yet of how fast it reads.
   waitingBytesMax: IN_FLIGHT_MAX * FRAME_BYTES_MAX,
+  waitingRepliesMax: 16_384,
   outputTotalBytesMax: 384 * 1024 * 1024,
   // More than that: whoever does not read is not to keep others from it.
   readsTotalBytesMax: 512 * 1024 * 1024,
   unreadMs: 30_000,
   heldTotalBytesMax: 256 * 1024 * 1024,
+  silentMs: 45_000,
   handshakeMs: 5_000,
   frameMs: 10_000,
   lingerMs: 1_000,
@@ -105,6 +111,7 @@ type Connection = {
   preambleBytes: number;
   /** When the sweep ends it; NEVER while it is idle, which a session may be for hours. */
   deadline: Instant;
+  heardAt: Instant;
   /** Of its unfinished frame. */
   heldBytes: number;
   /** What the kernel has not taken and what waits, as the sweep last saw it. */
@@ -116,6 +123,8 @@ type Connection = {
   leased: LeasedFrame[];
   waiting: WaitingReply[];
   waitingBytes: number;
+  /** Not read until what waits has left. */
+  isPaused: boolean;
 };
 
 const PREAMBLE = Uint8Array.from(SESSION_PREAMBLE, (character) => character.charCodeAt(0));
@@ -241,6 +250,20 @@ export class SessionLane {
       }
     }
     this.#sweepUnread(now);
+    if (this.#connections.size >= this.#limits.connectionsMax) this.#sweepSilent(now);
+  }
+
+  /**
+   * Availability: where a network forgets connections, TCP needs a quarter of an hour to find that out, and
+   * the clients, which have long come back, would be refused for as long.
+   */
+  #sweepSilent(now: Instant): void {
+    for (const connection of this.#connections.values()) {
+      if (msBetween(connection.heardAt, now) < this.#limits.silentMs) continue;
+      if (connection.isPaused || connection.stage === "closing") continue;
+      this.counters.badTotal += 1;
+      this.#drop(connection);
+    }
   }
 
   /** Watches those that do not read: each for its time, and all together for their memory. */
@@ -305,6 +328,7 @@ export class SessionLane {
       stage: "preamble",
       preambleBytes: 0,
       deadline: after(this.#now(), this.#limits.handshakeMs),
+      heardAt: this.#now(),
       heldBytes: 0,
       unreadBytes: 0,
       progress: undefined,
@@ -313,6 +337,7 @@ export class SessionLane {
       leased: NOTHING_LEASED,
       waiting: NOTHING_WAITS,
       waitingBytes: 0,
+      isPaused: false,
     };
     this.#connections.set(connection.id, connection);
     this.counters.connections = this.#connections.size;
@@ -347,6 +372,7 @@ export class SessionLane {
 
   #onData(connection: Connection, chunk: Buffer): void {
     this.counters.bytesIn += chunk.length;
+    connection.heardAt = this.#now();
     // What follows an error is read and dropped, so that the reply is not lost to a reset.
     if (connection.stage === "closing") return;
     let bytes: Uint8Array = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
@@ -399,9 +425,14 @@ export class SessionLane {
       this.#reject(connection, "overloaded", "Too many unfinished frames on all connections.");
     } else if (this.#framesRead > 0 || connection.deadline === NEVER) {
       // From the first byte of the frame: one byte now and then does not buy more time.
-      connection.deadline = after(this.#now(), this.#limits.frameMs);
-      this.#timed.add(connection);
+      this.#expectRest(connection);
     }
+  }
+
+  #expectRest(connection: Connection): void {
+    if (connection.isPaused) return;
+    connection.deadline = after(this.#now(), this.#limits.frameMs);
+    this.#timed.add(connection);
   }
 
   readonly #onPayload = (payload: Uint8Array): void => {
@@ -450,6 +481,23 @@ export class SessionLane {
     to.waiting.push({ payload, tag, validUntil });
     to.waitingBytes += payload.length;
     if (to.waitingBytes > this.#limits.waitingBytesMax) this.#dropSlow(to);
+    else if (to.waiting.length >= this.#limits.waitingRepliesMax) this.#pause(to);
+  }
+
+  /** Memory: who asks on and does not read is not heard either, until it has read or its time is over. */
+  #pause(connection: Connection): void {
+    if (connection.isPaused || connection.stage !== "open") return;
+    connection.isPaused = true;
+    connection.socket.pause();
+    // What we do not read is not late.
+    this.#clearDeadline(connection);
+  }
+
+  #resume(connection: Connection): void {
+    if (!connection.isPaused) return;
+    connection.isPaused = false;
+    connection.socket.resume();
+    if (connection.heldBytes > 0) this.#expectRest(connection);
   }
 
   #mustWait(to: Connection, payload: Uint8Array): boolean {
@@ -477,6 +525,7 @@ export class SessionLane {
       else this.#append(connection, this.#errorPayload(tag, "no_quorum", LEASE_ENDED), 0, NEVER);
     }
     waiting.splice(0, taken);
+    if (waiting.length === 0) this.#resume(connection);
   }
 
   #append(to: Connection, payload: Uint8Array, tag: number, validUntil: Instant): void {
@@ -602,6 +651,8 @@ export class SessionLane {
     this.#hold(connection, 0);
     this.#unread.delete(connection);
     this.#timed.delete(connection);
+    // What follows an error is read and dropped.
+    if (connection.isPaused) connection.socket.resume();
     if (!this.#connections.delete(connection.id)) return;
     this.counters.connections = this.#connections.size;
     this.#discardOutput(connection);

@@ -268,7 +268,19 @@ export class RequestTable {
 
   #hasRoomFor(call: Call): boolean {
     if (!call.traits.numbered) return this.#unnumbered.size < this.#windowMax;
-    return this.#span < this.#numbersMax;
+    return this.#span < this.#numbersMaxNow;
+  }
+
+  /**
+   * While a waiter is the oldest: less, so that there is room for new numbers and Cancels of all that wait,
+   * who then keep their places. Where that would leave next to no room for calls, they are cancelled first.
+   */
+  get #numbersMaxNow(): number {
+    const max = this.#numbersMax;
+    if (this.#numbered.get(this.#lowest)?.waitsForOthers !== true) return max;
+    const ahead = this.#windowMax - this.#keptForLowest - 2 * this.#waiterCount;
+    const left = ahead - 2 * this.#waiterCount;
+    return left < Math.max(1, this.#windowMax / 8) ? max : Math.min(max, ahead);
   }
 
   /** One file always has room. */

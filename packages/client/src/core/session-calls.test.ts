@@ -323,6 +323,21 @@ describe("acquires that wait, with other calls between them", () => {
     });
   });
 
+  for (const count of [29, 48]) {
+    it(`are asked anew before they are cancelled, ${count} of them too`, () => {
+      const { world, session } = opened();
+      for (let i = 0; i < count; i += 1) world.call(session, body.acquire);
+      for (let i = 0; i < 256 && world.of("cancel").length === 0; i += 1) {
+        world.call(session, body.write);
+        world.reply(world.last("setContents"), written);
+      }
+      const asked = world.of("acquire").map(({ request }) => request.requestNumber);
+      expect(asked).toHaveLength(2 * count);
+      const cancel = world.of("cancel")[0]?.request.requestNumber ?? 0;
+      expect(cancel).toBeGreaterThan(asked.at(-1) ?? 0);
+    });
+  }
+
   for (const windowMax of [2, 3]) {
     it(`stop no other call in a window of ${windowMax}`, () => {
       const { world, session } = opened(windowMax);

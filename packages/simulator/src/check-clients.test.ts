@@ -85,6 +85,21 @@ describe("the checker of clients", () => {
     expect(() => settle(checker, again)).toThrow(/with what was done at \d+, before it was called/);
   });
 
+  it("takes a waiter that left its place for one that is new in its queue (23)", () => {
+    const checker = written();
+    const session = { ...SESSION, maySend: true, epoch: checker.epoch };
+    const [call, other] = [1, 2].map((number) =>
+      Object.assign(granted(PATH, 3), { session, number, phase: "inFlight" as const }),
+    );
+    if (call === undefined || other === undefined) throw new Error("there are two");
+    for (const each of [call, other]) checker.onCalled(CLIENT, each, 0);
+    const [first, second] = checker.waiters;
+    checker.onPlaceLeft(call.body);
+    expect(checker.waiters).toHaveLength(2);
+    expect(checker.waiters[0]).not.toBe(first);
+    expect(checker.waiters[1]).toBe(second);
+  });
+
   it("takes what was written, and finds what nobody wrote (9)", () => {
     const checker = written();
     settle(checker, settled(contents("new", 4)));

@@ -176,6 +176,14 @@ export class ClientChecker implements Queues {
     }
   }
 
+  /** Its Cancel went ahead of it as it got another number: it stands at the end, as one that is new there. */
+  onPlaceLeft(body: Request["call"]): void {
+    for (const [call, begun] of this.#begun) {
+      if (call.body !== body || begun.waiter === undefined) continue;
+      this.#begun.set(call, { ...begun, waiter: { ...begun.waiter } });
+    }
+  }
+
   /** A new command took effect at the reference. */
   onApplied(sessionId: number, number: number): void {
     if (!this.#neverApplied.has(`${sessionId}/${number}`)) return;

@@ -126,11 +126,19 @@ export class ClientProcess {
   }
 
   onReply(connection: ConnectionId, reply: Reply): void {
-    this.#take({ kind: "reply", connection, reply });
+    this.#take({ kind: "reply", connection, reply: this.#withItsWindow(reply) });
   }
 
   onDisconnected(connection: ConnectionId, code: ErrorCode): void {
     this.#take({ kind: "disconnected", connection, code, detail: "simulated" });
+  }
+
+  /** The cell has one window, built in; with a smaller one its client asks for no more than it lets it. */
+  #withItsWindow(reply: Reply): Reply {
+    const { result } = reply;
+    if (result?.$case !== "createSession") return reply;
+    const { windowMax } = this.#house.plan;
+    return { ...reply, result: { ...result, value: { ...result.value, inFlightMax: windowMax } } };
   }
 
   #take(input: ClientInput): void {

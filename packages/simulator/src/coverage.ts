@@ -75,6 +75,7 @@ export const COVERAGE_CLASSES = [
   "requests refused for want of room",
   "requests of connections left",
   "locks held after calls at once",
+  "waiters asked for anew",
 ] as const;
 
 export type CoverageClass = (typeof COVERAGE_CLASSES)[number];

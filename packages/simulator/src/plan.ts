@@ -1,4 +1,5 @@
 import type { Rng } from "@cubby/base";
+import { IN_FLIGHT_MAX } from "@cubby/protocol";
 import { FAULT_KINDS, type FaultKind, type RunOptions } from "./run-result.ts";
 
 /** What a seed draws before anything runs: everything that is not drawn on the way. */
@@ -39,6 +40,8 @@ export type Plan = {
   readonly stretchAboveSessions: number;
   /** So much may be under way at a master. */
   readonly proposedBytesMax: number;
+  /** So far a session's clients are told that its numbers may span, which the cell itself would let go further. */
+  readonly windowMax: number;
 };
 
 /** No fault at all: what other than runs of seeds begin from. */
@@ -70,6 +73,7 @@ export const QUIET_PLAN: Plan = {
   timerFactor: 1,
   stretchAboveSessions: 20_000,
   proposedBytesMax: 32 << 20,
+  windowMax: IN_FLIGHT_MAX,
 };
 
 /** Whether some sessions are granted more than they ask for. */
@@ -77,7 +81,14 @@ export function isStretched(plan: Plan): boolean {
   return plan.stretchAboveSessions < QUIET_PLAN.stretchAboveSessions;
 }
 
+/** Whether sessions use their numbers up while they wait for a lock. */
+export function isNarrow(plan: Plan): boolean {
+  return plan.windowMax < QUIET_PLAN.windowMax;
+}
+
 const CROWD = 1_000;
+/** Room for all waiters of a session to be asked anew at once; for one of them; for none. */
+const SMALL_WINDOWS = [32, 32, 16, 8];
 const REPLICA_COUNTS = [1, 3, 3, 3, 5, 5, 5, 5, 7];
 
 /** Swarm testing: whole kinds of fault are absent in a run, so that those present can bite. */
@@ -128,6 +139,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     stretchAboveSessions: rng.chance(0.1) ? pick(rng, [2, 3, 5]) : QUIET_PLAN.stretchAboveSessions,
     // One command at a time, some, or what it is in production.
     proposedBytesMax: rng.chance(0.1) ? pick(rng, [1, 800]) : QUIET_PLAN.proposedBytesMax,
+    windowMax: rng.chance(0.25) ? pick(rng, SMALL_WINDOWS) : QUIET_PLAN.windowMax,
   };
   return {
     ...plan,

@@ -1,11 +1,12 @@
 import { AssertionError, Rng } from "@cubby/base";
+import { busyWaiterScript } from "./busy-waiter-script.ts";
 import type { ClientProcess } from "./client-process.ts";
 import { directoryScript } from "./directory-script.ts";
 import { electionScript } from "./election-script.ts";
 import { Faults } from "./faults.ts";
 import { hastyScript } from "./hasty-script.ts";
 import { awaitLiveness } from "./liveness.ts";
-import { describePlan, drawPlan, type Plan } from "./plan.ts";
+import { describePlan, drawPlan, isNarrow, type Plan } from "./plan.ts";
 import { ruin } from "./ruin.ts";
 import type { Finding, RunOptions, RunResult, Verdict } from "./run-result.ts";
 import {
@@ -35,7 +36,9 @@ const SAFETY_EVENTS_MAX = 45_000;
 const SUPERVISOR_MS = 300;
 const READS_ALONE = 10;
 const RUINED_RATE = 0.3;
+const BUSY_WAITER_RATE = 0.5;
 const LEADER_PATH = "/ls/local/leader";
+const CONVOY_PATH = "/ls/local/convoy";
 
 /** One seed from its first event to its verdict. */
 export function runSeed(options: RunOptions): RunResult {
@@ -123,6 +126,10 @@ function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly Scr
     if (own.chance(0.3)) scripts.push(directoryScript(world, own.fork("directory"), "/ls/local/d"));
     if (own.chance(0.5)) scripts.push(ephemeralScript(world, own.fork("ephemeral")));
     if (own.chance(0.2)) scripts.push(hastyScript(world, own.fork("hasty"), "/ls/local/l0"));
+    if (isNarrow(plan) && own.fork("busy").chance(BUSY_WAITER_RATE)) {
+      const path = plan.convoy > 0 ? CONVOY_PATH : "/ls/local/l0";
+      scripts.push(busyWaiterScript(world, own.fork("busy waiter"), path));
+    }
     if (own.chance(0.15)) {
       const path = own.chance(0.7) ? "/ls/local/l0" : LEADER_PATH;
       scripts.push(recreateScript(world, own.fork("recreate"), path));
@@ -136,7 +143,7 @@ function drawScripts(world: World, plan: Plan, rng: Rng): readonly (readonly Scr
 function convoyScripts(world: World, plan: Plan, rng: Rng): readonly (readonly ScriptStart[])[] {
   return Array.from({ length: plan.convoy }, (_, i) => {
     const habits = {
-      path: "/ls/local/convoy",
+      path: CONVOY_PATH,
       holdMs: 5,
       lockDelayMs: 100,
       sharedOfTen: 1,

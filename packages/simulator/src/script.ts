@@ -68,7 +68,7 @@ export type Opened = { readonly handle: Uint8Array; readonly about: About; gener
 const FILES = ["f0", "__proto__", "constructor", "f3"];
 const TIMEOUT_MS = 8_000;
 /** As most programs wait for a lock: what went wrong on the way is not soon made good by a new call. */
-const PATIENT_MS = 600_000;
+export const PATIENT_MS = 600_000;
 const FILE_BYTES_MAX = 300;
 /** More than a write of the journal, and less than a segment or a message holds. */
 const LONG_BYTES_MAX = 40_000;

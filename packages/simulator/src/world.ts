@@ -17,6 +17,7 @@ import {
   recoveredLog,
   type Trace,
 } from "@cubby/server/core";
+import { AskedAnew } from "./asked-anew.ts";
 import { CellChecker } from "./check-cell.ts";
 import { ClientChecker } from "./check-clients.ts";
 import { DurabilityChecker } from "./check-durability.ts";
@@ -78,6 +79,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly #leases: LeaseChecker;
   readonly #expiry: ExpiryChecker;
   readonly #pace = new PaceChecker();
+  readonly #askedAnew = new AskedAnew();
   /** Where reads ask a quorum. */
   readonly #quorumReads: QuorumReadChecker | undefined;
   readonly #counter: TraceCounter;
@@ -385,7 +387,19 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   send(process: ClientProcess, connection: ConnectionId, request: Request): void {
     this.chart?.(`${this.#at()}  ${process.name} --> ${describeRequest(request)}`);
     this.#pace.onSend(process.name, request, this.time.now);
+    this.#onNumber(process, request);
     this.lane.send(process, connection, request);
+  }
+
+  #onNumber(process: ClientProcess, request: Request): void {
+    const { requestNumber, lowestUnanswered } = request;
+    if (requestNumber >= lowestUnanswered + this.plan.windowMax) {
+      const detail = `${process.name} sends ${describeRequest(request)} while ${lowestUnanswered} is unanswered`;
+      throw new Violation(23, "window-kept", detail);
+    }
+    const renumbered = this.#askedAnew.onSend(request);
+    if (renumbered === "keptItsPlace") this.coverage.add("waiters asked for anew");
+    if (renumbered === "leftItsPlace") this.clientChecker.onPlaceLeft(request.call);
   }
 
   disconnect(process: ClientProcess, connection: ConnectionId): void {

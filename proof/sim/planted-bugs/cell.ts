@@ -9,6 +9,7 @@ const HANDLES = "packages/cell/src/state/handles.ts";
 const NAMESPACE = "packages/cell/src/state/namespace.ts";
 const DELAY_TIMERS = "packages/cell/src/master/lock-delay-timers.ts";
 const CALLS = "packages/cell/src/master/calls.ts";
+const LOCK_CALLS = "packages/cell/src/master/lock-calls.ts";
 const MASTER = "packages/cell/src/master/master.ts";
 const WAITERS = "packages/cell/src/master/waiters.ts";
 const ANSWERS = "packages/cell/src/master/answers.ts";
@@ -348,6 +349,15 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     find: "for (const { call } of queue.places) {",
     replace: "for (const { call } of [...queue.places].reverse()) {",
     why: "of those who wait for a lock the last one is woken, whoever came before",
+    expects: [23],
+  },
+  {
+    name: "asked-anew-at-the-end",
+    class: "P24",
+    file: LOCK_CALLS,
+    find: "      this.#parts.waiters.swap(cancelled, heir);\n",
+    replace: "",
+    why: "who makes calls beside a waiting Acquire loses its place each time it is asked anew",
     expects: [23],
   },
   {

@@ -87,7 +87,7 @@ export function isNarrow(plan: Plan): boolean {
 }
 
 const CROWD = 1_000;
-/** Room for all waiters of a session to be asked anew at once; for one of them; for none. */
+/** With room to ask three waiters of a session anew at once, or one, or none before its Cancel. */
 const SMALL_WINDOWS = [32, 32, 16, 8];
 const REPLICA_COUNTS = [1, 3, 3, 3, 5, 5, 5, 5, 7];
 

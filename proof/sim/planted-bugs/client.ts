@@ -109,6 +109,11 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
         find: "this.#depose(this.#masterId === this.#options.replicaId ? undefined : this.#masterId);",
         replace: "this.#depose(this.#masterId);",
       },
+      {
+        file: "packages/paxos/src/host-reports.ts",
+        find: "      if (restoring) return;\n",
+        replace: "",
+      },
     ],
   },
   {

@@ -287,6 +287,11 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
         find: "session.wasHurried = isLate && !session.wasHurried;",
         replace: "session.wasHurried = false;",
       },
+      {
+        file: KEEP_ALIVE,
+        find: "heldMsMax(session.leaseMs) - (isLate ? lateMs : 0);",
+        replace: "heldMsMax(session.leaseMs);",
+      },
       { file: KEEP_ALIVE, find: "answerNow ? now : replyDueAt", replace: "replyDueAt" },
     ],
   },

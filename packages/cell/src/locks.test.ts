@@ -6,11 +6,22 @@ import { codeOf, Harness, TestSession } from "./test-support/harness.ts";
 const PATH = "/ls/local/l";
 const { EXCLUSIVE, FREE, SHARED } = LockMode;
 
-function sessions(harness: Harness, count: number, path = PATH): [TestSession, Uint8Array][] {
-  return Array.from({ length: count }, () => {
+type Seat = [TestSession, Uint8Array];
+type Seats = {
+  1: [Seat];
+  2: [Seat, Seat];
+  3: [Seat, Seat, Seat];
+  4: [Seat, Seat, Seat, Seat];
+  5: [Seat, Seat, Seat, Seat, Seat];
+  6: [Seat, Seat, Seat, Seat, Seat, Seat];
+};
+
+function sessions<N extends keyof Seats>(harness: Harness, count: N, path = PATH): Seats[N] {
+  const seats = Array.from({ length: count }, (): Seat => {
     const session = new TestSession(harness, { leaseMs: 60_000 });
     return [session, session.open(path).handle];
   });
+  return seats as unknown as Seats[N];
 }
 
 function sequencerOf(result: Result): Uint8Array {
@@ -28,7 +39,6 @@ describe("locks", () => {
   it("are one exclusive holder or any number of shared ones (LCK-1)", () => {
     const harness = new Harness();
     const [a, b, c] = sessions(harness, 3);
-    if (!a || !b || !c) throw new Error("three sessions");
     expect(codeOf(a[0].acquire(a[1], SHARED))).toBe("acquire");
     expect(codeOf(b[0].acquire(b[1], SHARED))).toBe("acquire");
     expect(codeOf(c[0].acquire(c[1], EXCLUSIVE))).toBe("lock_held");
@@ -53,7 +63,6 @@ describe("locks", () => {
   it("are advisory: who does not hold one may read and write (LCK-2)", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     a[0].acquire(a[1]);
     expect(codeOf(b[0].set(b[1], "x"))).toBe("setContents");
     expect(codeOf(b[0].get(b[1]))).toBe("getContentsAndStat");
@@ -73,7 +82,6 @@ describe("locks", () => {
   it("raise their generation from free to held, and not with each shared holder (META-2, META-4)", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     const start = a[0].stat(a[1]).lockGeneration;
     const first = sequencerOf(a[0].acquire(a[1], SHARED));
     expect(sequencerOf(b[0].acquire(b[1], SHARED))).toEqual(first);
@@ -88,7 +96,6 @@ describe("locks", () => {
   it("give a holder that asks again the same sequencer, and stay one hold (LCK-11)", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     const first = sequencerOf(a[0].acquire(a[1]));
     const waiting = b[0].beginAcquire(b[1]);
     expect(sequencerOf(a[0].acquire(a[1]))).toEqual(first);
@@ -107,7 +114,6 @@ describe("locks", () => {
   it("are asked for once more in shared mode by one command, with one answer (LCK-11)", () => {
     const harness = new Harness();
     const [a] = sessions(harness, 1);
-    if (!a) throw new Error("a session");
     const first = sequencerOf(a[0].acquire(a[1], SHARED));
     const { length } = harness.chosen;
     const again = harness.resultOf(a[0].beginAcquire(a[1], SHARED));
@@ -118,7 +124,6 @@ describe("locks", () => {
   it("stay held when one of two claims of a handle is cancelled, and go with the last", () => {
     const harness = new Harness();
     const [a] = sessions(harness, 1);
-    if (!a) throw new Error("a session");
     const [session, handle] = a;
     session.lowest = session.next;
     const numbers = [session.next, session.next + 1];
@@ -142,7 +147,6 @@ describe("locks", () => {
   it("that were released are not released once more by a cancel of their claim", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     const [session, handle] = a;
     const requestNumber = session.next;
     session.lowest = requestNumber;
@@ -159,7 +163,6 @@ describe("locks", () => {
   it("are not taken from who has the answer, by a cancel that comes too late", () => {
     const harness = new Harness();
     const [a] = sessions(harness, 1);
-    if (!a) throw new Error("a session");
     const [session, handle] = a;
     const number = session.next;
     session.acquire(handle);
@@ -179,7 +182,6 @@ describe("waiters", () => {
   it("are granted in the order of arrival (GAP-7)", () => {
     const harness = new Harness();
     const [holder, ...waiting] = sessions(harness, 6);
-    if (!holder) throw new Error("six sessions");
     holder[0].acquire(holder[1]);
     const tags = waiting.map(([session, handle]) => session.beginAcquire(handle));
     let previous = holder;
@@ -196,7 +198,6 @@ describe("waiters", () => {
   it("let no shared request overtake an older exclusive one, and grant shared ones together", () => {
     const harness = new Harness();
     const [holder, writer, r1, r2, late] = sessions(harness, 5);
-    if (!holder || !writer || !r1 || !r2 || !late) throw new Error("five sessions");
     holder[0].acquire(holder[1], SHARED);
     const exclusive = writer[0].beginAcquire(writer[1], EXCLUSIVE);
     const shared = [r1, r2].map(([session, handle]) => session.beginAcquire(handle, SHARED));
@@ -217,7 +218,6 @@ describe("waiters", () => {
   it("let a shared request pass no exclusive one, though the lock is shared by then", () => {
     const harness = new Harness();
     const [holder, r1, writer, r2] = sessions(harness, 4);
-    if (!holder || !r1 || !writer || !r2) throw new Error("four sessions");
     holder[0].acquire(holder[1]);
     const first = r1[0].beginAcquire(r1[1], SHARED);
     const exclusive = writer[0].beginAcquire(writer[1], EXCLUSIVE);
@@ -234,7 +234,6 @@ describe("waiters", () => {
   it("are granted together in shared mode on their way, and no exclusive try passes them", () => {
     const harness = new Harness();
     const [a, b, c] = sessions(harness, 3);
-    if (!a || !b || !c) throw new Error("three sessions");
     harness.isHeldBack = true;
     const tags = [a, b].map(([session, handle]) => session.beginAcquire(handle, SHARED));
     expect(codeOf(c[0].acquire(c[1], EXCLUSIVE))).toBe("lock_held");
@@ -244,8 +243,7 @@ describe("waiters", () => {
 
   it("keep their place when the race for the lock was lost", () => {
     const harness = new Harness();
-    const [holder, first, second, thief] = sessions(harness, 4);
-    if (!holder || !first || !second || !thief) throw new Error("four sessions");
+    const [, first, second, thief] = sessions(harness, 4);
     // The try is chosen before the waiter's claim, though both found the lock free.
     harness.isHeldBack = true;
     const stolen = thief[0].begin({
@@ -267,7 +265,6 @@ describe("waiters", () => {
   it("go with their session, by expiry or on purpose (P20)", () => {
     const harness = new Harness();
     const [holder, last] = sessions(harness, 2);
-    if (!holder || !last) throw new Error("two sessions");
     const dying = new TestSession(harness, { leaseMs: 2_000 });
     const ending = new TestSession(harness, { leaseMs: 2_000 });
     holder[0].acquire(holder[1]);
@@ -286,7 +283,6 @@ describe("waiters", () => {
   it("keep their place when they are asked for anew, and the first request is cancelled then (GAP-7)", () => {
     const harness = new Harness();
     const [holder, a, b] = sessions(harness, 3);
-    if (!holder || !a || !b) throw new Error("three sessions");
     holder[0].acquire(holder[1]);
     const first = a[0].beginAcquire(a[1]);
     const other = b[0].beginAcquire(b[1]);
@@ -300,32 +296,43 @@ describe("waiters", () => {
     expect(codeOf(harness.resultOf(other))).toBe("acquire");
   });
 
-  for (const isUnderWay of [true, false]) {
-    it(`keep it also if the lock becomes free meanwhile (their claim is under way: ${isUnderWay})`, () => {
-      const harness = new Harness();
-      const [holder, a, b] = sessions(harness, 3);
-      if (!holder || !a || !b) throw new Error("three sessions");
-      holder[0].acquire(holder[1]);
-      a[0].beginAcquire(a[1]);
-      const other = b[0].beginAcquire(b[1]);
-      harness.isHeldBack = true;
-      holder[0].begin({ $case: "release", value: { handle: holder[1] } });
-      const release = isUnderWay ? harness.pair(0).log.proposed.shift() : undefined;
-      if (release !== undefined) harness.choose(release);
-      const anew = a[0].beginAcquire(a[1]);
-      a[0].begin({ $case: "cancel", value: { requestNumber: a[0].next - 2 } });
-      harness.letGo();
+  /** The lock becomes free as a waiter is asked for anew, and the first request is cancelled. */
+  function askedAnewWhileFreed(mode: LockMode, isUnderWay: boolean) {
+    const harness = new Harness();
+    const [holder, a, b] = sessions(harness, 3);
+    holder[0].acquire(holder[1]);
+    a[0].beginAcquire(a[1]);
+    const other = b[0].beginAcquire(b[1]);
+    harness.isHeldBack = true;
+    holder[0].begin({ $case: "release", value: { handle: holder[1] } });
+    const release = isUnderWay ? harness.pair(0).log.proposed.shift() : undefined;
+    if (release !== undefined) harness.choose(release);
+    const anew = a[0].beginAcquire(a[1], mode);
+    a[0].begin({ $case: "cancel", value: { requestNumber: a[0].next - 2 } });
+    harness.letGo();
+    return { harness, a, other, anew };
+  }
+
+  it.each([true, false])(
+    "keep it also if the lock becomes free meanwhile (their claim is under way: %s)",
+    (isUnderWay) => {
+      const { harness, a, other, anew } = askedAnewWhileFreed(LockMode.EXCLUSIVE, isUnderWay);
       expect(codeOf(harness.resultOf(anew))).toBe("acquire");
       expect(harness.replyTo(other)).toBe(undefined);
       a[0].release(a[1]);
       expect(codeOf(harness.resultOf(other))).toBe("acquire");
-    });
-  }
+    },
+  );
+
+  it("get no place in another mode, though the lock becomes free meanwhile", () => {
+    const { harness, other, anew } = askedAnewWhileFreed(LockMode.SHARED, true);
+    expect(codeOf(harness.resultOf(other))).toBe("acquire");
+    expect(harness.replyTo(anew)).toBe(undefined);
+  });
 
   it("lose their place when they are given up, also if the handle waits anew behind its cancel", () => {
     const harness = new Harness();
     const [holder, a, b] = sessions(harness, 3);
-    if (!holder || !a || !b) throw new Error("three sessions");
     holder[0].acquire(holder[1]);
     a[0].beginAcquire(a[1]);
     const other = b[0].beginAcquire(b[1]);
@@ -343,7 +350,6 @@ describe("waiters", () => {
   it("are dropped by a cancel, by closing the handle, and by deletion of the node (API-2, GAP-8)", () => {
     const harness = new Harness();
     const [holder, a, b, c] = sessions(harness, 4);
-    if (!holder || !a || !b || !c) throw new Error("four sessions");
     holder[0].acquire(holder[1]);
     const tags = [a, b, c].map(([session, handle]) => session.beginAcquire(handle));
     a[0].call({ $case: "cancel", value: { requestNumber: a[0].next - 1 } });
@@ -372,7 +378,6 @@ describe("waiters", () => {
   it("are answered once when their lock is deleted with the first one's claim on its way", () => {
     const harness = new Harness();
     const [holder, ...waiting] = sessions(harness, 3);
-    if (!holder) throw new Error("three sessions");
     holder[0].acquire(holder[1]);
     const tags = waiting.map(([session, handle]) => session.beginAcquire(handle));
     harness.isHeldBack = true;
@@ -388,7 +393,6 @@ describe("waiters", () => {
   it("make way for those behind them when they go", () => {
     const harness = new Harness();
     const [reader, writer, next, late] = sessions(harness, 4);
-    if (!reader || !writer || !next || !late) throw new Error("four sessions");
     reader[0].acquire(reader[1], SHARED);
     writer[0].beginAcquire(writer[1], EXCLUSIVE);
     const tag = next[0].beginAcquire(next[1], SHARED);
@@ -407,7 +411,6 @@ describe("waiters", () => {
   it("outlive their connection, and are answered on the one that asks again", () => {
     const harness = new Harness();
     const [holder, waiter] = sessions(harness, 2);
-    if (!holder || !waiter) throw new Error("two sessions");
     holder[0].acquire(holder[1]);
     const number = waiter[0].next;
     const first = waiter[0].beginAcquire(waiter[1]);
@@ -481,7 +484,6 @@ describe("a Release and an Acquire of one handle under way together", () => {
   it("free what was held before, and never what a later Acquire was granted", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     a[0].acquire(a[1]);
     // Refused for a moment as the master had too much to do, and repeated behind the Acquire.
     const requestNumber = a[0].next++;
@@ -503,7 +505,6 @@ describe("a Release and an Acquire of one handle under way together", () => {
   it("let those who wait already come first", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     a[0].acquire(a[1]);
     const waiting = b[0].beginAcquire(b[1]);
     harness.isHeldBack = true;
@@ -524,7 +525,6 @@ describe("a Release and an Acquire of one handle under way together", () => {
   it("grant what is asked for behind it, if nobody else wants the lock", () => {
     const harness = new Harness();
     const [a] = sessions(harness, 1);
-    if (!a) throw new Error("a session");
     for (const wait of [true, false]) {
       a[0].acquire(a[1]);
       harness.isHeldBack = true;
@@ -542,7 +542,6 @@ describe("a Release and an Acquire of one handle under way together", () => {
   it("wait for other holders when the mode is another one", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     for (const [session, handle] of [a, b]) session.acquire(handle, SHARED);
     harness.isHeldBack = true;
     a[0].begin({ $case: "release", value: { handle: a[1] } });
@@ -556,7 +555,6 @@ describe("a Release and an Acquire of one handle under way together", () => {
   it("let those come first who waited, also behind an Acquire that is on its way before it", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     for (const isCancelled of [false, true]) {
       const first = a[0].next;
       a[0].beginAcquire(a[1]);
@@ -581,7 +579,6 @@ describe("a Release and an Acquire of one handle under way together", () => {
   it("are granted at once when the lock is not given back after all", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2, `${PATH}-guard`);
-    if (!a || !b) throw new Error("two sessions");
     const guard = sequencerOf(b[0].acquire(b[1]));
     const { handle } = a[0].open(PATH);
     a[0].acquire(handle);
@@ -597,7 +594,6 @@ describe("a Release and an Acquire of one handle under way together", () => {
   it("keep a place in the queue for a hold that is lost while it is asked for again", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     const number = a[0].next;
     a[0].begin({ $case: "acquire", value: { handle: a[1], mode: SHARED, wait: true } });
     b[0].acquire(b[1], SHARED);
@@ -617,7 +613,6 @@ describe("lock-delay", () => {
   it("is 10 s by default, and may be chosen up to a minute at Open (LCK-8, GAP-2)", () => {
     const harness = new Harness();
     const [watcher] = sessions(harness, 1, "/ls/local/w");
-    if (!watcher) throw new Error("a session");
     const dying = new TestSession(harness, { leaseMs: 2_000 });
     dying.acquire(dying.open("/ls/local/default").handle);
     dying.acquire(dying.open("/ls/local/long", terms(60_000)).handle);
@@ -639,7 +634,6 @@ describe("lock-delay", () => {
   it("does not follow a release, a Close or an EndSession (LCK-6, GAP-5, GAP-6)", () => {
     const harness = new Harness();
     const [next] = sessions(harness, 1);
-    if (!next) throw new Error("a session");
     const ways = [
       (s: TestSession, handle: Uint8Array) => s.release(handle),
       (s: TestSession, handle: Uint8Array) => s.close(handle),
@@ -658,7 +652,6 @@ describe("lock-delay", () => {
   it("of a failed shared holder keeps out exclusive claims alone, for the longest of delays (GAP-4)", () => {
     const harness = new Harness();
     const [reader, writer] = sessions(harness, 2);
-    if (!reader || !writer) throw new Error("two sessions");
     for (const delay of [5_000, 20_000, 1_000]) {
       const dying = new TestSession(harness, { leaseMs: 2_000 });
       dying.acquire(dying.open(PATH, terms(delay)).handle, SHARED);
@@ -676,7 +669,6 @@ describe("lock-delay", () => {
   it("belongs to the name: a node created again inherits what the deleted one left", () => {
     const harness = new Harness(2);
     const [next] = sessions(harness, 1);
-    if (!next) throw new Error("a session");
     const dying = new TestSession(harness, { leaseMs: 2_000 });
     dying.acquire(dying.open(PATH).handle);
     harness.advance(2_200);
@@ -710,7 +702,6 @@ describe("lock-delay", () => {
   it("stays on the name of an ephemeral file that goes with its failed holder, in one step", () => {
     const harness = new Harness(2);
     const [next] = sessions(harness, 1, "/ls/local/w");
-    if (!next) throw new Error("a session");
     const dying = new TestSession(harness, { leaseMs: 2_000 });
     dying.acquire(dying.open(PATH, { ephemeral: true }).handle);
     harness.advance(2_200);
@@ -729,7 +720,6 @@ describe("sequencers", () => {
   it("are valid while the lock is held in that generation and mode, and no longer (SEQ-3)", () => {
     const harness = new Harness();
     const [a, b] = sessions(harness, 2);
-    if (!a || !b) throw new Error("two sessions");
     const sequencer = sequencerOf(a[0].acquire(a[1]));
     expect(decodeSequencer(sequencer)).toMatchObject({ name: PATH, mode: EXCLUSIVE });
     expect(check(harness, sequencer)).toBe(true);
@@ -762,7 +752,6 @@ describe("sequencers", () => {
   it("of a node that was deleted are invalid for the next node of that name (SEQ-6, GAP-8)", () => {
     const harness = new Harness();
     const [a] = sessions(harness, 1);
-    if (!a) throw new Error("a session");
     const sequencer = sequencerOf(a[0].acquire(a[1]));
     a[0].delete(a[1]);
     expect(check(harness, sequencer)).toBe(false);
@@ -777,7 +766,6 @@ describe("sequencers", () => {
   it("guard a command to the moment it is applied (SEQ-7)", () => {
     const harness = new Harness();
     const [a] = sessions(harness, 1);
-    if (!a) throw new Error("a session");
     const [session, handle] = a;
     const guard = sequencerOf(session.acquire(handle));
     harness.isHeldBack = true;

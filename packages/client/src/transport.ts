@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { type Instant, NEVER, toHex } from "@cubby/base";
 import type { ErrorCode, Reply } from "@cubby/protocol";
 import { monotonicNow, SuspendDetector } from "./clock.ts";
+import { ConnectAttempts } from "./connect-attempts.ts";
 import { Connection, type ConnectionListener } from "./connection.ts";
 import type { CellAddress } from "./core/cell-address.ts";
 import { ClientCore, type ClientInput } from "./core/client-core.ts";
@@ -9,9 +10,6 @@ import { type SessionEvent, SessionMachine, type SessionOptions } from "./core/s
 import { PendingCall } from "./pending-call.ts";
 
 const WATCHDOG_MS = 1_000;
-/** For the first addresses of a name, where it has several: at first as Node's own, then ever longer. */
-const ATTEMPT_MS_FIRST = 250;
-const ATTEMPT_MS_MAX = 1_000;
 /** Longest delay that a timer takes. */
 export const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -24,8 +22,7 @@ export class Transport implements ConnectionListener {
   readonly #onEvent = new Map<SessionMachine, (event: SessionEvent) => void>();
   readonly #connections = new Map<number, Connection>();
   readonly #unflushed = new Set<Connection>();
-  /** Liveness: where a handshake takes longer, and the other addresses lead nowhere, none is ever made. */
-  readonly #attemptMs = new Map<string, number>();
+  readonly #attempts = new ConnectAttempts();
   readonly #suspend = new SuspendDetector();
   #watchdog: NodeJS.Timeout | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -78,6 +75,8 @@ export class Transport implements ConnectionListener {
   }
 
   onConnected(connection: number): void {
+    const made = this.#connections.get(connection);
+    if (made !== undefined) this.#attempts.onMade(made.address);
     this.#stepAndCarryOut({ kind: "connected", connection });
   }
 
@@ -94,12 +93,7 @@ export class Transport implements ConnectionListener {
   }
 
   onClosed(connection: number, code: ErrorCode, detail: string): void {
-    const closed = this.#connections.get(connection);
-    if (closed?.hasConnected === false) {
-      const attemptMs = 2 * (this.#attemptMs.get(closed.address) ?? ATTEMPT_MS_FIRST);
-      this.#attemptMs.set(closed.address, Math.min(attemptMs, ATTEMPT_MS_MAX));
-    }
-    this.#connections.delete(connection);
+    this.#forget(connection);
     this.#stepAndCarryOut({ kind: "disconnected", connection, code, detail });
   }
 
@@ -124,7 +118,7 @@ export class Transport implements ConnectionListener {
   #carryOut(): void {
     const output = this.#core.take();
     for (const { connection, address } of output.connects) {
-      const attemptMs = this.#attemptMs.get(address) ?? ATTEMPT_MS_FIRST;
+      const attemptMs = this.#attempts.msFor(address);
       this.#connections.set(connection, new Connection(connection, address, this, attemptMs));
     }
     for (const { connection: id, request } of output.sends) {
@@ -150,12 +144,18 @@ export class Transport implements ConnectionListener {
   }
 
   #disconnect(id: number): void {
-    const connection = this.#connections.get(id);
+    const connection = this.#forget(id);
     if (connection === undefined) return;
     connection.flush();
     this.#unflushed.delete(connection);
-    this.#connections.delete(id);
     connection.close();
+  }
+
+  #forget(id: number): Connection | undefined {
+    const connection = this.#connections.get(id);
+    if (connection?.hasConnected === false) this.#attempts.onFailed(connection.address);
+    this.#connections.delete(id);
+    return connection;
   }
 
   #arm(wakeAt: Instant): void {

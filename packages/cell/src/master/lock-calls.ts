@@ -222,7 +222,9 @@ function holdOf(session: MasterSession, handleId: number, endings = endingsOf(se
 function isHeir(session: MasterSession, { number, claim }: Call, endings: Endings): boolean {
   const handleId = claim?.handleId ?? 0;
   if (endings.releases.has(handleId)) return false;
-  const { claims = [] } = session.session.handles?.get(handleId) ?? {};
+  const { claims = [], holds } = session.session.handles?.get(handleId) ?? {};
+  // In another mode it waits for its own turn.
+  if (claim?.mode !== holds) return false;
   return claims.some((held) => held < number && number < (endings.cancelled.get(held) ?? 0));
 }
 

@@ -37,8 +37,8 @@ export type GuardedCommand = {
  * Runs a command that must not outlive a lock. Returns its exit code, 128 + n when signal n ended
  * it, once all of its process group has ended: a shell that a signal ends leaves behind what it has
  * started, and that works on. When the lock is lost the command's whole process group is told to end,
- * then made to, and the answer is the error lock_lost. While the lock is in doubt it is neither started nor, after a
- * Ctrl-Z, continued. If this process is killed the group is killed too.
+ * then made to, and the answer is the error lock_lost. While the lock is in doubt it is neither
+ * started nor, after a Ctrl-Z, continued. If this process is killed the group is killed too.
  */
 export async function runGuardedCommand(guarded: GuardedCommand): Promise<number> {
   const [program = "", ...args] = guarded.command;

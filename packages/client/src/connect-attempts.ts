@@ -1,5 +1,5 @@
 /** As Node's own. */
-const ATTEMPT_MS_FIRST = 250;
+export const ATTEMPT_MS_FIRST = 250;
 const ATTEMPT_MS_MAX = 1_000;
 
 /**

@@ -11,6 +11,7 @@ import {
   SESSION_PREAMBLE,
   sealFrame,
 } from "@cubby/protocol";
+import { ATTEMPT_MS_FIRST } from "./connect-attempts.ts";
 import { splitEndpoint } from "./core/cell-address.ts";
 import { detailOf } from "./pending-call.ts";
 import { describePlatformError } from "./platform-errors.ts";
@@ -44,7 +45,12 @@ export class Connection {
   #isOver = false;
 
   /** `attemptMs`: how long each but the last of several addresses of a name is tried. */
-  constructor(id: number, address: string, listener: ConnectionListener, attemptMs = 250) {
+  constructor(
+    id: number,
+    address: string,
+    listener: ConnectionListener,
+    attemptMs = ATTEMPT_MS_FIRST,
+  ) {
     this.#id = id;
     this.address = address;
     this.#listener = listener;

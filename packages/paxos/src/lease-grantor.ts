@@ -65,7 +65,7 @@ export class LeaseGrantor {
   boundUntil(ballot: Ballot): Instant {
     const grant = this.#grant;
     if (grant === undefined || grant.ballot.replica === ballot.replica) return this.restartUntil;
-    return grant.until > this.restartUntil ? grant.until : this.restartUntil;
+    return this.#orRestart(grant.until);
   }
 
   /** A release that overtook the round it names has ended that round already. */
@@ -99,13 +99,16 @@ export class LeaseGrantor {
 
   /** The last instant at which anything binds, for `status`. */
   get lastBound(): Instant {
-    const until = this.#grant?.until;
-    return until === undefined || until < this.restartUntil ? this.restartUntil : until;
+    return this.#orRestart(this.#grant?.until);
   }
 
   /** For checkers: until when a promise to anybody but `replica` is forbidden. */
   boundToUntil(replica: ReplicaId): Instant {
-    const until = this.#grant?.ballot.replica === replica ? this.#grant.until : undefined;
+    return this.#orRestart(this.#grant?.ballot.replica === replica ? this.#grant.until : undefined);
+  }
+
+  /** The later of the two: what an earlier life may have granted binds beside what this one did. */
+  #orRestart(until: Instant | undefined): Instant {
     return until === undefined || until < this.restartUntil ? this.restartUntil : until;
   }
 

@@ -78,7 +78,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     name: "promises-despite-a-grant",
     class: "lease",
     file: GRANTOR,
-    find: "return grant.until > this.restartUntil ? grant.until : this.restartUntil;",
+    find: "return this.#orRestart(grant.until);",
     replace: "return this.restartUntil;",
     why: "an acceptor promises another ballot while its grant lasts",
     expects: [8, 9],

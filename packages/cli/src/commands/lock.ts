@@ -175,15 +175,21 @@ function sayCannotRun(problem: string, context: Context, options: GuardOptions):
   context.writeError(options.json === true ? describeError(error, true) : `cubby: ${problem}\n`);
 }
 
-function sayLeftBehind(group: number, context: Context, options: GuardOptions): void {
-  const said = `cubby: the command has ended and left processes behind, for which the lock is kept (process group ${group})`;
-  context.writeError(`${options.json === true ? JSON.stringify({ leftBehind: group }) : said}\n`);
+function sayOfGroup(
+  group: number,
+  what: "leftBehind" | "cannotEnd",
+  context: Context,
+  options: GuardOptions,
+): void {
+  const said = `cubby: ${OF_GROUP[what]} (process group ${group})`;
+  context.writeError(`${options.json === true ? JSON.stringify({ [what]: group }) : said}\n`);
 }
 
-function sayCannotEnd(group: number, context: Context, options: GuardOptions): void {
-  const said = `cubby: the lock is lost, and the command runs on: it is another user's and cannot be ended from here (process group ${group})`;
-  context.writeError(`${options.json === true ? JSON.stringify({ cannotEnd: group }) : said}\n`);
-}
+const OF_GROUP = {
+  leftBehind: "the command has ended and left processes behind, for which the lock is kept",
+  cannotEnd:
+    "the lock is lost, and the command runs on: it is another user's and cannot be ended from here",
+};
 
 async function runUnder(
   session: CellSession,
@@ -221,8 +227,8 @@ async function runUnder(
       return Math.max(0, Math.min(killAfterDoubtMs, leftMs));
     },
     onCannotRun: (problem) => sayCannotRun(problem, context, options),
-    onLeftBehind: (group) => sayLeftBehind(group, context, options),
-    onCannotEnd: (group) => sayCannotEnd(group, context, options),
+    onLeftBehind: (group) => sayOfGroup(group, "leftBehind", context, options),
+    onCannotEnd: (group) => sayOfGroup(group, "cannotEnd", context, options),
   });
   await watch.assertHeldToTheEnd();
   // What was asked may have been answered with the end of the session.

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ERROR_CODES } from "@cubby/protocol";
+import { sleep } from "./sleep.ts";
 
 /** Work of the thread pool, for which `process.exit` waits, however long it takes. */
 const POOL_WORK = /^(FSReq|GetAddrInfoReq)/;

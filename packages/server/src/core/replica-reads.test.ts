@@ -20,6 +20,17 @@ function served(seed: string): {
   return { world, master, file, client };
 }
 
+function confirming() {
+  const asked: number[] = [];
+  const confirmation = new ReadConfirmation((token) => asked.push(token));
+  const read = (tag: number) => ({
+    to: 1,
+    reply: { tag, clientEpoch: 1, result: undefined },
+    validUntil: instant(1_000),
+  });
+  return { asked, confirmation, read };
+}
+
 describe('reads: "quorum"', () => {
   it("answers what was written", () => {
     const { client, file } = served("answers");
@@ -57,13 +68,7 @@ describe('reads: "quorum"', () => {
   });
 
   it("has what comes during a round wait for the next one", () => {
-    const asked: number[] = [];
-    const confirmation = new ReadConfirmation((token) => asked.push(token));
-    const read = (tag: number) => ({
-      to: 1,
-      reply: { tag, clientEpoch: 1, result: undefined },
-      validUntil: instant(1_000),
-    });
+    const { asked, confirmation, read } = confirming();
     const taken = () => confirmation.take().map(({ reply }) => reply.tag);
     confirmation.onMaster();
     confirmation.hold(read(1));
@@ -79,13 +84,7 @@ describe('reads: "quorum"', () => {
   });
 
   it("refuses at once what was read in the turn in which mastership is lost", () => {
-    const asked: number[] = [];
-    const confirmation = new ReadConfirmation((token) => asked.push(token));
-    const read = (tag: number) => ({
-      to: 1,
-      reply: { tag, clientEpoch: 1, result: undefined },
-      validUntil: instant(1_000),
-    });
+    const { asked, confirmation, read } = confirming();
     confirmation.onMaster();
     confirmation.hold(read(1));
     expect(confirmation.pump()).toBe(true);

@@ -11,10 +11,10 @@ function keepAlive(): Request {
   return Request.fromPartial({ sessionId: 7 });
 }
 
-function setUp(reads: Plan["reads"] = "lease") {
+function setUp() {
   const time = new VirtualTime();
   const reference = new ReferenceCell();
-  const checker = new ExpiryChecker(time, { ...QUIET_PLAN, reads });
+  const checker = new ExpiryChecker(time, QUIET_PLAN);
   const expire = (isWell = true): void => {
     reference.expired = 7;
     checker.onCommand(reference, isWell);
@@ -41,11 +41,11 @@ describe("the checker of expiries", () => {
   it("finds one that is over while nobody served, or not for long enough (FO-0)", () => {
     const { checker, expire, look } = setUp();
     look(100, 1);
-    checker.onGranted(keepAlive(), 2_000);
+    checker.onGranted(keepAlive(), 2_000, "lease");
     look(1_200, 1);
     look(2_500, undefined);
     expect(() => expire()).toThrow(/served for 1100 ms of its lease of 2000/);
-    checker.onGranted(keepAlive(), 2_000);
+    checker.onGranted(keepAlive(), 2_000, "lease");
     look(3_000, 1);
     look(4_000, 2);
     expire();
@@ -53,12 +53,12 @@ describe("the checker of expiries", () => {
 
   it("counts from the KeepAlive's arrival where its answer waits for a quorum", () => {
     const expireAt = (endMs: number, toldMs: number, reads: Plan["reads"]) => () => {
-      const { checker, expire, look } = setUp(reads);
+      const { checker, expire, look } = setUp();
       const request = keepAlive();
       look(100, 1);
       checker.onKeepAlive(request);
       look(toldMs, 1);
-      checker.onGranted(request, 2_000);
+      checker.onGranted(request, 2_000, reads);
       look(endMs, 1);
       expire();
     };

@@ -1,4 +1,5 @@
 import type { Request } from "@cubby/protocol";
+import type { ReadMode } from "@cubby/server/core";
 import type { Plan } from "./plan.ts";
 import type { ReferenceCell } from "./reference-cell.ts";
 import { Violation } from "./violation.ts";
@@ -28,11 +29,9 @@ export class ExpiryChecker {
   readonly #granted = new Map<number, { readonly leaseMs: number; readonly servedMs: number }>();
   /** The same for each KeepAlive as it came in. */
   readonly #servedMsAt = new WeakMap<Request, number>();
-  readonly #areAnswersHeld: boolean;
 
   constructor(time: VirtualTime, plan: Plan) {
     this.#time = time;
-    this.#areAnswersHeld = plan.reads === "quorum";
     this.#withinMs = LEASES_MAX * plan.sessionLeaseMs + SLACK_MS;
   }
 
@@ -54,8 +53,8 @@ export class ExpiryChecker {
    * A lease of this length is told of. It began now, or, where an answer waits for a quorum, as long as
    * that takes, at some time since the KeepAlive came in.
    */
-  onGranted(request: Request, leaseMs: number): void {
-    const cameInMs = this.#areAnswersHeld ? this.#servedMsAt.get(request) : undefined;
+  onGranted(request: Request, leaseMs: number, reads: ReadMode): void {
+    const cameInMs = reads === "quorum" ? this.#servedMsAt.get(request) : undefined;
     this.#granted.set(request.sessionId, { leaseMs, servedMs: cameInMs ?? this.#servedMs });
   }
 

@@ -1,4 +1,5 @@
 import { after, NEVER, Rng } from "@cubby/base";
+import { type Ballot, replicaId } from "@cubby/paxos";
 import { describe, expect, it } from "vitest";
 import { LeaseChecker } from "./check-leases.ts";
 import { QUIET_PLAN } from "./plan.ts";
@@ -17,6 +18,10 @@ function serving() {
   return { world, client, session, master, cell: master.cell };
 }
 
+function leaseRequest(ballot: Ballot, leaseRound: number, leaseMs: number) {
+  return { kind: "leaseRequest", ballot, leaseRound, leaseMs, chosen: 0, length: 0 } as const;
+}
+
 describe("the checker of leases", () => {
   it("finds a master to whom fewer than a quorum are bound (8)", () => {
     const { world, master } = serving();
@@ -33,6 +38,26 @@ describe("the checker of leases", () => {
     const { world, master } = serving();
     for (const each of world.replicas) if (each !== master) each.crash("killed");
     expect(world.master()).toBe(master);
+  });
+
+  it("finds a replica that starts bound for less than it has granted in an earlier life (3)", () => {
+    const { world, master } = serving();
+    const grantor = world.replicas.find((each) => each !== master);
+    if (grantor === undefined) throw new Error("a follower");
+    grantor.crash("killed");
+    const checker = new LeaseChecker(world.replicas, []);
+    const ballot = { round: 7, priority: 0, replica: replicaId(master.id) };
+    const { now } = world.time;
+    const leaseMs = 600;
+    checker.onLeaseRequest(master, leaseRequest(ballot, 1, leaseMs), now);
+    checker.onLeaseGrant(grantor, { kind: "leaseGrant", ballot, leaseRound: 1 });
+    grantor.start();
+    checker.onStarted(grantor);
+    // One of a length that its directory never heard of.
+    checker.onLeaseRequest(master, leaseRequest(ballot, 2, 2 * leaseMs), now);
+    checker.onStarted(grantor);
+    checker.onLeaseGrant(grantor, { kind: "leaseGrant", ballot, leaseRound: 2 });
+    expect(() => checker.onStarted(grantor)).toThrow(/bound for \d+ ms less than it has granted/);
   });
 
   it("finds a client that relies on its session for longer than the master keeps it (18)", () => {

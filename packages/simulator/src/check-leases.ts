@@ -1,12 +1,19 @@
 import { type Instant, NEVER } from "@cubby/base";
-import { replicaId } from "@cubby/paxos";
+import { type PaxosMessage, replicaId } from "@cubby/paxos";
 import type { ClientProcess } from "./client-process.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
 
+type LeaseRequest = Extract<PaxosMessage, { kind: "leaseRequest" }>;
+type LeaseGrant = Extract<PaxosMessage, { kind: "leaseGrant" }>;
+
 /** Of true times, which are quotients. */
 const ROUNDING_MS = 0.01;
+/** Of a lease, in true time: who asked for it relies on nine tenths, by a clock that may be slow. */
+const RELIED_SHARE = 0.9 / 0.91;
+/** Rounds that may still be granted. */
+const ROUNDS_KEPT = 1_024;
 
 /**
  * What makes leases safe, whether or not anybody comes to make use of a gap: nobody relies on a
@@ -15,6 +22,10 @@ const ROUNDING_MS = 0.01;
 export class LeaseChecker {
   readonly #replicas: readonly ReplicaProcess[];
   readonly #clients: readonly ClientProcess[];
+  /** Until when, in true time, whoever asked may rely on a round. */
+  readonly #rounds = new Map<string, number>();
+  /** The same of all that a replica has granted, over all its lives. */
+  readonly #granted = new Map<ReplicaProcess, number>();
 
   constructor(replicas: readonly ReplicaProcess[], clients: readonly ClientProcess[]) {
     this.#replicas = replicas;
@@ -48,6 +59,36 @@ export class LeaseChecker {
     throw new Violation(9, "answers-end-with-lease", detail);
   }
 
+  /** It leaves; its sender binds itself as well. */
+  onLeaseRequest(from: ReplicaProcess, message: LeaseRequest, now: number): void {
+    const key = keyOf(message);
+    const until = this.#rounds.get(key) ?? now + message.leaseMs * RELIED_SHARE;
+    this.#rounds.set(key, until);
+    const [oldest] = this.#rounds.keys();
+    if (this.#rounds.size > ROUNDS_KEPT && oldest !== undefined) this.#rounds.delete(oldest);
+    this.#bind(from, until);
+  }
+
+  /** It leaves. */
+  onLeaseGrant(from: ReplicaProcess, message: LeaseGrant): void {
+    this.#bind(from, this.#rounds.get(keyOf(message)) ?? 0);
+  }
+
+  /** 3: a new life keeps what earlier ones have granted, to whomever; alone there is nobody. */
+  onStarted(process: ReplicaProcess): void {
+    const { id, replica, clock } = process;
+    if (replica === undefined || this.#replicas.length === 1) return;
+    const until = clock.trueTimeOf(replica.boundToUntil(replicaId(id)));
+    const lackingMs = (this.#granted.get(process) ?? 0) - until;
+    if (lackingMs <= ROUNDING_MS) return;
+    const detail = `replica ${id} starts, and is bound for ${lackingMs.toFixed(0)} ms less than it has granted`;
+    throw new Violation(3, "grants-recovered", detail);
+  }
+
+  #bind(replica: ReplicaProcess, until: number): void {
+    this.#granted.set(replica, Math.max(until, this.#granted.get(replica) ?? 0));
+  }
+
   /** 8: until its lease ends, no quorum can promise anything to anybody else. */
   #checkGrants(master: ReplicaProcess, until: number): void {
     const quorum = quorumOf(this.#replicas.length);
@@ -78,4 +119,9 @@ export class LeaseChecker {
       throw new Violation(18, "session-kept", `${relies}, ${overMs.toFixed(2)} ms too long`);
     }
   }
+}
+
+/** One round of one leader. */
+export function keyOf({ ballot, leaseRound }: LeaseRequest | LeaseGrant): string {
+  return `${ballot.round}.${ballot.priority}.${ballot.replica}/${leaseRound}`;
 }

@@ -2,6 +2,7 @@ import { DecodeError } from "@cubby/base";
 import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
 import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import type { ReplicaInput } from "@cubby/server/core";
+import { keyOf } from "./check-leases.ts";
 import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
 
@@ -55,12 +56,6 @@ export class QuorumReadChecker {
     this.#quorum = quorumOf(replicas);
   }
 
-  /** A lease request, on its way to any of its peers. */
-  onLeaving(leader: number, bytes: Uint8Array): void {
-    const message = decodeMessage(bytes);
-    if (message.kind === "leaseRequest") this.onLeaseRequest(leader, message);
-  }
-
   onInput(replica: number, input: ReplicaInput): void {
     if (input.kind === "request") this.onRequest(input.request);
     if (input.kind !== "peerFrame" || messageKindOf(input.bytes) !== "leaseGrant") return;
@@ -78,6 +73,7 @@ export class QuorumReadChecker {
     this.#madeAt.set(reply, this.#order);
   }
 
+  /** On its way to any of its peers. */
   onLeaseRequest(leader: number, message: LeaseRequest): void {
     const rounds = this.#rounds.get(leader) ?? new Map<string, Round>();
     this.#rounds.set(leader, rounds);
@@ -119,8 +115,4 @@ function decodedOrNone(bytes: Uint8Array): PaxosMessage | undefined {
     if (error instanceof DecodeError) return undefined;
     throw error;
   }
-}
-
-function keyOf({ ballot, leaseRound }: LeaseRequest | LeaseGrant): string {
-  return `${ballot.round}.${ballot.priority}.${ballot.replica}/${leaseRound}`;
 }

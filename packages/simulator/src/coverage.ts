@@ -22,6 +22,7 @@ export const COVERAGE_CLASSES = [
   "snapshots taken",
   "snapshots installed during replication",
   "leases lapsed",
+  "master leases changed",
   "leases voided",
   "steps down",
   "masters that handed over",

@@ -42,6 +42,8 @@ export type Plan = {
   readonly proposedBytesMax: number;
   /** So far a session's clients are told that its numbers may span, which the cell itself would let go further. */
   readonly windowMax: number;
+  /** Each life of a replica has settings of its own, as while an operator changes them one replica at a time. */
+  readonly hasOwnSettings: boolean;
 };
 
 /** No fault at all: what other than runs of seeds begin from. */
@@ -74,6 +76,7 @@ export const QUIET_PLAN: Plan = {
   stretchAboveSessions: 20_000,
   proposedBytesMax: 32 << 20,
   windowMax: IN_FLIGHT_MAX,
+  hasOwnSettings: false,
 };
 
 /** Whether some sessions are granted more than they ask for. */
@@ -140,6 +143,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     // One command at a time, some, or what it is in production.
     proposedBytesMax: rng.chance(0.1) ? pick(rng, [1, 800]) : QUIET_PLAN.proposedBytesMax,
     windowMax: rng.chance(0.25) ? pick(rng, SMALL_WINDOWS) : QUIET_PLAN.windowMax,
+    hasOwnSettings: rng.chance(0.2),
   };
   return {
     ...plan,

@@ -1,12 +1,6 @@
 import { assert, type Instant, type Rng, toHex } from "@cubby/base";
 import type { Cell, CellOptions, ConnectionId } from "@cubby/cell";
-import {
-  decodeMessage,
-  messageKindOf,
-  type PaxosMessage,
-  type PaxosOptions,
-  replicaId,
-} from "@cubby/paxos";
+import { decodeMessage, messageKindOf, type PaxosMessage, replicaId } from "@cubby/paxos";
 import type { Reply } from "@cubby/protocol";
 import {
   type CrashModel,
@@ -33,6 +27,7 @@ import {
 import { type Applied, type CellObserver, ObservedCell } from "./observed-cell.ts";
 import type { Plan } from "./plan.ts";
 import { ProcessClock } from "./process-clock.ts";
+import { type ReplicaSettings, SEGMENT_BYTES, settingsOf } from "./replica-settings.ts";
 import { Violation } from "./violation.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -68,8 +63,7 @@ const READS_OF_RECOVERY = 12;
 /** Inputs that one turn may take; more would be a storm (reliability 23). */
 const INBOX_MAX = 50_000;
 
-const JOURNAL: JournalOptions = {
-  segmentBytes: 64 * 1024,
+const JOURNAL: Omit<JournalOptions, "segmentBytes"> = {
   writeBytesMax: 16 * 1024,
   zeroChunkBytes: 16 * 1024,
   snapshotEveryBytes: 128 * 1024,
@@ -99,6 +93,8 @@ export class ReplicaProcess implements CellObserver {
   /** Formatted anew: all that it ever promised is forgotten. */
   isWiped = false;
   readonly clock: ProcessClock;
+  /** Of this life, or of the last one. */
+  settings: ReplicaSettings;
   #inbox: ReplicaInput[] = [];
   #isTurnDue = false;
   /** How long a disk request takes; undefined: drawn for each. */
@@ -123,6 +119,7 @@ export class ReplicaProcess implements CellObserver {
     this.#house = house;
     this.#rng = rng;
     this.clock = new ProcessClock(house.time, rng, house.plan);
+    this.settings = settingsOf(house.plan, rng.fork("settings 0"));
     this.identity = this.#newIdentity();
     this.disk = formattedDisk(this.identity);
   }
@@ -167,6 +164,8 @@ export class ReplicaProcess implements CellObserver {
       return;
     }
     const { plan, seed } = this.#house;
+    this.settings = settingsOf(plan, this.#rng.fork(`settings ${this.life}`));
+    const { timers, reads, segmentBytes, snapshotEverySlots } = this.settings;
     const members = Array.from({ length: plan.replicas }, (_, i) => replicaId(i + 1));
     const engine = {
       members,
@@ -175,17 +174,17 @@ export class ReplicaProcess implements CellObserver {
       snapshotPartBytes: plan.snapshotPartBytes,
       batchEntriesMax: 64,
       learnBytes: plan.snapshotPartBytes / 4,
-      ...timersOf(plan.timerFactor),
+      ...timers,
     };
     const settings = {
       engine,
-      journal: JOURNAL,
+      journal: { ...JOURNAL, segmentBytes },
       createCell: (log: ConstructorParameters<typeof Cell>[1]) => {
         this.cell = new ObservedCell(this.#cellOptions(), log, this);
         return this.cell;
       },
-      snapshotEverySlots: plan.snapshotEverySlots,
-      reads: plan.reads,
+      snapshotEverySlots,
+      reads,
       version: "sim",
       processId: this.id,
     };
@@ -393,22 +392,9 @@ export class ReplicaProcess implements CellObserver {
     }));
     const keyMaterial = this.#rng.bytes(16);
     const { stretchAboveSessions, proposedBytesMax } = this.#house.plan;
-    const limits = { stretchAboveSessions, proposedBytesMax };
+    const limits = { stretchAboveSessions, proposedBytesMax, quotas: this.settings.quotas };
     return { cellName: "local", replicaId: this.id, replicas, keyMaterial, ...limits };
   }
-}
-
-/** The engine's defaults, slower or faster all together, so that their relations hold. */
-function timersOf(factor: number): Partial<PaxosOptions> {
-  if (factor === 1) return {};
-  return {
-    leaseMs: 600 * factor,
-    leaseRenewMs: 100 * factor,
-    roundMs: 100 * factor,
-    electionTimeoutMs: 300 * factor,
-    electionTimeoutMsMax: 1_200 * factor,
-    retransmitMs: 100 * factor,
-  };
 }
 
 export function addressOf(replica: number): string {
@@ -454,12 +440,12 @@ const VOWS: ReadonlySet<PaxosMessage["kind"] | undefined> = new Set([
   "prepare",
   "promise",
   "accepted",
+  "leaseGrant",
 ] as const);
 
 function formattedDisk(identity: DirectoryIdentity): SimDisk {
   const disk = new SimDisk();
-  const { segmentBytes } = JOURNAL;
-  const result = drive(disk, format({ identity, segmentBytes }));
+  const result = drive(disk, format({ identity, segmentBytes: SEGMENT_BYTES }));
   assert(result.kind === "formatted", "an empty directory can be formatted");
   return disk;
 }

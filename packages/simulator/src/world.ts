@@ -7,7 +7,7 @@ import type {
   SessionEvent,
   SessionMachine,
 } from "@cubby/client/core";
-import { messageKindOf, type PaxosMessage } from "@cubby/paxos";
+import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
 import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import {
   type OutgoingReply,
@@ -80,7 +80,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly #expiry: ExpiryChecker;
   readonly #pace = new PaceChecker();
   readonly #askedAnew = new AskedAnew();
-  /** Where reads ask a quorum. */
+  /** Where reads ask a quorum, or may. */
   readonly #quorumReads: QuorumReadChecker | undefined;
   readonly #counter: TraceCounter;
   readonly #useRng: Rng;
@@ -103,6 +103,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   #masterLookAt = 0;
   /** The faults are over, and a quorum may still be learning entry by entry what it lacks: commands wait. */
   isCatchingUp = false;
+  /** What the last master that asked for a lease asked for. */
+  #leaseMs: number | undefined;
   /** When the last leader began. */
   electedAt = 0;
 
@@ -125,7 +127,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     calls.now = () => this.time.now;
     this.#durability = new DurabilityChecker(this.replicas, this.log);
     this.#expiry = new ExpiryChecker(this.time, plan);
-    if (plan.reads === "quorum") this.#quorumReads = new QuorumReadChecker(plan.replicas);
+    if (plan.reads === "quorum" || plan.hasOwnSettings)
+      this.#quorumReads = new QuorumReadChecker(plan.replicas);
     this.#counter = new TraceCounter(this.coverage);
     this.#useRng = rng.fork("use");
     this.#checkRng = rng.fork("check");
@@ -175,16 +178,24 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const kind = messageKindOf(bytes);
     this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${kind ?? "?"} (${bytes.length} bytes)`);
     if (!this.network.isFaulty) this.#pace.onPacket(from.id, to, kind, this.time.now);
-    if (kind === "leaseRequest") {
-      this.onMoment?.(from, kind);
-      this.#quorumReads?.onLeaving(from.id, bytes);
-    }
+    if (kind === "leaseRequest") this.#onLeaseRequest(from, decodeMessage(bytes));
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
     const deliver = (arrived: Uint8Array): void => {
       target.input({ kind: "peerFrame", from: id, incarnation, bytes: arrived });
     };
     if (kind === "leaseGrant") this.network.keep(to, bytes, deliver);
     this.network.packet(from.id, to, bytes, deliver);
+  }
+
+  #onLeaseRequest(from: ReplicaProcess, message: PaxosMessage): void {
+    if (message.kind !== "leaseRequest") return;
+    this.onMoment?.(from, message.kind);
+    this.#leases.onLeaseRequest(from, message, this.time.now);
+    this.#quorumReads?.onLeaseRequest(from.id, message);
+    if (this.#leaseMs !== undefined && this.#leaseMs !== message.leaseMs) {
+      this.coverage.add("master leases changed");
+    }
+    this.#leaseMs = message.leaseMs;
   }
 
   sendReply(from: ReplicaProcess, reply: OutgoingReply): void {
@@ -244,7 +255,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       const detail = `replica ${process.id}, whose directory was lost, sends ${message.kind}`;
       throw new Violation(24, "wiped-votes", detail);
     }
-    this.log.onLeave(process.id, process.life, message);
+    if (message.kind === "leaseGrant") this.#leases.onLeaseGrant(process, message);
+    else this.log.onLeave(process.id, process.life, message);
   }
 
   onRecovered(process: ReplicaProcess, result: RecoverResult | { kind: "contradiction" }): void {
@@ -252,7 +264,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.#counter.onRecovered(result);
     if (result.kind === "recovered") {
       // A directory formatted anew knows nothing, and is refused for it.
-      if (!process.isWiped) this.log.onRecovered(process.id, recoveredLog(result));
+      if (!process.isWiped) {
+        this.log.onRecovered(process.id, recoveredLog(result));
+        this.#leases.onStarted(process);
+      }
       const found = result.notes.find(({ kind }) => OF_DAMAGE.has(kind));
       if (found === undefined || process.tampered.size > 0 || process.hasLostSnapshot) return;
       const detail = `replica ${process.id} passes over ${JSON.stringify(found)} on a disk that was not damaged`;
@@ -351,12 +366,15 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (validUntil !== NEVER && this.#checkRng.chance(0.05)) this.master();
     const told = this.reference.resultOf(request.sessionId, request.requestNumber);
     const isOfMaster = restsOnMaster(result, told !== undefined);
-    if (this.#quorumReads === undefined) this.#leases.checkAnswer(process, isOfMaster, validUntil);
+    const { reads } = process.settings;
+    if (reads === "lease") this.#leases.checkAnswer(process, isOfMaster, validUntil);
     else if (isOfMaster || validUntil !== NEVER) {
-      this.#quorumReads.check(process.id, request, reply);
+      this.#quorumReads?.check(process.id, request, reply);
       this.coverage.add("reads proven by a quorum");
     }
-    if (result?.$case === "keepAlive") this.#expiry.onGranted(request, result.value.leaseMs);
+    if (result?.$case === "keepAlive") {
+      this.#expiry.onGranted(request, result.value.leaseMs, reads);
+    }
     if (result?.$case === "error" && result.value.code === ERROR_CODES.overloaded.id) {
       this.coverage.add("requests refused for want of room");
     }

@@ -43,6 +43,15 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "limits-not-taken-from-a-snapshot",
+    class: "P19",
+    file: SNAPSHOT,
+    find: "  state.quotas = {\n    sessionsMax: reader.varint(),",
+    replace: "  void {\n    sessionsMax: reader.varint(),",
+    why: "who goes on from a snapshot has the built-in limits, not those of the last master",
+    expects: [5],
+  },
+  {
     name: "map-order-after-restore",
     class: "P16",
     file: SNAPSHOT,

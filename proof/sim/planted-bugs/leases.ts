@@ -2,6 +2,7 @@ import type { PlantedBug } from "../planted-bug.ts";
 
 const GRANTOR = "packages/paxos/src/lease-grantor.ts";
 const MASTER_LEASE = "packages/paxos/src/master-lease.ts";
+const LEASE_PROTOCOL = "packages/paxos/src/lease-protocol.ts";
 const LEADER = "packages/paxos/src/leader.ts";
 const KEEP_ALIVE = "packages/cell/src/master/keep-alive.ts";
 const MASTER = "packages/cell/src/master/master.ts";
@@ -50,7 +51,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
         replace: "this.#leader?.onGrant(from, message, now);",
       },
       {
-        file: "packages/paxos/src/lease-protocol.ts",
+        file: LEASE_PROTOCOL,
         find: "leader.lease.onGrant(self, leaseRound);",
         replace: "leader.lease.onGrant(self, leaseRound, now);",
       },
@@ -83,6 +84,40 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     why: "an acceptor promises another ballot while its grant lasts",
     expects: [8, 9],
     isQuick: true,
+  },
+  {
+    name: "grant-binds-as-long-as-its-giver-s-lease",
+    class: "lease",
+    file: LEASE_PROTOCOL,
+    find: `this.#raiseGrantMax(now, leaseMs);
+    this.#grant(now, ballot, leaseRound, leaseMs);
+    // Safety`,
+    replace: `this.#raiseGrantMax(now, this.#settings.leaseMs);
+    this.#grant(now, ballot, leaseRound, this.#settings.leaseMs);
+    // Safety`,
+    why: "a grant binds its giver for the lease of its own settings, not for the one that was asked for",
+    expects: [8, 9],
+  },
+  {
+    name: "longer-grant-not-on-record",
+    class: "lease",
+    file: LEASE_PROTOCOL,
+    find: `this.#grantor.raiseGrantMax(leaseMs);
+    this.#grantMaxIndex = `,
+    replace: `const isFirst = this.#grantor.grantMaxMs === 0;
+    this.#grantor.raiseGrantMax(leaseMs);
+    if (isFirst) this.#grantMaxIndex = `,
+    why: "a grant longer than any before is not made durable: a restart waits for the shorter ones",
+    expects: [8, 9],
+  },
+  {
+    name: "longest-grant-falls-too-early",
+    class: "lease",
+    file: GRANTOR,
+    find: "if (now < after(from, grantBindsMs(this.#grantMaxMs, this.#driftPerMille))) return false;",
+    replace: "if (now <= from) return false;",
+    why: "the longest grant on record falls while longer ones still bind: a restart waits for the shorter ones",
+    expects: [8, 9],
   },
   {
     name: "grant-of-another-ballot",

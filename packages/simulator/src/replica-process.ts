@@ -141,6 +141,11 @@ export class ReplicaProcess implements CellObserver {
     return this.clock.now();
   }
 
+  /** Under this name, or under the one that a snapshot has until it is whole. */
+  wasTampered(file: string): boolean {
+    return this.tampered.has(file) || this.tampered.has(`${file}.partial`);
+  }
+
   // Life
 
   /** Recovers the directory as a process that starts does, and goes on from there if it may. */

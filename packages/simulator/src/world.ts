@@ -281,7 +281,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       const isNamed = damages.some(
         ({ file, kind }) =>
           (file === "." && wasDamaged) ||
-          process.tampered.has(file) ||
+          process.wasTampered(file) ||
           (kind === "unreachable" && process.hasLostSnapshot),
       );
       if (isNamed) return;

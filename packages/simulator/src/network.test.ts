@@ -36,6 +36,21 @@ describe("the network between replicas", () => {
     expect(spoiled.some(({ length }) => length !== 4)).toBe(true);
   });
 
+  it("lets no more through a thin link than fits, each packet behind those before it", () => {
+    const { arrivals } = play({ linkBytesPerMs: 0.02, jitterMs: 0 }, 3);
+    expect(arrivals.map(({ at }) => Math.round(at))).toEqual([200, 400, 600]);
+    let queued = 0;
+    const seen = (network: Network) => {
+      network.onQueuedLong = () => {
+        queued += 1;
+      };
+    };
+    play({ linkBytesPerMs: 0.02 }, 3, seen);
+    expect(queued).toBe(3);
+    play({}, 3, seen);
+    expect(queued).toBe(3);
+  });
+
   it("has room for so many on a narrow link, until all is healed (N5)", () => {
     const narrow = play({}, 100, (network) => network.slow(1, 2, 5, 3));
     expect(narrow.arrivals.map(({ byte }) => byte)).toEqual([0, 1, 2]);

@@ -18,11 +18,14 @@ type Link = {
   capacity: number;
   underWay: number;
   lastArrival: number;
+  /** When what was sent so far has gone in. */
+  freeAt: number;
 };
 
 /** A packet that a link delivers once more, long after. */
 const OLD_AFTER_MS_MIN = 50;
 const OLD_AFTER_MS_MAX = 120_000;
+const QUEUED_LONG_MS = 100;
 /** Most come back while what they are about is recent: about one change of master later. */
 const RECENT_MS_MAX = 4_000;
 /** What an end was sent and may be sent once more: so many of the latest. */
@@ -48,6 +51,8 @@ export class Network {
   /** Packets lost, doubled, spoiled or come again; not what a cut swallows, which is one fault however much that is. */
   faults = 0;
   onFault: ((kind: LinkFault) => void) | undefined;
+  /** A packet waits for a good part of an election timeout behind others. */
+  onQueuedLong: (() => void) | undefined;
   /** A packet arrives that was sent more than a minute ago. */
   onMinuteOld: (() => void) | undefined;
 
@@ -183,7 +188,9 @@ export class Network {
   }
 
   #deliverLater(link: Link, bytes: Uint8Array, deliver: (bytes: Uint8Array) => void): void {
-    let at = Math.max(this.#time.now + this.#delay(link), link.cloggedUntil);
+    link.freeAt = Math.max(this.#time.now, link.freeAt) + bytes.length / this.#plan.linkBytesPerMs;
+    if (link.freeAt - this.#time.now > QUEUED_LONG_MS) this.onQueuedLong?.();
+    let at = Math.max(link.freeAt + this.#delay(link), link.cloggedUntil);
     if (this.#plan.keepsOrder) {
       at = Math.max(at, link.lastArrival);
       link.lastArrival = at;
@@ -205,7 +212,15 @@ export class Network {
     const known = this.#links.get(key);
     if (known !== undefined) return known;
     const capacity = Number.POSITIVE_INFINITY;
-    const link = { cuts: 0, cloggedUntil: 0, extraMs: 0, capacity, underWay: 0, lastArrival: 0 };
+    const link = {
+      cuts: 0,
+      cloggedUntil: 0,
+      extraMs: 0,
+      capacity,
+      underWay: 0,
+      lastArrival: 0,
+      freeAt: 0,
+    };
     this.#links.set(key, link);
     return link;
   }

@@ -44,6 +44,8 @@ export type Plan = {
   readonly windowMax: number;
   /** Each life of a replica has settings of its own, as while an operator changes them one replica at a time. */
   readonly hasOwnSettings: boolean;
+  /** What goes through a link between two replicas; what is sent faster queues before it. */
+  readonly linkBytesPerMs: number;
 };
 
 /** No fault at all: what other than runs of seeds begin from. */
@@ -77,11 +79,17 @@ export const QUIET_PLAN: Plan = {
   proposedBytesMax: 32 << 20,
   windowMax: IN_FLIGHT_MAX,
   hasOwnSettings: false,
+  linkBytesPerMs: Number.POSITIVE_INFINITY,
 };
 
 /** Whether some sessions are granted more than they ask for. */
 export function isStretched(plan: Plan): boolean {
   return plan.stretchAboveSessions < QUIET_PLAN.stretchAboveSessions;
+}
+
+/** Whether what is under way fills a link for long enough to matter. */
+export function hasThinLinks(plan: Plan): boolean {
+  return Number.isFinite(plan.linkBytesPerMs);
 }
 
 /** Whether sessions use their numbers up while they wait for a lock. */
@@ -144,6 +152,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     proposedBytesMax: rng.chance(0.1) ? pick(rng, [1, 800]) : QUIET_PLAN.proposedBytesMax,
     windowMax: rng.chance(0.25) ? pick(rng, SMALL_WINDOWS) : QUIET_PLAN.windowMax,
     hasOwnSettings: rng.chance(0.2),
+    linkBytesPerMs: rng.chance(0.04) ? pick(rng, [640, 1_000]) : QUIET_PLAN.linkBytesPerMs,
   };
   return {
     ...plan,
@@ -153,6 +162,10 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     snapshotPartBytes: plan.convoy === CROWD ? 8_192 : plan.snapshotPartBytes,
     // And with room for one command at a time it would be served in ten minutes.
     proposedBytesMax: plan.convoy === CROWD ? QUIET_PLAN.proposedBytesMax : plan.proposedBytesMax,
+    // Full as they are, one that passes another would have both sent again; a connection keeps its order.
+    keepsOrder: plan.keepsOrder || hasThinLinks(plan),
+    // And a KeepAlive may queue twice, with a proof by a quorum in between.
+    sessionLeaseMs: Math.max(plan.sessionLeaseMs, hasThinLinks(plan) ? 4_000 : 0),
     lossRate: has("N1-loss") ? plan.lossRate : 0,
     duplicateRate: has("N1-duplicates") ? plan.duplicateRate : 0,
     oldPacketRate: has("N1-old-packets") ? plan.oldPacketRate : 0,

@@ -25,7 +25,7 @@ import {
   type Trace,
 } from "@cubby/server/core";
 import { type Applied, type CellObserver, ObservedCell } from "./observed-cell.ts";
-import type { Plan } from "./plan.ts";
+import { hasThinLinks, type Plan } from "./plan.ts";
 import { ProcessClock } from "./process-clock.ts";
 import { type ReplicaSettings, SEGMENT_BYTES, settingsOf } from "./replica-settings.ts";
 import { Violation } from "./violation.ts";
@@ -69,6 +69,9 @@ const JOURNAL: Omit<JournalOptions, "segmentBytes"> = {
   snapshotEveryBytes: 128 * 1024,
   backlogBytesMax: 16 << 20,
 };
+
+/** A sixteenth of the defaults, with which a thin link is one of 10 MB/s or 16. */
+const THIN = { windowBytesMax: 128 * 1024, batchBytesMax: 64 * 1024, retainBytes: 256 * 1024 };
 
 const POWER_LOSS: CrashModel = { outcomes: ["old"] };
 /** The process is gone, not the machine: what its system has in memory may still get lost. */
@@ -180,6 +183,7 @@ export class ReplicaProcess implements CellObserver {
       batchEntriesMax: 64,
       learnBytes: plan.snapshotPartBytes / 4,
       ...timers,
+      ...(hasThinLinks(plan) ? THIN : {}),
     };
     const settings = {
       engine,

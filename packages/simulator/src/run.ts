@@ -1,4 +1,5 @@
 import { AssertionError, Rng } from "@cubby/base";
+import { bulkScripts } from "./bulk-script.ts";
 import { busyWaiterScript } from "./busy-waiter-script.ts";
 import type { ClientProcess } from "./client-process.ts";
 import { directoryScript } from "./directory-script.ts";
@@ -6,7 +7,7 @@ import { electionScript } from "./election-script.ts";
 import { Faults } from "./faults.ts";
 import { hastyScript } from "./hasty-script.ts";
 import { awaitLiveness } from "./liveness.ts";
-import { describePlan, drawPlan, isNarrow, type Plan } from "./plan.ts";
+import { describePlan, drawPlan, hasThinLinks, isNarrow, type Plan } from "./plan.ts";
 import { ruin } from "./ruin.ts";
 import type { Finding, RunOptions, RunResult, Verdict } from "./run-result.ts";
 import {
@@ -76,6 +77,7 @@ export function runSeed(options: RunOptions): RunResult {
     for (let i = 0; i < plan.clients; i += 1)
       spawn(drawScripts(world, plan, scriptRng.fork(`${i}`)));
     if (plan.convoy > 0) spawn(convoyScripts(world, plan, scriptRng.fork("convoy")));
+    if (hasThinLinks(plan)) spawn(bulkScripts(world, scriptRng.fork("bulk")));
     world.supervise = (replica) => faults.restartLater(replica, SUPERVISOR_MS);
     faults.start();
     playSafety(world, faults, plan);

@@ -334,7 +334,7 @@ export function think(stage: Stage, rng: Rng): number {
   return (stage.plan.thinkMs * stage.calm * (1 + rng.below(200))) / 100;
 }
 
-function padded(text: string, extra: number): Uint8Array {
+export function padded(text: string, extra: number): Uint8Array {
   return utf8Encode(text + "x".repeat(extra));
 }
 

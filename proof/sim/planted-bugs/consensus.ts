@@ -305,4 +305,13 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: "window-of-any-number-of-bytes",
+    class: "P31",
+    file: REPLICATION,
+    find: "return log.bytesBetween(first, last) <= windowBytesMax;",
+    replace: "return log.bytesBetween(first, last) <= windowBytesMax * 1_000;",
+    why: "so much is under way to a follower that heartbeats and leases come too late behind it",
+    expects: [22],
+  },
 ];

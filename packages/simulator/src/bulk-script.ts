@@ -11,11 +11,11 @@ import {
 
 const FILES = 2;
 const SESSIONS = 3;
-const WRITERS = 16;
+const WRITERS = 12;
 /** A sixteenth of what a file may hold, as all else that fills a thin link. */
 const BYTES = 16_000;
 
-/** Together they have more under way than a thin link's window takes. */
+/** Together they have four times as much under way as a thin link's window takes, if their master has room for it. */
 export function bulkScripts(stage: Stage, rng: Rng): readonly (readonly ScriptStart[])[] {
   return Array.from({ length: SESSIONS }, (_, session) =>
     Array.from({ length: WRITERS }, (_, i) => {

@@ -1,12 +1,10 @@
 import { type Instant, NEVER } from "@cubby/base";
-import { type PaxosMessage, replicaId } from "@cubby/paxos";
+import { replicaId } from "@cubby/paxos";
 import type { ClientProcess } from "./client-process.ts";
+import { type LeaseGrant, type LeaseRequest, leaseRoundOf } from "./lease-round.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
-
-type LeaseRequest = Extract<PaxosMessage, { kind: "leaseRequest" }>;
-type LeaseGrant = Extract<PaxosMessage, { kind: "leaseGrant" }>;
 
 /** Of true times, which are quotients. */
 const ROUNDING_MS = 0.01;
@@ -61,7 +59,7 @@ export class LeaseChecker {
 
   /** It leaves; its sender binds itself as well. */
   onLeaseRequest(from: ReplicaProcess, message: LeaseRequest, now: number): void {
-    const key = keyOf(message);
+    const key = leaseRoundOf(message);
     const until = this.#rounds.get(key) ?? now + message.leaseMs * RELIED_SHARE;
     this.#rounds.set(key, until);
     const [oldest] = this.#rounds.keys();
@@ -71,7 +69,7 @@ export class LeaseChecker {
 
   /** It leaves. */
   onLeaseGrant(from: ReplicaProcess, message: LeaseGrant): void {
-    this.#bind(from, this.#rounds.get(keyOf(message)) ?? 0);
+    this.#bind(from, this.#rounds.get(leaseRoundOf(message)) ?? 0);
   }
 
   /** 3: a new life keeps what earlier ones have granted, to whomever; alone there is nobody. */
@@ -119,9 +117,4 @@ export class LeaseChecker {
       throw new Violation(18, "session-kept", `${relies}, ${overMs.toFixed(2)} ms too long`);
     }
   }
-}
-
-/** One round of one leader. */
-export function keyOf({ ballot, leaseRound }: LeaseRequest | LeaseGrant): string {
-  return `${ballot.round}.${ballot.priority}.${ballot.replica}/${leaseRound}`;
 }

@@ -2,12 +2,10 @@ import { DecodeError } from "@cubby/base";
 import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
 import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import type { ReplicaInput } from "@cubby/server/core";
-import { keyOf } from "./check-leases.ts";
+import { type LeaseGrant, type LeaseRequest, leaseRoundOf } from "./lease-round.ts";
 import { quorumOf } from "./topology.ts";
 import { Violation } from "./violation.ts";
 
-type LeaseRequest = Extract<PaxosMessage, { kind: "leaseRequest" }>;
-type LeaseGrant = Extract<PaxosMessage, { kind: "leaseGrant" }>;
 type Round = { readonly begunAt: number; readonly grantedBy: Set<number> };
 
 type Result = NonNullable<Reply["result"]>;
@@ -77,7 +75,7 @@ export class QuorumReadChecker {
   onLeaseRequest(leader: number, message: LeaseRequest): void {
     const rounds = this.#rounds.get(leader) ?? new Map<string, Round>();
     this.#rounds.set(leader, rounds);
-    const key = keyOf(message);
+    const key = leaseRoundOf(message);
     if (rounds.has(key)) return;
     this.#order += 1;
     rounds.set(key, { begunAt: this.#order, grantedBy: new Set([leader]) });
@@ -87,7 +85,7 @@ export class QuorumReadChecker {
 
   /** It has arrived. */
   onLeaseGrant(leader: number, from: number, message: LeaseGrant): void {
-    const round = this.#rounds.get(leader)?.get(keyOf(message));
+    const round = this.#rounds.get(leader)?.get(leaseRoundOf(message));
     if (round === undefined) return;
     round.grantedBy.add(from);
     if (round.grantedBy.size < this.#quorum) return;

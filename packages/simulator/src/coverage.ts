@@ -10,7 +10,7 @@ export const COVERAGE_CLASSES = [
   "fault N4-hub-behind",
   "fault D3-snapshot-gone",
   "packets more than a minute old",
-  "packets behind a full window",
+  "packets queued for long",
   "replicas lost for good",
   "disks hung for good",
   "topologies for good",

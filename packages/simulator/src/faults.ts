@@ -35,7 +35,7 @@ export class Faults {
     if (this.#kinds.length > 0) this.#next();
     const { coverage, network, plan } = this.world;
     network.onFault = (kind) => coverage.add(`fault ${kind}`);
-    network.onQueuedLong = () => coverage.add("packets behind a full window");
+    network.onQueuedLong = () => coverage.add("packets queued for long");
     network.onMinuteOld = () => coverage.add("packets more than a minute old");
     for (const kind of OF_WHOLE_RUNS) if (plan.kinds.has(kind)) coverage.add(`fault ${kind}`);
     this.#startAtClients();

@@ -3,7 +3,7 @@ import type { SessionMachine } from "@cubby/client/core";
 import type { LockMode } from "@cubby/protocol";
 import { WaitChecker } from "./check-waiting.ts";
 import type { ClientProcess } from "./client-process.ts";
-import { hasThinLinks, isStretched, pick, QUIET_PLAN } from "./plan.ts";
+import { hasThinLinks, isStretched, type Plan, pick, QUIET_PLAN } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
 import { drawTopology, hubOf, linksOf, missingLinks, quorumOf, reach } from "./topology.ts";
 import { Violation } from "./violation.ts";
@@ -45,8 +45,10 @@ const ELECTIONS_MAX = 3;
 /** Two, and one that is being written. */
 const SNAPSHOTS_MAX = 3;
 const JOURNAL_BYTES_MAX = 768 << 10;
-/** The same where each checkpoint has long commands to keep for those who are behind. */
-const BULKY_JOURNAL_BYTES_MAX = 4 * JOURNAL_BYTES_MAX;
+/** So much more where commands are long: few fit a segment, and those that wait are in each checkpoint. */
+const BULKY_FACTOR = 4;
+/** And where segments are. */
+const LONG_SEGMENTS_FACTOR = 2;
 /** 23: of all processes together; a cell under the heaviest load that is drawn stays far below. */
 const EVENTS_PER_MS_MAX = 400;
 
@@ -95,8 +97,7 @@ export function awaitLiveness(world: World, rng: Rng, coreEventsMin: number): vo
     () => haveAll(world, core, watched),
     core,
   );
-  const journalBytesMax = hasThinLinks(world.plan) ? BULKY_JOURNAL_BYTES_MAX : JOURNAL_BYTES_MAX;
-  for (const replica of core) checkSizes(replica, journalBytesMax);
+  for (const replica of core) checkSizes(replica, journalBytesMax(world.plan));
   const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
   // Nothing but time is waited for.
@@ -313,14 +314,19 @@ function watch(world: World, coreEventsMin: number, healedAt: number): void {
   }
 }
 
+function journalBytesMax(plan: Plan): number {
+  const bulkyFactor = hasThinLinks(plan) ? BULKY_FACTOR : 1;
+  return JOURNAL_BYTES_MAX * bulkyFactor * (plan.hasOwnSettings ? LONG_SEGMENTS_FACTOR : 1);
+}
+
 /** 23: a journal and its snapshots are as long as what they must hold, and no longer. */
-function checkSizes(replica: ReplicaProcess, journalBytesMax: number): void {
+function checkSizes(replica: ReplicaProcess, bytesMax: number): void {
   const names = replica.disk.names();
   const snapshots = names.filter((name) => name.startsWith("snapshot-")).length;
   // Not what production says: it may have forgotten one.
   const segments = names.filter((name) => name.startsWith("segment-"));
   const bytes = segments.reduce((sum, name) => sum + replica.disk.content(name).length, 0);
-  if (snapshots <= SNAPSHOTS_MAX && bytes <= journalBytesMax) return;
+  if (snapshots <= SNAPSHOTS_MAX && bytes <= bytesMax) return;
   const detail = `replica ${replica.id} keeps ${snapshots} snapshots and a journal of ${bytes} bytes`;
   throw new Violation(23, "bounded-disk", detail);
 }

@@ -51,7 +51,7 @@ export class Network {
   /** Packets lost, doubled, spoiled or come again; not what a cut swallows, which is one fault however much that is. */
   faults = 0;
   onFault: ((kind: LinkFault) => void) | undefined;
-  /** A packet waits for a good part of an election timeout behind others. */
+  /** A packet waits for a good part of an election timeout behind those that were sent before it. */
   onQueuedLong: (() => void) | undefined;
   /** A packet arrives that was sent more than a minute ago. */
   onMinuteOld: (() => void) | undefined;
@@ -188,8 +188,9 @@ export class Network {
   }
 
   #deliverLater(link: Link, bytes: Uint8Array, deliver: (bytes: Uint8Array) => void): void {
-    link.freeAt = Math.max(this.#time.now, link.freeAt) + bytes.length / this.#plan.linkBytesPerMs;
-    if (link.freeAt - this.#time.now > QUEUED_LONG_MS) this.onQueuedLong?.();
+    const { now } = this.#time;
+    if (link.freeAt > now + QUEUED_LONG_MS) this.onQueuedLong?.();
+    link.freeAt = Math.max(now, link.freeAt) + bytes.length / this.#plan.linkBytesPerMs;
     let at = Math.max(link.freeAt + this.#delay(link), link.cloggedUntil);
     if (this.#plan.keepsOrder) {
       at = Math.max(at, link.lastArrival);

@@ -154,6 +154,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     hasOwnSettings: rng.chance(0.2),
     linkBytesPerMs: rng.chance(0.04) ? pick(rng, [640, 1_000]) : QUIET_PLAN.linkBytesPerMs,
   };
+  if (hasThinLinks(plan)) kinds.delete("N1-reordering");
   return {
     ...plan,
     lateTimerMs: has("T3-late-timers") ? plan.lateTimerMs : 0,
@@ -162,9 +163,9 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     snapshotPartBytes: plan.convoy === CROWD ? 8_192 : plan.snapshotPartBytes,
     // And with room for one command at a time it would be served in ten minutes.
     proposedBytesMax: plan.convoy === CROWD ? QUIET_PLAN.proposedBytesMax : plan.proposedBytesMax,
-    // Full as they are, one that passes another would have both sent again; a connection keeps its order.
+    // As a connection does: what passes another would have both sent again, over full links.
     keepsOrder: plan.keepsOrder || hasThinLinks(plan),
-    // And a KeepAlive may queue twice, with a proof by a quorum in between.
+    // The proof that an answer waits for queues behind the round before it, and then by itself.
     sessionLeaseMs: Math.max(plan.sessionLeaseMs, hasThinLinks(plan) ? 4_000 : 0),
     lossRate: has("N1-loss") ? plan.lossRate : 0,
     duplicateRate: has("N1-duplicates") ? plan.duplicateRate : 0,

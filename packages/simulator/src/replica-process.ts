@@ -27,7 +27,7 @@ import {
 import { type Applied, type CellObserver, ObservedCell } from "./observed-cell.ts";
 import { hasThinLinks, type Plan } from "./plan.ts";
 import { ProcessClock } from "./process-clock.ts";
-import { type ReplicaSettings, SEGMENT_BYTES, settingsOf } from "./replica-settings.ts";
+import { type LifeSettings, SEGMENT_BYTES, settingsOf } from "./replica-settings.ts";
 import { Violation } from "./violation.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -71,7 +71,7 @@ const JOURNAL: Omit<JournalOptions, "segmentBytes"> = {
 };
 
 /** A sixteenth of the defaults, with which a thin link is one of 10 MB/s or 16. */
-const THIN = { windowBytesMax: 128 * 1024, batchBytesMax: 64 * 1024, retainBytes: 256 * 1024 };
+const THIN = { windowBytesMax: 128 << 10, batchBytesMax: 64 << 10, retainBytes: 2 << 20 };
 
 const POWER_LOSS: CrashModel = { outcomes: ["old"] };
 /** The process is gone, not the machine: what its system has in memory may still get lost. */
@@ -97,7 +97,7 @@ export class ReplicaProcess implements CellObserver {
   isWiped = false;
   readonly clock: ProcessClock;
   /** Of this life, or of the last one. */
-  settings: ReplicaSettings;
+  settings: LifeSettings;
   #inbox: ReplicaInput[] = [];
   #isTurnDue = false;
   /** How long a disk request takes; undefined: drawn for each. */

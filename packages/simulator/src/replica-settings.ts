@@ -5,7 +5,7 @@ import type { ReadMode } from "@cubby/server/core";
 import { type Plan, pick } from "./plan.ts";
 
 /** What an operator may give a replica of its own, and change from one life to the next. */
-export type ReplicaSettings = {
+export type LifeSettings = {
   readonly timers: Partial<PaxosOptions>;
   readonly reads: ReadMode;
   readonly segmentBytes: number;
@@ -15,8 +15,8 @@ export type ReplicaSettings = {
 
 export const SEGMENT_BYTES = 64 * 1024;
 
-/** Of one life. Mostly what all replicas have, so that one that differs meets those. */
-export function settingsOf(plan: Plan, rng: Rng): ReplicaSettings {
+/** The usual value of each is the one drawn most, so that who differs meets who does not. */
+export function settingsOf(plan: Plan, rng: Rng): LifeSettings {
   const { timerFactor, reads, snapshotEverySlots, hasOwnSettings } = plan;
   const usual = { reads, segmentBytes: SEGMENT_BYTES, snapshotEverySlots, quotas: {} };
   if (!hasOwnSettings) return { ...usual, timers: timersOf(timerFactor, timerFactor) };
@@ -34,6 +34,7 @@ export function settingsOf(plan: Plan, rng: Rng): ReplicaSettings {
 
 /** The engine's defaults, slower or faster, so that their relations hold. */
 function timersOf(leaseFactor: number, electionFactor: number): Partial<PaxosOptions> {
+  if (leaseFactor === 1 && electionFactor === 1) return {};
   return {
     leaseMs: 600 * leaseFactor,
     leaseRenewMs: 100 * leaseFactor,

@@ -73,7 +73,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     find: "grantMaxMs === 0 || alone",
     replace: "grantMaxMs >= 0 || alone",
     why: "an acceptor that restarted promises at once, whatever it granted before",
-    expects: [8, 9],
+    expects: [3, 8, 9],
   },
   {
     name: "promises-despite-a-grant",
@@ -108,7 +108,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     this.#grantor.raiseGrantMax(leaseMs);
     if (isFirst) this.#grantMaxIndex = `,
     why: "a grant longer than any before is not made durable: a restart waits for the shorter ones",
-    expects: [8, 9],
+    expects: [3, 8, 9],
   },
   {
     name: "longest-grant-falls-too-early",
@@ -117,7 +117,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     find: "if (now < after(from, grantBindsMs(this.#grantMaxMs, this.#driftPerMille))) return false;",
     replace: "if (now <= from) return false;",
     why: "the longest grant on record falls while longer ones still bind: a restart waits for the shorter ones",
-    expects: [8, 9],
+    expects: [3, 8, 9],
   },
   {
     name: "grant-of-another-ballot",

@@ -134,7 +134,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     duplicateRate: pick(rng, [0.01, 0.1, 0.5]),
     oldPacketRate: pick(rng, [0.005, 0.03]),
     badFrameRate: 0.01,
-    keepsOrder: !has("N1-reordering"),
+    keepsOrder: false,
     driftPerMille: has("T1-drift") ? drift : 0,
     lateTimerMs: whole.has("T3-late-timers") ? pick(rng, [2, 15, 80]) : 0,
     reads: pick(rng, ["lease", "lease", "quorum"] as const),
@@ -154,6 +154,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     hasOwnSettings: rng.chance(0.2),
     linkBytesPerMs: rng.chance(0.04) ? pick(rng, [640, 1_000]) : QUIET_PLAN.linkBytesPerMs,
   };
+  // What passes another would have both sent again, over full links; a connection keeps its order.
   if (hasThinLinks(plan)) kinds.delete("N1-reordering");
   return {
     ...plan,
@@ -163,8 +164,7 @@ export function drawPlan(rng: Rng, options: RunOptions): Plan {
     snapshotPartBytes: plan.convoy === CROWD ? 8_192 : plan.snapshotPartBytes,
     // And with room for one command at a time it would be served in ten minutes.
     proposedBytesMax: plan.convoy === CROWD ? QUIET_PLAN.proposedBytesMax : plan.proposedBytesMax,
-    // As a connection does: what passes another would have both sent again, over full links.
-    keepsOrder: plan.keepsOrder || hasThinLinks(plan),
+    keepsOrder: !has("N1-reordering"),
     // The proof that an answer waits for queues behind the round before it, and then by itself.
     sessionLeaseMs: Math.max(plan.sessionLeaseMs, hasThinLinks(plan) ? 4_000 : 0),
     lossRate: has("N1-loss") ? plan.lossRate : 0,

@@ -24,10 +24,10 @@ import {
   startReplica,
   type Trace,
 } from "@cubby/server/core";
+import { type LifeSettings, SEGMENT_BYTES, settingsOf } from "./life-settings.ts";
 import { type Applied, type CellObserver, ObservedCell } from "./observed-cell.ts";
 import { hasThinLinks, type Plan } from "./plan.ts";
 import { ProcessClock } from "./process-clock.ts";
-import { type LifeSettings, SEGMENT_BYTES, settingsOf } from "./replica-settings.ts";
 import { Violation } from "./violation.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 

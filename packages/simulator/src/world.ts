@@ -1,4 +1,4 @@
-import { checksum64, type Instant, NEVER, Rng } from "@cubby/base";
+import { assert, checksum64, type Instant, NEVER, Rng } from "@cubby/base";
 import type { Cell } from "@cubby/cell";
 import type {
   Call,
@@ -369,7 +369,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const { reads } = process.settings;
     if (reads === "lease") this.#leases.checkAnswer(process, isOfMaster, validUntil);
     else if (isOfMaster || validUntil !== NEVER) {
-      this.#quorumReads?.check(process.id, request, reply);
+      assert(this.#quorumReads !== undefined, "where reads may ask a quorum somebody looks on");
+      this.#quorumReads.check(process.id, request, reply);
       this.coverage.add("reads proven by a quorum");
     }
     if (result?.$case === "keepAlive") {

@@ -1,7 +1,7 @@
 import { Rng } from "@cubby/base";
 import { describe, expect, it } from "vitest";
+import { settingsOf } from "./life-settings.ts";
 import { QUIET_PLAN } from "./plan.ts";
-import { settingsOf } from "./replica-settings.ts";
 import { World } from "./world.ts";
 
 const OWN = { ...QUIET_PLAN, hasOwnSettings: true };

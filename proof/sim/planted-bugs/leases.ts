@@ -64,7 +64,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     find: "return Math.ceil((leaseMs * (1000 + driftPerMille)) / 1000) + 1;",
     replace: "return Math.ceil((leaseMs * (1000 - driftPerMille)) / 1000) + 1;",
     why: "a grant binds its giver no longer than the master may believe in it, whatever their clocks",
-    expects: [8, 9],
+    expects: [3, 8, 9],
   },
   {
     name: "grants-not-waited-out-after-restart",

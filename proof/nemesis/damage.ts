@@ -16,13 +16,15 @@ import { join } from "node:path";
 export type Damage = {
   readonly file: string;
   readonly how: string;
-  /** Puts back what was there, byte for byte: good only if nothing has written since. */
+  /** Whether the file is as it was left, up to what was damaged: nobody has mended or reused it. */
+  isThere(): boolean;
+  /** Puts back what was there, byte for byte: good only while the damage is there. */
   undo(): void;
 };
 
 const COPIES = ["identity-a", "identity-b", "witness-a", "witness-b"];
 
-/** One copy of what is kept twice. Recovery must mend it, so it is not put back. */
+/** One copy of what is kept twice: recovery must mend it. */
 export function damageCopy(directory: string, draws: readonly number[]): Damage {
   const [which = 0, how = 0, where = 0] = draws;
   const file = join(directory, pick(COPIES, which) ?? "");
@@ -57,8 +59,20 @@ function flip(file: string, where: number, within = Number.POSITIVE_INFINITY): D
     fsyncSync(fd);
     closeSync(fd);
   };
-  write(old ^ (1 << Math.floor(where * 8)));
-  return { file, how: `a bit of byte ${at} flipped`, undo: () => write(old) };
+  const flipped = old ^ (1 << Math.floor(where * 8));
+  write(flipped);
+  bytes[at] = flipped;
+  const left = bytes.subarray(0, at + 1);
+  return {
+    file,
+    how: `a bit of byte ${at} flipped`,
+    isThere: () =>
+      existsSync(file) &&
+      readFileSync(file)
+        .subarray(0, at + 1)
+        .equals(left),
+    undo: () => write(old),
+  };
 }
 
 function cut(file: string, where: number): Damage {
@@ -68,6 +82,7 @@ function cut(file: string, where: number): Damage {
   return {
     file,
     how: `cut to ${length} of ${bytes.length} bytes`,
+    isThere: () => existsSync(file) && readFileSync(file).equals(bytes.subarray(0, length)),
     undo: () => writeFileSync(file, bytes),
   };
 }

@@ -18,7 +18,7 @@ export type FaultWindow = {
   readonly until: number;
   /** What came of it. */
   readonly note: string;
-  /** False where there was nothing to hit, or nobody noticed that it was hit. */
+  /** False where there was nothing to hit, or nobody noticed or needed what was hit. */
   readonly hasHappened: boolean;
 };
 
@@ -41,10 +41,13 @@ export type Victims = {
 };
 
 const CLAIM_EVERY_MS = 20;
-/** A replica gathers what it logs for a quarter of a second, and a busy machine is slow to run it. */
-const NAMED_WITHIN_MS = 1_000;
-/** Where silence breaks a promise, as long as a replica may take to serve: only one that is silent costs it. */
-const MENDED_WITHIN_MS = 20_000;
+/** How long a replica's log may take to name what was damaged. */
+const NAMED_WITHIN_MS = {
+  /** A replica gathers what it logs for a quarter of a second, and a busy machine is slow to run it. */
+  others: 1_000,
+  /** Where silence breaks a promise, as long as it may take to serve: only one that is silent costs it. */
+  copies: 20_000,
+};
 const LOSS_EVERY_MS = 40;
 const LOSS_SHARE = 0.12;
 const FLAP_MS = { min: 100, max: 800 };
@@ -53,7 +56,13 @@ const STUCK = "did not come back";
 const NO_DAMAGE = "nothing to damage";
 const NO_ROOM_NEEDED = "did not need room";
 const NO_PROCESS = "nothing to pause";
-const NOT_HAPPENED: ReadonlySet<string> = new Set([NO_DAMAGE, NO_ROOM_NEEDED, NO_PROCESS]);
+const NOT_NEEDED = "not needed";
+const NOT_HAPPENED = [NO_DAMAGE, NO_ROOM_NEEDED, NO_PROCESS, NOT_NEEDED];
+
+/** What came of a fault, without the details. */
+export function outcomeOf({ note }: Pick<FaultWindow, "note">): string {
+  return note.split(":")[0] ?? "";
+}
 
 /** Carries out faults, heals each, and writes down when it was. */
 export class Faults {
@@ -62,20 +71,20 @@ export class Faults {
   readonly unmended: string[] = [];
   readonly #victims: Victims;
   readonly #signal: AbortSignal;
-  readonly #mendedWithinMs: number;
+  readonly #namedWithinMs: typeof NAMED_WITHIN_MS;
   /** Whatever is hit now, so that two lanes never hit the same. */
   readonly #claimed = new Set<number>();
-  /** What was damaged on each replica so far: old damage may show when newer data are damaged too. */
-  readonly #damaged = new Map<number, Set<string>>();
+  /** By replica, oldest first: what it served without stays in its journal, and may be needed later. */
+  readonly #damaged = new Map<number, readonly Damage[]>();
   readonly current = new Map<number, FaultKind>();
   /** By link, how many faults cut it now: the last of them heals it. */
   readonly #cuts = new Map<string, number>();
 
   /** Once the signal is aborted faults are healed at once, and none begins. */
-  constructor(victims: Victims, signal: AbortSignal, mendedWithinMs = MENDED_WITHIN_MS) {
+  constructor(victims: Victims, signal: AbortSignal, namedWithinMs = NAMED_WITHIN_MS) {
     this.#victims = victims;
     this.#signal = signal;
-    this.#mendedWithinMs = mendedWithinMs;
+    this.#namedWithinMs = namedWithinMs;
   }
 
   async runLane(faults: readonly Fault[], beginning: number): Promise<void> {
@@ -90,7 +99,7 @@ export class Faults {
       this.current.delete(target);
       this.#claimed.delete(target);
       const until = monotonicMs();
-      const hasHappened = !NOT_HAPPENED.has(note);
+      const hasHappened = !NOT_HAPPENED.includes(outcomeOf({ note }));
       this.windows.push({ kind: fault.kind, target, from, until, note, hasHappened });
     }
   }
@@ -168,8 +177,40 @@ export class Faults {
     const { cell } = this.#victims;
     await cell.kill(replica);
     await this.#hold(ms);
+    return (await this.#startAgain(replica)) ?? "came back";
+  }
+
+  /**
+   * Until it serves: undefined; or what else came of it. A replica may refuse to start if it names what
+   * was damaged, now or earlier. Then the bytes are put back: nothing has run on them meanwhile, so
+   * nothing is forgotten, and all five replicas stay.
+   */
+  async #startAgain(replica: number, damage?: Damage): Promise<string | undefined> {
+    const { cell } = this.#victims;
     cell.start(replica);
-    return (await cell.served(replica)) === "stuck" ? STUCK : "came back";
+    cell.expectEnd(replica);
+    const exit = await cell.served(replica);
+    cell.expectEnd(replica, false);
+    if (exit === "stuck") return STUCK;
+    const earlier = this.#damaged.get(replica) ?? [];
+    const damages = stillThere(damage === undefined ? earlier : [...earlier, damage]);
+    if (exit === undefined) {
+      const isToStay = (each: Damage): boolean => earlier.includes(each);
+      this.#damaged.set(replica, damages.filter(isToStay));
+      return undefined;
+    }
+    const said = cell.program(replica)?.lastLines.join("\n") ?? "";
+    const named = damages.filter(({ file }) => said.includes(basename(file)));
+    const mayRefuse = exit.code === ERROR_CODES.data_damaged.exitCode && named.length > 0;
+    if (!mayRefuse) {
+      cell.addCrash(replica, exit, [...damages.map(describeDamage), said].join("\n"));
+    }
+    // The newest first: a file may have been damaged twice.
+    for (const each of damages.toReversed()) if (each.isThere()) each.undo();
+    this.#damaged.delete(replica);
+    cell.start(replica);
+    await cell.served(replica);
+    return mayRefuse ? `refused to start: ${named.map(describeDamage).join("; ")}` : "ended";
   }
 
   async #pause(program: Program | undefined, ms: number): Promise<string> {
@@ -183,18 +224,18 @@ export class Faults {
   /** One after the other, each told to end and started again, whatever else goes on. */
   async #restartAll(): Promise<string> {
     const { cell } = this.#victims;
+    let note = "";
     for (const replica of cell.replicas) {
       while (this.#claimed.has(replica)) await sleep(CLAIM_EVERY_MS);
       this.#claimed.add(replica);
       const said = cell.lines(replica).at(-1) ?? "";
       const exit = await cell.stop(replica);
       if (exit !== undefined && exit.code !== 0) cell.addCrash(replica, exit, said);
-      cell.start(replica);
-      await cell.served(replica);
+      note = (await this.#startAgain(replica)) ?? note;
       this.#claimed.delete(replica);
       if (this.#signal.aborted) break;
     }
-    return "";
+    return note;
   }
 
   async #cut(links: readonly Link[], ms: number): Promise<string> {
@@ -266,15 +307,10 @@ export class Faults {
     if (exit.code !== ERROR_CODES.disk_full.exitCode) {
       cell.addCrash(replica, exit, program.lastLines.join("\n"));
     }
-    cell.start(replica);
-    return (await cell.served(replica)) === "stuck" ? STUCK : "ended, and came back with room";
+    return (await this.#startAgain(replica)) ?? "ended, and came back with room";
   }
 
-  /**
-   * Damages a file between two starts. The replica mends it, or needs it no more, or refuses to
-   * start and names it. After a refusal the bytes are put back: nothing has run on them meanwhile,
-   * so nothing is forgotten, and all five replicas stay.
-   */
+  /** Damages a file between two starts: the replica mends it, needs it no more, or refuses to start. */
   async #damage(
     replica: number,
     fault: Fault,
@@ -283,37 +319,23 @@ export class Faults {
     const { cell } = this.#victims;
     await cell.kill(replica);
     const damage = make(cell.dataDirectory(replica));
-    const damaged = this.#damaged.get(replica) ?? new Set();
-    this.#damaged.set(replica, damaged);
-    if (damage !== undefined) damaged.add(basename(damage.file));
     await this.#hold(fault.durationMs);
-    cell.start(replica);
-    cell.expectEnd(replica);
-    const exit = await cell.served(replica);
-    if (exit === "stuck") return STUCK;
-    if (exit === undefined) {
-      cell.expectEnd(replica, false);
-      if (damage === undefined) return NO_DAMAGE;
-      const file = basename(damage.file);
-      const mustMend = fault.kind === "damaged copy";
-      const withinMs = mustMend ? this.#mendedWithinMs : NAMED_WITHIN_MS;
-      if (await this.#isNamed(replica, file, withinMs)) {
-        return `named and mended: ${file}, ${damage.how}`;
-      }
-      if (mustMend) this.unmended.push(`Replica ${replica} did not mend ${file}, ${damage.how}.`);
-      return `not needed: ${file}, ${damage.how}`;
+    const mustMend = fault.kind === "damaged copy";
+    const refused = await this.#startAgain(replica, mustMend ? undefined : damage);
+    if (refused !== undefined) return refused;
+    if (damage === undefined) return NO_DAMAGE;
+    if (fault.kind === "damaged journal") {
+      // Copies and snapshots are replaced; the journal's segments are read again at each start.
+      this.#damaged.set(replica, [...(this.#damaged.get(replica) ?? []), damage]);
     }
-    const said = cell.program(replica)?.lastLines.join("\n") ?? "";
-    const isNamed = [...damaged].some((file) => said.includes(file));
-    const mayRefuse = fault.kind !== "damaged copy";
-    const isRefusal = exit.code === ERROR_CODES.data_damaged.exitCode;
-    if (!isRefusal || !isNamed || !mayRefuse) {
-      cell.addCrash(replica, exit, `${damage?.file}: ${damage?.how}\n${said}`);
+    const described = describeDamage(damage);
+    const { copies, others } = this.#namedWithinMs;
+    const withinMs = mustMend ? copies : others;
+    if (await this.#isNamed(replica, basename(damage.file), withinMs)) {
+      return `named and mended: ${described}`;
     }
-    damage?.undo();
-    cell.start(replica);
-    await cell.served(replica);
-    return `refused to start: ${basename(damage?.file ?? "")}, ${damage?.how}`;
+    if (mustMend) this.unmended.push(`Replica ${replica} did not mend ${described}.`);
+    return `${NOT_NEEDED}: ${described}`;
   }
 
   async #isNamed(replica: number, file: string, timeoutMs: number): Promise<boolean> {
@@ -378,6 +400,17 @@ function bothWays(a: number, b: number): Link[] {
     [a, b],
     [b, a],
   ];
+}
+
+function describeDamage({ file, how }: Damage): string {
+  return `${basename(file)}, ${how}`;
+}
+
+/** Of a file that was damaged twice, the newest damage tells whether it was written since. */
+function stillThere(damages: readonly Damage[]): readonly Damage[] {
+  const newest = new Map(damages.map((damage) => [damage.file, damage]));
+  const files = new Set([...newest.values()].flatMap((each) => (each.isThere() ? each.file : [])));
+  return damages.filter(({ file }) => files.has(file));
 }
 
 /** For draws of which there are as many as the time allows. */

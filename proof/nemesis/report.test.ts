@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { FaultWindow } from "./faults.ts";
 import { readHistory } from "./history.ts";
-import { createReport, EXIT_STATUSES, type RunFacts } from "./report.ts";
+import { createReport, EVERY_KIND_FROM_S, EXIT_STATUSES, type RunFacts } from "./report.ts";
 import { FencedResource } from "./resource.ts";
+import { CLIENT_FAULTS, type FaultKind, REPLICA_FAULTS } from "./schedule.ts";
 
 const NOTHING_WRONG = { violations: [], undecided: [], nodes: 1, operations: 1 };
 
@@ -71,6 +72,25 @@ describe("a report", () => {
     expect(verdictOf(facts(stuck), history(0, 0), NOTHING_WRONG)).toBe("invalid");
     const undecided = { ...NOTHING_WRONG, undecided: ["f"] };
     expect(verdictOf(facts(), history(0, 0), undecided)).toBe("invalid");
+  });
+
+  it("is invalid when it was long enough for every kind and one never happened, and names it", () => {
+    const until = 1_000 * EVERY_KIND_FROM_S;
+    const served = history(0, 0, until);
+    const reportOf = (changes: Partial<RunFacts>) =>
+      createReport(facts({ until, ...changes }), served, NOTHING_WRONG);
+    const kinds: FaultKind[] = [...REPLICA_FAULTS, ...CLIENT_FAULTS];
+    const windows = kinds.map((kind) => ({ ...NO_ROOM, kind, hasHappened: kind !== "full disk" }));
+    const { verdict, reasons } = reportOf({ windows });
+    expect(verdict).toBe("invalid");
+    expect(reasons).toEqual([`In ${EVERY_KIND_FROM_S} s these faults never happened: full disk.`]);
+    expect(reportOf({ windows, skipped: new Map([["full disk", "not root"]]) }).verdict).toBe(
+      "passed",
+    );
+    expect(reportOf({ windows: [...windows, { ...NO_ROOM, hasHappened: true }] }).verdict).toBe(
+      "passed",
+    );
+    expect(reportOf({ windows, until: until - 1 }).verdict).toBe("passed");
   });
 
   it("counts what took effect or was read, and not that a lock was busy", () => {

@@ -1,5 +1,5 @@
 import { formatTable } from "../../packages/cli/src/table.ts";
-import type { FaultWindow } from "./faults.ts";
+import { type FaultWindow, outcomeOf } from "./faults.ts";
 import type { History, Tally } from "./history.ts";
 import type { Crash } from "./program.ts";
 import { CLIENT_FAULTS, type FaultKind, REPLICA_FAULTS } from "./schedule.ts";
@@ -8,6 +8,12 @@ import type { Judgment } from "./verdict.ts";
 /** Below it a run has shown nothing: operations that succeeded, per second of the whole run. */
 const RATE_MIN = 20;
 const FAULTS_MIN = 3;
+/**
+ * From this length on every kind must have happened. By the schedule each has had its turn by the 45th
+ * second, and five times in this; on a machine on which faults take twice as long, twice. One turn may
+ * find nothing to damage, or no need for room, so that a minute of CI is not held to it.
+ */
+export const EVERY_KIND_FROM_S = 180;
 /** Whatever is hit, a cell that nobody is served by for so long has not gone on. */
 const GAP_MS_MAX = 20_000;
 /** Files alone make the rate: what holders wrote to what their locks protect is counted by itself. */
@@ -78,8 +84,9 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
   const longestGapMs = Math.round(
     gaps.reduce((most, { from, until }) => Math.max(most, until - from), 0),
   );
-  const { verdict, reasons } = judgeRun(facts, judgment, { okPerSecond, longestGapMs });
   const kinds = [...REPLICA_FAULTS, ...CLIENT_FAULTS];
+  const faults = kinds.map((kind) => summarize(kind, facts.windows, gaps));
+  const { verdict, reasons } = judgeRun(facts, judgment, { okPerSecond, longestGapMs, faults });
   return {
     verdict,
     reasons,
@@ -90,7 +97,7 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
     operations: Object.fromEntries(history.tallies),
     errors: Object.fromEntries(history.errors),
     okPerSecond: Math.round(okPerSecond),
-    faults: kinds.map((kind) => summarize(kind, facts.windows, gaps)),
+    faults,
     longestGapMs,
     checked: { nodes: judgment.nodes, operations: judgment.operations },
     beliefs: [...history.beliefs.values()].reduce((sum, { length }) => sum + length, 0),
@@ -102,9 +109,9 @@ export function createReport(facts: RunFacts, history: History, judgment: Judgme
 function judgeRun(
   facts: RunFacts,
   judgment: Judgment,
-  served: { readonly okPerSecond: number; readonly longestGapMs: number },
+  seen: Pick<Report, "okPerSecond" | "longestGapMs" | "faults">,
 ): { verdict: Verdict; reasons: string[] } {
-  const { okPerSecond, longestGapMs } = served;
+  const { okPerSecond, longestGapMs, faults } = seen;
   const violations = [...judgment.violations, ...facts.resource.violations];
   if (violations.length > 0) return { verdict: "violation", reasons: violations };
   const crashes = facts.crashes.map(
@@ -126,8 +133,14 @@ function judgeRun(
   if (okPerSecond < RATE_MIN) {
     reasons.push(`${okPerSecond.toFixed(1)} successes a second: at least ${RATE_MIN} are wanted.`);
   }
-  const happened = facts.windows.filter(({ hasHappened }) => hasHappened).length;
+  const happened = faults.reduce((sum, { count }) => sum + count, 0);
   if (happened < FAULTS_MIN) reasons.push(`${happened} faults: at least ${FAULTS_MIN} are wanted.`);
+  const seconds = (facts.until - facts.from) / 1_000;
+  const missing = faults.filter(({ kind, count }) => count === 0 && !facts.skipped.has(kind));
+  if (seconds >= EVERY_KIND_FROM_S && missing.length > 0) {
+    const kinds = missing.map(({ kind }) => kind).join(", ");
+    reasons.push(`In ${Math.round(seconds)} s these faults never happened: ${kinds}.`);
+  }
   if (facts.resource.accepted < GUARDED_WRITES_MIN) {
     reasons.push(
       `${facts.resource.accepted} writes by holders of locks: at least ${GUARDED_WRITES_MIN} are wanted.`,
@@ -157,8 +170,8 @@ function summarize(
     }
   }
   const notes: Record<string, number> = {};
-  for (const { note } of own) {
-    const what = note.split(":")[0] ?? "";
+  for (const each of own) {
+    const what = outcomeOf(each);
     if (what !== "") notes[what] = (notes[what] ?? 0) + 1;
   }
   return { kind, count: happened.length, longestGapMs: Math.round(longest), notes };

@@ -21,6 +21,15 @@ describe("a schedule of faults", () => {
     expect(new Set(clients.map(({ kind }) => kind))).toEqual(new Set(CLIENT_FAULTS));
   });
 
+  it("gives every kind its turn, to its end, within 45 s, whatever the seed", () => {
+    for (let seed = 0; seed < 200; seed += 1) {
+      const faults = createSchedule({ ...OPTIONS, seed: `${seed}` }).flat();
+      const ended = faults.filter(({ atMs, durationMs }) => atMs + durationMs <= 45_000);
+      const kinds = new Set([...REPLICA_FAULTS, ...CLIENT_FAULTS]);
+      expect(new Set(ended.map(({ kind }) => kind))).toEqual(kinds);
+    }
+  });
+
   it("has one fault at a time in a lane", () => {
     for (const lane of createSchedule(OPTIONS)) {
       for (const [index, { atMs }] of lane.entries()) {

@@ -120,6 +120,8 @@ export class Follower {
       if (!this.#isSynchronised()) this.#follow(now, from);
       return;
     }
+    // Liveness: one after the other, or the host were told of none that come faster than it can write them.
+    if (this.#acceptor.restoring) return;
     this.#catchUp ??= this.#begin(now, from, this.#isSynchronised() ? "extend" : "follow");
     this.#catchUp.onSnapshotPart(now, message);
     this.#maybeSynchronise(now);

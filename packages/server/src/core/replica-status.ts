@@ -36,7 +36,7 @@ export function replicaStatus(facts: ReplicaFacts, now: Instant, parts: ReplicaP
     ballot: ballotText(engine.ballot ?? engine.acceptedBallot),
     promised: ballotText(engine.promised),
     chosen: engine.chosen,
-    applied: engine.delivered,
+    applied: cell.appliedIndex,
     accepted: engine.length,
     leaseLeftMs: leftMs(now, engine.leaseUntil),
     clientEpoch: cell.clientEpoch,

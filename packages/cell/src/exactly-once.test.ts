@@ -1,7 +1,7 @@
 import { NEVER } from "@cubby/base";
-import { CreateMode, type LockMode, type Request } from "@cubby/protocol";
+import { CreateMode, ERROR_CODES, type LockMode, type Request } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
-import { codeOf, Harness, setCall, TestSession } from "./test-support/harness.ts";
+import { codeOf, Harness, openCall, setCall, TestSession } from "./test-support/harness.ts";
 
 const PATH = "/ls/local/f";
 const EXCLUSIVE: LockMode = 1;
@@ -24,6 +24,47 @@ function effectfulCalls(session: TestSession, handle: Uint8Array): Partial<Reque
 }
 
 describe("exactly once (GAP-11)", () => {
+  it("tells nobody without a lease that what is on its way did not happen", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness, { leaseMs: 60_000 });
+    const { handle } = session.open(PATH);
+    const set: Request["call"] = { $case: "setContents", value: setCall(handle, "x") };
+    const requestNumber = session.next;
+    const repeat = (to: number): number =>
+      harness.send(session.envelope(set, { requestNumber }), to);
+    harness.isHeldBack = true;
+    harness.lease(1_000);
+    session.begin(set);
+    harness.advance(1_500);
+    const [early, other] = [
+      repeat(5),
+      harness.send(session.envelope({ $case: "close", value: { handle } }, { requestNumber }), 6),
+    ];
+    harness.advance(6_000);
+    expect(harness.resultOf(early)).toBeUndefined();
+    expect(codeOf(harness.resultOf(other))).toBe("invalid_argument");
+    harness.letGo();
+    expect(codeOf(harness.resultOf(early))).toBe("setContents");
+    // Still without a lease: what was done was done.
+    expect(codeOf(harness.resultOf(repeat(7)))).toBe("setContents");
+  });
+
+  it("does not say of a file that a cancelled Open made that it was not made", () => {
+    const harness = new Harness();
+    const session = new TestSession(harness);
+    const requestNumber = session.next;
+    const open: Request["call"] = { $case: "open", value: openCall(PATH) };
+    session.begin(open);
+    session.lowest = requestNumber;
+    session.begin({ $case: "cancel", value: { requestNumber } });
+    const again = codeOf(harness.resultOf(session.begin(open, { requestNumber })));
+    expect(again).toBe("request_forgotten");
+    expect(ERROR_CODES.request_forgotten.outcome).toBe("unknown");
+    expect(codeOf(new TestSession(harness).tryOpen(PATH, { create: CreateMode.NEVER }))).toBe(
+      "open",
+    );
+  });
+
   it("answers a repeated number with its one result and changes nothing", () => {
     const harness = new Harness();
     const session = new TestSession(harness);

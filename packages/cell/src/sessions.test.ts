@@ -182,6 +182,19 @@ describe("sessions", () => {
     expect(harness.cell.status(harness.now).sessions).toBe(1);
     expect(codeOf(living.tryOpen(PATH))).toBe("open");
   });
+
+  it("expire one after the other also where those before them had ended by themselves", () => {
+    const harness = new Harness();
+    const first = Array.from({ length: 1_024 }, () => new TestSession(harness, { leaseMs: 2_000 }));
+    harness.advance(100);
+    const last = new TestSession(harness, { leaseMs: 2_000 });
+    last.acquire(last.open(PATH, { hasLockDelay: true, lockDelayMs: 0 }).handle);
+    harness.isHeldBack = true;
+    for (const session of first) session.begin({ $case: "endSession", value: {} });
+    harness.advance(2_500);
+    harness.letGo();
+    expect(harness.cell.status(harness.now)).toMatchObject({ sessions: 0, locksHeld: 0 });
+  });
 });
 
 describe("an idle hour", () => {

@@ -389,7 +389,8 @@ export class ReferenceCell {
     if (target >= session.lowest + IN_FLIGHT_MAX) return failed("invalid_argument");
     const known = session.results.get(target);
     const before = known && this.resultOf(session.id, target);
-    const cancelled = failed("cancelled");
+    const hasMade = known?.result === "open" && known.created === true;
+    const cancelled = failed(hasMade ? "request_forgotten" : "cancelled");
     const mayGiveBack = known?.result === "acquire" || known?.result === "open";
     if (known !== undefined && !mayGiveBack) return { result: "cancel", released: false };
     session.results.set(target, cancelled);

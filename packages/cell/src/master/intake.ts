@@ -63,16 +63,10 @@ export class Intake {
       answers.asFact(call, failure("request_forgotten", detail));
       return false;
     }
-    const applied = session.session.resultOf(number);
-    const known = applied ?? session.answered?.get(number);
-    if (known !== undefined) {
-      this.#answerAgain(call, known, applied !== undefined);
-      return false;
-    }
-    const underWay = session.calls?.get(number);
-    if (underWay !== undefined) {
-      if (underWay.request.call?.$case === call.request.call?.$case) underWay.addCopy(call);
-      else this.#refuseOther(call);
+    if (this.isKnown(session, call)) return false;
+    const answered = session.answered?.get(number);
+    if (answered !== undefined) {
+      if (!this.#isOther(call, answered)) answers.fromState(call, answered);
       return false;
     }
     // The window alone does not bound them: what still waits may be below what was said to be lowest.
@@ -89,6 +83,21 @@ export class Intake {
       } else this.refuseOverloaded(call);
       return false;
     }
+    return true;
+  }
+
+  /** The log has its result, which it gets once more, or may have it soon: whoever is master then. */
+  isKnown(session: MasterSession, call: Call): boolean {
+    const { number } = call;
+    const applied = session.session.resultOf(number);
+    if (applied !== undefined) {
+      if (!this.#isOther(call, applied)) this.#parts.answers.asFact(call, applied);
+      return true;
+    }
+    const underWay = session.calls?.get(number);
+    if (underWay === undefined) return false;
+    if (underWay.request.call?.$case === call.request.call?.$case) underWay.addCopy(call);
+    else this.#refuseOther(call);
     return true;
   }
 
@@ -147,12 +156,10 @@ export class Intake {
   }
 
   /** A repeated number gets its one result, provided it is a number of the same call. */
-  #answerAgain(call: Call, result: Result, isApplied: boolean): void {
-    const { answers } = this.#parts;
+  #isOther(call: Call, result: Result): boolean {
     const isOther = result.$case !== "error" && result.$case !== call.request.call?.$case;
     if (isOther) this.#refuseOther(call);
-    else if (isApplied) answers.asFact(call, result);
-    else answers.fromState(call, result);
+    return isOther;
   }
 
   #refuseOther(call: Call): void {

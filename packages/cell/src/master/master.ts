@@ -142,7 +142,7 @@ export class Master {
 
   onRequest(now: Instant, from: ConnectionId, request: Request): void {
     if (this.#serving === undefined || !this.#clock.isLeaseLive(now)) {
-      this.#park(now, from, request);
+      if (!this.#isOfOneUnderWay(from, request)) this.#park(now, from, request);
       return;
     }
     const { parts, calls } = this.#serving;
@@ -161,6 +161,19 @@ export class Master {
     } else if (!session.hasAcknowledged) {
       this.#refuse(from, request, failure("stale_epoch", this.#epochDetail(request)));
     } else calls.onCall(session, new Call(session, from, request));
+  }
+
+  /**
+   * GAP-11: what is on its way may take effect without a lease as well, so nobody may be told that it
+   * did not. It has its answer, or will have it.
+   */
+  #isOfOneUnderWay(from: ConnectionId, request: Request): boolean {
+    if (this.#serving === undefined) return false;
+    const { parts, intake } = this.#serving;
+    const session = parts.sessions.get(request.sessionId);
+    if (session === undefined || session.isCondemned) return false;
+    if (request.clientEpoch !== parts.clientEpoch || !session.hasAcknowledged) return false;
+    return intake.isKnown(session, new Call(session, from, request));
   }
 
   /**
@@ -203,7 +216,11 @@ export class Master {
     // A predecessor's entry, refused; nobody here awaits it.
     if (command.paxosEpoch !== this.#paxosEpoch) return;
     const call = this.#proposals.take(command);
-    if (body?.$case === "expireSession") this.#expiriesUnderWay -= 1;
+    if (body?.$case === "expireSession") {
+      this.#expiriesUnderWay -= 1;
+      // Liveness: its session may have ended before, by itself; then nothing else makes room for the next.
+      this.#pumpExpiries();
+    }
     if (body?.$case === "setStretch") {
       serving.stretch.onApplied();
       this.#adjustStretch(now, serving);

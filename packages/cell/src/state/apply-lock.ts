@@ -82,7 +82,7 @@ export function applyEndLockDelay(state: CellState, body: EndLockDelay): void {
   if (state.namespace.delayOf(body.path)?.beganAt !== body.beganAt) return;
   const node = state.namespace.get(body.path);
   if (node === undefined) {
-    state.namespace.delayMarkers.delete(body.path);
+    state.namespace.forgetDelay(body.path);
     return;
   }
   node.lockDelay = undefined;

@@ -83,7 +83,12 @@ export function applyCancel(state: CellState, session: Session, body: Cancel): R
     stored.$case === "acquire"
       ? releaseClaim(state, session, number)
       : closeOpened(state, session, number);
-  session.storeResult(number, failure("cancelled", "The caller cancelled the request."));
+  // What it made stays, or was there for others to see: nobody may be told that it had no effect.
+  const hasMade = stored.$case === "open" && stored.value.created;
+  const told = hasMade
+    ? failure("request_forgotten", "The caller cancelled the request when it had made the file.")
+    : failure("cancelled", "The caller cancelled the request.");
+  session.storeResult(number, told);
   return cancelled(released);
 }
 

@@ -182,6 +182,46 @@ describe("apply, one command", () => {
     checkInvariants(state);
   });
 
+  it("counts a deleted name until its lock-delay is over", () => {
+    const { state, applyBody } = started();
+    state.treeBytesMax = 3 * 11;
+    const held = (name: string): string => {
+      const terms = { leaseMs: 12_000, caches: false, clientName: "" };
+      applyBody({ $case: "beginSession", value: terms });
+      const sessionId = state.appliedIndex;
+      const inOwn = (requestNumber: number, body: Body) =>
+        applyBody(body, { sessionId, requestNumber, lowestUnanswered: 1 });
+      const opened = codeOfOutcome(inOwn(1, create(name, true)));
+      const path = `/ls/local/${name}`;
+      const instance = state.namespace.get(path)?.instance ?? 0;
+      const lock = { mode: LockMode.EXCLUSIVE, wait: false, lockDelayMs: 60_000 };
+      const value = { handleId: 1, path, instance, ...lock };
+      inOwn(2, { $case: "acquireLock", value });
+      applyBody({ $case: "expireSession", value: { sessionId } });
+      return opened;
+    };
+    expect(["f", "g", "h", "i"].map(held)).toEqual(["open", "open", "open", "quota_exceeded"]);
+    expect([state.namespace.size, state.namespace.sizeBytes]).toEqual([1, 33]);
+    const restored = decodeSnapshot(encodeSnapshot(state), "local");
+    expect(restored.namespace.sizeBytes).toBe(33);
+    restored.appliedIndex = state.appliedIndex;
+    checkInvariants(restored);
+    const end = (name: string): void => {
+      const path = `/ls/local/${name}`;
+      const beganAt = state.namespace.delayOf(path)?.beganAt ?? 0;
+      applyBody({ $case: "endLockDelay", value: { path, beganAt } });
+    };
+    end("g");
+    expect(state.namespace.sizeBytes).toBe(22);
+    // Of a name that comes back the node counts, and the delay no more.
+    applyBody(create("f"), { sessionId: 2, requestNumber: 1, lowestUnanswered: 1 });
+    expect(state.namespace.sizeBytes).toBe(22);
+    end("f");
+    end("h");
+    expect(state.namespace.sizeBytes).toBe(11);
+    checkInvariants(state);
+  });
+
   it("counts handles that hold something, beside names and contents", () => {
     const { state, inSession } = started();
     const acquire = (number: number, handleId: number, name: string, lowest = 1) => {

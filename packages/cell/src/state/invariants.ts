@@ -16,6 +16,7 @@ export function checkInvariants(state: CellState): void {
     if (node.lockMode !== LockMode.FREE) locksHeld += 1;
     if (node.parent !== undefined) sizeBytes += utf8Length(path) + node.contents.length;
   }
+  for (const path of state.namespace.delayMarkers.keys()) sizeBytes += utf8Length(path);
   assert(sizeBytes === state.namespace.sizeBytes, "names and contents are counted");
   let handleBytes = 0;
   let resultBytes = 0;

@@ -13,7 +13,7 @@ export class Namespace {
    * when it is deleted. So generations never go down for a name, and deleted names cost nothing.
    */
   generationCounter = 1;
-  /** Of the names and contents of all nodes but the root. */
+  /** Of the names and contents of all nodes but the root, and of names that are in delay without one. */
   sizeBytes = 0;
   /** Lock-delay belongs to the name: what a node left that was deleted in delay. */
   readonly delayMarkers = new OrderedMap<string, LockDelay>();
@@ -65,7 +65,7 @@ export class Namespace {
     node.writeAcl = parent.writeAcl;
     node.changeAcl = parent.changeAcl;
     node.lockDelay = this.delayMarkers.get(path);
-    if (node.lockDelay !== undefined) this.delayMarkers.delete(path);
+    this.forgetDelay(path);
     this.attach(node);
     return node;
   }
@@ -92,7 +92,7 @@ export class Namespace {
     assert(node.childCount === 0, "only an empty directory is removed");
     assert(node.records === undefined, "no handle is left on a removed node");
     this.generationCounter = Math.max(this.generationCounter, node.highestGeneration);
-    if (node.lockDelay !== undefined) this.delayMarkers.set(node.path, node.lockDelay);
+    if (node.lockDelay !== undefined) this.leaveDelay(node.path, node.lockDelay);
     parent.children?.delete(baseName(node.path));
     if (parent.childCount === 0) parent.children = undefined;
     this.#nodes.delete(node.path);
@@ -100,6 +100,17 @@ export class Namespace {
     this.setContents(node, EMPTY_BYTES);
     this.sizeBytes -= utf8Length(node.path);
     node.isDeleted = true;
+  }
+
+  /** The name has no node, and is remembered all the same: it counts until its delay is over. */
+  leaveDelay(path: string, delay: LockDelay): void {
+    assert(!this.delayMarkers.has(path), "a name leaves one delay behind");
+    this.delayMarkers.set(path, delay);
+    this.sizeBytes += utf8Length(path);
+  }
+
+  forgetDelay(path: string): void {
+    if (this.delayMarkers.delete(path)) this.sizeBytes -= utf8Length(path);
   }
 
   /** Sorted by path, so that parents come before their children. */

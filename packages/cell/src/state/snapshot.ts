@@ -109,7 +109,7 @@ function readNodes(reader: ByteReader, state: CellState): void {
   for (let left = reader.varint(); left > 0; left -= 1) {
     const path = reader.string();
     const delay = readDelay(reader);
-    if (delay !== undefined) namespace.delayMarkers.set(path, delay);
+    if (delay !== undefined) namespace.leaveDelay(path, delay);
   }
 }
 

@@ -2,7 +2,7 @@ import dns from "node:dns";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { connect } from "./connect.ts";
-import { FakeReplica, until } from "./test-support/fake-replica.ts";
+import { FakeReplica, failure, until } from "./test-support/fake-replica.ts";
 
 type Looked = (error: NodeJS.ErrnoException | null, addresses: dns.LookupAddress[]) => void;
 
@@ -57,6 +57,16 @@ describe("connecting", () => {
     }
     expect(cell.state).toBe("safe");
     await until(() => replica.openSockets.length === 1);
+  });
+
+  it("says so when the master has as much at hand as it may have", async () => {
+    const detail = "The master has as many requests at hand as it may have.";
+    replica.intercept = ({ call }) =>
+      call?.$case === "createSession" ? failure("overloaded", detail) : "default";
+    const connecting = connect(replica.url, { connectTimeoutMs: 500 });
+    const full = { code: "overloaded", outcome: "not-applied", retryable: true };
+    await expect(connecting).rejects.toMatchObject(full);
+    await expect(connecting).rejects.toThrow(detail);
   });
 
   it("says that an address is wrong, though others are only full: it is no use to try again", async () => {

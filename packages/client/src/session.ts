@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { after, EMPTY_BYTES, msBetween } from "@cubby/base";
 import { CubbyError, cellRoot, checkPath, type ErrorCode, quoted } from "@cubby/protocol";
 import {
@@ -441,7 +442,8 @@ export class CubbySession implements AsyncDisposable {
       try {
         const { listener } = entry;
         const result: unknown = listener(notice);
-        if (result instanceof Promise) result.catch(warn);
+        // By what it does: in a realm of its own, as test runners make, a Promise is none of ours.
+        void Promise.resolve(result).catch(warn);
       } catch (error) {
         warn(error);
       }
@@ -449,8 +451,15 @@ export class CubbySession implements AsyncDisposable {
   }
 }
 
+/** As text, which any value has, and whose realm does not matter. */
 function warn(error: unknown): void {
-  process.emitWarning(error instanceof Error ? error : String(error));
+  let text = "a listener threw what cannot be shown";
+  try {
+    text = inspect(error);
+  } catch {
+    // Its own way to show itself threw as well: then this much is all there is to tell.
+  }
+  process.emitWarning(text);
 }
 
 function hasCode(error: unknown, code: ErrorCode): error is CubbyError {

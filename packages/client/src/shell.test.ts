@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { runInNewContext } from "node:vm";
 import { CubbyError, type Request } from "@cubby/protocol";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { connect } from "./connect.ts";
@@ -743,12 +744,17 @@ describe("late errors", () => {
       cell.onState(() => {
         throw new Error("a listener's mistake");
       });
+      // What no text can be made of, by itself; and a promise that is not of this realm.
+      cell.onState(() => {
+        throw Object.create(null);
+      });
+      cell.onState(() => runInNewContext("Promise.reject(new Error('a foreign mistake'))"));
       const fails = (): unknown => Promise.reject(new Error("a later mistake"));
       cell.onState(fails);
       cell.onState((notice) => notices.push(notice));
       await cell.close();
       expect(notices).toEqual(["closed"]);
-      await until(() => warnings.length > 1);
+      await until(() => warnings.length > 3);
     } finally {
       process.off("warning", listen);
     }

@@ -111,6 +111,8 @@ export class SessionMachine implements CallingSession {
   #control: Control | undefined;
   /** When the next KeepAlive, CreateSession or EndSession is to be sent. */
   #controlAt: Instant = NEVER;
+  /** Why this master has no session for us yet, as far as it said. */
+  #refusal: { readonly code: ErrorCode; readonly detail: string } | undefined;
   #quickKeepAlives = 0;
   #suspectAt: Instant = NEVER;
   /** When opening or closing is given up. */
@@ -211,6 +213,7 @@ export class SessionMachine implements CallingSession {
     this.#keepAlive = undefined;
     this.#control = undefined;
     this.#quickKeepAlives = 0;
+    this.#refusal = undefined;
     // There is nothing yet that belongs to an epoch: the cell may have begun anew.
     if (this.#state === "opening") this.#epoch = epoch;
     else if (epoch > this.#epoch) this.#adoptEpoch(epoch);
@@ -222,6 +225,7 @@ export class SessionMachine implements CallingSession {
   onMasterLost(now: Instant): void {
     this.#advance(now);
     this.#link = 0;
+    this.#refusal = undefined;
     this.#isGateOpen = false;
     this.#keepAlive = undefined;
     this.#control = undefined;
@@ -389,7 +393,10 @@ export class SessionMachine implements CallingSession {
       if (code === "invalid_argument" || code === "quota_exceeded" || code === "unsupported") {
         this.#ending = notApplied(code, error?.detail ?? "");
         this.#end(now, { kind: "failedToOpen", failure: this.#ending });
-      } else this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
+      } else {
+        if (code === "overloaded") this.#refusal = { code, detail: error?.detail ?? "" };
+        this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
+      }
     }
   }
 
@@ -534,7 +541,7 @@ export class SessionMachine implements CallingSession {
   }
 
   #failToOpen(now: Instant): void {
-    const { code, detail } = this.#host.explainSearch();
+    const { code, detail } = this.#refusal ?? this.#host.explainSearch();
     const withinMs = this.#options.openWithinMs;
     this.#ending = notApplied(code, `No session came about within ${withinMs} ms: ${detail}.`);
     this.#end(now, { kind: "failedToOpen", failure: this.#ending });

@@ -12,6 +12,7 @@ export const COVERAGE_CLASSES = [
   "packets more than a minute old",
   "packets queued for long",
   "replicas lost for good",
+  "replicas unsteady for good",
   "disks hung for good",
   "topologies for good",
   "elections",

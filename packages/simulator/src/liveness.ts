@@ -40,6 +40,10 @@ const LOOK_MS = 10;
 const LOOK_AT_ALL_MS = 100;
 /** Longer than any run. */
 const HANGS_MS = 1e9;
+/** Of replicas that the core must do without, those that are neither there nor gone. */
+const UNSTEADY_RATE = 0.5;
+/** Shorter than an election timeout, as long, and as long as a master's lease. */
+const FLAP_PERIODS_MS = [40, 150, 500, 2_000];
 /** 22: changes of leader while nothing is wrong, and the load is full. One may be on its way. */
 const ELECTIONS_MAX = 3;
 /** Two, and one that is being written. */
@@ -187,11 +191,24 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   return led;
 }
 
-/** Of the others, a quorum is left: they must do without it, whether it is dead, deaf or dumb. */
+/** Of the others, a quorum is left: they must do without it, whether it is dead, deaf, dumb or unsteady. */
 function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
   const { network, plan } = world;
   const { id } = replica;
   const how = pick(rng, ["down", "cut off", "deaf", "dumb"]);
+  // Drawn apart, so that what else a seed draws stays as it is.
+  const unsteady = rng.fork(`unsteady ${id}`);
+  // A master of whom that is true lasts for as long as it happens to, and serves as it can.
+  const isAside = ![undefined, replica].includes(world.master());
+  if (unsteady.chance(UNSTEADY_RATE) && isAside) {
+    world.coverage.add("replicas unsteady for good");
+    replica.isUnsteady = true;
+    const loses = unsteady.chance(0.5);
+    world.chart?.(`---- from now on r${id} ${loses ? "loses packets" : "comes and goes"}`);
+    if (loses) network.lose(linksOf(id, plan.replicas), pick(unsteady, [0.1, 0.5]));
+    else flapForGood(world, unsteady, id);
+    return;
+  }
   world.coverage.add("replicas lost for good");
   if (how === "down") {
     replica.staysDown = true;
@@ -204,6 +221,30 @@ function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
       ([from, to]) => !(how === "deaf" && to !== id) && !(how === "dumb" && from !== id),
     ),
   );
+}
+
+/** N3: its links come and go, all at once or each by itself: the known way into a livelock. */
+function flapForGood({ network, plan, time }: World, rng: Rng, id: number): void {
+  const others = Array.from({ length: plan.replicas }, (_, i) => i + 1).filter(
+    (each) => each !== id,
+  );
+  const isWhole = rng.chance(0.5);
+  const groups = isWhole ? [others] : others.map((other) => [other]);
+  const periodMs = pick(rng, FLAP_PERIODS_MS);
+  for (const group of groups) {
+    const links = group.flatMap((other): [number, number][] => [
+      [id, other],
+      [other, id],
+    ]);
+    const flap = (): void => {
+      const heal = network.cutAll(links);
+      time.after(periodMs, () => {
+        heal();
+        time.after(periodMs, flap);
+      });
+    };
+    time.after(rng.below(2 * periodMs), flap);
+  }
 }
 
 /** One disk answers no more, for good: that of the master, if there is one. */
@@ -344,7 +385,8 @@ function whoIsBehind(world: World, target: number): string | undefined {
     const isReached = !world.network.isCut(master.id, replica.id);
     const isHeard = !world.network.isCut(replica.id, master.id);
     const isHung = replica.diskMs !== undefined;
-    if (!replica.isUp || replica.isWiped || isHung || !isReached || !isHeard) continue;
+    if (!replica.isUp || replica.isWiped || replica.isUnsteady) continue;
+    if (isHung || !isReached || !isHeard) continue;
     const applied = appliedOf(replica);
     if (applied >= target) continue;
     return `replica ${replica.id} has applied ${applied}, and replica ${master.id} had ${target} long ago`;

@@ -14,6 +14,8 @@ type Link = {
   /** What comes before this instant stays in the pipe, and then all comes at once. */
   cloggedUntil: number;
   extraMs: number;
+  /** Of packets, besides what the plan has lost. */
+  lossRate: number;
   /** What is under way at most; what else is sent is lost. */
   capacity: number;
   underWay: number;
@@ -101,6 +103,11 @@ export class Network {
     link.capacity = capacity;
   }
 
+  /** These lose so many of their packets, also when all else is well. */
+  lose(links: readonly (readonly [EndId, EndId])[], rate: number): void {
+    for (const [from, to] of links) this.#link(from, to).lossRate = rate;
+  }
+
   /** No more faults; what is in the pipes arrives, old packets included. */
   healAll(): void {
     this.isFaulty = false;
@@ -120,6 +127,7 @@ export class Network {
       this.#happened("N5-narrow-link");
       return;
     }
+    if (link.lossRate > 0 && this.#rng.chance(link.lossRate)) return;
     if (!this.isFaulty) {
       this.#deliverLater(link, bytes, deliver);
       return;
@@ -217,6 +225,7 @@ export class Network {
       cuts: 0,
       cloggedUntil: 0,
       extraMs: 0,
+      lossRate: 0,
       capacity,
       underWay: 0,
       lastArrival: 0,

@@ -112,6 +112,8 @@ export class ReplicaProcess implements CellObserver {
   readonly tampered = new Set<string>();
   /** A snapshot was among them, and the whole file went: nothing of it is left to be named. */
   hasLostSnapshot = false;
+  /** For good its links lose much, or come and go. */
+  isUnsteady = false;
   /** Down for good: whoever restarts processes has given up on this one. */
   staysDown = false;
   /** Requests handed to the disk and not completed: the moment at which a crash hurts most. */

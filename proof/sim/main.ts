@@ -113,7 +113,9 @@ async function playOne(args: Arguments, task: SeedTask): Promise<number> {
   const crew = new Crew(file, 1, { onChart: (lines) => lines.forEach(print) });
   try {
     const result = await crew.seed(task);
-    print(args.isJson ? JSON.stringify(result) : formatSeed(result));
+    const where = { commit: commit(), node: process.versions.node };
+    if (args.isJson) print(JSON.stringify({ ...where, ...result }));
+    else print(`${formatSeed(result)}\n  at ${where.commit} on Node ${where.node}`);
     return statusOf(result);
   } finally {
     await crew.leave();

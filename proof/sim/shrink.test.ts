@@ -31,6 +31,12 @@ function resultOf(task: SeedTask, rule: string | undefined): RunResult {
 }
 
 describe("shrinking a failure", () => {
+  test("leaves a hang as it is: each try would take as long again", async () => {
+    const failed = resultOf(TASK, "hang");
+    const run = (): Promise<RunResult> => Promise.reject(new Error("is not tried"));
+    expect(await shrink(failed, TASK, run)).toEqual({ task: TASK, result: failed, tries: 0 });
+  });
+
   test("leaves what it takes, and nothing else", async () => {
     const run = async (task: SeedTask): Promise<RunResult> => {
       const { without = [], replicas = 5, clients = 4 } = task;

@@ -69,6 +69,23 @@ describe("the checker of durability (2)", () => {
     expect(check).toThrow(/only 1 of 2 disks hold it/);
   });
 
+  it("takes a damaged disk for one that holds what it has called durable, and no more", () => {
+    const { world, check } = written();
+    const [damaged, behind] = world.replicas.filter((each) => each !== world.master());
+    if (damaged === undefined || behind === undefined) throw new Error("three replicas");
+    for (const name of damaged.disk.names()) {
+      if (name.startsWith("segment-")) damaged.disk.content(name).fill(7, 4_096, 8_192);
+    }
+    damaged.tampered.add("segment");
+    check();
+    damaged.crash("power loss");
+    const before = behind.disk.copy();
+    world.time.runTo(6_000);
+    check();
+    behind.disk = before;
+    expect(check).toThrow(/only 1 of 2 disks hold it/);
+  });
+
   it("finds a disk that would recover nothing and was not damaged (24)", () => {
     const { world, check } = written();
     const [replica] = world.replicas;

@@ -32,13 +32,16 @@ export class DurabilityChecker {
     if (command === undefined) return;
     const quorum = quorumOf(this.#replicas.length);
     const votes: Vote[] = [];
-    // A damaged or lost disk held it: what was tampered with later is no fault of the log.
+    // What was tampered with later is no fault of the log: a damaged or lost disk held what it called durable.
     let holding = 0;
     for (const replica of this.#replicas) {
       const lostAt = this.#lostAt.get(replica);
       const isLost = lostAt !== undefined;
       const vote = isLost ? undefined : voteOf(this.#logOn(replica), index, command);
-      if (isLost ? index <= lostAt : vote?.holds !== false) holding += 1;
+      const held = isLost
+        ? index <= lostAt
+        : (vote?.holds ?? index <= this.#log.heldUpTo(replica.id));
+      if (held) holding += 1;
       if (vote !== undefined) votes.push(vote);
     }
     if (holding < quorum) {
@@ -57,8 +60,7 @@ export class DurabilityChecker {
     for (const replica of this.#replicas) {
       const isOut = replica.isLost || replica.isWiped;
       if (!isOut || this.#lostAt.has(replica)) continue;
-      const held = Math.max(this.#log.newest, this.#log.acceptedLength(replica.id));
-      this.#lostAt.set(replica, held);
+      this.#lostAt.set(replica, this.#log.heldUpTo(replica.id));
     }
   }
 

@@ -24,6 +24,7 @@ export class LogChecker {
   /** The index before each, since slots of the engine itself are skipped. */
   readonly #previous = new Map<number, number>();
   readonly #hashes = new Map<number, string>();
+  readonly #led = new Set<number>();
   readonly #vows = new Map<number, Vows>();
   /** Which life of which replica proposed in a ballot. */
   readonly #proposers = new Map<string, string>();
@@ -68,9 +69,14 @@ export class LogChecker {
     }
   }
 
-  /** How much of its log a replica ever called durable. */
-  acceptedLength(replica: number): number {
-    return this.#vows.get(replica)?.acceptedLength ?? 0;
+  onLeads(replica: number): void {
+    this.#led.add(replica);
+  }
+
+  /** How far its log was durable at the most: as far as it said; who has led need not have said it. */
+  heldUpTo(replica: number): number {
+    const said = this.#vows.get(replica)?.acceptedLength ?? 0;
+    return this.#led.has(replica) ? Math.max(this.newest, said) : said;
   }
 
   knowsState(index: number): boolean {

@@ -31,6 +31,17 @@ describe("the checker of pace", () => {
     }).toThrow(/r1 to r2 nack was sent 2001 times/);
     for (let ms = 0; ms < 900; ms += 0.25) pace.onPacket(1, 2, "accept", ms);
   });
+
+  it("finds replicas that tell each other more than happens, while all is calm (23)", () => {
+    const tell = (times: number, happened: number): void => {
+      const pace = new PaceChecker();
+      pace.beginCalm();
+      for (let i = 0; i < times; i += 1) pace.onPacket(1, 2, "accept", i);
+      pace.endCalm(happened);
+    };
+    tell(600, 100);
+    expect(() => tell(601, 100)).toThrow(/r1 to r2 accept was sent 601 times in a calm/);
+  });
 });
 
 function requestOf($case: string, requestNumber: number): Request {

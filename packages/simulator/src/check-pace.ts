@@ -25,6 +25,12 @@ const TOLD_PER_SECOND_MAX: Partial<Record<PaxosMessage["kind"], number>> = {
   genesisComplete: ANSWERS_PER_SECOND_MAX,
   leaseRelease: 60,
 };
+/** In a calm of seconds, of each kind over each link: rounds of leases and heartbeats, and what is done. */
+const TOLD_IN_CALM = 200;
+const TOLD_FOR_EACH = 4;
+/** Each part is asked for when the last one is there: who is far behind gets as many as the link takes. */
+const PARTS: ReadonlySet<string> = new Set(["fetch", "logPart", "snapshotPart"]);
+const PARTS_IN_CALM_MAX = 8_000;
 const SECOND_MS = 1_000;
 
 const SENDS_REMEMBERED_MAX = 4_096;
@@ -37,6 +43,8 @@ export class PaceChecker {
   readonly #wakes = new Map<string, Count>();
   readonly #sends = new Map<string, Count>();
   readonly #packets = new Map<string, Count>();
+  /** Of the calm that it is, by link and kind. */
+  #calmPackets: Map<string, number> | undefined;
 
   onWake(process: string, now: number): void {
     const count = countIn(this.#wakes, process, now);
@@ -52,8 +60,30 @@ export class PaceChecker {
     countStorm(this.#sends, `${process} ${call.$case} ${sessionId}${what}`, now, max);
   }
 
+  /** From here on what replicas tell each other is held against what happens meanwhile. */
+  beginCalm(): void {
+    this.#calmPackets = new Map();
+  }
+
+  /** So many commands were chosen since, or calls answered. */
+  endCalm(happened: number): void {
+    const packets = this.#calmPackets ?? [];
+    this.#calmPackets = undefined;
+    for (const [name, count] of packets) {
+      const kind = name.slice(name.lastIndexOf(" ") + 1);
+      const max = PARTS.has(kind) ? PARTS_IN_CALM_MAX : TOLD_IN_CALM + TOLD_FOR_EACH * happened;
+      if (count <= max) continue;
+      const detail = `${name} was sent ${count} times in a calm, in which ${happened} commands or calls were done`;
+      throw new Violation(23, "no-storm", detail);
+    }
+  }
+
   /** Once all is well. */
   onPacket(from: number, to: number, kind: PaxosMessage["kind"] | undefined, now: number): void {
+    if (this.#calmPackets !== undefined) {
+      const name = `r${from} to r${to} ${kind ?? "?"}`;
+      this.#calmPackets.set(name, (this.#calmPackets.get(name) ?? 0) + 1);
+    }
     const max = kind === undefined ? undefined : TOLD_PER_SECOND_MAX[kind];
     if (max !== undefined) countStorm(this.#packets, `r${from} to r${to} ${kind}`, now, max);
   }

@@ -40,6 +40,14 @@ export class Faults {
     for (const kind of OF_WHOLE_RUNS) if (plan.kinds.has(kind)) coverage.add(`fault ${kind}`);
     this.#startAtClients();
     const { failpointRate, kinds } = this.world.plan;
+    // Drawn apart, so that what else a seed draws stays as it is.
+    const races = this.rng.fork("snapshot races");
+    if (kinds.has("M2-snapshot-races") && races.chance(RACES_RATE)) {
+      this.world.onSnapshotFile = (replica) => {
+        if (this.#isOver || replica.isServing || !races.chance(HELD_UP_RATE)) return;
+        this.after(0, () => holdUpSnapshot(this, races, replica));
+      };
+    }
     const local = [...kinds].filter((kind) => AT_A_MOMENT[kind] !== undefined);
     if (local.length === 0 || failpointRate === 0) return;
     this.world.onMoment = (replica, moment) => {
@@ -136,8 +144,8 @@ export class Faults {
   #spoilRecovery(replica: ReplicaProcess): void {
     const { coverage, plan } = this.world;
     if (plan.kinds.has("C1-crash-in-recovery") && this.rng.chance(0.4)) {
-      replica.crashInRecovery(this.rng.below(40));
-      coverage.add("fault C1-crash-in-recovery");
+      const wasCut = replica.crashInRecovery(this.rng.below(40));
+      if (wasCut) coverage.add("fault C1-crash-in-recovery");
     }
     if (plan.kinds.has("D5-io-error") && this.rng.chance(0.2)) {
       const changes = this.rng.below(CHANGES_OF_RECOVERY);
@@ -231,6 +239,9 @@ const ONLY_AT: Partial<Record<FaultKind, Moment>> = {
 const LOST_REPLY_RATE = 0.03;
 const LOSERS_CRASH_RATE = 0.1;
 const HOLDER_GONE_RATE = 0.1;
+/** Of runs with races of snapshots, and of the snapshots in these. */
+const RACES_RATE = 0.4;
+const HELD_UP_RATE = 0.1;
 /** Longer than any lease that is drawn, and its delay. */
 const HOLDERS_PAUSE_MS = 20_000;
 
@@ -475,13 +486,15 @@ function clog(faults: Faults): boolean {
   const ids = world.replicas.map(({ id }) => id);
   const ends = [...ids, ...world.clients.map(({ id }) => -id)];
   const from = pick(rng, ends);
+  let clogged = 0;
   // Swizzle: links of one end stop one after the other, and go on in another order.
   for (const to of ids) {
     if (to === from || !rng.chance(0.6)) continue;
+    clogged += 1;
     const ms = rng.between(50, 3_000);
     faults.after(rng.below(300), () => world.network.clog(from, to, ms));
   }
-  return true;
+  return clogged > 0;
 }
 
 /** One link between replicas, all into one of them, what a client hears, or links with little room. */
@@ -611,6 +624,7 @@ function staleSector(faults: Faults): boolean {
       }
       content.set(first.subarray(at, at + SECTOR), at);
       replica.tampered.add(name);
+      replica.hasStaleSector = true;
       faults.happened("D4-stale-sector");
       rebootSoon(faults, replica);
     });
@@ -680,6 +694,18 @@ function slowDown(faults: Faults, replica: ReplicaProcess): void {
   faults.after(pick(faults.rng, [500, 3_000, 8_000]), () => {
     replica.diskMs = undefined;
   });
+}
+
+/** M2: its snapshot takes long to write, and it is behind by then, so that a peer has another one for it. */
+function holdUpSnapshot(faults: Faults, rng: Rng, replica: ReplicaProcess): void {
+  if (!replica.isUp) return;
+  replica.diskMs = pick(rng, [600, 2_500]);
+  replica.slowFiles = "snapshot-";
+  faults.after(10_000, () => {
+    replica.diskMs = undefined;
+  });
+  cutFor(faults, linksOf(replica.id, faults.world.plan.replicas), pick(rng, [700, 3_000]));
+  faults.world.coverage.add("snapshots held up");
 }
 
 /** M1, as far as there is any: the master is asked to let another one lead. */

@@ -54,7 +54,7 @@ const BULKY_FACTOR = 4;
 /** And where segments are. */
 const LONG_SEGMENTS_FACTOR = 2;
 /** 23: of all processes together; a cell under the heaviest load that is drawn stays far below. */
-const EVENTS_PER_MS_MAX = 400;
+const EVENTS_PER_MS_MAX = 40;
 
 /**
  * The faults are over, or have become permanent: a core of replicas is healed and demanded life of
@@ -113,6 +113,7 @@ export function awaitLiveness(world: World, rng: Rng, coreEventsMin: number): vo
   if (perMs > EVENTS_PER_MS_MAX) {
     throw new Violation(23, "no-storm", `${perMs.toFixed(1)} events a ms after the faults`);
   }
+  demand(world, masterWithinMs, 22, "a-master", () => world.master() !== undefined, core);
   // Entry by entry over slow links even a leaf that is well takes longer than the watch.
   const end = world.time.now + (isPiecemeal ? PIECEMEAL_WITHIN_MS : 0);
   while (whoIsBehind(world, watched) !== undefined && world.time.now < end) {
@@ -325,10 +326,16 @@ function watch(world: World, coreEventsMin: number, healedAt: number): void {
   let end = began + WATCH_LOADED_MS_MAX;
   let nextLook = 0;
   let isCalm = false;
+  const done = (): number => world.log.newest + clientChecker.acknowledged;
+  let doneBefore: number | undefined;
   world.calm = 1;
   do {
     if (time.now < nextLook) continue;
     nextLook = time.now + LOOK_MS;
+    if (isCalm && doneBefore === undefined && time.now >= end - CALM_ALONE_MS) {
+      doneBefore = done();
+      world.pace.beginCalm();
+    }
     // One that began under the load may end a little later.
     if (!isCalm || time.now < end - CALM_ALONE_MS) electedLoaded = coverage.of("elections");
     if (!isCalm || time.now < settledAt) lapsedBefore = coverage.of("jeopardies");
@@ -340,6 +347,7 @@ function watch(world: World, coreEventsMin: number, healedAt: number): void {
     end = time.now + WATCH_CALM_MS;
   } while (time.step(end));
   clientChecker.onGranted = undefined;
+  world.pace.endCalm(done() - (doneBefore ?? 0));
   const elections = coverage.of("elections") - electedBefore;
   const lapsed = coverage.of("jeopardies") - lapsedBefore;
   if (elections === 0 && lapsed > 0) {

@@ -50,6 +50,8 @@ export interface ReplicaHouse {
   onResumed(): void;
   /** Its disk is what a crash left of it. */
   onCrashed(process: ReplicaProcess): void;
+  /** It begins to write a snapshot, its own or a peer's. */
+  onSnapshotFile: ((process: ReplicaProcess) => void) | undefined;
   /** The process has ended; by itself if a reason is given. */
   onStopped(process: ReplicaProcess, ended: ReplicaOutput["ended"]): void;
 }
@@ -112,6 +114,8 @@ export class ReplicaProcess implements CellObserver {
   readonly tampered = new Set<string>();
   /** A snapshot was among them, and the whole file went: nothing of it is left to be named. */
   hasLostSnapshot = false;
+  /** A sector holds again what it held before: the header of a segment may be an older one. */
+  hasStaleSector = false;
   /** For good its links lose much, or come and go. */
   isUnsteady = false;
   /** Down for good: whoever restarts processes has given up on this one. */
@@ -214,12 +218,13 @@ export class ReplicaProcess implements CellObserver {
     return drive(disk, recover(this.#recovery));
   }
 
-  /** A recovery that ends after so many disk requests, by a crash. */
-  crashInRecovery(requests: number): void {
+  /** A recovery that ends after so many disk requests, by a crash; false when it took fewer. */
+  crashInRecovery(requests: number): boolean {
     assert(this.replica === undefined, "a replica is started once");
     this.life += 1;
-    driveFor(this.disk, recover(this.#recovery), requests);
+    const result = driveFor(this.disk, recover(this.#recovery), requests);
     this.disk = this.disk.crash(this.#rng, this.#rng.chance(0.3) ? KILLED : STOPPED);
+    return result === undefined;
   }
 
   /** A recovery of which a change to the disk fails, if it makes so many: true. Its machine may go as well. */
@@ -355,6 +360,7 @@ export class ReplicaProcess implements CellObserver {
     const { disk, life } = this;
     const { id, kind } = request;
     const file = "file" in request ? request.file : "";
+    if (kind === "create" && file.startsWith("snapshot-")) this.#house.onSnapshotFile?.(this);
     const slowMs = file.startsWith(this.slowFiles) ? this.diskMs : undefined;
     const delayMs = slowMs ?? 0.1 + this.#rng.below(300) / 1000;
     if (kind === "write") this.pendingWrites += 1;

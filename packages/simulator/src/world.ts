@@ -51,6 +51,8 @@ const ELECTION_IS_NEWS_MS = 500;
 const MASTER_LOOK_MS = 20;
 /** State is compared at every so-manieth index. */
 const COMPARED_ONE_IN = 40;
+/** With more of them the whole state is walked at those indices only, and not at each grant of a lock. */
+const WALKED_SESSIONS_MAX = 100;
 const SNAPSHOTS_COMPARED_ONE_IN = 5;
 
 /** What a recovery tells of, and goes on: nothing but damage is a cause for it. */
@@ -78,7 +80,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   readonly #durability: DurabilityChecker;
   readonly #leases: LeaseChecker;
   readonly #expiry: ExpiryChecker;
-  readonly #pace = new PaceChecker();
+  readonly pace = new PaceChecker();
   readonly #askedAnew = new AskedAnew();
   /** Where reads ask a quorum, or may. */
   readonly #quorumReads: QuorumReadChecker | undefined;
@@ -90,6 +92,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
   calm = 1;
   /** Told when a replica does something that matters: where a fault hurts most. */
   onMoment: ((replica: ReplicaProcess, moment: Moment) => void) | undefined;
+  /** Told of a replica that begins to write a snapshot, its own or a peer's. */
+  onSnapshotFile: ((replica: ReplicaProcess) => void) | undefined;
   /** Told of a client that has just come by a lock. */
   onHeld: ((client: ClientProcess) => void) | undefined;
   /** Told of a replica that ended by itself and may be started again, as supervisors are. */
@@ -177,7 +181,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const target = this.replica(to);
     const kind = messageKindOf(bytes);
     this.chart?.(`${this.#at()}  r${from.id} --> r${to}  ${kind ?? "?"} (${bytes.length} bytes)`);
-    if (!this.network.isFaulty) this.#pace.onPacket(from.id, to, kind, this.time.now);
+    if (!this.network.isFaulty) this.pace.onPacket(from.id, to, kind, this.time.now);
     if (kind === "leaseRequest") this.#onLeaseRequest(from, decodeMessage(bytes));
     const id = from.id as Extract<ReplicaInput, { kind: "peerFrame" }>["from"];
     const deliver = (arrived: Uint8Array): void => {
@@ -212,7 +216,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.#expiry.onKeepAlive(input.request);
     }
     this.#quorumReads?.onInput(process.id, input);
-    if (input.kind === "wake") this.#pace.onWake(`r${process.id}`, this.time.now);
+    if (input.kind === "wake") this.pace.onWake(`r${process.id}`, this.time.now);
     // Whoever is about to hear that it was suspended relies on nothing before it has.
     if (this.time.now >= this.#masterLookAt && input.kind !== "suspended") {
       this.#masterLookAt = this.time.now + MASTER_LOOK_MS;
@@ -244,6 +248,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (MOMENTS.has(trace.kind)) this.onMoment?.(process, trace.kind);
     if (trace.kind === "leading") {
       this.electedAt = this.time.now;
+      this.log.onLeads(process.id);
       this.#lookUpAt = this.time.now;
     }
     if (CLAIMS.has(trace.kind)) this.master();
@@ -277,10 +282,10 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     if (this.suspects.has(process.id)) {
       // A segment whose old header came back is missed, and only the directory can be named; a snapshot
       // that is gone, only what rests on it.
-      const wasDamaged = process.tampered.size > 0 || process.hasLostSnapshot;
+      const mayBeMissed = process.hasStaleSector || process.hasLostSnapshot;
       const isNamed = damages.some(
         ({ file, kind }) =>
-          (file === "." && wasDamaged) ||
+          (file === "." && mayBeMissed) ||
           process.wasTampered(file) ||
           (kind === "unreachable" && process.hasLostSnapshot),
       );
@@ -316,7 +321,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       this.coverage.add("directories refused");
       return;
     }
-    this.coverage.add("fsync errors");
+    const isOfWrite = ended.detail.startsWith("write of ");
+    this.coverage.add(isOfWrite ? "fsync errors" : "other errors of disks");
     this.supervise?.(process);
   }
 
@@ -329,7 +335,11 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     const { index, command } = applied;
     if (this.log.onApplied(process.id, applied)) {
       this.#onNewCommand(index, command);
-      this.cellChecker.onCounts(cell.status(process.localNow()), index);
+      const status = cell.status(process.localNow());
+      this.cellChecker.onCounts(status, index);
+      // 13: who holds what, and not only how many do.
+      const isNews = this.reference.granted !== undefined && status.sessions <= WALKED_SESSIONS_MAX;
+      if (isNews) cell.checkInvariants();
     }
     const isOfSnapshot = index % SNAPSHOTS_COMPARED_ONE_IN === 0 && this.log.knowsState(index);
     if (index % COMPARED_ONE_IN !== 0 && !isOfSnapshot) return;
@@ -405,7 +415,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
 
   send(process: ClientProcess, connection: ConnectionId, request: Request): void {
     this.chart?.(`${this.#at()}  ${process.name} --> ${describeRequest(request)}`);
-    this.#pace.onSend(process.name, request, this.time.now);
+    this.pace.onSend(process.name, request, this.time.now);
     this.#onNumber(process, request);
     this.lane.send(process, connection, request);
   }
@@ -430,7 +440,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.hash.number(this.time.now);
     this.hash.number(-process.id);
     this.hash.text(input.kind);
-    if (input.kind === "wake") this.#pace.onWake(process.name, this.time.now);
+    if (input.kind === "wake") this.pace.onWake(process.name, this.time.now);
     if (this.chart !== undefined && input.kind === "reply") {
       this.chart(`${this.#at()}  ${process.name} <-- ${describeReply(input.reply)}`);
     }

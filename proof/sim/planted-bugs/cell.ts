@@ -54,23 +54,12 @@ export const CELL_BUGS: readonly PlantedBug[] = [
   {
     name: "map-order-after-restore",
     class: "P16",
-    file: SNAPSHOT,
-    find: "const hash = checksum64(writer.written());",
-    replace: "const hash = checksum64(writer.written()) + [...state.namespace.paths()].join();",
-    why: "what replicas compare depends on the order of a Map, which a restored one has differently",
-    expects: [5],
+    file: "packages/base/src/ordered-map.ts",
+    find: "    if (this.#isSorted) return this.#keys;\n    const added",
+    replace: "    if (!this.#isSorted) return this.#keys;\n    const added",
+    why: "a directory is listed in the order of a Map, which a restored one has differently",
+    expects: [9, 5],
     isQuick: true,
-    also: [
-      {
-        file: NAMESPACE,
-        find: "  sortedPaths(): string[] {",
-        replace: `  paths(): IterableIterator<string> {
-    return this.#nodes.keys();
-  }
-
-  sortedPaths(): string[] {`,
-      },
-    ],
   },
   {
     name: "followers-apply-otherwise",
@@ -197,7 +186,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     find: "if (state.namespace.delayOf(body.path)?.beganAt !== body.beganAt) return;",
     replace: "",
     why: "the end of an earlier lock-delay ends the one that has begun since",
-    expects: [20, 9],
+    expects: [20, 9, 13],
     also: [
       {
         file: DELAY_TIMERS,
@@ -240,7 +229,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     find: "for (const record of records) endOpener(state, session, record);",
     replace: "if (!end.hasFailed) for (const record of records) endOpener(state, session, record);",
     why: "the ephemeral nodes of an expired session stay",
-    expects: [13, 20],
+    expects: [13, 20, 0],
   },
   {
     name: "session-ids-reused",
@@ -332,6 +321,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "",
     why: "who waits for a lock is not told when it becomes free",
     expects: [23],
+    isQuick: true,
   },
   {
     name: "deposed-master-says-not-applied",
@@ -480,6 +470,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
     replace: "lockDelayMs: 0,",
     why: "a lock that is opened and not created has no lock-delay, whatever its Open asks for",
     expects: [20],
+    isQuick: true,
   },
   {
     name: "lock-delay-longer-after-fail-over",
@@ -547,6 +538,7 @@ export const CELL_BUGS: readonly PlantedBug[] = [
   return isLast && node.lockMode === LockMode.FREE ? undefined : sequencerProblem(state, token);`,
     why: "a sequencer is valid until somebody else is granted the lock",
     expects: [14],
+    isQuick: true,
   },
   {
     name: "cancel-undoes-what-is-done",

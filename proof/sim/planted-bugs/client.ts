@@ -45,6 +45,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     return after(this.#deadline, 1_500);`,
     why: "a lock counts as held for a while after the session's lease is over",
     expects: [16, 18],
+    isQuick: true,
   },
   {
     name: "retries-under-a-new-number",
@@ -84,7 +85,7 @@ export const CLIENT_BUGS: readonly PlantedBug[] = [
     find: "lowestUnanswered(): number {\n    return this.#lowest;",
     replace: "lowestUnanswered(): number {\n    return this.#nextNumber - 1;",
     why: "the client lets go of results that it has not got yet",
-    expects: [10, 23],
+    expects: [10, 23, 9],
   },
   {
     name: "idle-master-believed",

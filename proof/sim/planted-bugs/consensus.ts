@@ -27,6 +27,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     replace: 'this.#outbox.send(to, { kind: "accepted", ballot, length });',
     why: "a follower says accepted before its log is on the disk",
     expects: [2, 1],
+    isQuick: true,
   },
   {
     name: "leader-counts-itself-early",
@@ -56,7 +57,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
       return;
     }`,
     why: "a directory that was formatted anew votes under its old replica id, unchecked by its peers",
-    expects: [3, 4, 0],
+    expects: [3, 4, 0, 24],
     also: [
       {
         file: REPLICA,
@@ -262,6 +263,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     replace: "",
     why: "whoever misses the leader takes over, though others reach it: the ends of a chain in turn",
     expects: [22, 23],
+    isQuick: true,
   },
   {
     name: "accept-never-repeated",

@@ -84,7 +84,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     find: "const bad = firstBad(sectors, extent, !isTail);",
     replace: "const bad = firstBad(sectors, extent, false);",
     why: "a lost sector in the middle is taken for a torn tail, and all behind it is cut",
-    expects: [3, 24, 1],
+    expects: [3, 24, 1, 2],
     also: [
       {
         file: SCAN,
@@ -277,5 +277,6 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     replace: "    parts.push(part);",
     why: "a snapshot counts as damaged whenever it is read back",
     expects: [24],
+    isQuick: true,
   },
 ];

@@ -74,6 +74,7 @@ export const LEASE_BUGS: readonly PlantedBug[] = [
     replace: "grantMaxMs >= 0 || alone",
     why: "an acceptor that restarted promises at once, whatever it granted before",
     expects: [3, 8, 9],
+    isQuick: true,
   },
   {
     name: "promises-despite-a-grant",

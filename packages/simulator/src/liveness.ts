@@ -200,8 +200,8 @@ function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
   // Drawn apart, so that what else a seed draws stays as it is.
   const unsteady = rng.fork(`unsteady ${id}`);
   // A master of whom that is true lasts for as long as it happens to, and serves as it can.
-  const isAside = ![undefined, replica].includes(world.master());
-  if (unsteady.chance(UNSTEADY_RATE) && isAside) {
+  const master = world.master();
+  if (unsteady.chance(UNSTEADY_RATE) && master !== undefined && master !== replica) {
     world.coverage.add("replicas unsteady for good");
     replica.isUnsteady = true;
     const loses = unsteady.chance(0.5);

@@ -36,6 +36,18 @@ describe("the network between replicas", () => {
     expect(spoiled.some(({ length }) => length !== 4)).toBe(true);
   });
 
+  it("loses packets of a link that is bad for good, and of no other, once all is healed", () => {
+    const of = (to: number): number => {
+      const bad = (network: Network): void => {
+        network.healAll();
+        network.lose([[1, to]], 0.5);
+      };
+      return play({}, 250, bad).arrivals.length;
+    };
+    expect(of(2)).toBeLessThan(160);
+    expect(of(3)).toBe(250);
+  });
+
   it("lets no more through a thin link than fits, each packet behind those before it", () => {
     const { arrivals } = play({ linkBytesPerMs: 0.02, jitterMs: 0 }, 3);
     expect(arrivals.map(({ at }) => Math.round(at))).toEqual([200, 400, 600]);

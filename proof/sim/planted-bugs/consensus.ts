@@ -82,7 +82,7 @@ export const CONSENSUS_BUGS: readonly PlantedBug[] = [
     find: "if (sameBallot(promise.acceptedBallot, this.ballot)) {",
     replace: "if (promise.length > 0) {",
     why: "what a follower accepted in an older ballot counts as accepted in the leader's",
-    expects: [1, 2],
+    expects: [1, 2, 23],
   },
   {
     name: "longest-log-wins",

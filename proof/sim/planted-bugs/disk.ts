@@ -213,7 +213,7 @@ export const DISK_BUGS: readonly PlantedBug[] = [
     find: "this.#snapshot = { slot: index, bytes };",
     replace: "this.#snapshot = { slot: index - 1, bytes };",
     why: "a snapshot says that it is one slot older than its state, which is applied again on it",
-    expects: [5, 13],
+    expects: [5, 13, 0],
     also: [
       {
         file: REPLICA,

@@ -120,10 +120,13 @@ export class LogChecker {
         this.#onVow(replica, message.ballot, "prepares");
         return;
       case "promise":
-        this.#onVow(replica, message.ballot, "promises");
+        this.#onPromise(replica, message);
         return;
       case "accepted":
-        this.#onAccepted(replica, message.ballot, message.length);
+        raise(this.#onVow(replica, message.ballot, "accepts in"), {
+          acceptedBallot: message.ballot,
+          length: message.length,
+        });
         return;
       default:
         return;
@@ -141,6 +144,12 @@ export class LogChecker {
     }
   }
 
+  /** Of a log in the same ballot the proposer counts as much as the promise says. */
+  #onPromise(replica: number, promise: Extract<PaxosMessage, { kind: "promise" }>): void {
+    const vows = this.#onVow(replica, promise.ballot, "promises");
+    if (compareBallots(promise.acceptedBallot, promise.ballot) === 0) raise(vows, promise);
+  }
+
   #onVow(replica: number, ballot: Ballot, what: string): Vows {
     const vows = this.#vows.get(replica) ?? {
       promised: ZERO_BALLOT,
@@ -155,14 +164,15 @@ export class LogChecker {
     vows.promised = ballot;
     return vows;
   }
+}
 
-  #onAccepted(replica: number, ballot: Ballot, length: number): void {
-    const vows = this.#onVow(replica, ballot, "accepts in");
-    if (compareBallots(ballot, vows.acceptedBallot) > 0) {
-      vows.acceptedBallot = ballot;
-      vows.acceptedLength = length;
-    } else if (length > vows.acceptedLength) vows.acceptedLength = length;
-  }
+/** It has called so much of its log durable. */
+function raise(vows: Vows, said: { acceptedBallot: Ballot; length: number }): void {
+  const byBallot = compareBallots(said.acceptedBallot, vows.acceptedBallot);
+  if (byBallot < 0) return;
+  const length = byBallot === 0 ? Math.max(vows.acceptedLength, said.length) : said.length;
+  vows.acceptedBallot = said.acceptedBallot;
+  vows.acceptedLength = length;
 }
 
 function name({ round, replica }: Ballot): string {

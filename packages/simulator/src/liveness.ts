@@ -165,7 +165,7 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
   if (spare > 0 && rng.chance(0.3)) {
     const gone = new Set(core.map((each) => each.id));
     while (gone.size > spare) gone.delete(pick(rng, [...gone]));
-    for (const each of core) if (gone.has(each.id)) loseForGood(world, rng, each);
+    for (const each of core) if (gone.has(each.id)) loseForGood(world, rng, each, gone);
     return core.filter((each) => !gone.has(each.id));
   }
   const isWhole = core.length === plan.replicas;
@@ -193,21 +193,30 @@ function healCore(world: World, rng: Rng): readonly ReplicaProcess[] {
 }
 
 /** Of the others, a quorum is left: they must do without it, whether it is dead, deaf, dumb or unsteady. */
-function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
+function loseForGood(
+  world: World,
+  rng: Rng,
+  replica: ReplicaProcess,
+  gone: ReadonlySet<number>,
+): void {
   const { network, plan } = world;
   const { id } = replica;
   const how = pick(rng, ["down", "cut off", "deaf", "dumb"]);
   // Drawn apart, so that what else a seed draws stays as it is.
   const unsteady = rng.fork(`unsteady ${id}`);
-  // A master of whom that is true lasts for as long as it happens to, and serves as it can.
+  // Beside a master that stays. One of whom it is true lasts for as long as it happens to.
   const master = world.master();
-  if (unsteady.chance(UNSTEADY_RATE) && master !== undefined && master !== replica) {
+  if (unsteady.chance(UNSTEADY_RATE) && master !== undefined && !gone.has(master.id)) {
     world.coverage.add("replicas unsteady for good");
-    replica.isUnsteady = true;
     const loses = unsteady.chance(0.5);
     world.chart?.(`---- from now on r${id} ${loses ? "loses packets" : "comes and goes"}`);
     if (loses) network.lose(linksOf(id, plan.replicas), pick(unsteady, [0.1, 0.5]));
-    else flapForGood(world, unsteady, id);
+    else flapForGood(world, unsteady, replica);
+    // An election may be on its way, and may be its own.
+    replica.steady = () => {
+      replica.steady = undefined;
+      network.lose(linksOf(id, plan.replicas), 0);
+    };
     return;
   }
   world.coverage.add("replicas lost for good");
@@ -225,7 +234,8 @@ function loseForGood(world: World, rng: Rng, replica: ReplicaProcess): void {
 }
 
 /** N3: its links come and go, all at once or each by itself: the known way into a livelock. */
-function flapForGood({ network, plan, time }: World, rng: Rng, id: number): void {
+function flapForGood({ network, plan, time }: World, rng: Rng, replica: ReplicaProcess): void {
+  const { id } = replica;
   const others = Array.from({ length: plan.replicas }, (_, i) => i + 1).filter(
     (each) => each !== id,
   );
@@ -241,7 +251,7 @@ function flapForGood({ network, plan, time }: World, rng: Rng, id: number): void
       const heal = network.cutAll(links);
       time.after(periodMs, () => {
         heal();
-        time.after(periodMs, flap);
+        if (replica.steady !== undefined) time.after(periodMs, flap);
       });
     };
     time.after(rng.below(2 * periodMs), flap);
@@ -393,7 +403,7 @@ function whoIsBehind(world: World, target: number): string | undefined {
     const isReached = !world.network.isCut(master.id, replica.id);
     const isHeard = !world.network.isCut(replica.id, master.id);
     const isHung = replica.diskMs !== undefined;
-    if (!replica.isUp || replica.isWiped || replica.isUnsteady) continue;
+    if (!replica.isUp || replica.isWiped || replica.steady !== undefined) continue;
     if (isHung || !isReached || !isHeard) continue;
     const applied = appliedOf(replica);
     if (applied >= target) continue;

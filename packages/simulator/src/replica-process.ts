@@ -116,8 +116,8 @@ export class ReplicaProcess implements CellObserver {
   hasLostSnapshot = false;
   /** A sector holds again what it held before: the header of a segment may be an older one. */
   hasStaleSector = false;
-  /** For good its links lose much, or come and go. */
-  isUnsteady = false;
+  /** Its links lose much, or come and go, until this is called. */
+  steady: (() => void) | undefined;
   /** Down for good: whoever restarts processes has given up on this one. */
   staysDown = false;
   /** Requests handed to the disk and not completed: the moment at which a crash hurts most. */

@@ -246,6 +246,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.chart?.(`${this.#at()}  r${process.id} ${JSON.stringify(trace)}`);
     this.#counter.onTrace(trace);
     if (MOMENTS.has(trace.kind)) this.onMoment?.(process, trace.kind);
+    if (trace.kind === "preparing") process.steady?.();
     if (trace.kind === "leading") {
       this.electedAt = this.time.now;
       this.log.onLeads(process.id);

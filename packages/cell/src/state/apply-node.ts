@@ -162,8 +162,10 @@ function creationFailure(state: CellState, session: Session, body: OpenNode): Re
   if (body.ephemeral && session.openerCount >= state.quotas.handlesPerSessionMax) {
     return handleQuotaFailure(state);
   }
+  // A name in delay counts already.
+  const nameBytes = state.namespace.delayMarkers.has(body.path) ? 0 : utf8Length(body.path);
   return (
-    treeGrowthFailure(state, utf8Length(body.path) + body.initialContents.length) ??
+    treeGrowthFailure(state, nameBytes + body.initialContents.length) ??
     handleGrowthFailure(state, body.ephemeral ? handleBytesOf(body.path) : 0)
   );
 }

@@ -1,5 +1,5 @@
 import { checksum64, DecodeError, Rng } from "@cubby/base";
-import { Command, LockMode } from "@cubby/protocol";
+import { Command, LockMode, NodeKind } from "@cubby/protocol";
 import { describe, expect, it } from "vitest";
 import { RandomCommands } from "../test-support/random-commands.ts";
 import { apply } from "./apply.ts";
@@ -70,6 +70,20 @@ describe("a snapshot", () => {
       });
       expect(() => decodeSnapshot(encodeSnapshot(state), "local")).toThrow("two holders");
     }
+  });
+
+  it("has one delay of a name, and none beside its node", () => {
+    const state = new CellState("local");
+    const delay = { lengthMs: 1_000, mode: LockMode.EXCLUSIVE, beganAt: 1 };
+    for (const name of ["a", "b"]) state.namespace.leaveDelay(`/ls/local/${name}`, delay);
+    const bytes = encodeSnapshot(state);
+    expect(decodeSnapshot(bytes, "local").namespace.delayMarkers.size).toBe(2);
+    const twice = bytes.map((byte, at) => (byte === 0x62 && bytes[at - 1] === 0x2f ? 0x61 : byte));
+    expect(() => decodeSnapshot(twice, "local")).toThrow("is there, or twice");
+    state.namespace.create("/ls/local/c", NodeKind.FILE, state.namespace.root, false);
+    const beside = encodeSnapshot(state);
+    beside[beside.lastIndexOf(0x62)] = 0x63;
+    expect(() => decodeSnapshot(beside, "local")).toThrow("is there, or twice");
   });
 
   it("cut short or with bytes too many is refused, wherever it is cut", () => {

@@ -107,8 +107,12 @@ function readNodes(reader: ByteReader, state: CellState): void {
   namespace.generationCounter = reader.varint();
   for (let left = reader.varint(); left > 0; left -= 1) readNode(reader, state);
   for (let left = reader.varint(); left > 0; left -= 1) {
+    const at = reader.position;
     const path = reader.string();
     const delay = readDelay(reader);
+    if (namespace.get(path) !== undefined || namespace.delayMarkers.has(path)) {
+      throw new DecodeError("the delay of a name that is there, or twice", at);
+    }
     if (delay !== undefined) namespace.leaveDelay(path, delay);
   }
 }

@@ -394,7 +394,8 @@ export class SessionMachine implements CallingSession {
         this.#ending = notApplied(code, error?.detail ?? "");
         this.#end(now, { kind: "failedToOpen", failure: this.#ending });
       } else {
-        if (code === "overloaded") this.#refusal = { code, detail: error?.detail ?? "" };
+        const detail = error?.detail.replace(/\.$/, "") ?? "";
+        if (code === "overloaded") this.#refusal = { code, detail };
         this.#onControlRefused(now, code, error?.masterAddress ?? "", reply.clientEpoch);
       }
     }

@@ -21,6 +21,7 @@ export class LeaseChecker {
   readonly #replicas: readonly ReplicaProcess[];
   readonly #clients: readonly ClientProcess[];
   /** Until when, in true time, whoever asked may rely on a round. */
+  readonly #voidedAt = new Map<ReplicaProcess, Instant>();
   readonly #rounds = new Map<string, number>();
   /** The same of all that a replica has granted, over all its lives. */
   readonly #granted = new Map<ReplicaProcess, number>();
@@ -46,13 +47,17 @@ export class LeaseChecker {
     }
   }
 
+  onVoided(from: ReplicaProcess): void {
+    this.#voidedAt.set(from, from.localNow());
+  }
+
   /** 9: an answer that rests on a lease is not kept to be given when that is over. */
   checkAnswer(from: ReplicaProcess, isOfMaster: boolean, validUntil: Instant): void {
     if (!isOfMaster && validUntil === NEVER) return;
     const now = from.localNow();
     const until = from.cell?.status(now).leaseUntil ?? now;
-    // One that was voided in this turn was there when the answer was made.
-    if (until <= now || validUntil <= until) return;
+    // One that was voided in this turn was there when the answer was made, whatever has come in its place.
+    if (until <= now || validUntil <= until || this.#voidedAt.get(from) === now) return;
     const detail = `replica ${from.id} gives an answer for ${validUntil - until} ms longer than it leads`;
     throw new Violation(9, "answers-end-with-lease", detail);
   }

@@ -247,6 +247,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.#counter.onTrace(trace);
     if (MOMENTS.has(trace.kind)) this.onMoment?.(process, trace.kind);
     if (trace.kind === "preparing") process.steady?.();
+    if (trace.kind === "leaseVoided") this.#leases.onVoided(process);
     if (trace.kind === "leading") {
       this.electedAt = this.time.now;
       this.log.onLeads(process.id);

@@ -235,18 +235,12 @@ function loseForGood(
 
 /** N3: its links come and go, all at once or each by itself: the known way into a livelock. */
 function flapForGood({ network, plan, time }: World, rng: Rng, replica: ReplicaProcess): void {
-  const { id } = replica;
-  const others = Array.from({ length: plan.replicas }, (_, i) => i + 1).filter(
-    (each) => each !== id,
-  );
+  const all = linksOf(replica.id, plan.replicas);
+  const peers = all.flatMap(([from, to]) => (from === replica.id ? to : []));
   const isWhole = rng.chance(0.5);
-  const groups = isWhole ? [others] : others.map((other) => [other]);
+  const groups = isWhole ? [all] : peers.map((peer) => all.filter((link) => link.includes(peer)));
   const periodMs = pick(rng, FLAP_PERIODS_MS);
-  for (const group of groups) {
-    const links = group.flatMap((other): [number, number][] => [
-      [id, other],
-      [other, id],
-    ]);
+  for (const links of groups) {
     const flap = (): void => {
       const heal = network.cutAll(links);
       time.after(periodMs, () => {

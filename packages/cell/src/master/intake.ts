@@ -66,7 +66,7 @@ export class Intake {
     if (this.isKnown(session, call)) return false;
     const answered = session.answered?.get(number);
     if (answered !== undefined) {
-      if (!this.#isOther(call, answered)) answers.fromState(call, answered);
+      this.#answerAgain(call, answered, false);
       return false;
     }
     // The window alone does not bound them: what still waits may be below what was said to be lowest.
@@ -91,7 +91,7 @@ export class Intake {
     const { number } = call;
     const applied = session.session.resultOf(number);
     if (applied !== undefined) {
-      if (!this.#isOther(call, applied)) this.#parts.answers.asFact(call, applied);
+      this.#answerAgain(call, applied, true);
       return true;
     }
     const underWay = session.calls?.get(number);
@@ -156,10 +156,12 @@ export class Intake {
   }
 
   /** A repeated number gets its one result, provided it is a number of the same call. */
-  #isOther(call: Call, result: Result): boolean {
+  #answerAgain(call: Call, result: Result, isApplied: boolean): void {
+    const { answers } = this.#parts;
     const isOther = result.$case !== "error" && result.$case !== call.request.call?.$case;
     if (isOther) this.#refuseOther(call);
-    return isOther;
+    else if (isApplied) answers.asFact(call, result);
+    else answers.fromState(call, result);
   }
 
   #refuseOther(call: Call): void {

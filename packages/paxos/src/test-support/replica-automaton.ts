@@ -6,9 +6,9 @@ import type { HeartbeatReplyMessage, PaxosMessage } from "../messages.ts";
 import type { PaxosOptions } from "../options.ts";
 import type { PaxosEvent, Send } from "../outbox.ts";
 import { PaxosReplica } from "../paxos-replica.ts";
-import { decodeRecord, encodeRecord, type PaxosRecord } from "../record.ts";
-import { recoverLog } from "../recovery.ts";
+import type { PaxosRecord } from "../record.ts";
 import { Violation } from "./checkers.ts";
+import { SimulatedDisk } from "./simulated-disk.ts";
 
 /** So often an election is tried: who is bound, or waits for its disk, does not stand. */
 const STAND_TRIES = 40;
@@ -102,9 +102,7 @@ class Life {
   readonly #replica: ReplicaId;
   readonly #engine: PaxosReplica;
   readonly #said: Said;
-  readonly #durable: PaxosRecord[];
-  #writing: readonly PaxosRecord[] = [];
-  #waiting: PaxosRecord[] = [];
+  readonly #disk: SimulatedDisk;
   #issued = 0;
   #persisted = 0;
   #held: { readonly after: number; readonly sends: readonly Send[] }[] = [];
@@ -118,9 +116,9 @@ class Life {
   constructor(options: AutomatonOptions, { replica, records, clock, said }: Start) {
     this.#options = options;
     this.#replica = replica;
-    this.#durable = [...records];
+    this.#disk = new SimulatedDisk(records);
     this.#said = { ...said, ballots: [], formerBallots: [...said.formerBallots, ...said.ballots] };
-    const recovered = this.#recover();
+    const recovered = this.#disk.recover();
     const { ballot, length } = said.accepted;
     const order = compareBallots(recovered.acceptedBallot, ballot);
     // Invariant 3, across restarts.
@@ -170,7 +168,7 @@ class Life {
 
   /** What the next life starts from. */
   crash(keeps: number, now: Instant): Start {
-    const records = [...this.#durable, ...this.#writing.slice(0, keeps)];
+    const records = [...this.#disk.records, ...this.#disk.writing.slice(0, keeps)];
     const clock = after(now, this.#options.leases ? 0 : RESTART_MS);
     return { replica: this.#replica, records, clock, said: { ...this.#said } };
   }
@@ -185,15 +183,16 @@ class Life {
 
   /** All that the future depends on, as text. */
   get digest(): string {
-    const disk = [this.#durable, this.#writing, this.#waiting, this.#issued, this.#persisted];
+    const counts = [this.#issued, this.#persisted];
     const times = [this.#clock, this.#wakeAt, this.#leaseUntil];
-    return digestOf([this.#replica, this.#engine, this.#said, this.#held, disk, times]);
+    const all = [this.#replica, this.#engine, this.#said, this.#held, this.#disk, counts, times];
+    return digestOf(all);
   }
 
   facts(): Omit<ReplicaState, "id" | "cameBy" | "steps"> {
     const status = this.#engine.status();
     const { own: ballot, follows: leader, happy } = status.election;
-    const { acceptedBallot, entries } = this.#recover();
+    const { acceptedBallot, entries } = this.#disk.recover();
     const texts = entries.map((entry) => (isCommand(entry) ? toHex(entry) : "control"));
     const { ids } = this.#options;
     return {
@@ -201,7 +200,7 @@ class Life {
       clock: this.#clock,
       role: status.role,
       answer: { ballot, leader, happy },
-      writing: this.#writing.length,
+      writing: this.#disk.writing.length,
       disk: { acceptedBallot, entries: texts },
       leaseUntil: this.#leaseUntil,
       boundTo: new Map(ids.map((id) => [id, this.#engine.boundToUntil(id)])),
@@ -209,28 +208,13 @@ class Life {
     };
   }
 
-  #recover(): ReturnType<typeof recoverLog> {
-    return recoverLog(
-      undefined,
-      this.#durable.map((record) => decodeRecord(encodeRecord(record))),
-    );
-  }
-
   #persist(): void {
-    this.#durable.push(...this.#writing);
-    this.#persisted += this.#writing.length;
-    this.#writing = [];
+    this.#persisted = this.#disk.end();
     const done = this.#held.filter((held) => held.after <= this.#persisted);
     this.#held = this.#held.slice(done.length);
     for (const send of done.flatMap(({ sends }) => sends)) this.#leave(send);
-    this.#write();
+    if (this.#disk.hasWork) this.#disk.begin();
     this.#step({ kind: "persisted", through: this.#persisted });
-  }
-
-  #write(): void {
-    if (this.#writing.length > 0) return;
-    this.#writing = this.#waiting;
-    this.#waiting = [];
   }
 
   /** Heartbeats carry no safety, so the search plays those who answer: here, discontented ones. */
@@ -272,11 +256,11 @@ class Life {
     const output = this.#engine.take();
     for (const send of output.sends) this.#leave(send);
     this.#issued += output.records.length;
-    this.#waiting.push(...output.records);
+    this.#disk.add(output.records);
     const sends = output.sendsAfterPersist;
     if (this.#persisted === this.#issued) for (const send of sends) this.#leave(send);
     else if (sends.length > 0) this.#held.push({ after: this.#issued, sends });
-    this.#write();
+    if (this.#disk.hasWork) this.#disk.begin();
     for (const event of output.events) this.#onEvent(event);
     for (const event of output.trace) {
       if (event.kind === "impossibleClaim") throw new Violation(`${event.from}: ${event.claim}`);

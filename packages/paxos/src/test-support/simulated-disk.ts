@@ -19,6 +19,11 @@ export class SimulatedDisk {
   acceptedBallot: Ballot = ZERO_BALLOT;
   promised: Ballot = ZERO_BALLOT;
 
+  /** As it was found: no record of an earlier life counts as one of this. */
+  constructor(records: readonly PaxosRecord[] = []) {
+    for (const record of records) this.#keep(record);
+  }
+
   get records(): readonly PaxosRecord[] {
     return this.#records;
   }

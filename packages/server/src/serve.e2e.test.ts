@@ -205,18 +205,23 @@ async function addressOf(running: Running): Promise<Address> {
   return { host: "127.0.0.1", port };
 }
 
+/**
+ * Below the range that outgoing connections draw from: one of those may take the port of a replica that
+ * is stopped, and is to come back on it.
+ */
 async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = [];
-  const ports: number[] = [];
-  for (let n = 0; n < count; n += 1) {
+  const servers = new Map<number, Server>();
+  for (let tries = 0; servers.size < count && tries < 500; tries += 1) {
+    const port = 20_000 + Math.floor(12_000 * Math.random());
     const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const at = server.address();
-    if (at !== null && typeof at === "object") ports.push(at.port);
-    servers.push(server);
+    const isFree = await new Promise((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (isFree) servers.set(port, server);
   }
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return ports;
+  for (const server of servers.values()) await new Promise((resolve) => server.close(resolve));
+  return [...servers.keys()];
 }
 
 const PEERS = "1@127.0.0.1:1,2@127.0.0.1:2,3@127.0.0.1:3";

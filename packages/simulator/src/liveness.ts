@@ -101,7 +101,8 @@ export function awaitLiveness(world: World, rng: Rng, coreEventsMin: number): vo
     () => haveAll(world, core, watched),
     core,
   );
-  for (const replica of core) checkSizes(replica, journalBytesMax(world.plan));
+  // Who learns no more takes no snapshot either, and may have been slow to write its last one.
+  for (const each of reached(world, core) ?? []) checkSizes(each, journalBytesMax(world.plan));
   const delaysEnd = (): boolean => world.cellChecker.delaysOverdue(DELAY_SLACK_MS).length === 0;
   demand(world, DELAY_SLACK_MS, 20, "lock-delays-end", delaysEnd, core);
   // Nothing but time is waited for.
@@ -293,15 +294,23 @@ function appliedOf(replica: ReplicaProcess | undefined): number {
   return replica?.cell?.status(replica.localNow()).appliedIndex ?? -1;
 }
 
-/** 23 and 5: those whom the master reaches have applied what it had then. */
-function haveAll(world: World, core: readonly ReplicaProcess[], target: number): boolean {
+/** Of the core, the master and whom it reaches; undefined where there is none. */
+function reached(
+  world: World,
+  core: readonly ReplicaProcess[],
+): readonly ReplicaProcess[] | undefined {
   const master = world.master();
-  if (master === undefined) return false;
-  const reached = core.filter(
-    // One that finds out only now that its directory is refused is none of them.
+  if (master === undefined) return undefined;
+  // One that finds out only now that its directory is refused is none of them.
+  return core.filter(
     (each) => !each.isLost && (each === master || !world.network.isCut(master.id, each.id)),
   );
-  return reached.every((each) => appliedOf(each) >= Math.max(0, target));
+}
+
+/** 23 and 5: those whom the master reaches have applied what it had then. */
+function haveAll(world: World, core: readonly ReplicaProcess[], target: number): boolean {
+  const all = reached(world, core);
+  return all?.every((each) => appliedOf(each) >= Math.max(0, target)) ?? false;
 }
 
 /** All is well, and must stay so for a while: the queues of locks move on, and nobody is deposed. */

@@ -1,5 +1,5 @@
 import { equalBytes, type Rng } from "@cubby/base";
-import { snapshotSlotOf } from "@cubby/server/core";
+import { type SimDisk, snapshotSlotOf } from "@cubby/server/core";
 import type { ClientProcess } from "./client-process.ts";
 import { drawExponential, pick } from "./plan.ts";
 import type { ReplicaProcess } from "./replica-process.ts";
@@ -603,15 +603,17 @@ function staleSector(faults: Faults): boolean {
   const replica = faults.suspect();
   if (replica === undefined) return false;
   const { rng } = faults;
-  const before = contentsOf(replica);
+  const before = contentsOf(replica.disk);
   faults.after(rng.between(50, 1_000), () => {
-    const between = contentsOf(replica);
+    const between = contentsOf(replica.disk);
     faults.after(rng.between(50, 1_000), () => {
-      const stale = [...contentsOf(replica)].flatMap(([name, content]) => {
-        const [first, second] = [before.get(name), between.get(name)];
-        if (first === undefined || second === undefined) return [];
+      // What a power loss would take away may not be what shows that something is missing.
+      const kept = contentsOf(replica.disk.afterPowerLoss());
+      const stale = replica.disk.names().flatMap((name) => {
+        const [first, second, third] = [before.get(name), between.get(name), kept.get(name)];
+        if (first === undefined || second === undefined || third === undefined) return [];
         const lost = writtenSectors(first, second);
-        const later = writtenSectors(second, content);
+        const later = writtenSectors(second, third);
         if (lost.length === 0 || (later.at(-1) ?? -1) <= (lost.at(-1) ?? 0)) return [];
         return [{ name, first, at: pick(rng, lost) }];
       });
@@ -632,7 +634,7 @@ function staleSector(faults: Faults): boolean {
   return false;
 }
 
-function contentsOf({ disk }: ReplicaProcess): ReadonlyMap<string, Uint8Array> {
+function contentsOf(disk: SimDisk): ReadonlyMap<string, Uint8Array> {
   return new Map(disk.names().map((name) => [name, disk.content(name).slice()]));
 }
 

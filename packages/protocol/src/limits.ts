@@ -31,7 +31,8 @@ export const HANDLES_PER_SESSION_MAX_DEFAULT = 1_024;
 /**
  * Of all nodes' names and contents (and of names in delay without a node), and of all handles that hold
  * something. A checkpoint is one record of at most 1 GiB, and holds what came in since the snapshot below it:
- * twice that one's size before the next is due, and up to four times while it is written; what sessions have not taken of their results (cell: intake.ts) is in it as well.
+ * twice that one's size before the next is due, and up to four times while it is written; what sessions
+ * have not taken of their results (cell: intake.ts) is in it as well.
  * Applying a command depends on these limits: replicas that differ in them would differ in their state.
  */
 export const TREE_BYTES_MAX = 96 * 1024 * 1024;

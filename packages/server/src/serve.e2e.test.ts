@@ -221,6 +221,7 @@ async function freePorts(count: number): Promise<number[]> {
     if (isFree) servers.set(port, server);
   }
   for (const server of servers.values()) await new Promise((resolve) => server.close(resolve));
+  if (servers.size < count) throw new Error(`${servers.size} of ${count} ports are free`);
   return [...servers.keys()];
 }
 

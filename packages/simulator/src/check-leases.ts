@@ -20,8 +20,9 @@ const ROUNDS_KEPT = 1_024;
 export class LeaseChecker {
   readonly #replicas: readonly ReplicaProcess[];
   readonly #clients: readonly ClientProcess[];
-  /** Until when, in true time, whoever asked may rely on a round. */
+  /** When, by its own clock, a replica last had its lease voided. */
   readonly #voidedAt = new Map<ReplicaProcess, Instant>();
+  /** Until when, in true time, whoever asked may rely on a round. */
   readonly #rounds = new Map<string, number>();
   /** The same of all that a replica has granted, over all its lives. */
   readonly #granted = new Map<ReplicaProcess, number>();

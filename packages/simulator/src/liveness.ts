@@ -243,10 +243,11 @@ function flapForGood({ network, plan, time }: World, rng: Rng, replica: ReplicaP
   const periodMs = pick(rng, FLAP_PERIODS_MS);
   for (const links of groups) {
     const flap = (): void => {
+      if (replica.steady === undefined) return;
       const heal = network.cutAll(links);
       time.after(periodMs, () => {
         heal();
-        if (replica.steady !== undefined) time.after(periodMs, flap);
+        time.after(periodMs, flap);
       });
     };
     time.after(rng.below(2 * periodMs), flap);

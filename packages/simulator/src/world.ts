@@ -246,7 +246,8 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
     this.chart?.(`${this.#at()}  r${process.id} ${JSON.stringify(trace)}`);
     this.#counter.onTrace(trace);
     if (MOMENTS.has(trace.kind)) this.onMoment?.(process, trace.kind);
-    if (trace.kind === "preparing") process.steady?.();
+    // Whoever leads from here on is steady, also one that had prepared before its links went bad.
+    if (trace.kind === "preparing" || trace.kind === "leading") process.steady?.();
     if (trace.kind === "leaseVoided") this.#leases.onVoided(process);
     if (trace.kind === "leading") {
       this.electedAt = this.time.now;

@@ -10,12 +10,14 @@ import type {
 import { decodeMessage, messageKindOf, type PaxosMessage } from "@cubby/paxos";
 import { ERROR_CODES, type Reply, type Request } from "@cubby/protocol";
 import {
+  IDENTITY_FILES,
   type OutgoingReply,
   type RecoverResult,
   type ReplicaInput,
   type ReplicaOutput,
   recoveredLog,
   type Trace,
+  WITNESS_FILES,
 } from "@cubby/server/core";
 import { AskedAnew } from "./asked-anew.ts";
 import { CellChecker } from "./check-cell.ts";
@@ -57,6 +59,12 @@ const SNAPSHOTS_COMPARED_ONE_IN = 5;
 
 /** What a recovery tells of, and goes on: nothing but damage is a cause for it. */
 const OF_DAMAGE: ReadonlySet<string> = new Set(["snapshotDamaged", "oldDamage"]);
+
+/** Where both copies are lost the first is named, which may be torn, and the other the one that rotted. */
+const COPIES = new Map<string, readonly string[]>([
+  ["identity", IDENTITY_FILES],
+  ["amnesia", WITNESS_FILES],
+]);
 
 /** What a replica has just done, or a message that has just left it. */
 export type Moment = Trace["kind"] | "leaseRequest";
@@ -289,7 +297,7 @@ export class World implements ReplicaHouse, ClientHouse, LaneObserver, Stage {
       const isNamed = damages.some(
         ({ file, kind }) =>
           (file === "." && mayBeMissed) ||
-          process.wasTampered(file) ||
+          (COPIES.get(kind) ?? [file]).some((copy) => process.wasTampered(copy)) ||
           (kind === "unreachable" && process.hasLostSnapshot),
       );
       if (isNamed) return;

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { IDENTITY_FILES, WITNESS_FILES } from "@cubby/server/core";
 
 /** What was done to a file of a replica that does not run. */
 export type Damage = {
@@ -22,7 +23,7 @@ export type Damage = {
   undo(): void;
 };
 
-const COPIES = ["identity-a", "identity-b", "witness-a", "witness-b"];
+const COPIES = [...IDENTITY_FILES, ...WITNESS_FILES];
 
 /** One copy of what is kept twice: recovery must mend it. */
 export function damageCopy(directory: string, draws: readonly number[]): Damage {
